@@ -1,0 +1,63 @@
+package audit
+
+import (
+	"context"
+
+	"github.com/auditlogs/auditlogs/models"
+)
+
+// Actor is who did something, as of now: later changes of the person do not change entries.
+type Actor struct {
+	// ID identifies the person in the application: at most 512 bytes. "system" is reserved for
+	// automated actions; use System.
+	ID string
+	// Name is shown and sorted by: at most 200 bytes. Empty means Email, or else ID.
+	Name string
+	// Email tells namesakes apart: at most 320 bytes, may be empty.
+	Email string
+
+	// source is set by System only.
+	source string
+}
+
+// System is the actor of automated actions. source names the automation, such as
+// "github-webhook" or "nightly-backup"; it is shown in the entry's details.
+func System(source string) Actor {
+	return Actor{ID: models.SystemActorID, Name: models.SystemActorID, source: source}
+}
+
+// Request is where an action came from.
+type Request struct {
+	IP        string // the client's address
+	UserAgent string // cut to 512 bytes
+	ID        string // the request's ID, cut to 200 bytes
+}
+
+type contextKey int
+
+const (
+	actorKey contextKey = iota
+	requestKey
+)
+
+// WithActor sets who acts in ctx, usually once per request by middleware.
+func WithActor(ctx context.Context, actor Actor) context.Context {
+	return context.WithValue(ctx, actorKey, actor)
+}
+
+// ActorFrom is the actor WithActor set, or the zero Actor.
+func ActorFrom(ctx context.Context) Actor {
+	actor, _ := ctx.Value(actorKey).(Actor)
+	return actor
+}
+
+// WithRequest sets where the actions of ctx come from, usually once per request by middleware.
+func WithRequest(ctx context.Context, request Request) context.Context {
+	return context.WithValue(ctx, requestKey, request)
+}
+
+// RequestFrom is the request WithRequest set, or the zero Request.
+func RequestFrom(ctx context.Context) Request {
+	request, _ := ctx.Value(requestKey).(Request)
+	return request
+}

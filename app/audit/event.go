@@ -1,0 +1,76 @@
+// Package audit records what happened in an organization.
+//
+// Application code calls Record with its own GORM transaction, so the event and the change it
+// tells of are kept, or undone, together:
+//
+//	err := db.Transaction(func(tx *gorm.DB) error {
+//		if err := tx.Delete(&service).Error; err != nil {
+//			return err
+//		}
+//		_, err := audit.Record(ctx, tx, audit.Event{
+//			Organization: "acme",
+//			Action:       audit.ServiceDelete,
+//			EntityID:     service.ID,
+//			EntityName:   service.Name,
+//		})
+//		return err
+//	})
+//
+// Who did it, from where and in which request come from the context (see WithActor and
+// WithRequest) unless the event says so itself.
+package audit
+
+import (
+	"time"
+)
+
+// Event is what application code hands over.
+type Event struct {
+	// Organization is the slug of the organization it happened in. One of Organization and
+	// ExternalID is required.
+	Organization string
+	// ExternalID names the organization by the application's own ID for it.
+	ExternalID string
+
+	// Action is what happened: one of the catalogue, or one the application registered.
+	Action Action
+	// EntityType is what was affected; empty means the part of the action before the colon.
+	EntityType string
+	// EntityID identifies the affected resource: required, at most 512 bytes.
+	EntityID string
+	// EntityName is its name at this moment: at most 200 bytes, may be empty.
+	EntityName string
+
+	// Actor is who did it. The zero Actor means the one of the context; where there is none either,
+	// Record answers ErrNoActor.
+	Actor Actor
+
+	// OccurredAt is when it happened, cut to the microsecond. Zero means now. At most five minutes
+	// in the future.
+	OccurredAt time.Time
+
+	// Metadata is additional context: anything that encodes to a JSON object, at most 256 KiB and
+	// 32 levels. The usual keys are "changes" (see Change), "changed_fields" and "service_name".
+	Metadata any
+
+	// URL leads to the affected resource: http or https, at most 2,048 bytes, may be empty.
+	URL string
+
+	// Request is where it came from. The zero Request means the one of the context.
+	Request Request
+}
+
+// Change is the value of one field before and after, the values of the metadata key "changes".
+type Change struct {
+	Before any `json:"before"`
+	After  any `json:"after"`
+}
+
+// Receipt is what Record answers.
+type Receipt struct {
+	// EntryID is the ID of the stored entry; empty when nothing was stored.
+	EntryID string
+	// Stored is false when audit logging is off for the organization: the event was valid, and
+	// nothing was kept.
+	Stored bool
+}

@@ -1,0 +1,14 @@
+package models
+
+import "errors"
+
+var (
+	// ErrNotFound says that there is no such row, or none the asker may know of.
+	ErrNotFound = errors.New("not found")
+	// ErrTaken says that a unique name (a slug, an e-mail address) is in use.
+	ErrTaken = errors.New("already taken")
+	// ErrLastAdmin says that the change would leave an organization without an admin.
+	ErrLastAdmin = errors.New("an organization needs at least one admin")
+	// ErrClosed says that the organization has been deleted and can only be read.
+	ErrClosed = errors.New("the organization is closed")
+)

@@ -1,0 +1,20 @@
+package models
+
+import (
+	"strings"
+
+	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
+)
+
+// Fold gives the form of s that search, sorting by user and e-mail addresses compare: Unicode
+// case folding of the composed form (NFC). It is done here and not in SQL, so that both databases
+// agree.
+func Fold(s string) string {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return cases.Fold().String(norm.NFC.String(s))
+		}
+	}
+	return strings.ToLower(s)
+}

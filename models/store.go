@@ -1,0 +1,67 @@
+// Package models holds the rows of the audit log and the questions asked of them. What differs
+// between the databases is in sqlite.go and postgres.go. It knows no database driver and nothing
+// of HTTP.
+package models
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+)
+
+// Store answers questions about the rows. Its methods take the pool that suits them; functions
+// that change rows take the caller's transaction instead.
+type Store struct {
+	write, read *gorm.DB
+	dialect     dialect
+	now         func() time.Time
+}
+
+// NewStore reads from read and writes to write, which may be the same pool. now is the clock that
+// retention is measured by; nil means time.Now.
+func NewStore(write, read *gorm.DB, now func() time.Time) (*Store, error) {
+	d, err := dialectOf(write)
+	if err != nil {
+		return nil, err
+	}
+	if now == nil {
+		now = time.Now
+	}
+	return &Store{write: write, read: read, dialect: d, now: now}, nil
+}
+
+// Now is the store's clock, in UTC.
+func (s *Store) Now() time.Time { return s.now().UTC() }
+
+// Dialect is "sqlite" or "postgres".
+func (s *Store) Dialect() string { return s.dialect.name() }
+
+// Transaction runs fn in one transaction on the writing pool: all that fn did is kept when it
+// returns nil and nothing otherwise.
+func (s *Store) Transaction(ctx context.Context, fn func(tx *gorm.DB) error) error {
+	return s.write.WithContext(ctx).Transaction(fn)
+}
+
+// Writer is the pool for single statements that change rows.
+func (s *Store) Writer(ctx context.Context) *gorm.DB { return s.write.WithContext(ctx) }
+
+// Reader is the pool for questions.
+func (s *Store) Reader(ctx context.Context) *gorm.DB { return s.read.WithContext(ctx) }
+
+// dialect is what differs between the databases.
+type dialect interface {
+	name() string
+}
+
+func dialectOf(db *gorm.DB) (dialect, error) {
+	switch name := db.Dialector.Name(); name {
+	case "sqlite":
+		return sqlite{}, nil
+	case "postgres":
+		return postgres{}, nil
+	default:
+		return nil, fmt.Errorf("audit log: database %q is not supported (sqlite and postgres are)", name)
+	}
+}

@@ -1,0 +1,63 @@
+// Package handlers answers requests: one file a resource; each handler parses its input, makes one
+// call to the models and renders.
+package handlers
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/gorilla/sessions"
+
+	"github.com/auditlogs/auditlogs/models"
+)
+
+// Handlers answers the requests of the web app.
+type Handlers struct {
+	Store   *models.Store
+	Views   fiber.Views
+	Log     *slog.Logger
+	BaseURL string // for links that leave the app, without a slash at the end
+	Demo    bool   // show the demo accounts on the sign-in page
+	// Assets gives the address of a static file by name ("app.css" → "/static/app.3f9a2c.css").
+	Assets func(name string) string
+}
+
+// Scope is who asks and what about. Middleware makes it once per request.
+type Scope struct {
+	User          *models.User          // nil when nobody is signed in
+	Organizations []models.Organization // those User may read, by name
+	Organization  models.Organization   // the one the address names; zero outside of any
+	Role          models.Role           // User's role in Organization
+	Session       *sessions.Session     // changes are saved after the handler
+	Location      *time.Location        // the reader's zone; UTC until known
+	Theme         string                // "light", "dark", or empty to follow the system
+}
+
+// Admin says that the asker may change the organization's settings.
+func (s *Scope) Admin() bool { return s.Role == models.RoleAdmin }
+
+type localsKey int
+
+const (
+	scopeKey localsKey = iota
+	contextKey
+)
+
+// scopeOf is the scope middleware set; an empty one where no middleware ran.
+func scopeOf(c *fiber.Ctx) *Scope {
+	if scope, ok := c.Locals(scopeKey).(*Scope); ok {
+		return scope
+	}
+	return &Scope{Location: time.UTC}
+}
+
+// contextOf is the request's context: it has a deadline, ends when the server stops, and carries
+// the actor and the request for package audit. Never hand c.Context() to the database.
+func contextOf(c *fiber.Ctx) context.Context {
+	if ctx, ok := c.Locals(contextKey).(context.Context); ok {
+		return ctx
+	}
+	return context.Background()
+}

@@ -1,0 +1,62 @@
+package handlers
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/auditlogs/auditlogs/models"
+)
+
+// Frame is what surrounds every page: its templates get it as .Frame.
+type Frame struct {
+	*Scope
+	Title   string
+	Section string // which settings section is current: "organization", "members", "audit-logs"
+	Path    string // the address asked for, without the query
+	Demo    bool
+}
+
+// frame describes the surroundings of the page asked for.
+func (h *Handlers) frame(c *fiber.Ctx, title, section string) Frame {
+	return Frame{Scope: scopeOf(c), Title: title, Section: section, Path: c.Path(), Demo: h.Demo}
+}
+
+// InOrganization says that the page belongs to an organization.
+func (f Frame) InOrganization() bool { return f.Organization.ID != 0 }
+
+// SettingsPath is the address of a settings page of the current organization.
+func (f Frame) SettingsPath(section string) string { return settingsPath(f.Organization, section) }
+
+// settingsPath is the address of a settings page: "" leads to the overview.
+func settingsPath(org models.Organization, section string) string {
+	return strings.TrimSuffix("/orgs/"+org.Slug+"/settings/"+section, "/")
+}
+
+// render writes a template with a status. It renders into memory first, so a template that fails
+// never sends half a page.
+func (h *Handlers) render(c *fiber.Ctx, status int, template string, data any) error {
+	var page bytes.Buffer
+	if err := h.Views.Render(&page, template, data); err != nil {
+		return fmt.Errorf("render %s: %w", template, err)
+	}
+	c.Type("html", "utf-8")
+	return c.Status(status).Send(page.Bytes())
+}
+
+// wantsFragment says that htmx asks for a part of the page. Back and forward ask for all of it.
+func wantsFragment(c *fiber.Ctx) bool {
+	c.Vary("HX-Request", "HX-Request-Type")
+	return c.Get("HX-Request") == "true" && c.Get("HX-Request-Type") == "partial"
+}
+
+// redirect answers 303 to path; a full redirect of the page where htmx asked.
+func redirect(c *fiber.Ctx, path string) error {
+	if c.Get("HX-Request") == "true" {
+		c.Set("HX-Redirect", path)
+		return c.SendStatus(fiber.StatusNoContent)
+	}
+	return c.Redirect(path, fiber.StatusSeeOther)
+}

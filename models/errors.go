@@ -12,3 +12,11 @@ var (
 	// ErrClosed says that the organization has been deleted and can only be read.
 	ErrClosed = errors.New("the organization is closed")
 )
+
+// InvalidError is a value that a rule of the models refuses.
+type InvalidError struct {
+	Field  string // as forms name it: "slug", "name", "email", "password", …
+	Reason string // a sentence for the person who typed it
+}
+
+func (e *InvalidError) Error() string { return e.Field + ": " + e.Reason }

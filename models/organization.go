@@ -4,9 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 )
 
 // Retention bounds and default, in days.
@@ -56,6 +61,81 @@ func (s *Store) OrganizationBySlug(ctx context.Context, slug string) (Organizati
 	}
 	if err != nil {
 		return o, fmt.Errorf("find organization %q: %w", slug, err)
+	}
+	return o, nil
+}
+
+// Limits of an organization's names, in bytes.
+const (
+	MaxSlugLength = 63
+	MaxNameLength = 200
+)
+
+var slugGrammar = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
+
+// reservedSlugs would make an address read as something else.
+var reservedSlugs = map[string]bool{"new": true, "settings": true}
+
+// CheckSlug answers with an *InvalidError where slug cannot be an organization's: it is made of
+// lower-case letters, digits and inner hyphens, at most MaxSlugLength of them.
+func CheckSlug(slug string) error {
+	switch {
+	case slug == "":
+		return &InvalidError{Field: "slug", Reason: "Enter a short name for addresses, such as acme."}
+	case len(slug) > MaxSlugLength:
+		return &InvalidError{Field: "slug", Reason: fmt.Sprintf("Use at most %d characters.", MaxSlugLength)}
+	case !slugGrammar.MatchString(slug):
+		return &InvalidError{Field: "slug", Reason: "Use lower-case letters, digits and hyphens; begin and end with a letter or digit."}
+	case reservedSlugs[slug]:
+		return &InvalidError{Field: "slug", Reason: fmt.Sprintf("%q is reserved; choose another.", slug)}
+	}
+	return nil
+}
+
+// CheckName answers with an *InvalidError where name cannot be shown as the name of an
+// organization or a person: it is empty, too long, or holds control characters.
+func CheckName(name string) error {
+	switch {
+	case strings.TrimSpace(name) == "":
+		return &InvalidError{Field: "name", Reason: "Enter a name."}
+	case len(name) > MaxNameLength:
+		return &InvalidError{Field: "name", Reason: fmt.Sprintf("Use a shorter name, at most %d bytes.", MaxNameLength)}
+	case !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl):
+		return &InvalidError{Field: "name", Reason: "Leave out line breaks and other control characters."}
+	}
+	return nil
+}
+
+// CreateOrganization adds an organization that keeps entries DefaultRetentionDays and has logging
+// on. externalID is the application's own ID for it; empty means it has none.
+//
+// Errors: *InvalidError for a name or slug that breaks the rules, ErrTaken where the slug or the
+// external ID is in use (also by a closed organization). Both leave tx usable. It waits for another
+// transaction that is creating the same slug.
+func CreateOrganization(ctx context.Context, tx *gorm.DB, name, slug, externalID string) (Organization, error) {
+	name = strings.TrimSpace(name)
+	if err := CheckName(name); err != nil {
+		return Organization{}, err
+	}
+	if err := CheckSlug(slug); err != nil {
+		return Organization{}, err
+	}
+	o := Organization{
+		Slug:           slug,
+		Name:           name,
+		RetentionDays:  DefaultRetentionDays,
+		LoggingEnabled: true,
+		CreatedAt:      MicrosOf(tx.NowFunc()),
+	}
+	if externalID != "" {
+		o.ExternalID = &externalID
+	}
+	created := tx.WithContext(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&o)
+	if created.Error != nil {
+		return Organization{}, fmt.Errorf("create organization %q: %w", slug, created.Error)
+	}
+	if created.RowsAffected == 0 {
+		return Organization{}, fmt.Errorf("create organization %q: %w", slug, ErrTaken)
 	}
 	return o, nil
 }

@@ -20,7 +20,8 @@ type Store struct {
 }
 
 // NewStore reads from read and writes to write, which may be the same pool. now is the clock that
-// retention is measured by; nil means time.Now.
+// retention is measured by; nil means time.Now. Transactions of the store carry the same clock as
+// their NowFunc, for functions that have only the transaction.
 func NewStore(write, read *gorm.DB, now func() time.Time) (*Store, error) {
 	d, err := dialectOf(write)
 	if err != nil {
@@ -29,7 +30,8 @@ func NewStore(write, read *gorm.DB, now func() time.Time) (*Store, error) {
 	if now == nil {
 		now = time.Now
 	}
-	return &Store{write: write, read: read, dialect: d, now: now}, nil
+	clocked := &gorm.Session{NewDB: true, NowFunc: now}
+	return &Store{write: write.Session(clocked), read: read.Session(clocked), dialect: d, now: now}, nil
 }
 
 // Now is the store's clock, in UTC.

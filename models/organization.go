@@ -54,13 +54,20 @@ func (o Organization) Gone(now time.Time) bool {
 
 // OrganizationBySlug finds an organization, or ErrNotFound.
 func (s *Store) OrganizationBySlug(ctx context.Context, slug string) (Organization, error) {
+	return OrganizationByRef(ctx, s.Reader(ctx), OrganizationRef{Slug: slug})
+}
+
+// OrganizationByRef finds an organization by its external ID where ref has one, by its slug
+// otherwise, or ErrNotFound.
+func OrganizationByRef(ctx context.Context, tx *gorm.DB, ref OrganizationRef) (Organization, error) {
+	column, value := ref.column()
 	var o Organization
-	err := s.Reader(ctx).Where("slug = ?", slug).Take(&o).Error
+	err := tx.WithContext(ctx).Where(column+" = ?", value).Take(&o).Error
 	if errors.Is(err, gorm.ErrRecordNotFound) {
-		return o, fmt.Errorf("organization %q: %w", slug, ErrNotFound)
+		return o, fmt.Errorf("organization %q: %w", value, ErrNotFound)
 	}
 	if err != nil {
-		return o, fmt.Errorf("find organization %q: %w", slug, err)
+		return o, fmt.Errorf("find organization %q: %w", value, err)
 	}
 	return o, nil
 }

@@ -55,6 +55,7 @@ func (s *Store) Reader(ctx context.Context) *gorm.DB { return s.read.WithContext
 // dialect is what differs between the databases.
 type dialect interface {
 	name() string
+	insertEntry(tx *gorm.DB, ref OrganizationRef, row entryRow, evenWhenOff bool) (InsertOutcome, error)
 }
 
 func dialectOf(db *gorm.DB) (dialect, error) {

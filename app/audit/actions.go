@@ -1,5 +1,12 @@
 package audit
 
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+)
+
 // Action is what happened, as entity:verb.
 type Action string
 
@@ -69,15 +76,59 @@ type ActionGroup struct {
 	Actions []Action
 }
 
-// Catalogue lists the tracked actions in the order in which filters show them; Access comes last.
-// Actions an application registered are not in it, see Registered.
-func Catalogue() []ActionGroup {
-	panic("soon")
+var catalogue = []ActionGroup{
+	{"Deployments", []Action{DeploymentCreate, DeploymentCancel, DeploymentRollback, DeploymentDelete}},
+	{"Services", []Action{ServiceCreate, ServiceUpdate, ServiceDelete, ServiceDomainAdd, ServiceDomainUpdate,
+		ServiceDomainRemove, ServiceAIScanStart, ServiceAIScanComplete, ServiceAIScanFail}},
+	{"Projects", []Action{ProjectCreate, ProjectUpdate, ProjectDelete}},
+	{"Workflows", []Action{WorkflowCreate, WorkflowUpdate, WorkflowDelete, WorkflowEnable, WorkflowDisable}},
+	{"Notification channels", []Action{NotificationChannelCreate, NotificationChannelUpdate, NotificationChannelDelete}},
+	{"Organization", []Action{OrganizationCreate, OrganizationUpdate, OrganizationDelete,
+		OrganizationAIConfigUpdate, OrganizationAuditConfigUpdate}},
+	{"Integrations", []Action{GitHubInstallationLink, GitHubInstallationUpdate, GitHubInstallationUnlink,
+		SlackConnect, SlackDisconnect}},
+	{"Subscriptions", []Action{SubscriptionActivate, SubscriptionScaleUp, SubscriptionScaleDown,
+		SubscriptionUpdate, SubscriptionCancel}},
+	{AccessGroup, []Action{UserSignIn, UserSignOut, UserSignInRefused, MemberInvite, MemberJoin,
+		MemberRoleUpdate, MemberRemove, AuditLogExport}},
 }
 
+// AccessGroup is the name of the group that holds what the web app itself records.
+const AccessGroup = "Access"
+
+// Catalogue lists the tracked actions in the order in which filters show them; AccessGroup comes
+// last. Actions an application registered are not in it, see Registered. The answer is the
+// caller's own copy.
+func Catalogue() []ActionGroup {
+	groups := slices.Clone(catalogue)
+	for i := range groups {
+		groups[i].Actions = slices.Clone(groups[i].Actions)
+	}
+	return groups
+}
+
+var registered = struct {
+	sync.RWMutex
+	actions map[Action]bool
+}{actions: map[Action]bool{}}
+
 // Register declares actions of the application's own, so that filters offer them before the first
-// one is recorded. It panics on one that is not entity:verb.
-func Register(actions ...Action) { panic("soon") }
+// one is recorded. Recording an action does not require it. It panics on one that is not
+// entity:verb, as that is a mistake in the program.
+func Register(actions ...Action) {
+	registered.Lock()
+	defer registered.Unlock()
+	for _, action := range actions {
+		if !action.Valid() {
+			panic(fmt.Sprintf("audit.Register: action %q is not entity:verb in lower case", string(action)))
+		}
+		registered.actions[action] = true
+	}
+}
 
 // Registered lists what Register declared, in alphabetical order.
-func Registered() []Action { panic("soon") }
+func Registered() []Action {
+	registered.RLock()
+	defer registered.RUnlock()
+	return slices.Sorted(maps.Keys(registered.actions))
+}

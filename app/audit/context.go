@@ -16,14 +16,15 @@ type Actor struct {
 	// Email tells namesakes apart: at most 320 bytes, may be empty.
 	Email string
 
-	// source is set by System only.
-	source string
+	// automated and source are set by System only.
+	automated bool
+	source    string
 }
 
 // System is the actor of automated actions. source names the automation, such as
 // "github-webhook" or "nightly-backup"; it is shown in the entry's details.
 func System(source string) Actor {
-	return Actor{ID: models.SystemActorID, Name: models.SystemActorID, source: source}
+	return Actor{ID: models.SystemActorID, Name: models.SystemActorID, automated: true, source: source}
 }
 
 // Request is where an action came from.

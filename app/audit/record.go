@@ -2,8 +2,12 @@ package audit
 
 import (
 	"context"
+	"fmt"
 
 	"gorm.io/gorm"
+
+	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/migrations"
 )
 
 // Record stores event in tx, the caller's transaction (or a plain *gorm.DB for one of its own).
@@ -18,24 +22,41 @@ import (
 //
 // Recording takes no lock that another transaction would wait for.
 func Record(ctx context.Context, tx *gorm.DB, event Event) (Receipt, error) {
-	panic("soon")
+	entry, organization, err := entryOf(ctx, event, tx.NowFunc())
+	if err != nil {
+		return Receipt{}, err
+	}
+	outcome, err := models.InsertEntry(ctx, tx, organization, entry, storedWhenOff(event.Action))
+	if err != nil {
+		return Receipt{}, fmt.Errorf("audit: %w", err)
+	}
+	switch outcome {
+	case models.OrganizationUnknown:
+		return Receipt{}, fmt.Errorf("%w: %q", ErrNoOrganization, organization.Slug+organization.ExternalID)
+	case models.OrganizationClosed:
+		return Receipt{}, fmt.Errorf("%w: %q", ErrOrganizationClosed, organization.Slug+organization.ExternalID)
+	case models.LoggingOff:
+		return Receipt{}, nil
+	default:
+		return Receipt{EntryID: entry.ID.String(), Stored: true}, nil
+	}
 }
 
-// Organization describes a tenant to EnsureOrganization.
-type Organization struct {
-	Slug       string // empty: made from Name, or ExternalID
-	ExternalID string // the application's own ID, if it has one
-	Name       string // empty: the slug
-}
-
-// EnsureOrganization finds the organization by its external ID, or slug where it has none, and
-// creates it (retention 90 days, logging on) where it does not exist. It returns the slug.
-func EnsureOrganization(ctx context.Context, tx *gorm.DB, organization Organization) (string, error) {
-	panic("soon")
+// storedWhenOff says which events are kept while audit logging is off: that it was switched, and
+// that the organization is gone.
+func storedWhenOff(action Action) bool {
+	return action == OrganizationAuditConfigUpdate || action == OrganizationDelete
 }
 
 // Migrate creates or updates the tables of the audit log in db; all their names begin with
 // "audit_". Safe to call from several hosts at once.
 func Migrate(ctx context.Context, db *gorm.DB) error {
-	panic("soon")
+	pool, err := db.DB()
+	if err != nil {
+		return fmt.Errorf("audit: migrate: %w", err)
+	}
+	if _, err := migrations.Up(ctx, pool, db.Dialector.Name()); err != nil {
+		return fmt.Errorf("audit: %w", err)
+	}
+	return nil
 }

@@ -1,0 +1,45 @@
+package models
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+)
+
+// RenameOrganization gives an organization another name in the caller's transaction; its slug
+// stays. It answers the organization before and after; both are the same, and nothing was written,
+// where it already had the name. Errors: as LockOrganization.
+func RenameOrganization(ctx context.Context, tx *gorm.DB, orgID int64, name string) (before, after Organization, err error) {
+	before, err = LockOrganization(ctx, tx, orgID)
+	if err != nil {
+		return before, before, err
+	}
+	after = before
+	if before.Name == name {
+		return before, after, nil
+	}
+	after.Name = name
+	err = tx.WithContext(ctx).Model(&Organization{}).Where("id = ?", orgID).Update("name", name).Error
+	if err != nil {
+		return before, after, fmt.Errorf("rename organization %q: %w", before.Slug, err)
+	}
+	return before, after, nil
+}
+
+// CloseOrganization deletes an organization for its people, in the caller's transaction: nothing is
+// recorded any more, its admins read the log until the last entry has expired, and its slug is
+// never given away again. Record organization:delete before, in the same transaction. Errors: as
+// LockOrganization.
+func CloseOrganization(ctx context.Context, tx *gorm.DB, orgID int64, now time.Time) error {
+	org, err := LockOrganization(ctx, tx, orgID)
+	if err != nil {
+		return err
+	}
+	err = tx.WithContext(ctx).Model(&Organization{}).Where("id = ?", orgID).Update("closed_at", MicrosOf(now)).Error
+	if err != nil {
+		return fmt.Errorf("close organization %q: %w", org.Slug, err)
+	}
+	return nil
+}

@@ -1,0 +1,318 @@
+package handlers
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"unicode"
+)
+
+// Metadata comes from applications and, through them, from anyone: it is shown as text only, kinds
+// of values are told apart without relying on colour, and one entry cannot fill the page.
+
+const (
+	// mostValuesShown is how many values of one entry's metadata the page shows; the JSON under
+	// them has all.
+	mostValuesShown = 1000
+	// deepestShown is the nesting the page shows as a tree. Package audit accepts 32 levels.
+	deepestShown = 40
+)
+
+// metadataView is an entry's metadata as people read it.
+type metadataView struct {
+	Changes []changeView // what "changes" tells, by field, in the order stored
+	Rest    *valueView   // all else, an object; nil when there is nothing else
+	JSON    string       // everything, indented, numbers as they were stored; empty when there is none
+}
+
+// changeView is one changed field.
+type changeView struct {
+	Field         string
+	Before, After valueView
+}
+
+// valueView is a JSON value. Kind is one of object, list, string, quoted (a string that would be
+// taken for something else without its quotes), number, boolean, null, absent, json (an object or
+// list as text) and more (a note that values were left out).
+type valueView struct {
+	Kind    string
+	Text    string       // what to show, for kinds without members
+	Members []memberView // of an object or list that has any
+}
+
+// memberView is a part of an object; in a list Name is empty.
+type memberView struct {
+	Name  string
+	Value valueView
+}
+
+// List says that the value is a list with at least one item.
+func (v valueView) List() bool { return v.Kind == "list" && len(v.Members) > 0 }
+
+// Object says that the value is an object with at least one member.
+func (v valueView) Object() bool { return v.Kind == "object" && len(v.Members) > 0 }
+
+// viewMetadata reads stored metadata. What is not a JSON object (nothing this program stores) is
+// shown as the text it is.
+func viewMetadata(stored string) metadataView {
+	if strings.TrimSpace(stored) == "" {
+		return metadataView{}
+	}
+	raw := json.RawMessage(stored)
+	members, err := objectMembers(raw)
+	if err != nil {
+		return metadataView{Rest: &valueView{Kind: "json", Text: visible(stored)}, JSON: stored}
+	}
+	builder := valueBuilder{left: mostValuesShown}
+	view := metadataView{JSON: indentJSON(raw)}
+	rest := valueView{Kind: "object"}
+	for i, member := range members {
+		if builder.left <= 0 {
+			rest.Members = append(rest.Members, builder.more(len(members)-i))
+			break
+		}
+		if member.name == "changes" {
+			if changes, others := builder.changes(member.raw); changes != nil {
+				view.Changes = append(view.Changes, changes...)
+				if others != nil {
+					rest.Members = append(rest.Members, memberView{Name: "changes", Value: *others})
+				}
+				continue
+			}
+		}
+		rest.Members = append(rest.Members, builder.member(member, 1))
+	}
+	if len(rest.Members) > 0 {
+		view.Rest = &rest
+	}
+	return view
+}
+
+// valueBuilder makes views of values until it has made enough.
+type valueBuilder struct{ left int }
+
+// changes reads {"field": {"before": …, "after": …}, …}. Members of another form come back as an
+// object of their own. Both are nil when raw is not of the form at all.
+func (b *valueBuilder) changes(raw json.RawMessage) (changes []changeView, others *valueView) {
+	fields, err := objectMembers(raw)
+	if err != nil {
+		return nil, nil
+	}
+	for i, field := range fields {
+		if b.left <= 0 {
+			others = withMember(others, b.more(len(fields)-i))
+			break
+		}
+		if before, after, ok := beforeAndAfter(field.raw); ok {
+			b.left -= 2
+			changes = append(changes, changeView{Field: name(field.name), Before: cell(before), After: cell(after)})
+			continue
+		}
+		others = withMember(others, b.member(field, 2))
+	}
+	if changes == nil {
+		return nil, nil
+	}
+	return changes, others
+}
+
+func withMember(object *valueView, member memberView) *valueView {
+	if object == nil {
+		object = &valueView{Kind: "object"}
+	}
+	object.Members = append(object.Members, member)
+	return object
+}
+
+// beforeAndAfter reads an object with one or both of the members "before" and "after" and no
+// other. The one it does not have is nil.
+func beforeAndAfter(raw json.RawMessage) (before, after json.RawMessage, ok bool) {
+	members, err := objectMembers(raw)
+	if err != nil || len(members) == 0 || len(members) > 2 {
+		return nil, nil, false
+	}
+	for _, member := range members {
+		switch {
+		case member.name == "before" && before == nil:
+			before = member.raw
+		case member.name == "after" && after == nil:
+			after = member.raw
+		default:
+			return nil, nil, false
+		}
+	}
+	return before, after, true
+}
+
+// cell is a value in the table of changes: objects and lists as indented JSON.
+func cell(raw json.RawMessage) valueView {
+	if raw == nil {
+		return valueView{Kind: "absent", Text: "absent"}
+	}
+	if compound(raw) && len(bytes.TrimSpace(raw)) > len("{}") {
+		return valueView{Kind: "json", Text: visible(indentJSON(raw))}
+	}
+	return scalar(raw)
+}
+
+func (b *valueBuilder) member(m jsonMember, depth int) memberView {
+	return memberView{Name: name(m.name), Value: b.value(m.raw, depth)}
+}
+
+func (b *valueBuilder) value(raw json.RawMessage, depth int) valueView {
+	b.left--
+	if !compound(raw) {
+		return scalar(raw)
+	}
+	if depth > deepestShown {
+		return valueView{Kind: "json", Text: visible(string(raw))}
+	}
+	view := valueView{Kind: "object", Text: "{}"}
+	members, err := objectMembers(raw)
+	if err != nil {
+		view = valueView{Kind: "list", Text: "[]"}
+		members = listItems(raw)
+	}
+	for i, member := range members {
+		if b.left <= 0 {
+			view.Members = append(view.Members, b.more(len(members)-i))
+			break
+		}
+		view.Members = append(view.Members, b.member(member, depth+1))
+	}
+	if view.Kind == "list" {
+		for i := range view.Members {
+			view.Members[i].Name = ""
+		}
+	}
+	return view
+}
+
+// more stands for values that were left out.
+func (b *valueBuilder) more(count int) memberView {
+	return memberView{Name: "…", Value: valueView{Kind: "more", Text: fmt.Sprintf("%d more, see the JSON", count)}}
+}
+
+// compound says that raw is an object or a list.
+func compound(raw json.RawMessage) bool {
+	trimmed := bytes.TrimSpace(raw)
+	return len(trimmed) > 0 && (trimmed[0] == '{' || trimmed[0] == '[')
+}
+
+// scalar shows a value without members.
+func scalar(raw json.RawMessage) valueView {
+	text := string(bytes.TrimSpace(raw))
+	switch {
+	case text == "null":
+		return valueView{Kind: "null", Text: text}
+	case text == "true" || text == "false":
+		return valueView{Kind: "boolean", Text: text}
+	case strings.HasPrefix(text, "{"):
+		return valueView{Kind: "object", Text: "{}"}
+	case strings.HasPrefix(text, "["):
+		return valueView{Kind: "list", Text: "[]"}
+	case !strings.HasPrefix(text, `"`):
+		return valueView{Kind: "number", Text: text}
+	}
+	var s string
+	if err := json.Unmarshal(raw, &s); err != nil {
+		return valueView{Kind: "json", Text: visible(text)}
+	}
+	if ambiguous(s) {
+		return valueView{Kind: "quoted", Text: `"` + visible(s) + `"`}
+	}
+	return valueView{Kind: "string", Text: visible(s)}
+}
+
+// ambiguous says that a string reads like another kind of value, or that its ends cannot be seen.
+func ambiguous(s string) bool {
+	return s == "" || s == "absent" || s != strings.TrimSpace(s) || s[0] == '"' || json.Valid([]byte(s))
+}
+
+// name is the name of a member, which may be empty.
+func name(s string) string {
+	if s == "" || s != strings.TrimSpace(s) {
+		return `"` + visible(s) + `"`
+	}
+	return visible(s)
+}
+
+// visible writes out what would not be seen or would turn the text around it: control characters
+// and the marks that change the direction of writing. Joiners stay, scripts and emoji need them.
+func visible(s string) string {
+	if strings.IndexFunc(s, invisible) < 0 {
+		return s
+	}
+	var out strings.Builder
+	for _, r := range s {
+		if invisible(r) {
+			fmt.Fprintf(&out, `\u%04x`, r)
+			continue
+		}
+		out.WriteRune(r)
+	}
+	return out.String()
+}
+
+func invisible(r rune) bool {
+	switch {
+	case r == '\n' || r == '\t' || r == '\u200c' || r == '\u200d':
+		return false
+	case r > 0xffff: // tags within emoji
+		return false
+	default:
+		return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029'
+	}
+}
+
+type jsonMember struct {
+	name string
+	raw  json.RawMessage
+}
+
+// objectMembers splits a JSON object, in the order stored; a name that occurs twice is there twice.
+func objectMembers(raw json.RawMessage) ([]jsonMember, error) {
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
+		return nil, fmt.Errorf("not a JSON object: %w", err)
+	}
+	var members []jsonMember
+	for decoder.More() {
+		key, err := decoder.Token()
+		if err != nil {
+			return nil, fmt.Errorf("read a name: %w", err)
+		}
+		member := jsonMember{name: key.(string)} // between braces every other token is a string
+		if err := decoder.Decode(&member.raw); err != nil {
+			return nil, fmt.Errorf("read %q: %w", member.name, err)
+		}
+		members = append(members, member)
+	}
+	if _, err := decoder.Token(); err != nil {
+		return nil, fmt.Errorf("read the end of an object: %w", err)
+	}
+	return members, nil
+}
+
+// listItems splits a JSON list.
+func listItems(raw json.RawMessage) []jsonMember {
+	var items []json.RawMessage
+	if err := json.Unmarshal(raw, &items); err != nil {
+		return nil
+	}
+	members := make([]jsonMember, len(items))
+	for i, item := range items {
+		members[i].raw = item
+	}
+	return members
+}
+
+// indentJSON lays JSON out over lines and changes nothing else.
+func indentJSON(raw json.RawMessage) string {
+	var out bytes.Buffer
+	if err := json.Indent(&out, bytes.TrimSpace(raw), "", "  "); err != nil {
+		return string(raw)
+	}
+	return out.String()
+}

@@ -3,6 +3,8 @@ package models
 import (
 	"context"
 	"time"
+
+	"gorm.io/gorm"
 )
 
 type clockKey struct{}
@@ -19,4 +21,13 @@ func Now(ctx context.Context) time.Time {
 		return now().UTC()
 	}
 	return time.Now().UTC()
+}
+
+// transactionNow is the moment a change in tx happens: by the clock of ctx where it carries one, by
+// that of the store (or the application) that opened tx otherwise.
+func transactionNow(ctx context.Context, tx *gorm.DB) time.Time {
+	if now, ok := ctx.Value(clockKey{}).(func() time.Time); ok {
+		return now().UTC()
+	}
+	return tx.NowFunc().UTC()
 }

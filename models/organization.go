@@ -132,7 +132,7 @@ func CreateOrganization(ctx context.Context, tx *gorm.DB, name, slug, externalID
 		Name:           name,
 		RetentionDays:  DefaultRetentionDays,
 		LoggingEnabled: true,
-		CreatedAt:      MicrosOf(tx.NowFunc()),
+		CreatedAt:      MicrosOf(transactionNow(ctx, tx)),
 	}
 	if externalID != "" {
 		o.ExternalID = &externalID

@@ -1,5 +1,17 @@
 package models
 
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/mail"
+	"strings"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+)
+
 // Role is what a member of an organization may do: a member reads, an admin also sets.
 type Role string
 
@@ -7,6 +19,12 @@ const (
 	RoleAdmin  Role = "admin"
 	RoleMember Role = "member"
 )
+
+// Valid says that the role is one of the two.
+func (r Role) Valid() bool { return r == RoleAdmin || r == RoleMember }
+
+// MaxEmailLength is the longest address of an account, in bytes.
+const MaxEmailLength = 254
 
 // User is an account of this web app. Actors of the log need none.
 type User struct {
@@ -21,12 +39,85 @@ type User struct {
 
 func (User) TableName() string { return "audit_users" }
 
-// Membership is a user's place in an organization.
-type Membership struct {
-	OrgID     int64
-	UserID    string
-	Role      Role
-	CreatedAt Micros
+// CheckEmail answers with an *InvalidError where email is not one plain address.
+func CheckEmail(email string) error {
+	address, err := mail.ParseAddress(email)
+	if err != nil || address.Address != email || len(email) > MaxEmailLength {
+		return &InvalidError{Field: "email", Reason: "Enter an e-mail address, such as ada@example.com."}
+	}
+	return nil
 }
 
-func (Membership) TableName() string { return "audit_memberships" }
+// CreateUser adds an account. passwordHash comes from HashPassword, called before the transaction.
+//
+// Errors: *InvalidError for a name or address that breaks the rules, ErrTaken where the address has
+// an account already, whatever its case. Both leave tx usable.
+func CreateUser(ctx context.Context, tx *gorm.DB, name, email, passwordHash string) (User, error) {
+	name, email = strings.TrimSpace(name), strings.TrimSpace(email)
+	if err := CheckName(name); err != nil {
+		return User{}, err
+	}
+	if err := CheckEmail(email); err != nil {
+		return User{}, err
+	}
+	user := User{
+		ID:           "usr_" + strings.ToLower(rand.Text()),
+		Email:        email,
+		EmailKey:     Fold(email),
+		Name:         name,
+		PasswordHash: passwordHash,
+		CreatedAt:    MicrosOf(transactionNow(ctx, tx)),
+	}
+	created := tx.WithContext(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&user)
+	if created.Error != nil {
+		return User{}, fmt.Errorf("create user: %w", created.Error)
+	}
+	if created.RowsAffected == 0 {
+		return User{}, fmt.Errorf("create user %s: %w", email, ErrTaken)
+	}
+	return user, nil
+}
+
+// SetLastOrganization remembers where the user looked last: where `/` leads next time.
+func SetLastOrganization(ctx context.Context, tx *gorm.DB, userID string, orgID int64) error {
+	err := tx.WithContext(ctx).Model(&User{}).Where("id = ?", userID).Update("last_org_id", orgID).Error
+	if err != nil {
+		return fmt.Errorf("remember the last organization of %s: %w", userID, err)
+	}
+	return nil
+}
+
+// UserByID finds an account, or ErrNotFound.
+func (s *Store) UserByID(ctx context.Context, id string) (User, error) {
+	return s.findUser(ctx, "id = ?", id)
+}
+
+// UserByEmail finds the account of an address, whatever its case, or ErrNotFound.
+func (s *Store) UserByEmail(ctx context.Context, email string) (User, error) {
+	return s.findUser(ctx, "email_key = ?", Fold(strings.TrimSpace(email)))
+}
+
+func (s *Store) findUser(ctx context.Context, condition, value string) (User, error) {
+	var user User
+	err := s.Reader(ctx).Where(condition, value).Take(&user).Error
+	if errors.Is(err, gorm.ErrRecordNotFound) {
+		return user, fmt.Errorf("user: %w", ErrNotFound)
+	}
+	if err != nil {
+		return user, fmt.Errorf("find user: %w", err)
+	}
+	return user, nil
+}
+
+// AnyUser says that the first account exists: setup is over.
+func (s *Store) AnyUser(ctx context.Context) (bool, error) {
+	return anyUser(s.Reader(ctx))
+}
+
+func anyUser(db *gorm.DB) (bool, error) {
+	var found []string
+	if err := db.Model(&User{}).Limit(1).Pluck("id", &found).Error; err != nil {
+		return false, fmt.Errorf("look for users: %w", err)
+	}
+	return len(found) > 0, nil
+}

@@ -1,0 +1,145 @@
+package models
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"gorm.io/gorm"
+)
+
+// InvitationLifetime is how long an invitation can be used.
+const InvitationLifetime = 7 * 24 * time.Hour
+
+// Invitation lets whoever has its link into an organization, once.
+type Invitation struct {
+	TokenHash TokenHash
+	OrgID     int64
+	Email     string // whom it is meant for, as a note; may be empty
+	Role      Role
+	InvitedBy string // user ID
+	CreatedAt Micros
+	ExpiresAt Micros
+	UsedAt    Micros // zero while it can be used
+}
+
+func (Invitation) TableName() string { return "audit_invitations" }
+
+// ID names the invitation without giving its link away.
+func (i Invitation) ID() string { return "inv_" + hex.EncodeToString(i.TokenHash) }
+
+// CreateInvitation makes an invitation and answers the token of its link, which cannot be found
+// again. email may be empty. Errors: *InvalidError, ErrClosed and ErrNotFound for the organization.
+func CreateInvitation(ctx context.Context, tx *gorm.DB, orgID int64, invitedBy, email string, role Role) (token string, invitation Invitation, err error) {
+	email = strings.TrimSpace(email)
+	if email != "" {
+		if err := CheckEmail(email); err != nil {
+			return "", Invitation{}, err
+		}
+	}
+	if !role.Valid() {
+		return "", Invitation{}, &InvalidError{Field: "role", Reason: "Choose admin or member."}
+	}
+	if _, err := LockOrganization(ctx, tx, orgID); err != nil {
+		return "", Invitation{}, err
+	}
+	now := transactionNow(ctx, tx)
+	token, hash := newToken()
+	invitation = Invitation{
+		TokenHash: hash, OrgID: orgID, Email: email, Role: role, InvitedBy: invitedBy,
+		CreatedAt: MicrosOf(now), ExpiresAt: MicrosOf(now.Add(InvitationLifetime)),
+	}
+	if err := tx.WithContext(ctx).Create(&invitation).Error; err != nil {
+		return "", Invitation{}, fmt.Errorf("create an invitation to organization %d: %w", orgID, err)
+	}
+	return token, invitation, nil
+}
+
+// OpenInvitation finds the invitation of a link and the organization it leads to. ErrNotFound says
+// that there is none, or that it was used, revoked or has expired, or the organization is closed.
+func (s *Store) OpenInvitation(ctx context.Context, token string) (Invitation, Organization, error) {
+	var invitation Invitation
+	var org Organization
+	err := openInvitations(s.Reader(ctx), s.Now()).Where("token_hash = ?", hashToken(token)).Take(&invitation).Error
+	if err == nil {
+		err = s.Reader(ctx).Where("id = ? AND closed_at = 0", invitation.OrgID).Take(&org).Error
+	}
+	if errors.Is(err, gorm.ErrRecordNotFound) {
+		return invitation, org, fmt.Errorf("invitation: %w", ErrNotFound)
+	}
+	if err != nil {
+		return invitation, org, fmt.Errorf("find invitation: %w", err)
+	}
+	return invitation, org, nil
+}
+
+// OpenInvitations lists the invitations to an organization that can still be used, newest first.
+func (s *Store) OpenInvitations(ctx context.Context, orgID int64) ([]Invitation, error) {
+	var open []Invitation
+	err := openInvitations(s.Reader(ctx), s.Now()).Where("org_id = ?", orgID).
+		Order("created_at DESC, token_hash").Find(&open).Error
+	if err != nil {
+		return nil, fmt.Errorf("list the invitations of organization %d: %w", orgID, err)
+	}
+	return open, nil
+}
+
+// AcceptInvitation uses the invitation of a link up and makes userID a member with its role.
+//
+// Errors: ErrNotFound where the link leads nowhere any more, also because somebody else used it a
+// moment ago; ErrTaken for somebody who is a member already; ErrClosed. The caller then rolls back,
+// and the invitation stays as it was.
+func AcceptInvitation(ctx context.Context, tx *gorm.DB, token, userID string) (Invitation, error) {
+	now := transactionNow(ctx, tx)
+	var invitation Invitation
+	used := openInvitations(tx.WithContext(ctx), now).Where("token_hash = ?", hashToken(token)).
+		Update("used_at", MicrosOf(now))
+	if used.Error != nil {
+		return invitation, fmt.Errorf("use an invitation: %w", used.Error)
+	}
+	if used.RowsAffected == 0 {
+		return invitation, fmt.Errorf("invitation: %w", ErrNotFound)
+	}
+	err := tx.WithContext(ctx).Where("token_hash = ?", hashToken(token)).Take(&invitation).Error
+	if err != nil {
+		return invitation, fmt.Errorf("read the used invitation: %w", err)
+	}
+	return invitation, AddMember(ctx, tx, invitation.OrgID, userID, invitation.Role)
+}
+
+// RevokeInvitation ends an invitation that has not been used, named by Invitation.ID. ErrNotFound
+// says that the organization has no such invitation open.
+func RevokeInvitation(ctx context.Context, tx *gorm.DB, orgID int64, id string) (Invitation, error) {
+	hash, err := hex.DecodeString(strings.TrimPrefix(id, "inv_"))
+	if err != nil {
+		return Invitation{}, fmt.Errorf("invitation %q: %w", id, ErrNotFound)
+	}
+	if _, err := LockOrganization(ctx, tx, orgID); err != nil {
+		return Invitation{}, err
+	}
+	var invitation Invitation
+	open := openInvitations(tx.WithContext(ctx), transactionNow(ctx, tx)).
+		Where("org_id = ? AND token_hash = ?", orgID, TokenHash(hash))
+	err = open.Session(&gorm.Session{}).Take(&invitation).Error
+	if errors.Is(err, gorm.ErrRecordNotFound) {
+		return invitation, fmt.Errorf("invitation %q: %w", id, ErrNotFound)
+	}
+	if err != nil {
+		return invitation, fmt.Errorf("find invitation %q: %w", id, err)
+	}
+	deleted := tx.WithContext(ctx).Where("token_hash = ? AND used_at = 0", invitation.TokenHash).Delete(&Invitation{})
+	if deleted.Error != nil {
+		return invitation, fmt.Errorf("revoke invitation %q: %w", id, deleted.Error)
+	}
+	if deleted.RowsAffected == 0 {
+		return invitation, fmt.Errorf("invitation %q: %w", id, ErrNotFound)
+	}
+	return invitation, nil
+}
+
+func openInvitations(db *gorm.DB, now time.Time) *gorm.DB {
+	return db.Model(&Invitation{}).Where("used_at = 0 AND expires_at > ?", MicrosOf(now))
+}

@@ -1,0 +1,170 @@
+package models
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+)
+
+// Membership is a user's place in an organization.
+type Membership struct {
+	OrgID     int64
+	UserID    string
+	Role      Role
+	CreatedAt Micros
+}
+
+func (Membership) TableName() string { return "audit_memberships" }
+
+// Member is a user as an organization lists them.
+type Member struct {
+	UserID   string
+	Name     string
+	Email    string
+	Role     Role
+	JoinedAt Micros
+}
+
+// Access is an organization somebody may read, and their role there.
+type Access struct {
+	Organization
+	Role Role
+}
+
+// AccessOf lists the organizations a user may read, by name: the open ones they belong to, and
+// closed ones for their admins until the last entry has expired.
+func (s *Store) AccessOf(ctx context.Context, userID string) ([]Access, error) {
+	var all []Access
+	err := s.Reader(ctx).Table("audit_organizations AS o").
+		Joins("JOIN audit_memberships AS m ON m.org_id = o.id").
+		Where("m.user_id = ?", userID).
+		Select("o.*, m.role").
+		Scan(&all).Error
+	if err != nil {
+		return nil, fmt.Errorf("find the organizations of %s: %w", userID, err)
+	}
+	now := s.Now()
+	readable := slices.DeleteFunc(all, func(a Access) bool {
+		return a.Closed() && (a.Role != RoleAdmin || a.Gone(now))
+	})
+	slices.SortFunc(readable, func(a, b Access) int {
+		return cmp.Or(cmp.Compare(Fold(a.Name), Fold(b.Name)), cmp.Compare(a.ID, b.ID))
+	})
+	return readable, nil
+}
+
+// Members lists who belongs to an organization, by name.
+func (s *Store) Members(ctx context.Context, orgID int64) ([]Member, error) {
+	var members []Member
+	err := membersOf(s.Reader(ctx), orgID).Scan(&members).Error
+	if err != nil {
+		return nil, fmt.Errorf("list the members of organization %d: %w", orgID, err)
+	}
+	slices.SortFunc(members, func(a, b Member) int {
+		return cmp.Or(cmp.Compare(Fold(a.Name), Fold(b.Name)), cmp.Compare(a.UserID, b.UserID))
+	})
+	return members, nil
+}
+
+func membersOf(db *gorm.DB, orgID int64) *gorm.DB {
+	return db.Table("audit_memberships AS m").
+		Joins("JOIN audit_users AS u ON u.id = m.user_id").
+		Where("m.org_id = ?", orgID).
+		Select("u.id AS user_id, u.name, u.email, m.role, m.created_at AS joined_at")
+}
+
+// AddMember lets a user into an organization. Errors: ErrTaken for somebody who is in it already
+// (their role stays), ErrClosed and ErrNotFound for the organization. All leave tx usable.
+func AddMember(ctx context.Context, tx *gorm.DB, orgID int64, userID string, role Role) error {
+	if _, err := LockOrganization(ctx, tx, orgID); err != nil {
+		return err
+	}
+	created := tx.WithContext(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&Membership{
+		OrgID: orgID, UserID: userID, Role: role, CreatedAt: MicrosOf(transactionNow(ctx, tx)),
+	})
+	if created.Error != nil {
+		return fmt.Errorf("add %s to organization %d: %w", userID, orgID, created.Error)
+	}
+	if created.RowsAffected == 0 {
+		return fmt.Errorf("add %s to organization %d: %w", userID, orgID, ErrTaken)
+	}
+	return nil
+}
+
+// ChangeRole gives a member another role and answers the member as they were before. Nothing is
+// written where they have the role already.
+//
+// Errors: ErrNotFound for somebody who is no member, ErrLastAdmin where nobody would be left to
+// set anything, ErrClosed. Of two changes at once the second waits for the first, so two admins who
+// step down together do not leave the organization without one.
+func ChangeRole(ctx context.Context, tx *gorm.DB, orgID int64, userID string, role Role) (before Member, err error) {
+	before, err = lockedMember(ctx, tx, orgID, userID)
+	if err != nil || before.Role == role {
+		return before, err
+	}
+	if before.Role == RoleAdmin {
+		if err := needAnotherAdmin(ctx, tx, orgID, userID); err != nil {
+			return before, err
+		}
+	}
+	err = tx.WithContext(ctx).Model(&Membership{}).
+		Where("org_id = ? AND user_id = ?", orgID, userID).Update("role", role).Error
+	if err != nil {
+		return before, fmt.Errorf("change the role of %s in organization %d: %w", userID, orgID, err)
+	}
+	return before, nil
+}
+
+// RemoveMember ends a membership, one's own or another's, and answers the member as they were.
+// Errors and concurrency are those of ChangeRole.
+func RemoveMember(ctx context.Context, tx *gorm.DB, orgID int64, userID string) (before Member, err error) {
+	before, err = lockedMember(ctx, tx, orgID, userID)
+	if err != nil {
+		return before, err
+	}
+	if before.Role == RoleAdmin {
+		if err := needAnotherAdmin(ctx, tx, orgID, userID); err != nil {
+			return before, err
+		}
+	}
+	err = tx.WithContext(ctx).Where("org_id = ? AND user_id = ?", orgID, userID).Delete(&Membership{}).Error
+	if err != nil {
+		return before, fmt.Errorf("remove %s from organization %d: %w", userID, orgID, err)
+	}
+	return before, nil
+}
+
+// lockedMember reads a member under the organization's lock.
+func lockedMember(ctx context.Context, tx *gorm.DB, orgID int64, userID string) (Member, error) {
+	if _, err := LockOrganization(ctx, tx, orgID); err != nil {
+		return Member{}, err
+	}
+	var found []Member
+	err := membersOf(tx.WithContext(ctx), orgID).Where("m.user_id = ?", userID).Scan(&found).Error
+	if err != nil {
+		return Member{}, fmt.Errorf("find member %s of organization %d: %w", userID, orgID, err)
+	}
+	if len(found) == 0 {
+		return Member{}, fmt.Errorf("member %s of organization %d: %w", userID, orgID, ErrNotFound)
+	}
+	return found[0], nil
+}
+
+// needAnotherAdmin answers ErrLastAdmin where userID is the only admin. The caller holds the
+// organization's lock, so the answer stays true until the transaction ends.
+func needAnotherAdmin(ctx context.Context, tx *gorm.DB, orgID int64, userID string) error {
+	var others int64
+	err := tx.WithContext(ctx).Model(&Membership{}).
+		Where("org_id = ? AND user_id <> ? AND role = ?", orgID, userID, RoleAdmin).Count(&others).Error
+	if err != nil {
+		return fmt.Errorf("count the admins of organization %d: %w", orgID, err)
+	}
+	if others == 0 {
+		return ErrLastAdmin
+	}
+	return nil
+}

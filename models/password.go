@@ -1,0 +1,98 @@
+package models
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/alexedwards/argon2id"
+)
+
+// Bounds of a password: at least so many characters, at most so many bytes.
+const (
+	MinPasswordCharacters = 10
+	MaxPasswordBytes      = 200
+)
+
+// passwordParams cost 19 MiB and about 30 ms a password.
+var passwordParams = &argon2id.Params{
+	Memory:      19 * 1024,
+	Iterations:  2,
+	Parallelism: 1,
+	SaltLength:  16,
+	KeyLength:   32,
+}
+
+// passwordSlots bounds the memory and the processors that sign-ins can take, however many arrive.
+var passwordSlots = make(chan struct{}, 2)
+
+// nobodysHash is what a password is compared with where there is no account: the same work, so the
+// time of the answer does not tell which addresses have one.
+var nobodysHash = sync.OnceValues(func() (string, error) {
+	return argon2id.CreateHash("the password of nobody", passwordParams)
+})
+
+// CheckPassword answers with an *InvalidError where password is too short or too long.
+func CheckPassword(password string) error {
+	switch {
+	case utf8.RuneCountInString(password) < MinPasswordCharacters:
+		return &InvalidError{Field: "password", Reason: fmt.Sprintf("Use at least %d characters.", MinPasswordCharacters)}
+	case len(password) > MaxPasswordBytes:
+		return &InvalidError{Field: "password", Reason: fmt.Sprintf("Use at most %d bytes.", MaxPasswordBytes)}
+	}
+	return nil
+}
+
+// HashPassword makes what is stored of a password: argon2id in PHC string format. It is slow on
+// purpose, at most two run at once, and it must not be called inside a transaction. Errors:
+// *InvalidError (see CheckPassword), or the context's while it waits for its turn.
+func HashPassword(ctx context.Context, password string) (string, error) {
+	if err := CheckPassword(password); err != nil {
+		return "", err
+	}
+	if err := takePasswordSlot(ctx); err != nil {
+		return "", err
+	}
+	defer releasePasswordSlot()
+	hash, err := argon2id.CreateHash(password, passwordParams)
+	if err != nil {
+		return "", fmt.Errorf("hash a password: %w", err)
+	}
+	return hash, nil
+}
+
+// PasswordMatches says that password belongs to hash. An empty hash (no such account) costs the
+// same time and never matches. Like HashPassword it is slow and waits for its turn.
+func PasswordMatches(ctx context.Context, hash, password string) (bool, error) {
+	known := hash != ""
+	if !known {
+		var err error
+		if hash, err = nobodysHash(); err != nil {
+			return false, fmt.Errorf("hash a password: %w", err)
+		}
+	}
+	if len(password) > MaxPasswordBytes {
+		password = "" // nobody's; hashing megabytes would be free work for whoever sends them
+	}
+	if err := takePasswordSlot(ctx); err != nil {
+		return false, err
+	}
+	defer releasePasswordSlot()
+	match, err := argon2id.ComparePasswordAndHash(password, hash)
+	if err != nil {
+		return false, fmt.Errorf("compare a password: %w", err)
+	}
+	return match && known, nil
+}
+
+func takePasswordSlot(ctx context.Context) error {
+	select {
+	case passwordSlots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("wait to check a password: %w", ctx.Err())
+	}
+}
+
+func releasePasswordSlot() { <-passwordSlots }

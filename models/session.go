@@ -1,0 +1,107 @@
+package models
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+)
+
+// Deadlines of a session: it ends when nobody used it for SessionIdle, and SessionLifetime after it
+// was started in any case.
+const (
+	SessionIdle     = 7 * 24 * time.Hour
+	SessionLifetime = 30 * 24 * time.Hour
+)
+
+// Session is somebody signed in with one browser.
+type Session struct {
+	TokenHash TokenHash
+	UserID    string
+	Data      []byte // what the session keeps, encoded by whoever keeps it
+	CreatedAt Micros
+	SeenAt    Micros
+	ExpiresAt Micros // the nearer of the two deadlines
+}
+
+func (Session) TableName() string { return "audit_sessions" }
+
+// SessionByToken finds a session that has not ended, or ErrNotFound.
+func (s *Store) SessionByToken(ctx context.Context, token string) (Session, error) {
+	var session Session
+	err := s.Reader(ctx).Where("token_hash = ? AND expires_at > ?", hashToken(token), MicrosOf(s.Now())).
+		Take(&session).Error
+	if errors.Is(err, gorm.ErrRecordNotFound) {
+		return session, fmt.Errorf("session: %w", ErrNotFound)
+	}
+	if err != nil {
+		return session, fmt.Errorf("find session: %w", err)
+	}
+	return session, nil
+}
+
+// StartSession makes a session for a user and answers its token, which is not stored. It is the
+// only way a session comes to be. It also clears away sessions that have expired.
+//
+// ErrNotFound says that the user is gone, or their password is not user's any more: it was reset
+// between the moment it was checked and now, and the reset ends every session.
+func StartSession(ctx context.Context, tx *gorm.DB, user User, data []byte) (token string, err error) {
+	now := transactionNow(ctx, tx)
+	var current User
+	err = tx.WithContext(ctx).Clauses(clause.Locking{Strength: "UPDATE"}).
+		Where("id = ? AND password_hash = ?", user.ID, user.PasswordHash).Take(&current).Error
+	if errors.Is(err, gorm.ErrRecordNotFound) {
+		return "", fmt.Errorf("start a session for %s: %w", user.ID, ErrNotFound)
+	}
+	if err != nil {
+		return "", fmt.Errorf("start a session for %s: %w", user.ID, err)
+	}
+	if err := tx.WithContext(ctx).Where("expires_at <= ?", MicrosOf(now)).Delete(&Session{}).Error; err != nil {
+		return "", fmt.Errorf("clear expired sessions: %w", err)
+	}
+	token, hash := newToken()
+	err = tx.WithContext(ctx).Create(&Session{
+		TokenHash: hash, UserID: user.ID, Data: data,
+		CreatedAt: MicrosOf(now), SeenAt: MicrosOf(now), ExpiresAt: MicrosOf(now.Add(SessionIdle)),
+	}).Error
+	if err != nil {
+		return "", fmt.Errorf("start a session for %s: %w", user.ID, err)
+	}
+	return token, nil
+}
+
+// SaveSession stores what a live session keeps and puts off its idle deadline. It never brings a
+// session back: one that ended meanwhile stays ended, and the answer is ErrNotFound.
+func SaveSession(ctx context.Context, tx *gorm.DB, session Session, data []byte) error {
+	now := transactionNow(ctx, tx)
+	expires := min(MicrosOf(now.Add(SessionIdle)), MicrosOf(session.CreatedAt.Time().Add(SessionLifetime)))
+	saved := tx.WithContext(ctx).Model(&Session{}).
+		Where("token_hash = ? AND expires_at > ?", session.TokenHash, MicrosOf(now)).
+		Updates(map[string]any{"data": data, "seen_at": MicrosOf(now), "expires_at": expires})
+	if saved.Error != nil {
+		return fmt.Errorf("save session: %w", saved.Error)
+	}
+	if saved.RowsAffected == 0 {
+		return fmt.Errorf("save session: %w", ErrNotFound)
+	}
+	return nil
+}
+
+// EndSession ends one session; one that has ended already is fine.
+func EndSession(ctx context.Context, tx *gorm.DB, token string) error {
+	if err := tx.WithContext(ctx).Where("token_hash = ?", hashToken(token)).Delete(&Session{}).Error; err != nil {
+		return fmt.Errorf("end session: %w", err)
+	}
+	return nil
+}
+
+// EndSessions ends every session of a user, in all browsers.
+func EndSessions(ctx context.Context, tx *gorm.DB, userID string) error {
+	if err := tx.WithContext(ctx).Where("user_id = ?", userID).Delete(&Session{}).Error; err != nil {
+		return fmt.Errorf("end the sessions of %s: %w", userID, err)
+	}
+	return nil
+}

@@ -1,0 +1,62 @@
+package models
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+)
+
+// SetupToken guards the creation of the first account. Each server that starts without users may
+// print one of its own; any of them works, and all end with the first account.
+type SetupToken struct {
+	TokenHash TokenHash
+	CreatedAt Micros
+}
+
+func (SetupToken) TableName() string { return "audit_setup_tokens" }
+
+// CreateSetupToken makes a token for the console, or answers an empty one where setup is over.
+func CreateSetupToken(ctx context.Context, tx *gorm.DB) (token string, err error) {
+	over, err := anyUser(tx.WithContext(ctx))
+	if err != nil || over {
+		return "", err
+	}
+	token, hash := newToken()
+	err = tx.WithContext(ctx).Create(&SetupToken{TokenHash: hash, CreatedAt: MicrosOf(transactionNow(ctx, tx))}).Error
+	if err != nil {
+		return "", fmt.Errorf("create a setup token: %w", err)
+	}
+	return token, nil
+}
+
+// UseSetupToken ends setup: the caller creates the first account in the same transaction. Of two at
+// once one waits, and finds that setup is over.
+//
+// Errors: ErrNotFound where there is a user already, *InvalidError for a token no server printed.
+func UseSetupToken(ctx context.Context, tx *gorm.DB, token string) error {
+	var tokens []SetupToken
+	// The rows are the lock, taken in the same order by everyone.
+	err := tx.WithContext(ctx).Clauses(clause.Locking{Strength: "UPDATE"}).Order("token_hash").Find(&tokens).Error
+	if err != nil {
+		return fmt.Errorf("read the setup tokens: %w", err)
+	}
+	over, err := anyUser(tx.WithContext(ctx))
+	if err != nil {
+		return err
+	}
+	if over {
+		return fmt.Errorf("setup: %w", ErrNotFound)
+	}
+	hash := hashToken(token)
+	if !slices.ContainsFunc(tokens, func(t SetupToken) bool { return bytes.Equal(t.TokenHash, hash) }) {
+		return &InvalidError{Field: "token", Reason: "This is not the token the server printed on its console."}
+	}
+	if err := tx.WithContext(ctx).Where("token_hash IS NOT NULL").Delete(&SetupToken{}).Error; err != nil {
+		return fmt.Errorf("end the setup tokens: %w", err)
+	}
+	return nil
+}

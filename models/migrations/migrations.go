@@ -13,42 +13,77 @@ import (
 	"github.com/pressly/goose/v3/lock"
 )
 
+// Files are the migrations, in the folders "sqlite" and "postgres".
+//
 //go:embed sqlite/*.sql postgres/*.sql
-var files embed.FS
+var Files embed.FS
 
 // versionTable keeps which migrations have run. Like every table here its name begins with
 // "audit_", so the schema can share a database with an application and its own migrations.
 const versionTable = "audit_schema_version"
 
+// lockID is the PostgreSQL advisory lock that migrations hold: an application that migrates its own
+// schema with goose is not kept waiting.
+const lockID = 7305524612370941793
+
 // Up brings the schema in db up to date and says how many migrations it ran. dialect is
-// "sqlite" or "postgres". On PostgreSQL it takes an advisory lock first, so several hosts may
-// call it at once; on SQLite the database file's own lock does the same.
+// "sqlite" or "postgres". Several hosts may call it at once: on PostgreSQL it takes an advisory
+// lock, on SQLite the one that comes second finds the work done.
 func Up(ctx context.Context, db *sql.DB, dialect string) (int, error) {
-	gooseDialect, options := goose.DialectSQLite3, []goose.ProviderOption{}
-	if dialect == "postgres" {
-		gooseDialect = goose.DialectPostgres
-		locker, err := lock.NewPostgresSessionLocker()
-		if err != nil {
-			return 0, fmt.Errorf("prepare the migration lock: %w", err)
-		}
-		options = append(options, goose.WithSessionLocker(locker))
-	}
-	folder, err := fs.Sub(files, dialect)
-	if err != nil {
-		return 0, fmt.Errorf("migrations for %q: %w", dialect, err)
-	}
-	store, err := database.NewStore(gooseDialect, versionTable)
-	if err != nil {
-		return 0, fmt.Errorf("migration store: %w", err)
-	}
-	options = append(options, goose.WithStore(store), goose.WithDisableGlobalRegistry(true))
-	provider, err := goose.NewProvider(goose.DialectCustom, db, folder, options...)
-	if err != nil {
-		return 0, fmt.Errorf("read migrations: %w", err)
-	}
-	results, err := provider.Up(ctx)
+	provider, err := newProvider(db, dialect)
 	if err != nil {
 		return 0, fmt.Errorf("migrate: %w", err)
 	}
-	return len(results), nil
+	if dialect == "postgres" {
+		results, err := provider.Up(ctx)
+		if err != nil {
+			return len(results), fmt.Errorf("migrate: %w", err)
+		}
+		return len(results), nil
+	}
+	// SQLite has no lock to hold from the look at the version to the end of the migration. A
+	// migration that failed while the schema moved on was run by somebody else: look again.
+	for ran := 0; ; {
+		before := version(ctx, provider)
+		results, err := provider.Up(ctx)
+		ran += len(results)
+		if err == nil {
+			return ran, nil
+		}
+		if version(ctx, provider) <= before {
+			return ran, fmt.Errorf("migrate: %w", err)
+		}
+	}
+}
+
+// version is the schema's, or -1 where there is none yet.
+func version(ctx context.Context, provider *goose.Provider) int64 {
+	current, err := provider.GetDBVersion(ctx)
+	if err != nil {
+		return -1
+	}
+	return current
+}
+
+func newProvider(db *sql.DB, dialect string) (*goose.Provider, error) {
+	gooseDialect := goose.DialectSQLite3
+	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
+	if dialect == "postgres" {
+		gooseDialect = goose.DialectPostgres
+		// Try every second, for five minutes.
+		locker, err := lock.NewPostgresSessionLocker(lock.WithLockID(lockID), lock.WithLockTimeout(1, 300))
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, goose.WithSessionLocker(locker))
+	}
+	folder, err := fs.Sub(Files, dialect)
+	if err != nil {
+		return nil, err
+	}
+	store, err := database.NewStore(gooseDialect, versionTable)
+	if err != nil {
+		return nil, err
+	}
+	return goose.NewProvider(goose.DialectCustom, db, folder, append(options, goose.WithStore(store))...)
 }

@@ -1,0 +1,95 @@
+// Package database opens the databases the audit log can be kept in: SQLite, embedded and the
+// default, and PostgreSQL.
+package database
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/migrations"
+)
+
+// DB is an open database: a pool that writes and one for questions. On PostgreSQL they are the
+// same; on SQLite Write has the one connection that writes, and Read refuses to.
+type DB struct {
+	Write, Read *gorm.DB
+}
+
+// Open opens the database that url names: "sqlite:PATH", or "postgres://user:password@host/name".
+//
+// A SQLite file is created together with its folder. PostgreSQL is waited for up to 30 seconds
+// while it cannot be reached or is still starting; a wrong password or an unknown database fails
+// at once. Every error is one line that can be shown to the operator; it never holds the password.
+func Open(ctx context.Context, url string, log *slog.Logger) (*DB, error) {
+	scheme, rest, found := strings.Cut(url, ":")
+	switch {
+	case found && scheme == "sqlite":
+		return openSQLite(ctx, strings.TrimPrefix(rest, "//"), log)
+	case found && (scheme == "postgres" || scheme == "postgresql"):
+		return openPostgres(ctx, url, log)
+	case found && !strings.ContainsAny(scheme, `/\.`) && len(scheme) > 1:
+		return nil, fmt.Errorf("database: %q databases are not supported; use sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME", scheme)
+	default:
+		return nil, errors.New("database: the address must begin with sqlite: or postgres://, such as sqlite:data/auditlogs.db")
+	}
+}
+
+// Migrate brings the schema up to date. It may run on several hosts at once.
+func (db *DB) Migrate(ctx context.Context) error {
+	pool, err := db.Write.DB()
+	if err != nil {
+		return err
+	}
+	_, err = migrations.Up(ctx, pool, db.Write.Name())
+	return err
+}
+
+// Store gives access to the rows. now is the clock retention is measured by; nil means time.Now.
+func (db *DB) Store(now func() time.Time) (*models.Store, error) {
+	return models.NewStore(db.Write, db.Read, now)
+}
+
+// Ping says whether the database answers.
+func (db *DB) Ping(ctx context.Context) error {
+	pool, err := db.Read.DB()
+	if err != nil {
+		return err
+	}
+	return pool.PingContext(ctx)
+}
+
+// Close closes the pools. Statements under way end first.
+func (db *DB) Close() error {
+	var errs []error
+	for _, g := range []*gorm.DB{db.Read, db.Write} {
+		if g == nil {
+			continue
+		}
+		pool, err := g.DB()
+		if err == nil {
+			err = pool.Close() // closing a pool twice is fine
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// gormConfig is how GORM behaves on both databases. Single statements need no transaction of
+// their own. Statements are not prepared by GORM: pgx caches them per connection, and SQLite
+// prepares in microseconds.
+func gormConfig(log *slog.Logger) *gorm.Config {
+	return &gorm.Config{
+		Logger:                 statementLog{log},
+		TranslateError:         true,
+		SkipDefaultTransaction: true,
+		DisableAutomaticPing:   true,
+		NowFunc:                func() time.Time { return time.Now().UTC() },
+	}
+}

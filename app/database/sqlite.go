@@ -1,0 +1,135 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	gormsqlite "gorm.io/driver/sqlite"
+	"gorm.io/gorm"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// sqliteReaders is how many questions SQLite answers at the same time.
+const sqliteReaders = 8
+
+func openSQLite(ctx context.Context, path string, log *slog.Logger) (*DB, error) {
+	if path == "" || strings.HasPrefix(path, ":memory:") {
+		return nil, errors.New("database: SQLite needs the path of a file, such as sqlite:data/auditlogs.db")
+	}
+	if strings.Contains(path, "?") {
+		return nil, errors.New("database: options after the path of a SQLite file are not supported")
+	}
+	if err := createFile(path); err != nil {
+		return nil, fmt.Errorf("database: SQLite file %s: %w", path, reason(err))
+	}
+	db := &DB{}
+	var err error
+	// Immediate transactions take the write lock when they begin: two that read first and write
+	// later would otherwise fail instead of waiting for each other. One connection, so that waiting
+	// happens in Go, in order, instead of in SQLite's retry loop.
+	if db.Write, err = openSQLitePool(ctx, path, url.Values{"_txlock": {"immediate"}}, 1, log); err == nil {
+		db.Read, err = openSQLitePool(ctx, path, url.Values{"_pragma": {"query_only(1)"}}, sqliteReaders, log)
+	}
+	if err == nil {
+		err = checkWritable(ctx, db.Write)
+	}
+	if err != nil {
+		_ = db.Close()
+		return nil, fmt.Errorf("database: SQLite file %s: %w", path, err)
+	}
+	return db, nil
+}
+
+// createFile makes the file and its folder, readable by the server's user only.
+func createFile(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	return file.Close()
+}
+
+func openSQLitePool(ctx context.Context, path string, options url.Values, connections int, log *slog.Logger) (*gorm.DB, error) {
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	absolute = filepath.ToSlash(absolute)
+	if !strings.HasPrefix(absolute, "/") {
+		absolute = "/" + absolute // C:/… on Windows
+	}
+	// auto_vacuum is applied before the first table exists: afterwards it would take a full VACUUM.
+	options.Set("_busy_timeout", "10000")
+	options.Set("_auto_vacuum", "incremental")
+	for _, pragma := range []string{"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "temp_store(MEMORY)"} {
+		options.Add("_pragma", pragma)
+	}
+	address := url.URL{Scheme: "file", Path: absolute, RawQuery: options.Encode()}
+	pool, err := sql.Open("sqlite", address.String())
+	if err != nil {
+		return nil, err
+	}
+	pool.SetMaxOpenConns(connections)
+	pool.SetMaxIdleConns(connections)
+	if err := pool.PingContext(ctx); err != nil {
+		_ = pool.Close()
+		return nil, err
+	}
+	db, err := gorm.Open(sqliteDialector{&gormsqlite.Dialector{DriverName: "sqlite", Conn: pool}}, gormConfig(log))
+	if err != nil {
+		_ = pool.Close()
+		return nil, err
+	}
+	return db, nil
+}
+
+// checkWritable finds a file that can be read but not written now, and not with the first event.
+func checkWritable(ctx context.Context, db *gorm.DB) error {
+	tx := db.WithContext(ctx).Begin()
+	if tx.Error != nil {
+		return tx.Error
+	}
+	return tx.Rollback().Error
+}
+
+// sqliteDialector is GORM's, with the errors of the pure Go driver translated.
+type sqliteDialector struct{ *gormsqlite.Dialector }
+
+// Translate gives GORM's error for a violated constraint; the driver's own stays inside.
+func (sqliteDialector) Translate(err error) error {
+	var sqliteError *sqlite.Error
+	if !errors.As(err, &sqliteError) {
+		return err
+	}
+	switch sqliteError.Code() {
+	case sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
+		return fmt.Errorf("%w: %w", gorm.ErrDuplicatedKey, err)
+	case sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
+		return fmt.Errorf("%w: %w", gorm.ErrForeignKeyViolated, err)
+	case sqlite3.SQLITE_CONSTRAINT_CHECK:
+		return fmt.Errorf("%w: %w", gorm.ErrCheckConstraintViolated, err)
+	default:
+		return err
+	}
+}
+
+// reason leaves out the path of a file error: the message around it names the file already.
+func reason(err error) error {
+	var pathError *fs.PathError
+	if errors.As(err, &pathError) {
+		return pathError.Err
+	}
+	return err
+}

@@ -30,6 +30,17 @@ func (f Frame) InOrganization() bool { return f.Organization.ID != 0 }
 // SettingsPath is the address of a settings page of the current organization.
 func (f Frame) SettingsPath(section string) string { return settingsPath(f.Organization, section) }
 
+// SectionOf is the address of the section being read in another organization: where the
+// organization switcher leads.
+func (f Frame) SectionOf(org models.Organization) string {
+	switch f.Section {
+	case "organization", "members":
+		return settingsPath(org, f.Section)
+	default:
+		return settingsPath(org, "audit-logs")
+	}
+}
+
 // settingsPath is the address of a settings page: "" leads to the overview.
 func settingsPath(org models.Organization, section string) string {
 	return strings.TrimSuffix("/orgs/"+org.Slug+"/settings/"+section, "/")

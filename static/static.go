@@ -1,0 +1,72 @@
+// Package static holds what the pages load besides HTML: one stylesheet, one script of our own,
+// htmx, and the icons.
+package static
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"io/fs"
+)
+
+//go:embed css js htmx.min.js icons.svg
+var files embed.FS
+
+// bundles are the files pages ask for and the parts they are made of, in order.
+var bundles = map[string][]string{
+	// The order of the cascade; within a layer the order is of no importance, so the folder of
+	// components is taken whole and a new one needs no entry.
+	"app.css": {
+		"css/layers.css",
+		"css/tokens.css",
+		"css/reset.css",
+		"css/base.css",
+		"css/components/*.css",
+		"css/utilities.css",
+	},
+	// One module: its parts see each other's names.
+	"app.js":      {"js/app.js", "js/*.js"},
+	"htmx.min.js": {"htmx.min.js"},
+	"icons.svg":   {"icons.svg"},
+}
+
+// Files gives the files by the name pages ask for: "app.css", "app.js", "htmx.min.js" and
+// "icons.svg".
+func Files() (map[string][]byte, error) {
+	all := make(map[string][]byte, len(bundles))
+	for name, patterns := range bundles {
+		text, err := bundle(patterns)
+		if err != nil {
+			return nil, fmt.Errorf("static file %s: %w", name, err)
+		}
+		all[name] = text
+	}
+	return all, nil
+}
+
+// bundle joins the files that match the patterns, each once.
+func bundle(patterns []string) ([]byte, error) {
+	var whole bytes.Buffer
+	taken := map[string]bool{}
+	for _, pattern := range patterns {
+		parts, err := fs.Glob(files, pattern) // sorted by name
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", pattern, err)
+		}
+		if len(parts) == 0 {
+			return nil, fmt.Errorf("there is no %s", pattern)
+		}
+		for _, part := range parts {
+			if taken[part] {
+				continue
+			}
+			taken[part] = true
+			text, err := files.ReadFile(part)
+			if err != nil {
+				return nil, err
+			}
+			whole.Write(text)
+		}
+	}
+	return whole.Bytes(), nil
+}

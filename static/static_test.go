@@ -1,0 +1,51 @@
+package static
+
+import (
+	"bytes"
+	"compress/gzip"
+	"strings"
+	"testing"
+)
+
+func TestEveryFileIsThere(t *testing.T) {
+	all, err := Files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"app.css":     "@layer reset, tokens, base, components, utilities;",
+		"app.js":      "savePreferences",
+		"htmx.min.js": "htmx",
+		"icons.svg":   `<symbol id="search"`,
+	} {
+		if !strings.Contains(string(all[name]), want) {
+			t.Errorf("%s does not hold %q", name, want)
+		}
+	}
+	if !bytes.Contains(bytes.SplitN(all["app.css"], []byte("{"), 2)[0], []byte("@layer reset")) {
+		t.Error("app.css does not begin with the order of its layers")
+	}
+}
+
+// A first visit of the log may load 60 kB, of which 25 kB are left to the page itself.
+func TestFilesAreSmall(t *testing.T) {
+	all, err := Files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	total := 0
+	for _, text := range all {
+		var packed bytes.Buffer
+		w := gzip.NewWriter(&packed)
+		if _, err := w.Write(text); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		total += packed.Len()
+	}
+	if total > 35_000 {
+		t.Errorf("compressed, the static files are %d bytes: more than 35,000", total)
+	}
+}

@@ -5,21 +5,24 @@ package handlers
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
-	"github.com/gorilla/sessions"
+	gorilla "github.com/gorilla/sessions"
 
+	"github.com/auditlogs/auditlogs/app/sessions"
 	"github.com/auditlogs/auditlogs/models"
 )
 
 // Handlers answers the requests of the web app.
 type Handlers struct {
-	Store   *models.Store
-	Views   fiber.Views
-	Log     *slog.Logger
-	BaseURL string // for links that leave the app, without a slash at the end
-	Demo    bool   // show the demo accounts on the sign-in page
+	Store    *models.Store
+	Sessions *sessions.Store
+	Views    fiber.Views
+	Log      *slog.Logger
+	BaseURL  string // for links that leave the app, without a slash at the end
+	Demo     bool   // show the demo accounts on the sign-in page
 	// Assets gives the address of a static file by name ("app.css" → "/static/app.3f9a2c.css").
 	Assets func(name string) string
 }
@@ -30,10 +33,15 @@ type Scope struct {
 	Organizations []models.Organization // those User may read, by name
 	Organization  models.Organization   // the one the address names; zero outside of any
 	Role          models.Role           // User's role in Organization
-	Session       *sessions.Session     // changes are saved after the handler
+	Session       *gorilla.Session      // changes are saved after the handler
 	Location      *time.Location        // the reader's zone; UTC until known
 	Theme         string                // "light", "dark", or empty to follow the system
+
+	access []models.Access // Organizations with User's role in each
 }
+
+// secure says that people reach the app by HTTPS.
+func (h *Handlers) secure() bool { return strings.HasPrefix(h.BaseURL, "https://") }
 
 // Admin says that the asker may change the organization's settings.
 func (s *Scope) Admin() bool { return s.Role == models.RoleAdmin }

@@ -44,33 +44,30 @@ func (s *Store) SessionByToken(ctx context.Context, token string) (Session, erro
 }
 
 // StartSession makes a session for a user and answers its token, which is not stored. It is the
-// only way a session comes to be. It also clears away sessions that have expired.
+// only way a session comes to be.
 //
 // ErrNotFound says that the user is gone, or their password is not user's any more: it was reset
 // between the moment it was checked and now, and the reset ends every session.
-func StartSession(ctx context.Context, tx *gorm.DB, user User, data []byte) (token string, err error) {
+func StartSession(ctx context.Context, tx *gorm.DB, user User, data []byte) (token string, session Session, err error) {
 	now := transactionNow(ctx, tx)
 	var current User
 	err = tx.WithContext(ctx).Clauses(clause.Locking{Strength: "UPDATE"}).
 		Where("id = ? AND password_hash = ?", user.ID, user.PasswordHash).Take(&current).Error
 	if errors.Is(err, gorm.ErrRecordNotFound) {
-		return "", fmt.Errorf("start a session for %s: %w", user.ID, ErrNotFound)
+		return "", session, fmt.Errorf("start a session for %s: %w", user.ID, ErrNotFound)
 	}
 	if err != nil {
-		return "", fmt.Errorf("start a session for %s: %w", user.ID, err)
-	}
-	if err := tx.WithContext(ctx).Where("expires_at <= ?", MicrosOf(now)).Delete(&Session{}).Error; err != nil {
-		return "", fmt.Errorf("clear expired sessions: %w", err)
+		return "", session, fmt.Errorf("start a session for %s: %w", user.ID, err)
 	}
 	token, hash := newToken()
-	err = tx.WithContext(ctx).Create(&Session{
+	session = Session{
 		TokenHash: hash, UserID: user.ID, Data: data,
 		CreatedAt: MicrosOf(now), SeenAt: MicrosOf(now), ExpiresAt: MicrosOf(now.Add(SessionIdle)),
-	}).Error
-	if err != nil {
-		return "", fmt.Errorf("start a session for %s: %w", user.ID, err)
 	}
-	return token, nil
+	if err := tx.WithContext(ctx).Create(&session).Error; err != nil {
+		return "", session, fmt.Errorf("start a session for %s: %w", user.ID, err)
+	}
+	return token, session, nil
 }
 
 // SaveSession stores what a live session keeps and puts off its idle deadline. It never brings a
@@ -86,6 +83,15 @@ func SaveSession(ctx context.Context, tx *gorm.DB, session Session, data []byte)
 	}
 	if saved.RowsAffected == 0 {
 		return fmt.Errorf("save session: %w", ErrNotFound)
+	}
+	return nil
+}
+
+// ClearExpiredSessions deletes the rows of sessions past their deadline. It is housekeeping: they
+// have ended without it.
+func (s *Store) ClearExpiredSessions(ctx context.Context) error {
+	if err := s.Writer(ctx).Where("expires_at <= ?", MicrosOf(s.Now())).Delete(&Session{}).Error; err != nil {
+		return fmt.Errorf("clear expired sessions: %w", err)
 	}
 	return nil
 }

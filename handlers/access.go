@@ -1,0 +1,157 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/sessions"
+	"github.com/auditlogs/auditlogs/models"
+)
+
+// SetContext sets the context of a request: one with a deadline that ends when the server stops.
+// Middleware calls it before anything that asks the database.
+func SetContext(c *fiber.Ctx, ctx context.Context) { c.Locals(contextKey, ctx) }
+
+// WithScope is middleware that finds out who asks, once per request, and saves their session after
+// the handler. What it finds is the Scope, and the actor of whatever the request records.
+func (h *Handlers) WithScope(c *fiber.Ctx) error {
+	exchange, err := h.Sessions.Open(contextOf(c), c)
+	if err != nil {
+		return err
+	}
+	scope := &Scope{Session: exchange.Session}
+	c.Locals(scopeKey, scope)
+	if id := sessions.UserID(exchange.Session); id != "" {
+		if err := h.identify(c, scope, id); err != nil {
+			return err
+		}
+	}
+	readPreferences(c, scope)
+
+	answer := c.Next()
+	if err := exchange.Close(c); err != nil {
+		// What the handler did is done; only what the session remembers of it is lost.
+		h.Log.ErrorContext(contextOf(c), "save the session", "error", err)
+	}
+	return answer
+}
+
+// identify fills the scope with the signed-in user and what they may read. A session whose user is
+// gone is nobody's.
+func (h *Handlers) identify(c *fiber.Ctx, scope *Scope, userID string) error {
+	ctx := contextOf(c)
+	user, err := h.Store.UserByID(ctx, userID)
+	if errors.Is(err, models.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	access, err := h.Store.AccessOf(ctx, user.ID)
+	if err != nil {
+		return err
+	}
+	scope.User, scope.access = &user, access
+	for _, a := range access {
+		scope.Organizations = append(scope.Organizations, a.Organization)
+	}
+	SetContext(c, audit.WithActor(ctx, actorOf(user)))
+	return nil
+}
+
+// actorOf is the user as entries name them.
+func actorOf(user models.User) audit.Actor {
+	return audit.Actor{ID: user.ID, Name: user.Name, Email: user.Email}
+}
+
+// SignedIn is middleware for pages that need somebody signed in. Everybody else is led to the
+// sign-in page, whatever the address, and from there back.
+func (h *Handlers) SignedIn(c *fiber.Ctx) error {
+	if scopeOf(c).User == nil {
+		return redirect(c, loginPath(returnAddress(c)))
+	}
+	return c.Next()
+}
+
+// InOrganization is middleware for everything under /orgs/:slug, after SignedIn. An organization
+// the user may not read is not found, exactly like one that does not exist. One that has been
+// deleted can be read and not changed.
+func (h *Handlers) InOrganization(c *fiber.Ctx) error {
+	scope, slug := scopeOf(c), c.Params("slug")
+	for _, access := range scope.access {
+		if access.Slug == slug {
+			scope.Organization, scope.Role = access.Organization, access.Role
+		}
+	}
+	if scope.Organization.ID == 0 {
+		return models.ErrNotFound
+	}
+	reading := c.Method() == fiber.MethodGet || c.Method() == fiber.MethodHead
+	if !reading && scope.Organization.Closed() {
+		return models.ErrClosed
+	}
+	if reading && scope.User.LastOrgID != scope.Organization.ID {
+		ctx := contextOf(c)
+		if err := models.SetLastOrganization(ctx, h.Store.Writer(ctx), scope.User.ID, scope.Organization.ID); err != nil {
+			return err
+		}
+	}
+	return c.Next()
+}
+
+// adminOnly answers ErrForbidden for a member: what sets something is for admins.
+func adminOnly(c *fiber.Ctx) error {
+	if !scopeOf(c).Admin() {
+		return fiber.ErrForbidden
+	}
+	return nil
+}
+
+// loginPath is the sign-in page that leads on to the return address.
+func loginPath(returnTo string) string {
+	if returnTo == "" || returnTo == "/" {
+		return "/login"
+	}
+	return "/login?" + url.Values{"return": {returnTo}}.Encode()
+}
+
+// returnAddress is the page somebody wanted to see when they had to sign in: for a fragment the
+// page it belongs to, for a form the page that holds it.
+func returnAddress(c *fiber.Ctx) string {
+	from := c.OriginalURL()
+	switch {
+	case c.Get("HX-Request") == "true" && c.Get("HX-Current-URL") != "":
+		from = localPart(c.Get("HX-Current-URL"))
+	case c.Method() != fiber.MethodGet:
+		from = localPart(c.Get(fiber.HeaderReferer))
+	}
+	return safeReturn(from)
+}
+
+// localPart is path and query of an address, whoever's it is.
+func localPart(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.RequestURI()
+}
+
+// safeReturn is path where it surely stays on this server, and empty otherwise. Browsers read
+// "//host" and "/\host" as another server's address, and leave out tabs and line breaks first.
+func safeReturn(path string) string {
+	if len(path) > 2000 || !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") ||
+		strings.ContainsFunc(path, func(r rune) bool { return r <= ' ' || r == '\\' || r == 0x7f }) {
+		return ""
+	}
+	u, err := url.Parse(path)
+	if err != nil || u.Host != "" || u.Scheme != "" {
+		return ""
+	}
+	return path
+}

@@ -1,0 +1,108 @@
+package handlers
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/PuerkitoBio/goquery"
+	"github.com/gofiber/template/html/v2"
+
+	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/views"
+)
+
+// renderRow renders the row that opens under an entry and reads it as a browser would, in a table.
+func renderRow(t *testing.T, entry models.Entry) (row *goquery.Selection, source string) {
+	t.Helper()
+	engine := html.NewFileSystem(http.FS(views.Files), ".html")
+	engine.AddFuncMap(TemplateFuncs(func(name string) string { return "/static/" + name }))
+	page := entryPage{Entry: viewEntry("https://audit.example.com", models.Organization{Slug: "acme"}, entry, nil, time.UTC)}
+	var out bytes.Buffer
+	if err := engine.Render(&out, "entry/row", page); err != nil {
+		t.Fatal(err)
+	}
+	document, err := goquery.NewDocumentFromReader(strings.NewReader("<table><tbody>" + out.String() + "</tbody></table>"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return document.Find("body > table > tbody").Children(), out.String()
+}
+
+func sampleEntry() models.Entry {
+	at := models.MicrosOf(time.Date(2025, 11, 20, 14, 3, 22, 0, time.UTC))
+	return models.Entry{
+		ID: models.NewEntryID(at), OccurredAt: at, RecordedAt: at, Action: "service:update", EntityType: "service", EntityID: "srv_1",
+		EntityName: "api", ActorID: "usr_1", ActorName: "Ada", ActorEmail: "ada@example.com",
+	}
+}
+
+func TestAnOpenedRowIsOneRow(t *testing.T) {
+	row, source := renderRow(t, sampleEntry())
+	if row.Length() != 1 || goquery.NodeName(row) != "tr" || !row.HasClass("entry-detail") {
+		t.Fatalf("the fragment is not one tr.entry-detail: %s", source)
+	}
+	if trimmed := strings.TrimSpace(source); !strings.HasPrefix(trimmed, "<tr ") || !strings.HasSuffix(trimmed, "</tr>") {
+		t.Errorf("something stands around the row: %s", source)
+	}
+	if span := row.ChildrenFiltered("td").AttrOr("colspan", ""); span != "5" {
+		t.Errorf("its cell spans %q columns", span)
+	}
+}
+
+func TestHostileEntriesAreShownAsText(t *testing.T) {
+	const attack = `"><script>alert(1)</script><img src=x onerror=alert(2)><style>*{display:none}</style></td></tr></table>{{.}}`
+	metadata, err := json.Marshal(map[string]any{
+		attack:      attack,
+		"changes":   map[string]any{attack: map[string]any{"before": attack, "after": []string{attack}}},
+		"deep":      map[string]any{attack: []any{attack, map[string]any{attack: nil}}},
+		"very_long": strings.Repeat("x", 200_000),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	entry := sampleEntry()
+	entry.EntityID, entry.EntityName, entry.ActorID, entry.ActorName, entry.ActorEmail = attack, attack, attack, attack, attack
+	entry.IP, entry.UserAgent, entry.RequestID, entry.URL = attack, attack, attack, "javascript:alert(3)"
+	entry.Metadata = string(metadata)
+
+	row, _ := renderRow(t, entry)
+	if row.Length() != 1 {
+		t.Fatalf("the table was broken into %d pieces", row.Length())
+	}
+	if found := row.Find("script, img, style, [onerror], [style]"); found.Length() > 0 {
+		t.Errorf("markup of the entry became markup of the page: %s", found.First().Text())
+	}
+	row.Find("a").Each(func(_ int, a *goquery.Selection) {
+		if href := a.AttrOr("href", ""); !strings.HasPrefix(href, "/orgs/acme/") {
+			t.Errorf("a link leads to %q", href)
+		}
+	})
+	for _, place := range []string{".changes th code", ".changes td .value", ".tree dt", ".tree .value", ".entry-json pre", ".facts dd"} {
+		if !strings.Contains(row.Find(place).Text(), "alert(1)") {
+			t.Errorf("%s does not show the text", place)
+		}
+	}
+	var copied any
+	if err := json.Unmarshal([]byte(row.Find(".entry-json pre").Text()), &copied); err != nil {
+		t.Errorf("the JSON cannot be read back: %v", err)
+	}
+}
+
+func TestViewResourceLeadsToTheEventsOwnAddress(t *testing.T) {
+	entry := sampleEntry()
+	entry.URL = "https://console.example.com/services/srv_1"
+	row, _ := renderRow(t, entry)
+	link := row.Find(".entry-links a").First()
+	if link.AttrOr("href", "") != entry.URL || !strings.Contains(link.AttrOr("rel", ""), "noopener") || !strings.Contains(link.Text(), "View resource") {
+		t.Errorf("the first link is %q to %q, rel %q", link.Text(), link.AttrOr("href", ""), link.AttrOr("rel", ""))
+	}
+
+	row, _ = renderRow(t, sampleEntry())
+	if href := row.Find(".entry-links a").First().AttrOr("href", ""); href != "/orgs/acme/resources/service?id=srv_1" {
+		t.Errorf("without an address it leads to %q, not to the resource's history", href)
+	}
+}

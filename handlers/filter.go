@@ -1,0 +1,319 @@
+package handlers
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/models"
+)
+
+// Filter is what the query of the log's address says: which entries, in which order, and which
+// page of them. It prints the address it came from in one canonical form, in which whatever has
+// its default value is left out, and the addresses of its neighbours: without one part, sorted by
+// another column, one page on.
+type Filter struct {
+	Actions    []string
+	Actors     []string
+	EntityType string
+	Search     string
+	From, To   Bound
+	Zone       *time.Location // what days From and To mean
+	Sort       models.Sort
+	Ascending  bool
+	Limit      int
+	Cursor     *models.Cursor
+}
+
+// Page sizes the address may ask for; the default is left out of it.
+var pageSizes = []int{25, defaultPageSize, 100}
+
+const (
+	defaultPageSize = 50
+	maxSearchBytes  = 1000
+	maxRepeats      = 200 // values of one repeated parameter
+	maxActorBytes   = 512
+)
+
+// filterParameters are the names the log's address knows, in the order it writes them.
+var filterParameters = []string{"action", "actor", "entity_type", "q", "from", "to", "tz", "sort", "dir", "limit", "cursor"}
+
+// ParseFilter reads the query of an address. zone is the reader's: what dates mean where the query
+// has no tz. now is what relative times count from.
+//
+// Empty values are absent, unknown names are ignored. A malformed value of a known name gives a
+// *BadInput that names it; the filter then holds everything else. Of several values of a name that
+// is not repeated the last one counts, so that a control can override what a form carries along.
+func ParseFilter(query string, zone *time.Location, now time.Time) (Filter, error) {
+	f := Filter{Zone: zone, Sort: models.SortTimestamp, Limit: defaultPageSize}
+	var bad *BadInput
+	refuse := func(name, value, reason string) {
+		if bad == nil {
+			bad = &BadInput{Field: name, Value: value, Reason: reason}
+		}
+	}
+
+	values := url.Values{}
+	for part := range strings.SplitSeq(query, "&") {
+		name, value, _ := strings.Cut(part, "=")
+		name, err := url.QueryUnescape(name)
+		if err != nil || !slices.Contains(filterParameters, name) {
+			continue
+		}
+		text, err := url.QueryUnescape(value)
+		switch {
+		case err != nil:
+			refuse(name, value, "is not encoded as an address should be")
+		case !utf8.ValidString(text) || strings.ContainsRune(text, 0):
+			refuse(name, strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", "�"), "�"), "is not text")
+		case strings.TrimSpace(text) != "":
+			values[name] = append(values[name], text)
+		}
+	}
+
+	// Zone, sort and direction come first: others are read by them.
+	for _, name := range []string{"tz", "sort", "dir", "limit", "entity_type", "q", "from", "to", "action", "actor", "cursor"} {
+		for _, value := range values[name] {
+			if reason := f.set(name, value, now); reason != "" {
+				refuse(name, value, reason)
+			}
+		}
+		if name == "dir" && len(values["dir"]) == 0 {
+			f.Ascending = f.Sort != models.SortTimestamp
+		}
+	}
+	if bad != nil {
+		f.Cursor = nil
+		return f, bad
+	}
+	return f, nil
+}
+
+// set reads one value and answers why it cannot, or "".
+func (f *Filter) set(name, value string, now time.Time) string {
+	switch name {
+	case "action":
+		if !audit.Action(value).Valid() {
+			return "must be an entity and a verb, such as deployment:create"
+		}
+		return addOnce(&f.Actions, value)
+	case "actor":
+		if len(value) > maxActorBytes {
+			return fmt.Sprintf("is longer than %d bytes", maxActorBytes)
+		}
+		return addOnce(&f.Actors, value)
+	case "entity_type":
+		if !audit.ValidEntityType(value) {
+			return "must be lower case letters, digits and _, such as notification_channel"
+		}
+		f.EntityType = value
+	case "q":
+		if len(value) > maxSearchBytes {
+			return fmt.Sprintf("is longer than %d bytes", maxSearchBytes)
+		}
+		f.Search = strings.Join(strings.Fields(value), " ")
+	case "tz":
+		zone, ok := zoneOf(value)
+		if !ok {
+			return "is not the name of a time zone, such as Europe/Berlin"
+		}
+		f.Zone = zone
+	case "from", "to":
+		bound, ok := parseBound(value, f.Zone, now, name == "to")
+		if !ok {
+			return "must be a date (2026-11-20), a moment (2026-11-20T14:03:22Z) or how long ago (-24h, -7d)"
+		}
+		if name == "from" {
+			f.From = bound
+		} else {
+			f.To = bound
+		}
+	case "sort":
+		sort := models.Sort(value)
+		if !slices.Contains([]models.Sort{models.SortTimestamp, models.SortAction, models.SortEntityType, models.SortUser}, sort) {
+			return "must be timestamp, action, entity_type or user"
+		}
+		f.Sort = sort
+	case "dir":
+		if value != "asc" && value != "desc" {
+			return "must be asc or desc"
+		}
+		f.Ascending = value == "asc"
+	case "limit":
+		limit, err := strconv.Atoi(value)
+		if err != nil || strconv.Itoa(limit) != value || !slices.Contains(pageSizes, limit) {
+			return "must be 25, 50 or 100"
+		}
+		f.Limit = limit
+	case "cursor":
+		cursor, ok := decodeCursor(value, f.Sort, f.Ascending)
+		if !ok {
+			return "does not belong to this list; begin again at its first page"
+		}
+		f.Cursor = &cursor
+	}
+	return ""
+}
+
+func addOnce(list *[]string, value string) string {
+	if slices.Contains(*list, value) {
+		return ""
+	}
+	if len(*list) == maxRepeats {
+		return fmt.Sprintf("is given more than %d times", maxRepeats)
+	}
+	*list = append(*list, value)
+	return ""
+}
+
+// Query is the question to the log.
+func (f Filter) Query() models.EntryQuery {
+	return models.EntryQuery{
+		Actions: f.Actions, Actors: f.Actors, EntityType: f.EntityType, Search: f.Search,
+		From: f.From.At, To: f.To.At,
+		Sort: f.Sort, Ascending: f.Ascending, Cursor: f.Cursor, Limit: f.Limit,
+	}
+}
+
+// Narrows says that some entries may be left out.
+func (f Filter) Narrows() bool { return f.Parts() > 0 }
+
+// Parts counts what is on: as many as there are chips.
+func (f Filter) Parts() int {
+	parts := len(f.Actions) + len(f.Actors)
+	for _, text := range []string{f.EntityType, f.Search, f.From.Text, f.To.Text} {
+		if text != "" {
+			parts++
+		}
+	}
+	return parts
+}
+
+// DefaultOrder says newest first: the order in which pages are called newer and older.
+func (f Filter) DefaultOrder() bool { return f.Sort == models.SortTimestamp && !f.Ascending }
+
+// ZoneName is the name of the zone that From and To are meant in.
+func (f Filter) ZoneName() string { return f.Zone.String() }
+
+// All is the filter without any restriction, in the same order.
+func (f Filter) All() Filter {
+	return Filter{Zone: f.Zone, Sort: f.Sort, Ascending: f.Ascending, Limit: f.Limit}
+}
+
+// Without leaves out one value: of action and actor the one given, of the others the one there is.
+// What remains begins at its first page.
+func (f Filter) Without(name, value string) Filter {
+	f.Cursor = nil
+	drop := func(list []string) []string {
+		return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return s == value })
+	}
+	switch name {
+	case "action":
+		f.Actions = drop(f.Actions)
+	case "actor":
+		f.Actors = drop(f.Actors)
+	case "entity_type":
+		f.EntityType = ""
+	case "q":
+		f.Search = ""
+	case "from":
+		f.From = Bound{}
+	case "to":
+		f.To = Bound{}
+	}
+	return f
+}
+
+// WithActor restricts to one actor.
+func (f Filter) WithActor(id string) Filter {
+	f.Cursor = nil
+	f.Actors = []string{id}
+	return f
+}
+
+// Since restricts to the time after from, such as "-24h"; "" lifts the restriction.
+func (f Filter) Since(from string, now time.Time) Filter {
+	f.Cursor, f.To = nil, Bound{}
+	f.From, _ = parseBound(from, f.Zone, now, false)
+	return f
+}
+
+// SortedBy orders by a column, at its first page: the other way round where it is so already,
+// otherwise in the direction that suits the column.
+func (f Filter) SortedBy(sort models.Sort) Filter {
+	f.Cursor = nil
+	if f.Sort == sort {
+		f.Ascending = !f.Ascending
+	} else {
+		f.Sort, f.Ascending = sort, sort != models.SortTimestamp
+	}
+	return f
+}
+
+// At is the page that begins, or ends, at cursor; nil is the first.
+func (f Filter) At(cursor *models.Cursor) Filter {
+	f.Cursor = cursor
+	return f
+}
+
+// String is the canonical query, without the question mark; "" where everything is as by default.
+// Colons and slashes stay as they are: addresses are read by people too.
+func (f Filter) String() string {
+	var parts []string
+	add := func(name, value string) {
+		if value != "" {
+			parts = append(parts, name+"="+readable.Replace(url.QueryEscape(value)))
+		}
+	}
+	for _, action := range f.Actions {
+		add("action", action)
+	}
+	for _, actor := range f.Actors {
+		add("actor", actor)
+	}
+	add("entity_type", f.EntityType)
+	add("q", f.Search)
+	add("from", f.From.Text)
+	add("to", f.To.Text)
+	if f.From.Text != "" || f.To.Text != "" {
+		add("tz", f.ZoneName())
+	}
+	if f.Sort != models.SortTimestamp {
+		add("sort", string(f.Sort))
+	}
+	add("dir", f.direction())
+	if f.Limit != defaultPageSize {
+		add("limit", strconv.Itoa(f.Limit))
+	}
+	if f.Cursor != nil {
+		add("cursor", encodeCursor(*f.Cursor, f.Sort, f.Ascending))
+	}
+	return strings.Join(parts, "&")
+}
+
+var readable = strings.NewReplacer("%3A", ":", "%2F", "/", "%40", "@")
+
+// direction is "asc" or "desc" where that is not what the column has by default.
+func (f Filter) direction() string {
+	switch {
+	case f.Ascending == (f.Sort != models.SortTimestamp):
+		return ""
+	case f.Ascending:
+		return "asc"
+	default:
+		return "desc"
+	}
+}
+
+// Address is path with the canonical query.
+func (f Filter) Address(path string) string {
+	if query := f.String(); query != "" {
+		return path + "?" + query
+	}
+	return path
+}

@@ -1,0 +1,58 @@
+package handlers
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+
+	"github.com/auditlogs/auditlogs/models"
+)
+
+// A cursor in an address is base64url of: version, side, the entry's 16 bytes, its value in the
+// sorted column, and eight bytes of a hash over these and the order. So one that was cut, changed
+// or taken to another order is refused instead of leading somewhere else. It is no secret: it
+// can only lead to a place in a list its reader may read anyway.
+const (
+	cursorVersion  = 1
+	cursorHead     = 2 + len(models.EntryID{})
+	cursorSum      = 8
+	maxCursorBytes = 2048
+)
+
+var cursorEncoding = base64.RawURLEncoding.Strict()
+
+func encodeCursor(c models.Cursor, sort models.Sort, ascending bool) string {
+	raw := make([]byte, 0, cursorHead+len(c.Value)+cursorSum)
+	raw = append(raw, cursorVersion, flag(c.Before))
+	raw = append(raw, c.ID[:]...)
+	raw = append(raw, c.Value...)
+	return cursorEncoding.EncodeToString(append(raw, sumOf(raw, sort, ascending)...))
+}
+
+func decodeCursor(text string, sort models.Sort, ascending bool) (models.Cursor, bool) {
+	raw, err := cursorEncoding.DecodeString(text)
+	if err != nil || len(text) > maxCursorBytes || len(raw) < cursorHead+cursorSum {
+		return models.Cursor{}, false
+	}
+	body, sum := raw[:len(raw)-cursorSum], raw[len(raw)-cursorSum:]
+	if body[0] != cursorVersion || body[1] > 1 || string(sum) != string(sumOf(body, sort, ascending)) {
+		return models.Cursor{}, false
+	}
+	c := models.Cursor{Before: body[1] == 1, Value: string(body[cursorHead:])}
+	copy(c.ID[:], body[2:cursorHead])
+	return c, true
+}
+
+func sumOf(body []byte, sort models.Sort, ascending bool) []byte {
+	h := sha256.New()
+	h.Write([]byte(sort))
+	h.Write([]byte{0, flag(ascending)})
+	h.Write(body)
+	return h.Sum(nil)[:cursorSum]
+}
+
+func flag(b bool) byte {
+	if b {
+		return 1
+	}
+	return 0
+}

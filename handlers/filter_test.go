@@ -1,0 +1,183 @@
+package handlers
+
+import (
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/auditlogs/auditlogs/models"
+)
+
+var (
+	filterNow = time.Date(2026, 11, 20, 14, 3, 22, 0, time.UTC)
+	berlin    = mustZone("Europe/Berlin")
+)
+
+func mustZone(name string) *time.Location {
+	zone, err := time.LoadLocation(name)
+	if err != nil {
+		panic(err)
+	}
+	return zone
+}
+
+func at(t *testing.T, text string) models.Micros {
+	t.Helper()
+	moment, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return models.MicrosOf(moment)
+}
+
+func parse(t *testing.T, query string) Filter {
+	t.Helper()
+	f, err := ParseFilter(query, berlin, filterNow)
+	if err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	return f
+}
+
+func TestFilterPrintsItsCanonicalAddress(t *testing.T) {
+	cursor := encodeCursor(models.Cursor{ID: models.EntryID{7}, Value: "ada"}, models.SortUser, true)
+	for query, want := range map[string]string{
+		"":                                 "",
+		"action=&q=&from=&limit=&cursor=":  "",
+		"q=+++":                            "",
+		"sort=timestamp&dir=desc&limit=50": "",
+		"sort=timestamp&dir=asc":           "dir=asc",
+		"sort=action":                      "sort=action",
+		"sort=action&dir=asc":              "sort=action",
+		"dir=desc&sort=user":               "sort=user&dir=desc",
+		"limit=100":                        "limit=100",
+		"unknown=1&utm_source=mail":        "",
+		"tz=Asia/Tokyo":                    "",
+		"q=++ada++staging+":                "q=ada+staging",
+		"q=100%25_":                        "q=100%25_",
+		"q=a%26action%3Db":                 "q=a%26action%3Db",
+		"entity_type=notification_channel": "entity_type=notification_channel",
+		"action=service%3Aupdate&action=deployment:create&action=service:update": "action=service:update&action=deployment:create",
+		"actor=system&actor=usr_1":                      "actor=system&actor=usr_1",
+		"from=2026-11-01":                               "from=2026-11-01&tz=Europe/Berlin",
+		"from=2026-11-01&tz=Asia%2FTokyo&to=2026-11-02": "from=2026-11-01&to=2026-11-02&tz=Asia/Tokyo",
+		"from=-24h":                                     "from=-24h&tz=Europe/Berlin",
+		"from=-24h&from=2026-11-01":                     "from=2026-11-01&tz=Europe/Berlin",
+		"from=-24h&from=":                               "from=-24h&tz=Europe/Berlin",
+		"from=2026-11-20T14:03:22Z":                     "from=2026-11-20T14:03:22Z&tz=Europe/Berlin",
+		"sort=user&cursor=" + cursor:                    "sort=user&cursor=" + cursor,
+	} {
+		f := parse(t, query)
+		if f.String() != want {
+			t.Errorf("%q prints as %q, not %q", query, f.String(), want)
+		}
+		if again := parse(t, f.String()); f.Parts() > 0 && !reflect.DeepEqual(again, f) {
+			t.Errorf("%q read again is %+v, not %+v", f.String(), again, f)
+		}
+	}
+}
+
+func TestFilterBounds(t *testing.T) {
+	for query, want := range map[string][2]string{
+		"from=2026-11-01&to=2026-11-01":                   {"2026-10-31T23:00:00Z", "2026-11-01T23:00:00Z"},
+		"from=2026-11-01&to=2026-11-02&tz=UTC":            {"2026-11-01T00:00:00Z", "2026-11-03T00:00:00Z"},
+		"from=2026-11-01T10:00:00%2B01:00&tz=Asia/Tokyo":  {"2026-11-01T09:00:00Z", ""},
+		"from=2026-11-01T10:00:00+01:00":                  {"2026-11-01T09:00:00Z", ""},
+		"from=-24h":                                       {"2026-11-19T14:03:22Z", ""},
+		"from=-7d&to=-24h":                                {"2026-11-13T14:03:22Z", "2026-11-19T14:03:22Z"},
+		"from=2026-10-25&to=2026-10-25":                   {"2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z"}, // 25 hours
+		"from=2026-03-29&to=2026-03-29&tz=Asia/Beirut":    {"2026-03-28T22:00:00Z", "2026-03-29T21:00:00Z"}, // no midnight
+		"from=2026-11-01&to=2026-11-01&tz=America/Havana": {"2026-11-01T04:00:00Z", "2026-11-02T05:00:00Z"}, // two midnights
+		"from=2024-02-29T23:59:59.123456Z":                {"2024-02-29T23:59:59.123456Z", ""},
+	} {
+		q := parse(t, query).Query()
+		if q.From != at(t, want[0]) {
+			t.Errorf("%s is from %s, not %s", query, q.From.Time(), want[0])
+		}
+		if want[1] == "" && q.To != 0 || want[1] != "" && q.To != at(t, want[1]) {
+			t.Errorf("%s is to %s, not %q", query, q.To.Time(), want[1])
+		}
+	}
+	if q := parse(t, "to=1900-01-01").Query(); q.To != 1 {
+		t.Errorf("a day before 1970 bounds at %d: it must leave nothing, not everything", q.To)
+	}
+}
+
+func TestFilterRefusesMalformedValues(t *testing.T) {
+	good := "action=service:update&q=web"
+	cursor := encodeCursor(models.Cursor{ID: models.EntryID{7}}, models.SortTimestamp, false)
+	before := encodeCursor(models.Cursor{ID: models.EntryID{7}, Before: true}, models.SortTimestamp, false)
+	for _, test := range []struct{ name, value string }{
+		{"sort", "password"}, {"sort", "Timestamp"}, {"sort", "entity_id"},
+		{"dir", "sideways"}, {"dir", "ASC"},
+		{"limit", "1000000"}, {"limit", "0"}, {"limit", "-50"}, {"limit", "050"}, {"limit", "50.0"}, {"limit", "all"}, {"limit", "%2B50"},
+		{"from", "yesterdayish"}, {"from", "2026-13-01"}, {"from", "2026-02-30"}, {"from", "-24"}, {"from", "24h"}, {"from", "-7w"}, {"from", "-999999999999h"}, {"from", "2026-11-20T14:03"},
+		{"to", "tomorrow"}, {"to", "2026-1-1"},
+		{"tz", "Mars/Olympus"}, {"tz", "Local"}, {"tz", "../../etc/passwd"},
+		{"action", "Deployment:create"}, {"action", "deployment"}, {"action", "deployment:create:x"}, {"action", ":create"}, {"action", "a:" + strings.Repeat("b", 200)},
+		{"actor", strings.Repeat("a", 513)}, {"actor", "%00"}, {"actor", "%ff"},
+		{"entity_type", "Service"}, {"entity_type", "service;drop"},
+		{"q", "%zz"}, {"q", "%c3%28"}, {"q", "a%00b"}, {"q", strings.Repeat("a", 1001)},
+		{"cursor", "garbage"}, {"cursor", cursor[:len(cursor)-1]}, {"cursor", cursor[:20]}, {"cursor", cursor + "AA"},
+		{"cursor", "B" + cursor[1:]}, {"cursor", cursor[:10] + "x" + cursor[11:]}, {"cursor", before[:5] + cursor[5:]},
+	} {
+		f, err := ParseFilter(good+"&"+test.name+"="+test.value, berlin, filterNow)
+		var bad *BadInput
+		if !errors.As(err, &bad) || bad.Field != test.name {
+			t.Errorf("%s=%s: %v, not a refusal that names %s", test.name, test.value, err, test.name)
+			continue
+		}
+		if bad.Reason == "" {
+			t.Errorf("%s=%s is refused without a reason", test.name, test.value)
+		}
+		if f.Search != "web" && test.name != "q" || len(f.Actions) != 1 || f.Limit != 50 || f.Cursor != nil {
+			t.Errorf("%s=%s: what was good is lost: %+v", test.name, test.value, f)
+		}
+	}
+}
+
+func TestCursorBelongsToItsOrder(t *testing.T) {
+	cursor := models.Cursor{ID: models.NewEntryID(at(t, "2026-11-20T14:03:22Z")), Value: "Ünal", Before: true}
+	text := encodeCursor(cursor, models.SortUser, true)
+	if got, ok := decodeCursor(text, models.SortUser, true); !ok || got != cursor {
+		t.Errorf("a cursor reads as %+v, not %+v", got, cursor)
+	}
+	for _, query := range []string{"cursor=" + text, "sort=user&dir=desc&cursor=" + text, "sort=action&cursor=" + text} {
+		var bad *BadInput
+		if _, err := ParseFilter(query, berlin, filterNow); !errors.As(err, &bad) || bad.Field != "cursor" {
+			t.Errorf("%s: %v, not a refusal of the cursor", query, err)
+		}
+	}
+}
+
+func TestFilterNeighbours(t *testing.T) {
+	cursor := encodeCursor(models.Cursor{ID: models.EntryID{7}}, models.SortTimestamp, false)
+	f := parse(t, "action=service:update&action=service:create&actor=usr_1&q=web&from=-7d&tz=UTC&limit=25&cursor="+cursor)
+	for name, test := range map[string]struct {
+		got  Filter
+		want string
+	}{
+		"without an action": {f.Without("action", "service:update"), "action=service:create&actor=usr_1&q=web&from=-7d&tz=UTC&limit=25"},
+		"without the actor": {f.Without("actor", "usr_1"), "action=service:update&action=service:create&q=web&from=-7d&tz=UTC&limit=25"},
+		"without search":    {f.Without("q", ""), "action=service:update&action=service:create&actor=usr_1&from=-7d&tz=UTC&limit=25"},
+		"without from":      {f.Without("from", ""), "action=service:update&action=service:create&actor=usr_1&q=web&limit=25"},
+		"all":               {f.All(), "limit=25"},
+		"sorted by action":  {f.All().SortedBy(models.SortAction), "sort=action&limit=25"},
+		"the other way":     {f.All().SortedBy(models.SortAction).SortedBy(models.SortAction), "sort=action&dir=desc&limit=25"},
+		"back to time":      {f.All().SortedBy(models.SortAction).SortedBy(models.SortTimestamp), "limit=25"},
+		"oldest first":      {f.All().SortedBy(models.SortTimestamp), "dir=asc&limit=25"},
+		"first page":        {f.All().At(nil), "limit=25"},
+		"one actor":         {f.All().WithActor("system"), "actor=system&limit=25"},
+		"since":             {f.All().Since("-24h", filterNow), "from=-24h&tz=UTC&limit=25"},
+		"since ever":        {f.All().Since("", filterNow), "limit=25"},
+	} {
+		if got := test.got.String(); got != test.want {
+			t.Errorf("%s: %q, not %q", name, got, test.want)
+		}
+	}
+	if len(f.Actions) != 2 {
+		t.Error("taking a part away changed the filter itself")
+	}
+}

@@ -1,6 +1,9 @@
 package models
 
 import (
+	"strconv"
+	"strings"
+
 	"gorm.io/gorm"
 )
 
@@ -41,4 +44,65 @@ WITH org AS (
 )
 SELECT id, logging_enabled, closed_at FROM org`, arguments...).Scan(&state).Error
 	return state.outcome(evenWhenOff), err
+}
+
+// streamsSQL seeks in the index once a stream, for IDs only, and then reads the rows of the page.
+// The values go in as arrays, so the statement's text, and with it its plan, is the same for any
+// number of streams.
+func (postgres) streamsSQL(q streamQuery, streams []stream) (string, []any) {
+	var arrays, names, equal []string
+	var args []any
+	for i, column := range append([]string{"grp"}, q.set.columns...) {
+		values := make([]string, len(streams))
+		for n, stream := range streams {
+			if i == 0 {
+				values[n] = strconv.Itoa(stream.group)
+			} else {
+				values[n] = stream.values[i-1]
+			}
+		}
+		name, array := "v"+strconv.Itoa(i), "?::text[]"
+		if i == 0 {
+			array = "?::int[]"
+		} else {
+			equal = append(equal, " AND "+column+" = s."+name)
+		}
+		arrays, names = append(arrays, array), append(names, name)
+		args = append(args, arrayText(values))
+	}
+	where := q.where()
+	args = append(append(args, where.args...), q.limit, q.limit, q.orgID)
+	return `SELECT page.grp, ` + q.columns + ` FROM (
+	SELECT s.v0 AS grp, hit.id AS hit_id FROM unnest(` + strings.Join(arrays, ", ") + `) AS s(` + strings.Join(names, ", ") + `)
+	CROSS JOIN LATERAL (SELECT id FROM audit_entries WHERE ` + where.sql + strings.Join(equal, "") + `
+		ORDER BY id ` + q.order() + ` LIMIT ?) AS hit
+	ORDER BY s.v0, hit.id ` + q.order() + ` LIMIT ?
+) AS page JOIN audit_entries e ON e.org_id = ? AND e.id = page.hit_id
+ORDER BY page.grp, e.id ` + q.order(), args
+}
+
+// arrayText is a PostgreSQL array in its text form.
+func arrayText(values []string) string {
+	quote := strings.NewReplacer(`\`, `\\`, `"`, `\"`)
+	var text strings.Builder
+	for i, value := range values {
+		if i > 0 {
+			text.WriteByte(',')
+		}
+		text.WriteString(`"` + quote.Replace(value) + `"`)
+	}
+	return "{" + text.String() + "}"
+}
+
+// entityContains uses the trigram index: its expression, word for word.
+func (postgres) entityContains(_ int64, words []string) condition {
+	var c condition
+	for _, word := range words {
+		if c.sql != "" {
+			c.sql += " AND "
+		}
+		c.sql += `(id_key || E'\n' || name_key) LIKE ? ESCAPE '\'`
+		c.args = append(c.args, "%"+escapeLike(word)+"%")
+	}
+	return c
 }

@@ -1,6 +1,9 @@
 package models
 
 import (
+	"strconv"
+	"strings"
+
 	"gorm.io/gorm"
 )
 
@@ -59,3 +62,43 @@ WHERE NOT EXISTS (SELECT 1 FROM audit_actors WHERE org_id = ?
 
 // sqliteIDs is the range of IDs that rows of an organization's entities and actors have.
 func sqliteIDs(orgID int64) (first, last int64) { return orgID << 40, (orgID+1)<<40 - 1 }
+
+// streamsSQL is a UNION of one seek a stream, for IDs only, and then reads the rows of the page.
+func (sqlite) streamsSQL(q streamQuery, streams []stream) (string, []any) {
+	where := q.where()
+	var parts []string
+	var args []any
+	equal := ""
+	for _, column := range q.set.columns {
+		equal += " AND " + column + " = ?"
+	}
+	for _, stream := range streams {
+		parts = append(parts, `SELECT * FROM (SELECT `+strconv.Itoa(stream.group)+` AS grp, id AS hit_id FROM audit_entries
+		WHERE `+where.sql+equal+` ORDER BY id `+q.order()+` LIMIT ?)`)
+		args = append(args, where.args...)
+		for _, value := range stream.values {
+			args = append(args, value)
+		}
+		args = append(args, q.limit)
+	}
+	args = append(args, q.limit, q.orgID)
+	return `SELECT page.grp, ` + q.columns + ` FROM (
+	` + strings.Join(parts, `
+	UNION ALL `) + `
+	ORDER BY grp, hit_id ` + q.order() + ` LIMIT ?
+) AS page CROSS JOIN audit_entries e ON e.org_id = ? AND e.id = page.hit_id
+ORDER BY page.grp, e.id ` + q.order(), args
+}
+
+// entityContains asks the full-text index; its trigrams make a quoted word match as a substring.
+func (sqlite) entityContains(orgID int64, words []string) condition {
+	quoted := make([]string, len(words))
+	for i, word := range words {
+		quoted[i] = `"` + strings.ReplaceAll(word, `"`, `""`) + `"`
+	}
+	first, last := sqliteIDs(orgID)
+	return condition{
+		sql:  "id IN (SELECT rowid FROM audit_entities_search WHERE text MATCH ? AND rowid BETWEEN ? AND ?)",
+		args: []any{strings.Join(quoted, " AND "), first, last},
+	}
+}

@@ -56,6 +56,10 @@ func (s *Store) Reader(ctx context.Context) *gorm.DB { return s.read.WithContext
 type dialect interface {
 	name() string
 	insertEntry(tx *gorm.DB, ref OrganizationRef, row entryRow, evenWhenOff bool) (InsertOutcome, error)
+	// streamsSQL asks for the first entries of some streams of a query, in its order.
+	streamsSQL(q streamQuery, streams []stream) (sql string, args []any)
+	// entityContains restricts audit_entities to those whose ID or name contains every word.
+	entityContains(orgID int64, words []string) condition
 }
 
 func dialectOf(db *gorm.DB) (dialect, error) {

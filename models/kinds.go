@@ -1,0 +1,47 @@
+package models
+
+import (
+	"context"
+	"fmt"
+)
+
+// Kind is a pair of entity type and action that the organization's log holds.
+type Kind struct {
+	EntityType string
+	Action     string
+}
+
+// kindsSQL reads the distinct pairs by one index seek each (a "loose index scan"), where SELECT
+// DISTINCT would read every entry.
+const kindsSQL = `
+WITH RECURSIVE types(entity_type) AS (
+	SELECT (SELECT MIN(entity_type) FROM audit_entries WHERE org_id = @org)
+	UNION ALL
+	SELECT (SELECT MIN(e.entity_type) FROM audit_entries e WHERE e.org_id = @org AND e.entity_type > types.entity_type)
+	FROM types WHERE types.entity_type IS NOT NULL
+), kinds(entity_type, action) AS (
+	SELECT entity_type, (SELECT MIN(e.action) FROM audit_entries e
+		WHERE e.org_id = @org AND e.entity_type = types.entity_type)
+	FROM types WHERE types.entity_type IS NOT NULL
+	UNION ALL
+	SELECT entity_type, (SELECT MIN(e.action) FROM audit_entries e
+		WHERE e.org_id = @org AND e.entity_type = kinds.entity_type AND e.action > kinds.action)
+	FROM kinds WHERE kinds.action IS NOT NULL
+)
+SELECT entity_type, action FROM kinds
+WHERE action IS NOT NULL AND EXISTS (SELECT 1 FROM audit_entries e
+	WHERE e.org_id = @org AND e.entity_type = kinds.entity_type AND e.action = kinds.action AND e.id >= @kept)
+ORDER BY entity_type, action`
+
+// Kinds lists what the organization's log holds, by entity type, then action.
+func (s *Store) Kinds(ctx context.Context, org Organization) ([]Kind, error) {
+	var kinds []Kind
+	err := s.Reader(ctx).Raw(kindsSQL, map[string]any{
+		"org":  org.ID,
+		"kept": FirstEntryID(org.KeptSince(s.Now())),
+	}).Scan(&kinds).Error
+	if err != nil {
+		return nil, fmt.Errorf("list the kinds of entries of %s: %w", org.Slug, err)
+	}
+	return kinds, nil
+}

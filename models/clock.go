@@ -23,9 +23,9 @@ func Now(ctx context.Context) time.Time {
 	return time.Now().UTC()
 }
 
-// transactionNow is the moment a change in tx happens: by the clock of ctx where it carries one, by
+// TransactionNow is the moment a change in tx happens: by the clock of ctx where it carries one, by
 // that of the store (or the application) that opened tx otherwise.
-func transactionNow(ctx context.Context, tx *gorm.DB) time.Time {
+func TransactionNow(ctx context.Context, tx *gorm.DB) time.Time {
 	if now, ok := ctx.Value(clockKey{}).(func() time.Time); ok {
 		return now().UTC()
 	}

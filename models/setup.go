@@ -26,7 +26,7 @@ func CreateSetupToken(ctx context.Context, tx *gorm.DB) (token string, err error
 		return "", err
 	}
 	token, hash := newToken()
-	err = tx.WithContext(ctx).Create(&SetupToken{TokenHash: hash, CreatedAt: MicrosOf(transactionNow(ctx, tx))}).Error
+	err = tx.WithContext(ctx).Create(&SetupToken{TokenHash: hash, CreatedAt: MicrosOf(TransactionNow(ctx, tx))}).Error
 	if err != nil {
 		return "", fmt.Errorf("create a setup token: %w", err)
 	}

@@ -1,0 +1,102 @@
+package jobs
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"time"
+
+	"github.com/auditlogs/auditlogs/models"
+)
+
+// storeResultTimeout is how long keeping a result may take. It has its own time, because what is
+// kept is often that the run's time was over.
+const storeResultTimeout = 10 * time.Second
+
+// cleanOrganization deletes what has expired in one organization and keeps the result with it. A
+// panic becomes an error, so that the next organization is cleaned all the same.
+func (r *Retention) cleanOrganization(ctx context.Context, id int64) (err error) {
+	now := r.store.Now()
+	org, cleanup, err := r.begin(ctx, id, now)
+	if err == nil {
+		cleanup, err = r.deleteExpired(ctx, org, cleanup, now)
+	}
+	if errors.Is(err, models.ErrNotFound) {
+		return nil // gone since the organizations were listed
+	}
+	if ctx.Err() != nil || errors.Is(err, errNotLeading) {
+		return err // cut off: the next run goes on where this one was
+	}
+	cleanup.OrgID = id
+	cleanup.FinishedAt = max(models.MicrosOf(r.store.Now()), cleanup.StartedAt)
+	if err == nil {
+		cleanup.SucceededAt, cleanup.Error = cleanup.FinishedAt, ""
+	} else {
+		cleanup.Error = inPlainWords(err)
+	}
+	if cleanup.Deleted > 0 {
+		r.log.Info("deleted expired entries", "organization", org.Slug, "entries", cleanup.Deleted)
+	}
+	keep, cancel := context.WithTimeout(ctx, storeResultTimeout)
+	defer cancel()
+	return errors.Join(err, r.store.SaveCleanup(keep, cleanup))
+}
+
+func (r *Retention) begin(ctx context.Context, id int64, now time.Time) (models.Organization, models.Cleanup, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.config.BatchTimeout)
+	defer cancel()
+	return r.store.BeginCleanup(ctx, id, now)
+}
+
+// deleteExpired answers how far it came, also with an error.
+func (r *Retention) deleteExpired(ctx context.Context, org models.Organization, cleanup models.Cleanup, now time.Time) (progress models.Cleanup, err error) {
+	progress = cleanup
+	defer recoverTo(&err)
+	keptSince := org.KeptSince(now)
+	expired := models.FirstEntryID(keptSince) // what expired has a smaller ID
+	mark := cleanup.CleanedTo
+
+	// First what expired since the last run, then what was recorded since with an earlier time than
+	// that: an event may tell of something long ago. In this order, because looking below the mark
+	// can be slow on PostgreSQL until its vacuum has been there, and must not keep the rest waiting.
+	if err := r.deleteEntries(ctx, &progress, mark, expired); err != nil {
+		return progress, err
+	}
+	if bytes.Compare(progress.CleanedTo[:], expired[:]) < 0 {
+		progress.CleanedTo = expired
+	}
+	if err := r.deleteEntries(ctx, &progress, models.EntryID{}, earlier(mark, expired)); err != nil {
+		return progress, err
+	}
+	err = r.inBatches(ctx, func(ctx context.Context, size int) (bool, error) {
+		return r.store.DeleteMonthsBefore(ctx, org.ID, keptSince, size)
+	})
+	if err != nil || !org.Gone(now) {
+		return progress, err
+	}
+	return progress, r.inBatches(ctx, func(ctx context.Context, size int) (bool, error) {
+		return r.store.DeleteRemains(ctx, org.ID, keptSince, size)
+	})
+}
+
+// deleteEntries deletes the entries with after < ID < before, oldest first.
+func (r *Retention) deleteEntries(ctx context.Context, progress *models.Cleanup, after, before models.EntryID) error {
+	if bytes.Compare(after[:], before[:]) >= 0 {
+		return nil
+	}
+	return r.inBatches(ctx, func(ctx context.Context, size int) (bool, error) {
+		next, upTo, err := r.store.DeleteEntriesBetween(ctx, *progress, after, before, size)
+		if err != nil {
+			return false, err
+		}
+		*progress, after = next, upTo
+		return after != before, nil
+	})
+}
+
+func earlier(a, b models.EntryID) models.EntryID {
+	if bytes.Compare(a[:], b[:]) < 0 {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,290 @@
+// Package jobs does what happens in the background of a server: expired entries are deleted.
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/auditlogs/auditlogs/models"
+)
+
+// RetentionConfig says how expired entries are deleted. Zero values mean the defaults.
+type RetentionConfig struct {
+	// Interval is the time between the beginnings of two runs. The default is 5 minutes: an expired
+	// entry is invisible at once, and runs that come often have little to do each.
+	Interval time.Duration
+
+	// BatchSize is how many rows one transaction deletes. The default is 10,000 on PostgreSQL, and
+	// 1,000 on SQLite, where recording waits for the transaction to end.
+	BatchSize int
+
+	// BatchTimeout is how long one transaction may take. One that takes longer is undone and tried
+	// again with a smaller batch. The default is 30 seconds.
+	BatchTimeout time.Duration
+
+	// LeaderCheck is how often a server asks whether it is the one that cleans up, between runs. It
+	// is also how long it takes at most until another takes over. The default is 15 seconds.
+	LeaderCheck time.Duration
+}
+
+// minBatchSize is the smallest batch worth trying after larger ones took too long.
+const minBatchSize = 100
+
+// vacuumPages is how many pages a SQLite file gives back in one step: 1 MB.
+const vacuumPages = 256
+
+func (c RetentionConfig) withDefaults(dialect string) RetentionConfig {
+	if c.Interval == 0 {
+		c.Interval = 5 * time.Minute
+	}
+	if c.BatchSize == 0 {
+		c.BatchSize = 10_000
+		if dialect == "sqlite" {
+			c.BatchSize = 1_000
+		}
+	}
+	if c.BatchTimeout == 0 {
+		c.BatchTimeout = 30 * time.Second
+	}
+	if c.LeaderCheck == 0 {
+		c.LeaderCheck = min(15*time.Second, c.Interval)
+	}
+	return c
+}
+
+func (c RetentionConfig) validate() error {
+	switch {
+	case c.Interval < time.Second:
+		return fmt.Errorf("interval of %s: at least a second is needed", c.Interval)
+	case c.BatchSize < 1:
+		return fmt.Errorf("batch size of %d: at least 1 is needed", c.BatchSize)
+	case c.BatchTimeout < time.Millisecond:
+		return fmt.Errorf("batch time-out of %s: at least a millisecond is needed", c.BatchTimeout)
+	case c.LeaderCheck < time.Millisecond || c.LeaderCheck > c.Interval:
+		return fmt.Errorf("leader check every %s: must be between a millisecond and the interval of %s", c.LeaderCheck, c.Interval)
+	}
+	return nil
+}
+
+// Retention deletes expired entries, in one server of those that share a database.
+type Retention struct {
+	store  *models.Store
+	log    *slog.Logger
+	config RetentionConfig
+	leader leader
+
+	job     models.Job // as last saved
+	checked time.Time  // when this server was last known to lead
+}
+
+// leaderTrust is how long a run goes on without asking again whether this server leads. Two that
+// delete the same entries for a moment do no harm.
+const leaderTrust = time.Second
+
+// NewRetention prepares the job; Run does it. The store's clock decides what has expired.
+func NewRetention(store *models.Store, log *slog.Logger, config RetentionConfig) (*Retention, error) {
+	config = config.withDefaults(store.Dialect())
+	if err := config.validate(); err != nil {
+		return nil, fmt.Errorf("retention job: %w", err)
+	}
+	leader, err := newLeader(store)
+	if err != nil {
+		return nil, fmt.Errorf("retention job: %w", err)
+	}
+	return &Retention{store: store, log: log.With("job", models.RetentionJob), config: config, leader: leader}, nil
+}
+
+// Run deletes expired entries now and then every interval, until ctx ends. It returns only then,
+// with everything it held released and nothing left running. Of several servers one does the work;
+// the others take over when it dies.
+func (r *Retention) Run(ctx context.Context) {
+	defer r.leader.release()
+	r.announce(ctx)
+	var next time.Time // by this process's clock; the store's may stand still
+	for ctx.Err() == nil {
+		wait := r.config.LeaderCheck
+		if r.leads(ctx) {
+			if now := time.Now(); !now.Before(next) {
+				next = now.Add(r.config.Interval)
+				r.runLogged(ctx)
+			}
+			wait = min(wait, max(0, time.Until(next)))
+		} else {
+			next = time.Time{} // whoever takes over begins at once
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// announce makes sure that a job no server ever runs is noticed.
+func (r *Retention) announce(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, r.config.BatchTimeout)
+	defer cancel()
+	job := models.Job{Name: models.RetentionJob, NextRunAt: models.MicrosOf(r.store.Now())}
+	if err := r.store.AnnounceJob(ctx, job); err != nil && ctx.Err() == nil {
+		r.log.Error("cannot announce the clean-up", "error", err)
+	}
+}
+
+func (r *Retention) leads(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, r.config.BatchTimeout)
+	defer cancel()
+	leads, err := r.leader.lead(ctx)
+	if err != nil && !errors.Is(err, context.Canceled) {
+		r.log.Error("cannot tell which server cleans up", "error", err)
+	}
+	return leads && err == nil
+}
+
+// runLogged is runOnce with its error logged.
+func (r *Retention) runLogged(ctx context.Context) {
+	switch err := r.runOnce(ctx); {
+	case err == nil, ctx.Err() != nil:
+	case errors.Is(err, errNotLeading):
+		r.log.Warn("another server goes on with the clean-up", "reason", err)
+	default:
+		r.log.Error("the clean-up failed", "error", err)
+	}
+}
+
+// runOnce cleans every organization once. It returns when that is done, ctx ends, or this server
+// is not the leader any more. The failure of an organization is kept with it, and the next one is
+// cleaned all the same; the run then ends with an error.
+func (r *Retention) runOnce(ctx context.Context) error {
+	started := r.store.Now()
+	r.job = models.Job{
+		Name:      models.RetentionJob,
+		StartedAt: models.MicrosOf(started),
+		NextRunAt: models.MicrosOf(started.Add(r.config.Interval)),
+	}
+	previous, err := r.store.Job(ctx, models.RetentionJob)
+	if err != nil {
+		return err
+	}
+	r.job.FinishedAt, r.job.Error = previous.FinishedAt, previous.Error
+	if err := r.store.SaveJob(ctx, r.job); err != nil {
+		return err
+	}
+
+	failure := r.cleanAll(ctx)
+	if ctx.Err() != nil || errors.Is(failure, errNotLeading) {
+		return failure // cut off, not failed: the next run, here or elsewhere, goes on
+	}
+	r.job.FinishedAt = models.MicrosOf(r.store.Now())
+	r.job.Error = ""
+	if failure != nil {
+		r.job.Error = inPlainWords(failure)
+	}
+	return errors.Join(failure, r.store.SaveJob(ctx, r.job))
+}
+
+// organizationsFailed is the error of a run that cleaned some organizations and not others.
+type organizationsFailed struct{ failed, all int }
+
+func (e organizationsFailed) Error() string {
+	return fmt.Sprintf("expired entries of %d of %d organizations could not be deleted", e.failed, e.all)
+}
+
+func (r *Retention) cleanAll(ctx context.Context) (err error) {
+	defer recoverTo(&err)
+	var all, failed int
+	for last := int64(0); ; {
+		ids, err := r.store.OrganizationIDs(ctx, last, 1000)
+		if err != nil {
+			return err
+		}
+		if len(ids) == 0 {
+			break
+		}
+		for _, id := range ids {
+			all, last = all+1, id
+			err := r.cleanOrganization(ctx, id)
+			if ctx.Err() != nil || errors.Is(err, errNotLeading) {
+				return err
+			}
+			if err != nil {
+				failed++
+				r.log.Error("expired entries of an organization could not be deleted", "organization_id", id, "error", err)
+			}
+		}
+	}
+	err = errors.Join(r.cleanAccess(ctx), r.giveBackSpace(ctx))
+	if failed > 0 {
+		// First, so that it is what people are told.
+		err = errors.Join(organizationsFailed{failed, all}, err)
+	}
+	return err
+}
+
+// cleanAccess deletes sessions, invitations and reset links that cannot be used any more.
+func (r *Retention) cleanAccess(ctx context.Context) error {
+	now := r.store.Now()
+	return r.inBatches(ctx, func(ctx context.Context, size int) (bool, error) {
+		return r.store.DeleteExpiredAccess(ctx, now, size)
+	})
+}
+
+// giveBackSpace makes a SQLite file smaller, a short step at a time.
+func (r *Retention) giveBackSpace(ctx context.Context) error {
+	return r.inBatches(ctx, func(ctx context.Context, _ int) (bool, error) {
+		return r.store.GiveBackSpace(ctx, vacuumPages)
+	})
+}
+
+// inBatches calls step with a size until it says that there is no more. Each call has the time-out
+// of a batch; after one that took too long the size is smaller.
+func (r *Retention) inBatches(ctx context.Context, step func(ctx context.Context, size int) (more bool, err error)) error {
+	size := r.config.BatchSize
+	for more := true; more; {
+		if err := r.goOn(ctx); err != nil {
+			return err
+		}
+		batch, cancel := context.WithTimeout(ctx, r.config.BatchTimeout)
+		var err error
+		more, err = step(batch, size)
+		tooLong := batch.Err() != nil && ctx.Err() == nil
+		cancel()
+		switch {
+		case err == nil:
+		case tooLong && size > minBatchSize:
+			size = max(size/4, minBatchSize)
+			more = true
+		case tooLong:
+			return fmt.Errorf("%w (%s): %w", errTooLong, r.config.BatchTimeout, err)
+		default:
+			return err
+		}
+	}
+	return nil
+}
+
+// goOn is nil while the run should. It also says, now and then, that the run gets ahead.
+func (r *Retention) goOn(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if time.Since(r.checked) < leaderTrust {
+		return nil
+	}
+	check, cancel := context.WithTimeout(ctx, r.config.BatchTimeout)
+	defer cancel()
+	leads, err := r.leader.stillLeads(check)
+	if err != nil || !leads {
+		return errors.Join(errNotLeading, err)
+	}
+	r.checked = time.Now()
+	next := models.MicrosOf(r.store.Now().Add(r.config.Interval))
+	if next.Time().Sub(r.job.NextRunAt.Time()) < time.Minute {
+		return nil
+	}
+	r.job.NextRunAt = next
+	return r.store.SaveJob(check, r.job)
+}

@@ -1,0 +1,545 @@
+package jobs
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/database"
+	"github.com/auditlogs/auditlogs/app/database/databasetest"
+	"github.com/auditlogs/auditlogs/models"
+)
+
+const day = 24 * time.Hour
+
+// fixture is a database, a clock that stands still until moved, and a job on both.
+type fixture struct {
+	t     *testing.T
+	db    *database.DB
+	store *models.Store
+	now   time.Time
+	log   bytes.Buffer
+}
+
+func newFixture(t *testing.T, db *database.DB) *fixture {
+	t.Helper()
+	f := &fixture{t: t, db: db, now: time.Date(2026, 3, 15, 12, 0, 0, 0, time.UTC)}
+	var err error
+	if f.store, err = db.Store(func() time.Time { return f.now }); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// job makes a job that deletes a few rows a batch.
+func (f *fixture) job() *Retention {
+	f.t.Helper()
+	job, err := NewRetention(f.store, slog.New(slog.NewTextHandler(&f.log, nil)), RetentionConfig{BatchSize: 3})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.t.Cleanup(job.leader.release)
+	return job
+}
+
+// run runs a job once, as the leader.
+func (f *fixture) run() error {
+	f.t.Helper()
+	job := f.job()
+	f.lead(job)
+	defer job.leader.release()
+	return job.runOnce(f.t.Context())
+}
+
+func (f *fixture) mustRun() {
+	f.t.Helper()
+	if err := f.run(); err != nil {
+		f.t.Fatalf("run: %v", err)
+	}
+}
+
+func (f *fixture) lead(job *Retention) {
+	f.t.Helper()
+	if leads, err := job.leader.lead(f.t.Context()); err != nil || !leads {
+		f.t.Fatalf("lead: %v, %v", leads, err)
+	}
+}
+
+func (f *fixture) transaction(do func(tx *gorm.DB) error) {
+	f.t.Helper()
+	if err := f.store.Transaction(f.t.Context(), do); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+func (f *fixture) organization(slug string) models.Organization {
+	f.t.Helper()
+	f.transaction(func(tx *gorm.DB) error {
+		_, err := audit.EnsureOrganization(f.t.Context(), tx, audit.Organization{Slug: slug})
+		return err
+	})
+	return f.reload(slug)
+}
+
+func (f *fixture) reload(slug string) models.Organization {
+	f.t.Helper()
+	org, err := f.store.OrganizationBySlug(f.t.Context(), slug)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return org
+}
+
+// record stores n entries that occurred age ago, a second apart, each with an entity of its own.
+func (f *fixture) record(slug string, age time.Duration, n int) {
+	f.t.Helper()
+	f.transaction(func(tx *gorm.DB) error {
+		for i := range n {
+			receipt, err := audit.Record(f.t.Context(), tx, audit.Event{
+				Organization: slug,
+				Action:       audit.ServiceUpdate,
+				EntityID:     fmt.Sprintf("%s-%d", age, i),
+				Actor:        audit.Actor{ID: "usr_1", Name: "Ada"},
+				OccurredAt:   f.now.Add(-age).Add(time.Duration(i) * time.Second),
+			})
+			if err == nil && !receipt.Stored {
+				err = errors.New("not stored")
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (f *fixture) retain(slug string, days int) {
+	f.t.Helper()
+	org := f.reload(slug)
+	f.transaction(func(tx *gorm.DB) error {
+		_, _, err := models.ChangeAuditSettings(f.t.Context(), tx, org.ID, models.Actor{ID: "usr_1", Name: "Ada"},
+			models.AuditSettings{RetentionDays: days, LoggingEnabled: true}, f.now)
+		return err
+	})
+}
+
+func (f *fixture) close(slug string) {
+	f.t.Helper()
+	org := f.reload(slug)
+	f.transaction(func(tx *gorm.DB) error { return models.CloseOrganization(f.t.Context(), tx, org.ID, f.now) })
+}
+
+// rows counts the rows an organization has in a table.
+func (f *fixture) rows(table string, org models.Organization) int64 {
+	f.t.Helper()
+	var n int64
+	if err := f.store.Writer(f.t.Context()).Table(table).Where("org_id = ?", org.ID).Count(&n).Error; err != nil {
+		f.t.Fatal(err)
+	}
+	return n
+}
+
+func (f *fixture) wantEntries(org models.Organization, want int64) {
+	f.t.Helper()
+	if got := f.rows("audit_entries", org); got != want {
+		f.t.Errorf("%s has %d entries, want %d", org.Slug, got, want)
+	}
+}
+
+func (f *fixture) status(org models.Organization) models.CleanupStatus {
+	f.t.Helper()
+	status, err := f.store.CleanupStatus(f.t.Context(), org)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return status
+}
+
+// refuseDeletes makes the database fail when an entry of org is deleted.
+func (f *fixture) refuseDeletes(org models.Organization) {
+	f.t.Helper()
+	statements := []string{fmt.Sprintf(`CREATE TRIGGER stuck BEFORE DELETE ON audit_entries WHEN old.org_id = %d
+		BEGIN SELECT RAISE(ABORT, 'disk on fire'); END`, org.ID)}
+	if f.store.Dialect() == "postgres" {
+		statements = []string{
+			`CREATE FUNCTION stuck() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'disk on fire'; END $$`,
+			fmt.Sprintf(`CREATE TRIGGER stuck BEFORE DELETE ON audit_entries FOR EACH ROW WHEN (old.org_id = %d)
+				EXECUTE FUNCTION stuck()`, org.ID),
+		}
+	}
+	for _, statement := range statements {
+		if err := f.store.Writer(f.t.Context()).Exec(statement).Error; err != nil {
+			f.t.Fatal(err)
+		}
+	}
+}
+
+func (f *fixture) allowDeletes() {
+	f.t.Helper()
+	statement := "DROP TRIGGER stuck"
+	if f.store.Dialect() == "postgres" {
+		statement = "DROP TRIGGER stuck ON audit_entries"
+	}
+	if err := f.store.Writer(f.t.Context()).Exec(statement).Error; err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+func TestRetentionDeletesExactlyTheExpired(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		f := newFixture(t, db)
+		short, long, closed := f.organization("short"), f.organization("long"), f.organization("closed")
+		f.retain("short", 30)
+		for _, slug := range []string{"short", "long", "closed"} {
+			f.record(slug, 100*day, 7)
+			f.record(slug, 90*day, 1) // at the very boundary: kept
+			f.record(slug, 31*day, 8)
+			f.record(slug, 0, 2)
+		}
+		f.close("closed")
+
+		f.mustRun()
+
+		f.wantEntries(short, 2)
+		f.wantEntries(long, 11)
+		f.wantEntries(closed, 11)
+		status := f.status(short)
+		if status.Last.Deleted != 16 || status.Last.Error != "" || status.Last.SucceededAt != models.MicrosOf(f.now) {
+			t.Errorf("the clean-up is kept as %+v, want 16 deleted at %s", status.Last, f.now)
+		}
+		if status.Job.NextRunAt != models.MicrosOf(f.now.Add(5*time.Minute)) || status.Overdue {
+			t.Errorf("the next run is kept as %+v, want 5 minutes later", status.Job)
+		}
+
+		f.now = f.now.Add(time.Second)
+		f.mustRun()
+		f.wantEntries(long, 10) // the one at the boundary has expired
+		if last := f.status(long).Last; last.Deleted != 1 {
+			t.Errorf("the second clean-up deleted %d entries, want 1", last.Deleted)
+		}
+	})
+}
+
+func TestRetentionDeletesWhatWasRecordedLateBelowTheMark(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		f := newFixture(t, db)
+		org := f.organization("acme")
+		f.record("acme", 100*day, 5)
+		f.mustRun()
+		f.record("acme", 200*day, 4)
+		f.record("acme", 95*day, 4)
+		f.mustRun()
+		f.wantEntries(org, 0)
+		if last := f.status(org).Last; last.Deleted != 8 {
+			t.Errorf("the clean-up deleted %d entries, want 8", last.Deleted)
+		}
+	})
+}
+
+func TestRetentionKeepsWhatRaisingKeeps(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		f := newFixture(t, db)
+		org := f.organization("acme")
+		f.record("acme", 60*day, 5)
+		f.record("acme", 20*day, 5)
+		f.retain("acme", 30)
+		f.retain("acme", 365)
+		f.mustRun()
+		f.wantEntries(org, 5) // the lowered retention let five expire, and they stay expired
+		f.now = f.now.Add(300 * day)
+		f.mustRun()
+		f.wantEntries(org, 5)
+		f.now = f.now.Add(46 * day)
+		f.mustRun()
+		f.wantEntries(org, 0)
+	})
+}
+
+func TestRetentionDeletesWholeMonthsOfWhatSearchLooksThrough(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		f := newFixture(t, db)
+		org := f.organization("acme")
+		f.record("acme", 150*day, 10) // 16 October: its month has expired
+		f.record("acme", 92*day, 10)  // 13 December: expired, its month has not
+		f.record("acme", day, 10)
+		f.mustRun()
+		f.wantEntries(org, 10)
+		if got := f.rows("audit_entities", org); got != 20 {
+			t.Errorf("%d entities are left, want those of December and March: 20", got)
+		}
+		if got := f.rows("audit_actors", org); got != 2 {
+			t.Errorf("%d actors are left, want those of December and March: 2", got)
+		}
+	})
+}
+
+func TestRetentionGoesOnAfterAFailingOrganization(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		f := newFixture(t, db)
+		stuck, fine := f.organization("stuck"), f.organization("fine")
+		f.record("stuck", 100*day, 5)
+		f.record("fine", 100*day, 5)
+		f.refuseDeletes(stuck)
+
+		if err := f.run(); err == nil {
+			t.Fatal("the run succeeded, want an error")
+		}
+		f.wantEntries(stuck, 5)
+		f.wantEntries(fine, 0)
+		status := f.status(stuck)
+		if status.Last.Error == "" || status.Last.SucceededAt != 0 || status.Last.Unfinished() {
+			t.Errorf("the failure is kept as %+v, want an error", status.Last)
+		}
+		if strings.Contains(status.Last.Error, "disk on fire") {
+			t.Errorf("people are told what the database said: %s", status.Last.Error)
+		}
+		if !strings.Contains(f.log.String(), "disk on fire") {
+			t.Errorf("the log does not tell why: %s", f.log.String())
+		}
+		if f.status(fine).Last.Error != "" {
+			t.Errorf("the other organization has the error %q", f.status(fine).Last.Error)
+		}
+		if err := f.store.CleanupHealth(t.Context()); err == nil || !strings.Contains(err.Error(), "1 of 2 organizations") {
+			t.Errorf("health says %v, want that 1 of 2 organizations failed", err)
+		}
+
+		f.allowDeletes()
+		f.mustRun()
+		f.wantEntries(stuck, 0)
+		if last := f.status(stuck).Last; last.Error != "" || last.Deleted != 5 {
+			t.Errorf("after the next run the clean-up is kept as %+v", last)
+		}
+		if err := f.store.CleanupHealth(t.Context()); err != nil {
+			t.Errorf("health says %v after a run that succeeded", err)
+		}
+	})
+}
+
+func TestRetentionSurvivesAPanic(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		f := newFixture(t, db)
+		broken, fine := f.organization("broken"), f.organization("fine")
+		f.record("broken", 100*day, 5)
+		f.record("fine", 100*day, 5)
+		panicked := false
+		err := db.Write.Callback().Delete().Before("gorm:delete").Register("panic", func(*gorm.DB) {
+			if !panicked {
+				panicked = true
+				panic("out of luck")
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := f.run(); !errors.Is(err, organizationsFailed{1, 2}) {
+			t.Fatalf("the run ends with %v, want one organization failed", err)
+		}
+		f.wantEntries(fine, 0)
+		if last := f.status(broken).Last; !strings.Contains(last.Error, "mistake in the program") {
+			t.Errorf("the panic is kept as %q", last.Error)
+		}
+	})
+}
+
+func TestRetentionResumesWhereItWasCutOff(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		f := newFixture(t, db)
+		org := f.organization("acme")
+		f.record("acme", 100*day, 10)
+		f.record("acme", day, 2)
+
+		// The server stops as the third batch begins.
+		ctx, stop := context.WithCancel(t.Context())
+		batches := 0
+		callbacks := db.Write.Callback().Delete()
+		if err := callbacks.Before("gorm:delete").Register("stop", func(*gorm.DB) {
+			if batches++; batches == 3 {
+				stop()
+			}
+		}); err != nil {
+			t.Fatal(err)
+		}
+		job := f.job()
+		f.lead(job)
+		started := f.now
+		if err := job.runOnce(ctx); err == nil {
+			t.Fatal("the run was not cut off")
+		}
+		job.leader.release()
+		if err := callbacks.Remove("stop"); err != nil {
+			t.Fatal(err)
+		}
+		f.wantEntries(org, 6)
+		last := f.status(org).Last
+		if !last.Unfinished() || last.Deleted != 6 || last.Error != "" || last.CleanedTo.IsZero() {
+			t.Errorf("the cut-off run is kept as %+v, want 6 deleted so far", last)
+		}
+
+		f.now = f.now.Add(time.Minute)
+		f.mustRun()
+		f.wantEntries(org, 2)
+		last = f.status(org).Last
+		if last.Deleted != 10 || last.StartedAt != models.MicrosOf(started) || last.Unfinished() {
+			t.Errorf("the resumed run is kept as %+v, want 10 deleted since %s", last, started)
+		}
+	})
+}
+
+func TestRetentionTriesSmallerBatchesWhenOneTakesTooLong(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		f := newFixture(t, db)
+		job := f.job()
+		job.config.BatchTimeout = time.Second
+		job.config.BatchSize = 10_000
+		f.lead(job)
+		var sizes []int
+		err := job.inBatches(t.Context(), func(ctx context.Context, size int) (bool, error) {
+			sizes = append(sizes, size)
+			if size > 1000 {
+				<-ctx.Done()
+				return false, ctx.Err()
+			}
+			return len(sizes) < 4, nil
+		})
+		if want := "[10000 2500 625 625]"; err != nil || fmt.Sprint(sizes) != want {
+			t.Errorf("batches of %v, %v; want %s", sizes, err, want)
+		}
+		job.config.BatchTimeout = time.Millisecond
+		err = job.inBatches(t.Context(), func(ctx context.Context, _ int) (bool, error) {
+			<-ctx.Done()
+			return false, ctx.Err()
+		})
+		if !errors.Is(err, errTooLong) || !strings.Contains(inPlainWords(err), "took too long") {
+			t.Errorf("gives %v, want that it took too long", err)
+		}
+	})
+}
+
+func TestRetentionLeavesNothingOfAnOrganizationThatIsGone(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		f := newFixture(t, db)
+		org := f.organization("acme")
+		f.record("acme", 10*day, 10)
+		f.retain("acme", 30)
+		f.transaction(func(tx *gorm.DB) error {
+			_, err := models.SetResourceLink(t.Context(), tx, org.ID, "service", "https://example.com/{id}")
+			if err == nil {
+				err = tx.Create(&models.Membership{OrgID: org.ID, UserID: "usr_1", Role: models.RoleAdmin}).Error
+			}
+			return err
+		})
+		f.close("acme")
+
+		f.now = f.now.Add(29 * day)
+		f.mustRun()
+		f.wantEntries(org, 0)
+		if f.rows("audit_memberships", org) != 1 {
+			t.Error("its admin cannot read on, though it is not gone yet")
+		}
+		f.now = f.now.Add(2 * day)
+		f.mustRun()
+		for _, table := range []string{"audit_entries", "audit_entities", "audit_actors", "audit_resource_links", "audit_memberships"} {
+			if n := f.rows(table, org); n != 0 {
+				t.Errorf("%s has %d rows left", table, n)
+			}
+		}
+		if f.rows("audit_settings_changes", org) != 1 {
+			t.Error("its settings history is gone")
+		}
+		f.reload("acme") // its slug is still taken
+	})
+}
+
+func TestRetentionDeletesExpiredAccess(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		f := newFixture(t, db)
+		for i := range 10 {
+			expires := models.MicrosOf(f.now.Add(time.Duration(i-4) * time.Hour)) // five have expired
+			hash := fmt.Sprint("hash-", i)
+			for _, insert := range []string{
+				`INSERT INTO audit_sessions (data, token_hash, created_at, seen_at, expires_at) VALUES ('', ?, 0, 0, ?)`,
+				`INSERT INTO audit_invitations (org_id, token_hash, role, invited_by, created_at, expires_at) VALUES (1, ?, 'member', '', 0, ?)`,
+				`INSERT INTO audit_password_resets (user_id, token_hash, created_at, expires_at) VALUES ('', ?, 0, ?)`,
+			} {
+				if err := f.store.Writer(t.Context()).Exec(insert, []byte(hash), expires).Error; err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		f.mustRun()
+		for _, table := range []string{"audit_sessions", "audit_invitations", "audit_password_resets"} {
+			var n int64
+			if err := f.store.Writer(t.Context()).Table(table).Count(&n).Error; err != nil || n != 5 {
+				t.Errorf("%s has %d rows left, want 5 (%v)", table, n, err)
+			}
+		}
+	})
+}
+
+func TestRetentionThatDoesNotRunIsNoticed(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		f := newFixture(t, db)
+		org := f.organization("acme")
+		if err := f.store.CleanupHealth(t.Context()); err != nil {
+			t.Errorf("health says %v where no job is known", err)
+		}
+		f.job().announce(t.Context())
+		f.now = f.now.Add(16 * time.Minute)
+		if err := f.store.CleanupHealth(t.Context()); err == nil || !f.status(org).Overdue {
+			t.Error("a job that never ran is not noticed")
+		}
+		f.mustRun()
+		if err := f.store.CleanupHealth(t.Context()); err != nil || f.status(org).Overdue {
+			t.Errorf("after a run health says %v", err)
+		}
+		f.now = f.now.Add(21 * time.Minute)
+		if err := f.store.CleanupHealth(t.Context()); err == nil || !f.status(org).Overdue {
+			t.Error("a job that stopped is not noticed")
+		}
+	})
+}
+
+func TestRetentionRunsAtStartAndStopsClean(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		f := newFixture(t, db)
+		org := f.organization("acme")
+		f.record("acme", 100*day, 5)
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		// The last thing a run does is to keep the state of the job.
+		err := db.Write.Callback().Create().After("gorm:create").Register("done", func(tx *gorm.DB) {
+			if job, ok := tx.Statement.Model.(*models.Job); ok && job.FinishedAt != 0 {
+				stop()
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.job().Run(ctx) // returns only when all has ended
+		f.wantEntries(org, 0)
+	})
+}
+
+func TestRetentionConfigIsChecked(t *testing.T) {
+	f := newFixture(t, databasetest.SQLite(t))
+	for _, config := range []RetentionConfig{
+		{Interval: -time.Minute},
+		{Interval: time.Millisecond},
+		{BatchSize: -1},
+		{BatchTimeout: -1},
+		{LeaderCheck: -1},
+		{Interval: time.Minute, LeaderCheck: time.Hour},
+	} {
+		if _, err := NewRetention(f.store, slog.New(slog.DiscardHandler), config); err == nil {
+			t.Errorf("%+v is accepted", config)
+		}
+	}
+}

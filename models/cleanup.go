@@ -1,0 +1,177 @@
+package models
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+)
+
+// Cleanup is the last deletion of expired entries of an organization, and where the next goes on.
+type Cleanup struct {
+	OrgID       int64 `gorm:"primaryKey;autoIncrement:false"`
+	StartedAt   Micros
+	FinishedAt  Micros  // earlier than StartedAt while it runs, or after it was cut off
+	Deleted     int64   // entries it deleted so far
+	SucceededAt Micros  // when one last ended without an error; zero for never
+	Error       string  // why it failed, in words for an admin; empty when it did not
+	CleanedTo   EntryID // entries up to this ID are gone, those recorded since aside
+}
+
+func (Cleanup) TableName() string { return "audit_cleanups" }
+
+// Unfinished says that the run was cut off, or still goes on.
+func (c Cleanup) Unfinished() bool { return c.FinishedAt < c.StartedAt }
+
+// OrganizationIDs lists all organizations, deleted ones too, in pages: those after the ID after, by
+// ID, at most limit. It asks the writing pool and so sees what was committed last.
+func (s *Store) OrganizationIDs(ctx context.Context, after int64, limit int) ([]int64, error) {
+	var ids []int64
+	err := s.Writer(ctx).Model(&Organization{}).Where("id > ?", after).Order("id").Limit(limit).Pluck("id", &ids).Error
+	if err != nil {
+		return nil, fmt.Errorf("list organizations: %w", err)
+	}
+	return ids, nil
+}
+
+// BeginCleanup answers what a clean-up of an organization at now starts from: the organization, and
+// the clean-up that was cut off, or a new one that begins at now. It writes nothing.
+//
+// now must have been read before the call: an admin who raises retention meanwhile then keeps all
+// that had not expired at now, and a bound computed from both never deletes more.
+func (s *Store) BeginCleanup(ctx context.Context, orgID int64, now time.Time) (Organization, Cleanup, error) {
+	var org Organization
+	err := s.Writer(ctx).Where("id = ?", orgID).Take(&org).Error
+	if errors.Is(err, gorm.ErrRecordNotFound) {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return org, Cleanup{}, fmt.Errorf("read organization %d: %w", orgID, err)
+	}
+	var cleanup Cleanup
+	if err := s.Writer(ctx).Where("org_id = ?", orgID).Limit(1).Find(&cleanup).Error; err != nil {
+		return org, cleanup, fmt.Errorf("read the last clean-up of %q: %w", org.Slug, err)
+	}
+	if !cleanup.Unfinished() {
+		cleanup.StartedAt, cleanup.Deleted = MicrosOf(now), 0
+	}
+	cleanup.OrgID = orgID
+	return org, cleanup, nil
+}
+
+// DeleteEntriesBetween deletes the oldest entries of c's organization with after < ID < before, at
+// most limit, and notes the progress in the same transaction. It answers c brought forward, and the
+// ID up to which the range is gone: before itself when nothing is left. On an error nothing was
+// deleted.
+//
+// It deletes by range and the caller carries the answer on as the next after: starting at the
+// oldest again and again would make PostgreSQL read all that was deleted before.
+func (s *Store) DeleteEntriesBetween(ctx context.Context, c Cleanup, after, before EntryID, limit int) (Cleanup, EntryID, error) {
+	progress, upTo := c, before
+	err := s.Transaction(ctx, func(tx *gorm.DB) error {
+		var last []EntryID
+		err := tx.Model(&Entry{}).Where("org_id = ? AND id > ? AND id < ?", c.OrgID, after, before).
+			Order("id").Offset(limit-1).Limit(1).Pluck("id", &last).Error
+		if err != nil {
+			return err
+		}
+		expired := tx.Where("org_id = ? AND id > ? AND id < ?", c.OrgID, after, before)
+		if len(last) > 0 {
+			upTo = last[0]
+			expired = expired.Where("id <= ?", upTo)
+		}
+		deleted := expired.Delete(&Entry{})
+		if deleted.Error != nil || deleted.RowsAffected == 0 {
+			return deleted.Error
+		}
+		progress.Deleted += deleted.RowsAffected
+		if after == c.CleanedTo {
+			progress.CleanedTo = upTo // the range goes on where all is known to be gone
+		}
+		return saveCleanup(tx, progress)
+	})
+	if err != nil {
+		return c, after, fmt.Errorf("delete expired entries: %w", err)
+	}
+	return progress, upTo, nil
+}
+
+// SaveCleanup keeps the state of a clean-up.
+func (s *Store) SaveCleanup(ctx context.Context, c Cleanup) error {
+	if err := saveCleanup(s.Writer(ctx), c); err != nil {
+		return fmt.Errorf("keep the result of the clean-up: %w", err)
+	}
+	return nil
+}
+
+func saveCleanup(tx *gorm.DB, c Cleanup) error {
+	return tx.Clauses(clause.OnConflict{
+		Columns: []clause.Column{{Name: "org_id"}},
+		DoUpdates: clause.AssignmentColumns([]string{
+			"started_at", "finished_at", "deleted", "succeeded_at", "error", "cleaned_to"}),
+	}).Create(&c).Error
+}
+
+// DeleteMonthsBefore deletes at most limit rows of what search and the User filter look through,
+// of months that ended before t, and says whether there may be more.
+func (s *Store) DeleteMonthsBefore(ctx context.Context, orgID int64, t Micros, limit int) (more bool, err error) {
+	return s.deleteKnown(ctx, orgID, MonthOf(t), limit)
+}
+
+func (s *Store) deleteKnown(ctx context.Context, orgID int64, beforeMonth, limit int) (more bool, err error) {
+	for _, table := range []string{"audit_entities", "audit_actors"} {
+		deleted := s.Writer(ctx).Exec(`DELETE FROM `+table+` WHERE org_id = ? AND id IN (
+			SELECT id FROM `+table+` WHERE org_id = ? AND month < ? ORDER BY month LIMIT ?)`,
+			orgID, orgID, beforeMonth, limit)
+		if deleted.Error != nil {
+			return false, fmt.Errorf("delete expired rows of %s: %w", table, deleted.Error)
+		}
+		more = more || deleted.RowsAffected == int64(limit)
+	}
+	return more, nil
+}
+
+// DeleteRemains deletes at most limit rows a table of what a deleted organization leaves behind
+// once its last entry has expired, and says whether there may be more. The organization itself
+// stays, so that its slug is never given away again, and so does its settings history.
+//
+// Entries at or after keptSince stop it: clocks differ, and the last one may have been recorded a
+// little ahead of its time.
+func (s *Store) DeleteRemains(ctx context.Context, orgID int64, keptSince Micros, limit int) (more bool, err error) {
+	var kept []EntryID
+	err = s.Writer(ctx).Model(&Entry{}).Where("org_id = ? AND id >= ?", orgID, FirstEntryID(keptSince)).
+		Order("id").Limit(1).Pluck("id", &kept).Error
+	if err != nil {
+		return false, fmt.Errorf("look for remaining entries: %w", err)
+	}
+	if len(kept) > 0 {
+		return false, nil
+	}
+	const everyMonth = 1 << 30
+	if more, err = s.deleteKnown(ctx, orgID, everyMonth, limit); err != nil {
+		return false, err
+	}
+	for _, table := range []string{"audit_resource_links", "audit_invitations", "audit_memberships"} {
+		if err := s.Writer(ctx).Exec(`DELETE FROM `+table+` WHERE org_id = ?`, orgID).Error; err != nil {
+			return false, fmt.Errorf("delete the rows of %s: %w", table, err)
+		}
+	}
+	return more, nil
+}
+
+// DeleteExpiredAccess deletes at most limit each of the sessions, invitations and reset links that
+// cannot be used any more at now, and says whether there may be more.
+func (s *Store) DeleteExpiredAccess(ctx context.Context, now time.Time, limit int) (more bool, err error) {
+	for _, table := range []string{"audit_sessions", "audit_invitations", "audit_password_resets"} {
+		deleted := s.Writer(ctx).Exec(`DELETE FROM `+table+` WHERE token_hash IN (
+			SELECT token_hash FROM `+table+` WHERE expires_at <= ? LIMIT ?)`, MicrosOf(now), limit)
+		if deleted.Error != nil {
+			return false, fmt.Errorf("delete expired rows of %s: %w", table, deleted.Error)
+		}
+		more = more || deleted.RowsAffected == int64(limit)
+	}
+	return more, nil
+}

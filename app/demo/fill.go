@@ -1,0 +1,126 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/models"
+)
+
+// fill writes both organizations, their people and their past, and the mark. It answers how many
+// entries were written.
+func fill(ctx context.Context, tx *gorm.DB, anchor time.Time, hashes passwordHashes) (int, error) {
+	worlds := []*world{northwind(anchor), acmeLabs(anchor)}
+	accounts := map[string]string{} // user IDs by e-mail
+	for _, w := range worlds {
+		if err := w.found(ctx, tx, accounts, hashes); err != nil {
+			return 0, fmt.Errorf("create %s: %w", w.organization, err)
+		}
+	}
+	written := 0
+	for _, w := range worlds {
+		w.know(accounts)
+		var failed error
+		w.report = func(h happening) {
+			if failed != nil {
+				return
+			}
+			var stored bool
+			if stored, failed = record(ctx, tx, h); stored {
+				written++
+			}
+		}
+		w.decide = func(p *person, to models.AuditSettings) {
+			if failed == nil {
+				failed = w.changeSettings(ctx, tx, p, to)
+			}
+		}
+		w.liveUntil(w.anchor)
+		if failed != nil {
+			return 0, failed
+		}
+	}
+	return written, writeMark(tx, anchor)
+}
+
+// found creates the organization with its members. accounts are the user IDs by e-mail; those of
+// new accounts are added.
+func (w *world) found(ctx context.Context, tx *gorm.DB, accounts map[string]string, hashes passwordHashes) error {
+	at := func(moment time.Time) *gorm.DB {
+		return tx.Session(&gorm.Session{NewDB: true, NowFunc: func() time.Time { return moment }})
+	}
+	slug, err := audit.EnsureOrganization(ctx, at(w.founded), audit.Organization{Slug: w.organization, Name: w.name})
+	if err != nil {
+		return err
+	}
+	org, err := models.OrganizationByRef(ctx, tx, models.OrganizationRef{Slug: slug})
+	if err != nil {
+		return err
+	}
+	for entityType, template := range w.links {
+		if _, err := models.SetResourceLink(ctx, tx, org.ID, entityType, template); err != nil {
+			return err
+		}
+	}
+	for _, p := range w.people {
+		if !p.account {
+			continue
+		}
+		joined := w.founded.Add(time.Hour)
+		if p.joined > 0 {
+			joined = w.anchor.AddDate(0, 0, -p.joined)
+		}
+		if err := addPerson(ctx, at(joined), org, p, accounts, hashes); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addPerson creates the account where there is none yet, and the membership.
+func addPerson(ctx context.Context, tx *gorm.DB, org models.Organization, p *person, accounts map[string]string, hashes passwordHashes) error {
+	if accounts[p.email] == "" {
+		hash := hashes.unknown
+		for _, shown := range Accounts() {
+			if shown.Email == p.email {
+				hash = hashes.shown
+			}
+		}
+		user, err := models.CreateUser(ctx, tx, p.name, p.email, hash)
+		if err != nil {
+			return err
+		}
+		accounts[p.email] = user.ID
+		// The first organization is the large one, and where people begin.
+		if err := models.SetLastOrganization(ctx, tx, user.ID, org.ID); err != nil {
+			return err
+		}
+	}
+	return models.AddMember(ctx, tx, org.ID, accounts[p.email], p.role)
+}
+
+// changeSettings changes retention and switch as the page does, at the world's moment.
+func (w *world) changeSettings(ctx context.Context, tx *gorm.DB, p *person, to models.AuditSettings) error {
+	org, err := models.OrganizationByRef(ctx, tx, models.OrganizationRef{Slug: w.organization})
+	if err != nil {
+		return err
+	}
+	actor := models.Actor{ID: p.id, Name: p.name, Email: p.email}
+	before, after, err := models.ChangeAuditSettings(ctx, tx, org.ID, actor, to, w.now)
+	if err != nil {
+		return fmt.Errorf("change the settings of %s: %w", w.organization, err)
+	}
+	what := changes{}
+	if before.RetentionDays != after.RetentionDays {
+		what["retention_days"] = audit.Change{Before: before.RetentionDays, After: after.RetentionDays}
+	}
+	if before.LoggingEnabled != after.LoggingEnabled {
+		what["logging_enabled"] = audit.Change{Before: before.LoggingEnabled, After: after.LoggingEnabled}
+	}
+	w.recordChange(w.as(p), audit.OrganizationAuditConfigUpdate, w.organizationEntity(), what, nil)
+	return nil
+}

@@ -24,7 +24,7 @@ const recentEntries = 1000
 func (s *Store) LatestActors(ctx context.Context, org Organization, limit int) ([]Actor, error) {
 	var latest, others []Actor
 	err := s.Reader(ctx).Raw(`SELECT `+actorColumns+` FROM audit_entries
-WHERE org_id = ? AND id >= ? ORDER BY id DESC LIMIT ?`,
+WHERE org_id = ? AND id >= ? ORDER BY audit_entries.id DESC LIMIT ?`,
 		org.ID, FirstEntryID(org.KeptSince(s.Now())), recentEntries).Scan(&latest).Error
 	if latest = distinctActors(latest); err == nil && len(latest) < limit {
 		err = s.Reader(ctx).Raw(`SELECT `+actorColumns+` FROM audit_actors

@@ -131,7 +131,7 @@ func (s *Store) Entry(ctx context.Context, org Organization, id EntryID) (Entry,
 func (s *Store) CountEntriesBefore(ctx context.Context, org Organization, t Micros, atMost int) (int, error) {
 	var count int
 	err := s.Reader(ctx).Raw(`SELECT COUNT(*) FROM (
-	SELECT 1 FROM audit_entries WHERE org_id = ? AND id >= ? AND id < ? LIMIT ?) AS some`,
+	SELECT 1 FROM audit_entries WHERE org_id = ? AND id >= ? AND id < ? LIMIT ?) AS first`,
 		org.ID, FirstEntryID(org.KeptSince(s.Now())), FirstEntryID(t), atMost).Scan(&count).Error
 	if err != nil {
 		return 0, fmt.Errorf("count entries of %s: %w", org.Slug, err)

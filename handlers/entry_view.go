@@ -120,12 +120,12 @@ func differenceInWords(d time.Duration) string {
 		d, suffix = -d, " earlier"
 	}
 	switch {
-	case d < time.Hour:
-		return fmt.Sprintf("%d min", int(d.Minutes())) + suffix
+	case d < 59*time.Minute+30*time.Second:
+		return fmt.Sprintf("%.0f min", d.Minutes()) + suffix
 	case d < 48*time.Hour:
-		return fmt.Sprintf("%d h", int(d.Hours())) + suffix
+		return fmt.Sprintf("%.0f h", d.Hours()) + suffix
 	default:
-		return fmt.Sprintf("%d days", int(d.Hours()/24)) + suffix
+		return fmt.Sprintf("%.0f days", d.Hours()/24) + suffix
 	}
 }
 

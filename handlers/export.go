@@ -1,0 +1,86 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"gorm.io/gorm"
+
+	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/models"
+)
+
+// mostAhead is how far in the future an entry may lie when it is recorded.
+const mostAhead = 5 * time.Minute
+
+// Export sends a file of exactly what the filters of the address show: every page, in the same
+// order, as it is at this moment. That somebody took it is recorded first.
+func (h *Handlers) Export(c *fiber.Ctx) error {
+	ctx, scope := contextOf(c), scopeOf(c)
+	name := c.Query("format")
+	format, ok := exportFormats[name]
+	if !ok {
+		return &BadInput{Field: "format", Value: name, Reason: "must be csv or ndjson"}
+	}
+	now := h.Store.Now()
+	filter, err := ParseFilter(string(c.Request().URI().QueryString()), scope.Location, now)
+	if err != nil {
+		return err
+	}
+	filter.Cursor, filter.Limit = nil, defaultPageSize
+
+	c.Set(fiber.HeaderCacheControl, "no-store")
+	c.Attachment(fmt.Sprintf("audit-logs-%s-%s.%s", scope.Organization.Slug, now.In(scope.Location).Format(time.DateOnly), name))
+	c.Set(fiber.HeaderContentType, format.contentType) // Attachment has guessed one
+	if c.Method() == fiber.MethodHead {
+		return nil
+	}
+
+	own, err := h.recordExport(ctx, scope.Organization, name, filter)
+	if err != nil {
+		return err
+	}
+	org, query, taken := scope.Organization, filter.Query(), models.MicrosOf(now)
+	// What is recorded from now on is not part of the file. The bound keeps an export in rising
+	// order of time from chasing a log that goes on growing; until it everything is looked at.
+	if end := taken + models.Micros(mostAhead.Microseconds()) + 1; query.To == 0 || query.To > end {
+		query.To = end
+	}
+	entryStream{
+		format: format,
+		read: func(ctx context.Context, fn func([]models.Entry) error) error {
+			return h.Store.EachEntry(ctx, org, query, fn)
+		},
+		include: func(e models.Entry) bool { return e.RecordedAt <= taken && e.ID.String() != own },
+		log:     h.Log.With("organization", org.Slug, "format", name, "user", scope.User.ID),
+	}.send(c)
+	return nil
+}
+
+// recordExport records that the file was taken, and answers the ID of the entry; "" where nothing
+// was stored, because audit logging is off or the organization is closed. That stops nobody from
+// reading what there is.
+func (h *Handlers) recordExport(ctx context.Context, org models.Organization, format string, filter Filter) (string, error) {
+	var receipt audit.Receipt
+	err := h.Store.Transaction(ctx, func(tx *gorm.DB) error {
+		var err error
+		receipt, err = audit.Record(ctx, tx, audit.Event{
+			Organization: org.Slug,
+			Action:       audit.AuditLogExport,
+			EntityID:     org.Slug,
+			EntityName:   org.Name,
+			Metadata:     map[string]string{"format": format, "filters": filter.String()},
+		})
+		return err
+	})
+	if errors.Is(err, audit.ErrOrganizationClosed) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("record an export of %q: %w", org.Slug, err)
+	}
+	return receipt.EntryID, nil
+}

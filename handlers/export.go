@@ -13,9 +13,6 @@ import (
 	"github.com/auditlogs/auditlogs/models"
 )
 
-// mostAhead is how far in the future an entry may lie when it is recorded.
-const mostAhead = 5 * time.Minute
-
 // Export sends a file of exactly what the filters of the address show: every page, in the same
 // order, as it is at this moment. That somebody took it is recorded first.
 func (h *Handlers) Export(c *fiber.Ctx) error {
@@ -46,7 +43,7 @@ func (h *Handlers) Export(c *fiber.Ctx) error {
 	org, query, taken := scope.Organization, filter.Query(), models.MicrosOf(now)
 	// What is recorded from now on is not part of the file. The bound keeps an export in rising
 	// order of time from chasing a log that goes on growing; until it everything is looked at.
-	if end := taken + models.Micros(mostAhead.Microseconds()) + 1; query.To == 0 || query.To > end {
+	if end := taken + models.Micros(audit.MaxAhead.Microseconds()) + 1; query.To == 0 || query.To > end {
 		query.To = end
 	}
 	entryStream{

@@ -114,9 +114,15 @@ func entryAsNDJSON(w *bufio.Writer, e models.Entry) {
 
 // jsonString encodes s, with <, > and & as they are.
 func jsonString(s string) []byte {
+	if strings.IndexFunc(s, needsEscape) < 0 { // most values, and many of them
+		return append(append(append(make([]byte, 0, len(s)+2), '"'), s...), '"')
+	}
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)
 	encoder.SetEscapeHTML(false)
 	_ = encoder.Encode(s) // a string into memory cannot fail
 	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
 }
+
+// needsEscape says that JSON, or its encoder, may write r otherwise than as it is.
+func needsEscape(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }

@@ -28,8 +28,8 @@ const (
 	maxIP         = 64
 )
 
-// maxAhead is how far in the future an event may lie: clocks differ a little.
-const maxAhead = 5 * time.Minute
+// MaxAhead is how far in the future an event may lie: clocks differ a little.
+const MaxAhead = 5 * time.Minute
 
 var (
 	actionGrammar     = regexp.MustCompile(`^[a-z][a-z0-9_]*:[a-z][a-z0-9_]*$`)
@@ -162,7 +162,7 @@ func occurredAt(event Event, now time.Time) (models.Micros, error) {
 		return models.MicrosOf(now), nil
 	case at.Before(time.UnixMicro(1)):
 		return 0, &InvalidEventError{"occurred_at", fmt.Sprintf("%s is before 1970", at.UTC().Format(time.RFC3339))}
-	case at.After(now.Add(maxAhead)):
+	case at.After(now.Add(MaxAhead)):
 		return 0, &InvalidEventError{"occurred_at", fmt.Sprintf("%s is more than %s ahead of now", at.UTC().Format(time.RFC3339), "5 minutes")}
 	default:
 		return models.MicrosOf(at), nil

@@ -1,0 +1,119 @@
+package handlers
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/auditlogs/auditlogs/models"
+)
+
+// awkwardEntry has a value of its own in every column, and some that are hard to write.
+func awkwardEntry() models.Entry {
+	at := models.MicrosOf(time.Date(2025, 11, 20, 14, 3, 22, 120_000_000, time.UTC))
+	return models.Entry{
+		ID: models.NewEntryID(at), OccurredAt: at, RecordedAt: at + 1, Action: "service:update", EntityType: "service",
+		EntityID: `a "quoted", id`, EntityName: "Zoë's\nsecond line, \U0001F680", ActorID: "usr_1", ActorName: " Ada ",
+		ActorEmail: "ada@example.com", Source: "", IP: "2001:db8::1", UserAgent: `Mozilla/5.0 (X11; "Linux"; <b>&amp;)`,
+		RequestID: "req_1", URL: "https://console.example.com/?a=1&b=2",
+		Metadata: "{\"n\": 12345678901234567890.10, \"text\": \"<b>\\n\\u2028\",\n \"list\": [1, 2]}",
+	}
+}
+
+func exported(format string, entries ...models.Entry) string {
+	var file bytes.Buffer
+	w := bufio.NewWriter(&file)
+	exportFormats[format].begin(w)
+	for _, entry := range entries {
+		exportFormats[format].entry(w, entry)
+	}
+	w.Flush()
+	return file.String()
+}
+
+func TestCSVReadsBackAsItWas(t *testing.T) {
+	entry := awkwardEntry()
+	file := exported("csv", entry, models.Entry{})
+	if !strings.HasPrefix(file, "id,occurred_at,recorded_at,action,entity_type,entity_id,entity_name,actor_id,actor_name,actor_email,source,ip,user_agent,request_id,url,metadata\r\n") {
+		t.Errorf("the header is %q", strings.SplitN(file, "\n", 2)[0])
+	}
+	if !strings.HasSuffix(file, "\r\n") {
+		t.Error("the last line does not end with CRLF")
+	}
+	records, err := csv.NewReader(strings.NewReader(file)).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		entry.ID.String(), "2025-11-20T14:03:22.120000Z", "2025-11-20T14:03:22.120001Z", "service:update", "service",
+		entry.EntityID, entry.EntityName, "usr_1", " Ada ", "ada@example.com", "", "2001:db8::1", entry.UserAgent, "req_1", entry.URL,
+		`{"n":12345678901234567890.10,"text":"<b>\n\u2028","list":[1,2]}`,
+	}
+	if !slices.Equal(records[1], want) {
+		t.Errorf("read back:\n%q\nwant:\n%q", records[1], want)
+	}
+	if last := records[2][len(records[2])-1]; last != "{}" {
+		t.Errorf("no metadata is written as %q", last)
+	}
+}
+
+func TestFormulasAreDefused(t *testing.T) {
+	for value, want := range map[string]string{
+		"=HYPERLINK(\"x\")": "'=HYPERLINK(\"x\")",
+		"+1":                "'+1",
+		"-1":                "'-1",
+		"@SUM(A1)":          "'@SUM(A1)",
+		"\t=1":              "'\t=1",
+		"\r=1":              "'\r=1",
+		"'=1":               "'=1",
+		"a=1":               "a=1",
+		"":                  "",
+	} {
+		entry := awkwardEntry()
+		entry.EntityID, entry.EntityName, entry.ActorID, entry.ActorName, entry.UserAgent = value, value, value, value, value
+		records, err := csv.NewReader(strings.NewReader(exported("csv", entry))).ReadAll()
+		if err != nil {
+			t.Fatalf("%q: %v", value, err)
+		}
+		for _, column := range []int{5, 6, 7, 8, 12} {
+			if got := records[1][column]; got != want {
+				t.Errorf("%s of %q is written as %q, want %q", records[0][column], value, got, want)
+			}
+		}
+	}
+}
+
+func TestNDJSONIsOneObjectALine(t *testing.T) {
+	entry := awkwardEntry()
+	entry.EntityID = "=1" // nothing is defused here: nothing would run it
+	lines := strings.Split(strings.TrimSuffix(exported("ndjson", entry, models.Entry{}), "\n"), "\n")
+	if len(lines) != 2 {
+		t.Fatalf("two entries give %d lines", len(lines))
+	}
+	var got map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(lines[0]), &got); err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 16 {
+		t.Errorf("an entry has %d keys", len(got))
+	}
+	for key, want := range map[string]string{
+		"entity_id":   `"=1"`,
+		"occurred_at": `"2025-11-20T14:03:22.120000Z"`,
+		"user_agent":  `"Mozilla/5.0 (X11; \"Linux\"; <b>&amp;)"`,
+		"source":      `""`,
+		"metadata":    `{"n":12345678901234567890.10,"text":"<b>\n\u2028","list":[1,2]}`,
+	} {
+		if string(got[key]) != want {
+			t.Errorf("%s is %s, want %s", key, got[key], want)
+		}
+	}
+	if !strings.HasSuffix(lines[1], `,"metadata":{}}`) {
+		t.Errorf("no metadata is written as %s", lines[1])
+	}
+}

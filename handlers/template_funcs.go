@@ -33,6 +33,8 @@ func TemplateFuncs(assets func(name string) string) template.FuncMap {
 		"exact": func(m models.Micros, loc *time.Location) string {
 			return m.Time().In(loc).Format("Jan 2, 2006, 15:04:05.000000 MST")
 		},
+		// zone .ExpiresAt .Frame.Location: "CET", the zone's name at that moment.
+		"zone": func(m models.Micros, loc *time.Location) string { return m.Time().In(loc).Format("MST") },
 		// date .CreatedAt .Frame.Location: "Nov 20, 2026".
 		"date": func(m models.Micros, loc *time.Location) string { return m.Time().In(loc).Format("Jan 2, 2006") },
 

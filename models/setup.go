@@ -10,6 +10,9 @@ import (
 	"gorm.io/gorm/clause"
 )
 
+// ErrSetupToken refuses a setup token that no server printed.
+var ErrSetupToken = &InvalidError{Field: "token", Reason: "This is not the token the server printed on its console."}
+
 // SetupToken guards the creation of the first account. Each server that starts without users may
 // print one of its own; any of them works, and all end with the first account.
 type SetupToken struct {
@@ -33,10 +36,21 @@ func CreateSetupToken(ctx context.Context, tx *gorm.DB) (token string, err error
 	return token, nil
 }
 
+// IsSetupToken says that a server printed token and setup is not over. It takes no lock: see
+// UseSetupToken for what decides.
+func (s *Store) IsSetupToken(ctx context.Context, token string) (bool, error) {
+	var count int64
+	err := s.Reader(ctx).Model(&SetupToken{}).Where("token_hash = ?", hashToken(token)).Count(&count).Error
+	if err != nil {
+		return false, fmt.Errorf("look for a setup token: %w", err)
+	}
+	return count > 0, nil
+}
+
 // UseSetupToken ends setup: the caller creates the first account in the same transaction. Of two at
 // once one waits, and finds that setup is over.
 //
-// Errors: ErrNotFound where there is a user already, *InvalidError for a token no server printed.
+// Errors: ErrNotFound where there is a user already, ErrSetupToken.
 func UseSetupToken(ctx context.Context, tx *gorm.DB, token string) error {
 	var tokens []SetupToken
 	// The rows are the lock, taken in the same order by everyone.
@@ -53,7 +67,7 @@ func UseSetupToken(ctx context.Context, tx *gorm.DB, token string) error {
 	}
 	hash := hashToken(token)
 	if !slices.ContainsFunc(tokens, func(t SetupToken) bool { return bytes.Equal(t.TokenHash, hash) }) {
-		return &InvalidError{Field: "token", Reason: "This is not the token the server printed on its console."}
+		return ErrSetupToken
 	}
 	if err := tx.WithContext(ctx).Where("token_hash IS NOT NULL").Delete(&SetupToken{}).Error; err != nil {
 		return fmt.Errorf("end the setup tokens: %w", err)

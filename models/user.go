@@ -23,8 +23,8 @@ const (
 // Valid says that the role is one of the two.
 func (r Role) Valid() bool { return r == RoleAdmin || r == RoleMember }
 
-// MaxEmailLength is the longest address of an account, in bytes.
-const MaxEmailLength = 254
+// MaxEmailLength is the longest address of an account, in bytes: what fits the name of an entry, too.
+const MaxEmailLength = 200
 
 // User is an account of this web app. Actors of the log need none.
 type User struct {

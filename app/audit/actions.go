@@ -63,6 +63,10 @@ const (
 	UserSignIn        Action = "user:sign_in"
 	UserSignOut       Action = "user:sign_out"
 	UserSignInRefused Action = "user:sign_in_refused"
+	// A link was made with which somebody can set a new password for an account.
+	UserPasswordResetLink Action = "user:password_reset_link"
+	// A new password was set with such a link.
+	UserPasswordReset Action = "user:password_reset"
 	MemberInvite      Action = "member:invite"
 	MemberJoin        Action = "member:join"
 	MemberRoleUpdate  Action = "member:role_update"
@@ -89,8 +93,8 @@ var catalogue = []ActionGroup{
 		SlackConnect, SlackDisconnect}},
 	{"Subscriptions", []Action{SubscriptionActivate, SubscriptionScaleUp, SubscriptionScaleDown,
 		SubscriptionUpdate, SubscriptionCancel}},
-	{AccessGroup, []Action{UserSignIn, UserSignOut, UserSignInRefused, MemberInvite, MemberJoin,
-		MemberRoleUpdate, MemberRemove, AuditLogExport}},
+	{AccessGroup, []Action{UserSignIn, UserSignOut, UserSignInRefused, UserPasswordResetLink,
+		UserPasswordReset, MemberInvite, MemberJoin, MemberRoleUpdate, MemberRemove, AuditLogExport}},
 }
 
 // AccessGroup is the name of the group that holds what the web app itself records.

@@ -25,6 +25,8 @@ type Handlers struct {
 	Demo     bool   // show the demo accounts on the sign-in page
 	// Assets gives the address of a static file by name ("app.css" → "/static/app.3f9a2c.css").
 	Assets func(name string) string
+
+	signIns throttle
 }
 
 // Scope is who asks and what about. Middleware makes it once per request.

@@ -1,0 +1,149 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+
+	"github.com/gofiber/fiber/v2"
+	"gorm.io/gorm"
+
+	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/models"
+)
+
+type joinForm struct {
+	Name     string `form:"name" validate:"shown_name"`
+	Email    string `form:"email" validate:"required,email_address"`
+	Password string `form:"password" validate:"new_password" secret:"true"`
+}
+
+type invitationPage struct {
+	Frame      Frame
+	Inviting   models.Organization
+	Invitation models.Invitation
+	Form       Form
+	LoginPath  string // for people with an account: leads back here
+}
+
+// InvitationPage answers GET /invitations/:token.
+func (h *Handlers) InvitationPage(c *fiber.Ctx) error {
+	invitation, organization, err := h.Store.OpenInvitation(contextOf(c), c.Params("token"))
+	if err != nil {
+		return h.deadLink(c, err, "invitation")
+	}
+	if scopeOf(c).reads(organization.ID) {
+		return redirect(c, settingsPath(organization, "audit-logs"))
+	}
+	return h.renderInvitation(c, fiber.StatusOK, invitation, organization, Form{})
+}
+
+// AcceptInvitation answers POST /invitations/:token: who is signed in joins, and everybody else
+// makes an account with `name`, `email` and `password` and joins with that.
+func (h *Handlers) AcceptInvitation(c *fiber.Ctx) error {
+	ctx, scope, token := contextOf(c), scopeOf(c), c.Params("token")
+	invitation, organization, err := h.Store.OpenInvitation(ctx, token)
+	if err != nil {
+		return h.deadLink(c, err, "invitation")
+	}
+	if scope.User != nil {
+		err = h.Store.Transaction(ctx, func(tx *gorm.DB) error {
+			return join(ctx, tx, organization, token, *scope.User)
+		})
+		if err != nil && !errors.Is(err, models.ErrTaken) { // a member already: welcome
+			return h.deadLink(c, err, "invitation")
+		}
+		return redirect(c, settingsPath(organization, "audit-logs"))
+	}
+
+	var input joinForm
+	form, err := readForm(c, &input)
+	if err != nil {
+		return err
+	}
+	if !form.OK() {
+		return h.renderInvitation(c, fiber.StatusUnprocessableEntity, invitation, organization, form)
+	}
+	hash, err := models.HashPassword(ctx, input.Password)
+	if err != nil {
+		return err
+	}
+	known := false
+	err = h.Sessions.Start(ctx, scope.Session, func(tx *gorm.DB) (models.User, error) {
+		user, err := models.CreateUser(ctx, tx, input.Name, input.Email, hash)
+		if err != nil {
+			known = errors.Is(err, models.ErrTaken)
+			return user, err
+		}
+		ctx := audit.WithActor(ctx, actorOf(user))
+		if err := join(ctx, tx, organization, token, user); err != nil {
+			return user, err
+		}
+		access := []models.Access{{Organization: organization, Role: invitation.Role}}
+		return user, recordOfUser(ctx, tx, access, user, audit.Event{Action: audit.UserSignIn})
+	})
+	if known {
+		form.Refuse("email", "This address has an account already. Sign in to accept the invitation.")
+		return h.renderInvitation(c, fiber.StatusUnprocessableEntity, invitation, organization, form)
+	}
+	if err != nil {
+		return h.deadLink(c, err, "invitation")
+	}
+	return redirect(c, settingsPath(organization, "audit-logs"))
+}
+
+// join uses an invitation up for a user and records that they joined.
+func join(ctx context.Context, tx *gorm.DB, organization models.Organization, token string, user models.User) error {
+	invitation, err := models.AcceptInvitation(ctx, tx, token, user.ID)
+	if err != nil {
+		return err
+	}
+	_, err = audit.Record(ctx, tx, audit.Event{
+		Organization: organization.Slug,
+		Action:       audit.MemberJoin,
+		EntityID:     user.ID,
+		EntityName:   user.Name,
+		Metadata: map[string]any{
+			"role":       invitation.Role,
+			"invitation": invitation.ID(),
+			"invited_by": invitation.InvitedBy,
+		},
+	})
+	return err
+}
+
+func (h *Handlers) renderInvitation(c *fiber.Ctx, status int, invitation models.Invitation, organization models.Organization, form Form) error {
+	c.Set(fiber.HeaderCacheControl, "no-store")
+	return h.render(c, status, "account/invitation", invitationPage{
+		Frame:      h.frame(c, "Join "+organization.Name, ""),
+		Inviting:   organization,
+		Invitation: invitation,
+		Form:       form,
+		LoginPath:  loginPath(safeReturn(c.Path())),
+	})
+}
+
+// deadLinkPage says that a link leads nowhere any more, and what to do.
+type deadLinkPage struct {
+	Frame Frame
+	Kind  string // "invitation" or "reset link"
+}
+
+// deadLink answers 404 in words of its own where a link was used, revoked or has expired; other
+// errors stay what they are.
+func (h *Handlers) deadLink(c *fiber.Ctx, err error, kind string) error {
+	if !errors.Is(err, models.ErrNotFound) && !errors.Is(err, models.ErrClosed) {
+		return err
+	}
+	page := deadLinkPage{Frame: h.frame(c, "This link has ended", ""), Kind: kind}
+	return h.render(c, fiber.StatusNotFound, "account/dead-link", page)
+}
+
+// reads says that an organization is among those the reader may read.
+func (s *Scope) reads(orgID int64) bool {
+	for _, a := range s.access {
+		if a.ID == orgID {
+			return true
+		}
+	}
+	return false
+}

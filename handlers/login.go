@@ -1,0 +1,177 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"gorm.io/gorm"
+
+	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/models"
+)
+
+// refusalTime is the least a refused sign-in takes. It covers the writing of the entry, which there
+// is only for an account: the time of the answer must not tell which addresses have one.
+const refusalTime = 250 * time.Millisecond
+
+// wrongPassword is what everybody is told, whether there is an account or not.
+const wrongPassword = "No account has this e-mail address and password."
+
+type loginForm struct {
+	Email    string `form:"email" validate:"required,email_address"`
+	Password string `form:"password" validate:"required" secret:"true"`
+	Return   string `form:"return"`
+}
+
+type loginPage struct {
+	Frame  Frame
+	Form   Form
+	Notice string // what happened before, such as a new password
+}
+
+// LoginPage answers GET /login.
+func (h *Handlers) LoginPage(c *fiber.Ctx) error {
+	if scopeOf(c).User != nil {
+		return redirect(c, orRoot(safeReturn(c.Query("return"))))
+	}
+	ready, err := h.Store.AnyUser(contextOf(c))
+	if err != nil {
+		return err
+	}
+	if !ready {
+		return redirect(c, "/setup")
+	}
+	page := loginPage{Form: Form{Values: map[string]string{"return": safeReturn(c.Query("return"))}}}
+	if c.Query("notice") == "password-changed" {
+		page.Notice = "Your password was changed. Sign in with the new one."
+	}
+	return h.renderLogin(c, fiber.StatusOK, page)
+}
+
+// Login answers POST /login.
+func (h *Handlers) Login(c *fiber.Ctx) error {
+	var input loginForm
+	form, err := readForm(c, &input)
+	if err != nil {
+		return err
+	}
+	form.Values["return"] = safeReturn(input.Return)
+	page := loginPage{Form: form}
+	if !form.OK() {
+		return h.renderLogin(c, fiber.StatusUnprocessableEntity, page)
+	}
+	began, ip := time.Now(), clientIP(c)
+	if wait := h.signIns.begin(h.Store.Now(), ip, input.Email); wait > 0 {
+		seconds := int(wait/time.Second) + 1
+		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(seconds))
+		page.Form.Refuse("password", fmt.Sprintf("Too many wrong passwords. Try again in %s.", count((seconds+59)/60, "minute", "minutes")))
+		return h.renderLogin(c, fiber.StatusTooManyRequests, page)
+	}
+	ctx := contextOf(c)
+	user, err := h.Store.UserByEmail(ctx, input.Email)
+	if err != nil && !errors.Is(err, models.ErrNotFound) {
+		return err
+	}
+	right, err := models.PasswordMatches(ctx, user.PasswordHash, input.Password)
+	if err != nil {
+		return err
+	}
+	if right {
+		err = h.signIn(ctx, c, user)
+		if err == nil {
+			h.signIns.succeeded(ip, input.Email)
+			return redirect(c, orRoot(form.Values["return"]))
+		}
+		if !errors.Is(err, models.ErrNotFound) { // reset a moment ago: the password is wrong by now
+			return err
+		}
+	}
+	if err := h.refuseSignIn(ctx, user, input.Email); err != nil {
+		return err
+	}
+	waitUntil(ctx, began.Add(refusalTime))
+	page.Form.Refuse("password", wrongPassword)
+	return h.renderLogin(c, fiber.StatusUnprocessableEntity, page)
+}
+
+// signIn starts a session and records it in every organization of the user.
+func (h *Handlers) signIn(ctx context.Context, c *fiber.Ctx, user models.User) error {
+	access, err := h.Store.AccessOf(ctx, user.ID)
+	if err != nil {
+		return err
+	}
+	return h.Sessions.Start(ctx, scopeOf(c).Session, func(tx *gorm.DB) (models.User, error) {
+		return user, recordOfUser(ctx, tx, access, user, audit.Event{Action: audit.UserSignIn, Actor: actorOf(user)})
+	})
+}
+
+// refuseSignIn records a wrong password in every organization of the user; an address without an
+// account is told to the server's log only.
+func (h *Handlers) refuseSignIn(ctx context.Context, user models.User, email string) error {
+	if user.ID == "" {
+		h.Log.WarnContext(ctx, "sign-in refused: no such account", "email", email, "ip", audit.RequestFrom(ctx).IP)
+		return nil
+	}
+	access, err := h.Store.AccessOf(ctx, user.ID)
+	if err != nil {
+		return err
+	}
+	return h.Store.Transaction(ctx, func(tx *gorm.DB) error {
+		return recordOfUser(ctx, tx, access, user, audit.Event{
+			Action:   audit.UserSignInRefused,
+			Actor:    actorOf(user),
+			Metadata: map[string]any{"reason": "wrong password"},
+		})
+	})
+}
+
+// recordOfUser records what a user did with their account in every open organization of theirs.
+func recordOfUser(ctx context.Context, tx *gorm.DB, access []models.Access, user models.User, event audit.Event) error {
+	event.EntityID, event.EntityName = user.ID, user.Name
+	for _, a := range access {
+		if a.Closed() {
+			continue
+		}
+		event.Organization = a.Slug
+		_, err := audit.Record(ctx, tx, event)
+		if err != nil && !errors.Is(err, audit.ErrOrganizationClosed) { // closed since we looked
+			return err
+		}
+	}
+	return nil
+}
+
+func (h *Handlers) renderLogin(c *fiber.Ctx, status int, page loginPage) error {
+	page.Frame = h.frame(c, "Sign in", "")
+	return h.render(c, status, "account/login", page)
+}
+
+// orRoot is path, or "/" for none: it leads to the organization last used.
+func orRoot(path string) string {
+	if path == "" {
+		return "/"
+	}
+	return path
+}
+
+// clientIP is the client's address as the request's middleware found it.
+func clientIP(c *fiber.Ctx) string {
+	if ip := audit.RequestFrom(contextOf(c)).IP; ip != "" {
+		return ip
+	}
+	return c.IP()
+}
+
+// waitUntil waits for a moment, or for the end of ctx.
+func waitUntil(ctx context.Context, moment time.Time) {
+	timer := time.NewTimer(time.Until(moment))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}

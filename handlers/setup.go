@@ -1,0 +1,102 @@
+package handlers
+
+import (
+	"errors"
+
+	"github.com/gofiber/fiber/v2"
+	"gorm.io/gorm"
+
+	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/models"
+)
+
+type setupForm struct {
+	Token        string `form:"token" validate:"required"`
+	Name         string `form:"name" validate:"shown_name"`
+	Email        string `form:"email" validate:"required,email_address"`
+	Password     string `form:"password" validate:"new_password" secret:"true"`
+	Organization string `form:"organization" validate:"shown_name"`
+	Slug         string `form:"slug" validate:"slug"`
+}
+
+type setupPage struct {
+	Frame Frame
+	Form  Form
+}
+
+// SetupPage answers GET /setup while there are no users, and is not found afterwards.
+func (h *Handlers) SetupPage(c *fiber.Ctx) error {
+	over, err := h.Store.AnyUser(contextOf(c))
+	if err != nil {
+		return err
+	}
+	if over {
+		return models.ErrNotFound
+	}
+	form := Form{Values: map[string]string{"token": c.Query("token")}}
+	return h.renderSetup(c, fiber.StatusOK, form)
+}
+
+// Setup answers POST /setup: it creates the first admin with their organization and signs them in.
+func (h *Handlers) Setup(c *fiber.Ctx) error {
+	ctx := contextOf(c)
+	over, err := h.Store.AnyUser(ctx)
+	if err != nil {
+		return err
+	}
+	if over {
+		return models.ErrNotFound
+	}
+	var input setupForm
+	form, err := readForm(c, &input)
+	if err != nil {
+		return err
+	}
+	// Before the password is hashed, so that nobody without the token can have the server do work.
+	known, err := h.Store.IsSetupToken(ctx, input.Token)
+	if err != nil {
+		return err
+	}
+	if !known && input.Token != "" {
+		form.RefuseError(models.ErrSetupToken, nil)
+	}
+	if !form.OK() {
+		return h.renderSetup(c, fiber.StatusUnprocessableEntity, form)
+	}
+	hash, err := models.HashPassword(ctx, input.Password)
+	if err != nil {
+		return err
+	}
+	var organization models.Organization
+	err = h.Sessions.Start(ctx, scopeOf(c).Session, func(tx *gorm.DB) (models.User, error) {
+		if err := models.UseSetupToken(ctx, tx, input.Token); err != nil {
+			return models.User{}, err
+		}
+		user, err := models.CreateUser(ctx, tx, input.Name, input.Email, hash)
+		if err != nil {
+			return user, err
+		}
+		ctx := audit.WithActor(ctx, actorOf(user))
+		if organization, err = createOrganization(ctx, tx, user, input.Organization, input.Slug); err != nil {
+			return user, err
+		}
+		access := []models.Access{{Organization: organization, Role: models.RoleAdmin}}
+		return user, recordOfUser(ctx, tx, access, user, audit.Event{Action: audit.UserSignIn})
+	})
+	if errors.Is(err, models.ErrTaken) {
+		form.Refuse("slug", slugTaken)
+		return h.renderSetup(c, fiber.StatusUnprocessableEntity, form)
+	}
+	if form.RefuseError(err, map[string]string{}) {
+		return h.renderSetup(c, fiber.StatusUnprocessableEntity, form)
+	}
+	if err != nil {
+		return err
+	}
+	return redirect(c, settingsPath(organization, "audit-logs"))
+}
+
+func (h *Handlers) renderSetup(c *fiber.Ctx, status int, form Form) error {
+	c.Set(fiber.HeaderCacheControl, "no-store")
+	return h.render(c, status, "account/setup", setupPage{Frame: h.frame(c, "Set up", ""), Form: form})
+}

@@ -72,7 +72,7 @@ func (w *world) found(ctx context.Context, tx *gorm.DB, accounts map[string]stri
 		}
 		joined := w.founded.Add(time.Hour)
 		if p.joined > 0 {
-			joined = w.anchor.AddDate(0, 0, -p.joined)
+			joined = w.joinedAt(p)
 		}
 		if err := addPerson(ctx, at(joined), org, p, accounts, hashes); err != nil {
 			return err

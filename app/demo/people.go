@@ -116,10 +116,13 @@ func (w *world) person(email string) *person {
 	panic("demo: nobody has the address " + email)
 }
 
-// hasJoined says that the person is at the company already.
-func (w *world) hasJoined(p *person) bool {
-	return p.joined == 0 || !w.now.Before(w.anchor.AddDate(0, 0, -p.joined))
+// joinedAt is the morning a person who came while the log was kept became a member.
+func (w *world) joinedAt(p *person) time.Time {
+	return w.dayAgo(p.joined).Add(8*time.Hour + 5*time.Minute)
 }
+
+// hasJoined says that the person is at the company already.
+func (w *world) hasJoined(p *person) bool { return p.joined == 0 || !w.now.Before(w.joinedAt(p)) }
 
 // workday plans a person's day, if they work on it: signing in, and pieces of work with their
 // peaks before and after lunch.

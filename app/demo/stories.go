@@ -74,7 +74,7 @@ func (w *world) theDeletedDatabase() {
 	friday(17, 41, func() { w.setWorkflow(w.as(onCall), w.workflows[1], true, "") })
 	friday(18, 2, func() {
 		w.recordChange(w.as(w.person(maya)), audit.MemberRoleUpdate, contractor.asMember(),
-			changes{"role": {Before: "admin", After: "member"}}, metadata{"email": contractor.email})
+			changes{"role": {Before: models.RoleAdmin, After: models.RoleMember}}, nil)
 	})
 }
 
@@ -122,8 +122,8 @@ func (w *world) theRefusedSignIns() {
 	}
 	w.onDay(5, 6, 40, func() { w.signIn(victim) })
 	w.onDay(5, 6, 52, func() {
-		w.record(w.as(victim), audit.AuditLogExport, w.logEntity(), metadata{"format": "csv", "entries": 14,
-			"query": "action=user%3Asign_in_refused"})
+		w.record(w.as(victim), audit.AuditLogExport, w.logEntity(), metadata{"format": "csv",
+			"filters": "action=user%3Asign_in_refused"})
 	})
 }
 
@@ -193,15 +193,18 @@ func (w *world) theNightOnCall() {
 // theNewColleague: one joins, one leaves.
 func (w *world) theNewColleague() {
 	admin, joiner := w.person(maya), w.person(amara)
-	w.onDay(54, 9, 14, func() {
-		w.record(w.as(admin), audit.MemberInvite, entity{"member", joiner.email, "", ""}, metadata{"email": joiner.email, "role": "member"})
+	invitation := entity{"member", "inv_" + w.hex(64), joiner.email, ""}
+	w.onDay(joiner.joined+2, 9, 14, func() {
+		w.record(w.as(admin), audit.MemberInvite, invitation, metadata{
+			"role": models.RoleMember, "expires_at": w.now.AddDate(0, 0, 7).Format(time.RFC3339)})
 	})
-	w.onDay(joiner.joined-1, 8, 3, func() {
-		w.record(w.as(joiner), audit.MemberJoin, joiner.asMember(), metadata{"email": joiner.email, "role": "member"})
+	w.at(w.joinedAt(joiner), func() {
+		w.record(w.as(joiner), audit.MemberJoin, joiner.asMember(), metadata{
+			"role": models.RoleMember, "invitation": invitation.id, "invited_by": admin.id})
 	})
 	w.onDay(70, 15, 45, func() {
 		w.record(w.as(admin), audit.MemberRemove, entity{"member", w.id("usr_", 26), "Erik Solberg", ""},
-			metadata{"email": "erik.solberg@northwind.example", "role": "member"})
+			metadata{"role": models.RoleMember, "left": false})
 	})
 }
 

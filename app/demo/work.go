@@ -192,7 +192,7 @@ func editProject(w *world, p *person) {
 // exportLog takes a copy of the log.
 func exportLog(w *world, p *person) {
 	w.record(w.as(p), audit.AuditLogExport, w.logEntity(), metadata{
-		"format": pick(w, []string{"csv", "csv", "ndjson"}), "entries": w.between(40, 5200)})
+		"format": pick(w, []string{"csv", "csv", "ndjson"}), "filters": pick(w, []string{"", "actor=system", "from=-7d", "entity_type=service&from=-30d"})})
 }
 
 // configureAI changes how the AI features work.
@@ -220,7 +220,7 @@ func githubInstallation() entity {
 }
 
 func (w *world) organizationEntity() entity {
-	return entity{"organization", w.organization, "Northwind", ""}
+	return entity{"organization", w.organization, w.name, ""}
 }
 
-func (w *world) logEntity() entity { return entity{"audit_log", w.organization, "", ""} }
+func (w *world) logEntity() entity { return entity{"audit_log", w.organization, w.name, ""} }

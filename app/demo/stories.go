@@ -120,6 +120,10 @@ func (w *world) theRefusedSignIns() {
 			w.record(hand{victim.actor(), stranger}, audit.UserSignInRefused, victim.entity(), metadata{"reason": "wrong password"})
 		})
 	}
+	w.onDay(5, 6, 31, func() {
+		w.record(w.as(w.person(olivia)), audit.UserPasswordResetLink, victim.entity(), nil)
+	})
+	w.onDay(5, 6, 38, func() { w.record(w.as(victim), audit.UserPasswordReset, victim.entity(), nil) })
 	w.onDay(5, 6, 40, func() { w.signIn(victim) })
 	w.onDay(5, 6, 52, func() {
 		w.record(w.as(victim), audit.AuditLogExport, w.logEntity(), metadata{"format": "csv",

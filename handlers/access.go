@@ -1,7 +1,6 @@
 package handlers
 
 import (
-	"context"
 	"errors"
 	"net/url"
 	"strings"
@@ -12,10 +11,6 @@ import (
 	"github.com/auditlogs/auditlogs/app/sessions"
 	"github.com/auditlogs/auditlogs/models"
 )
-
-// SetContext sets the context of a request: one with a deadline that ends when the server stops.
-// Middleware calls it before anything that asks the database.
-func SetContext(c *fiber.Ctx, ctx context.Context) { c.Locals(contextKey, ctx) }
 
 // WithScope is middleware that finds out who asks, once per request, and saves their session after
 // the handler. What it finds is the Scope, and the actor of whatever the request records.
@@ -60,7 +55,7 @@ func (h *Handlers) identify(c *fiber.Ctx, scope *Scope, userID string) error {
 	for _, a := range access {
 		scope.Organizations = append(scope.Organizations, a.Organization)
 	}
-	SetContext(c, audit.WithActor(ctx, actorOf(user)))
+	c.SetUserContext(audit.WithActor(ctx, actorOf(user)))
 	return nil
 }
 

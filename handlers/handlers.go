@@ -50,10 +50,7 @@ func (s *Scope) Admin() bool { return s.Role == models.RoleAdmin }
 
 type localsKey int
 
-const (
-	scopeKey localsKey = iota
-	contextKey
-)
+const scopeKey localsKey = iota
 
 // scopeOf is the scope middleware set; an empty one where no middleware ran.
 func scopeOf(c *fiber.Ctx) *Scope {
@@ -65,9 +62,4 @@ func scopeOf(c *fiber.Ctx) *Scope {
 
 // contextOf is the request's context: it has a deadline, ends when the server stops, and carries
 // the actor and the request for package audit. Never hand c.Context() to the database.
-func contextOf(c *fiber.Ctx) context.Context {
-	if ctx, ok := c.Locals(contextKey).(context.Context); ok {
-		return ctx
-	}
-	return context.Background()
-}
+func contextOf(c *fiber.Ctx) context.Context { return c.UserContext() }

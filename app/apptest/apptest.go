@@ -1,0 +1,109 @@
+// Package apptest runs the whole web app for tests: on a test's database, with a clock the test
+// sets, asked over HTTP by clients that keep cookies.
+//
+//	server := apptest.Start(t, db)
+//	client := server.Client(t)
+//	client.SignIn("admin@example.com", "…")
+//	page := client.Get("/orgs/acme/settings/audit-logs?q=web").Expect(200)
+//	if page.Find("#entries tbody[data-entry-id]").Length() != 1 { … }
+package apptest
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/auditlogs/auditlogs/app"
+	"github.com/auditlogs/auditlogs/app/database"
+	"github.com/auditlogs/auditlogs/models"
+)
+
+// Server is a running app.
+type Server struct {
+	URL   string // "http://127.0.0.1:41234"
+	DB    *database.DB
+	Store *models.Store
+	Clock *Clock
+	App   *app.App
+}
+
+// Start runs the app on db until the test ends, without its background jobs. Options may change
+// its configuration first.
+func Start(t testing.TB, db *database.DB, options ...func(*app.Config)) *Server {
+	t.Helper()
+	return StartAt(t, db, NewClock(), options...)
+}
+
+// StartAt is Start with a clock that several servers may share.
+func StartAt(t testing.TB, db *database.DB, clock *Clock, options ...func(*app.Config)) *Server {
+	t.Helper()
+	store, err := db.Store(clock.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := app.Config{
+		Addr:        listener.Addr().String(),
+		WithoutJobs: true,
+		Log:         slog.New(slog.NewTextHandler(logTo{t}, nil)),
+	}
+	for _, option := range options {
+		option(&config)
+	}
+	a, err := app.New(config, store)
+	if err != nil {
+		_ = listener.Close()
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := a.Serve(ctx, listener); err != nil {
+			t.Errorf("serve: %v", err)
+		}
+	})
+	t.Cleanup(func() {
+		stop()
+		running.Wait()
+	})
+	return &Server{URL: "http://" + listener.Addr().String(), DB: db, Store: store, Clock: clock, App: a}
+}
+
+// Clock is a clock that stands still until the test moves it.
+type Clock struct {
+	mutex sync.Mutex
+	now   time.Time
+}
+
+// NewClock shows the morning of 20 May 2026, UTC.
+func NewClock() *Clock {
+	return &Clock{now: time.Date(2026, time.May, 20, 9, 30, 0, 0, time.UTC)}
+}
+
+// Now is the time the clock shows.
+func (c *Clock) Now() time.Time {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	return c.now
+}
+
+// Advance moves the clock on by d.
+func (c *Clock) Advance(d time.Duration) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// logTo shows the server's log with the test's output, when the test fails.
+type logTo struct{ t testing.TB }
+
+func (l logTo) Write(line []byte) (int, error) {
+	l.t.Logf("server: %s", line)
+	return len(line), nil
+}

@@ -1,0 +1,51 @@
+package app
+
+import (
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
+)
+
+// worthCompressing is the size below which compressing gains nothing.
+const worthCompressing = 500
+
+// compress compresses a text that is complete. Streams go out as they are: their length is not
+// known, and a break in one must reach the reader as a break.
+func compress(c *fiber.Ctx) {
+	response := c.Response()
+	if response.IsBodyStream() || len(response.Header.Peek(fiber.HeaderContentEncoding)) > 0 || !isText(string(response.Header.ContentType())) {
+		return
+	}
+	body := response.Body()
+	if len(body) < worthCompressing {
+		return
+	}
+	c.Vary(fiber.HeaderAcceptEncoding)
+	switch acceptedEncoding(c) {
+	case "br":
+		response.SetBodyRaw(fasthttp.AppendBrotliBytesLevel(nil, body, 5))
+		c.Set(fiber.HeaderContentEncoding, "br")
+	case "gzip":
+		response.SetBodyRaw(fasthttp.AppendGzipBytesLevel(nil, body, fasthttp.CompressDefaultCompression))
+		c.Set(fiber.HeaderContentEncoding, "gzip")
+	}
+}
+
+func isText(contentType string) bool {
+	return strings.HasPrefix(contentType, "text/") || strings.HasPrefix(contentType, "application/json") ||
+		strings.HasPrefix(contentType, "image/svg+xml")
+}
+
+// acceptedEncoding is the best encoding the client reads: "br", "gzip" or "" for none.
+func acceptedEncoding(c *fiber.Ctx) string {
+	if c.Get(fiber.HeaderAcceptEncoding) == "" {
+		return ""
+	}
+	for _, encoding := range []string{"br", "gzip"} {
+		if c.AcceptsEncodings(encoding) == encoding {
+			return encoding
+		}
+	}
+	return ""
+}

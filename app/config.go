@@ -1,0 +1,88 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"strings"
+)
+
+// Config is what the operator decides about a server.
+type Config struct {
+	Addr           string   // host and port to listen on
+	BaseURL        string   // the address people use; empty: http:// and Addr
+	TrustedProxies []string // addresses and ranges whose X-Forwarded-For is believed
+	Demo           bool     // fill an empty database with a demo organization
+	WithoutJobs    bool     // leave what works in the background to another server; for tests
+	Log            *slog.Logger
+}
+
+// validate completes the configuration, or says in one line what is wrong with it.
+func (c *Config) validate() error {
+	host, _, err := net.SplitHostPort(c.Addr)
+	if err != nil {
+		return fmt.Errorf("--addr %q is not HOST:PORT, such as 127.0.0.1:8080", c.Addr)
+	}
+	if c.Demo && !isLoopback(host) {
+		return fmt.Errorf("--demo is for this machine only: its passwords are public, so --addr must be a loopback address such as 127.0.0.1:8080, not %s", c.Addr)
+	}
+	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
+	if c.BaseURL == "" {
+		c.BaseURL = "http://" + displayAddr(c.Addr)
+	}
+	base, err := url.Parse(c.BaseURL)
+	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" {
+		return fmt.Errorf("--base-url %q is not an address such as https://audit.example.com", c.BaseURL)
+	}
+	if base.Path != "" || base.RawQuery != "" || base.Fragment != "" || base.User != nil {
+		return fmt.Errorf("--base-url %q must end after the host: the app lives at the root of its host", c.BaseURL)
+	}
+	for _, proxy := range c.TrustedProxies {
+		_, addrErr := netip.ParseAddr(proxy)
+		_, prefixErr := netip.ParsePrefix(proxy)
+		if addrErr != nil && prefixErr != nil {
+			return fmt.Errorf("--trusted-proxies %q is neither an address nor a range such as 10.0.0.0/8", proxy)
+		}
+	}
+	if c.Log == nil {
+		return errors.New("no log")
+	}
+	return nil
+}
+
+// secure says that people reach the app by HTTPS.
+func (c *Config) secure() bool { return strings.HasPrefix(c.BaseURL, "https://") }
+
+// isLoopback says that only this machine can connect. A name is looked up, and all its addresses
+// must be loopback; the empty host means every interface.
+func isLoopback(host string) bool {
+	if host == "" {
+		return false
+	}
+	addresses, err := net.LookupIP(host)
+	if err != nil || len(addresses) == 0 {
+		return false
+	}
+	for _, address := range addresses {
+		if !address.IsLoopback() {
+			return false
+		}
+	}
+	return true
+}
+
+// displayAddr is an address a browser can open: a server on every interface answers on this
+// machine's own, too.
+func displayAddr(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return addr
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return net.JoinHostPort(host, port)
+}

@@ -1,0 +1,101 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/auditlogs/auditlogs/app/audit"
+)
+
+// answer is the outermost middleware: it gives the request an ID and a context, turns an error of
+// whatever is inside into a response, and writes the access log.
+func (a *App) answer(c *fiber.Ctx) error {
+	started := time.Now()
+	ctx, cancel := context.WithTimeout(a.running, requestTimeout)
+	defer cancel()
+	c.SetUserContext(ctx)
+	c.Set(fiber.HeaderXRequestID, a.requestID(c))
+	setSecurityHeaders(c, a.config.secure())
+
+	err := recovering(c)
+	if err != nil {
+		if failed := a.fail(c, err); failed != nil {
+			return failed
+		}
+	}
+	compress(c)
+	a.logRequest(c, time.Since(started), err)
+	return nil
+}
+
+// requestID is what the answer, the log and the entries call the request: the ID a trusted proxy
+// gave it, or one of ours.
+func (a *App) requestID(c *fiber.Ctx) string {
+	if id := c.Get(fiber.HeaderXRequestID); id != "" && len(id) <= 128 && c.IsProxyTrusted() && isToken(id) {
+		return id
+	}
+	return strings.ToLower(rand.Text()[:20])
+}
+
+// isToken says that s is safe to show and to log as it is.
+func isToken(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
+}
+
+// recovering runs the rest of the request; a panic becomes an error.
+func recovering(c *fiber.Ctx) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return c.Next()
+}
+
+// fail turns an error into a response. It is also what Fiber calls for requests it cannot read,
+// which have been through no middleware.
+func (a *App) fail(c *fiber.Ctx, err error) error {
+	if c.GetRespHeader(fiber.HeaderXRequestID) == "" {
+		c.Set(fiber.HeaderXRequestID, a.requestID(c))
+		setSecurityHeaders(c, a.config.secure())
+	}
+	if errors.Is(err, context.Canceled) && a.running.Err() != nil {
+		c.Set(fiber.HeaderRetryAfter, "5")
+		err = errors.Join(fiber.ErrServiceUnavailable, err)
+	}
+	return a.handlers.Failure(c, err)
+}
+
+// logRequest writes a line about the request. The status of the answer is final here: errors have
+// been answered.
+func (a *App) logRequest(c *fiber.Ctx, took time.Duration, err error) {
+	status := c.Response().StatusCode()
+	level := slog.LevelInfo
+	switch {
+	case status >= 500:
+		level = slog.LevelError
+	case c.Path() == "/healthz" || strings.HasPrefix(c.Path(), "/static/"):
+		level = slog.LevelDebug
+	}
+	request := audit.RequestFrom(c.UserContext())
+	attributes := []slog.Attr{
+		slog.String("method", c.Method()),
+		slog.String("path", c.Path()), // without the query: it may name people
+		slog.Int("status", status),
+		slog.Duration("took", took.Round(time.Microsecond)),
+		slog.String("ip", request.IP),
+		slog.String("request_id", c.GetRespHeader(fiber.HeaderXRequestID)),
+	}
+	if err != nil && status >= 500 {
+		attributes = append(attributes, slog.String("error", err.Error()))
+	}
+	a.config.Log.LogAttrs(context.Background(), level, "request", attributes...)
+}

@@ -1,0 +1,131 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/auditlogs/auditlogs/app/database"
+	"github.com/auditlogs/auditlogs/jobs"
+	"github.com/auditlogs/auditlogs/models"
+)
+
+const (
+	// patience is how long requests under way may take to end when the server shuts down.
+	patience = 10 * time.Second
+	// lastWords is how long answering takes after their work was cut off.
+	lastWords = 5 * time.Second
+)
+
+// Run is a server's life: it opens and migrates the database, answers requests and works in the
+// background until ctx ends, and then shuts down in order. What the operator must know to begin, such
+// as the address and a first token, is written to console.
+//
+// Errors are one line for the operator.
+func Run(ctx context.Context, config Config, databaseURL string, console io.Writer) (err error) {
+	asked := config // New completes the configuration once the port is known
+	if err := asked.validate(); err != nil {
+		return err
+	}
+	db, err := database.Open(ctx, databaseURL, config.Log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	if err := db.Migrate(ctx); err != nil {
+		return fmt.Errorf("database: %w", err)
+	}
+	store, err := db.Store(nil)
+	if err != nil {
+		return err
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", config.Addr)
+	if err != nil {
+		return fmt.Errorf("--addr: %w", err)
+	}
+	defer listener.Close()
+	config.Addr = listener.Addr().String() // with the port where 0 was asked for
+	a, err := New(config, store)
+	if err != nil {
+		return err
+	}
+	if err := a.greet(ctx, console); err != nil {
+		return err
+	}
+	return a.Serve(ctx, listener)
+}
+
+// greet writes to the console where the app is, and the token of a first start.
+func (a *App) greet(ctx context.Context, console io.Writer) error {
+	fmt.Fprintf(console, "\nAudit Logs is at %s\n", a.config.BaseURL)
+	var token string
+	err := a.store.Transaction(ctx, func(tx *gorm.DB) (err error) {
+		token, err = models.CreateSetupToken(ctx, tx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if token != "" {
+		fmt.Fprintf(console, "There are no accounts yet. Create the first one at %s/setup with this token:\n\n    %s\n", a.config.BaseURL, token)
+	}
+	fmt.Fprintln(console)
+	return nil
+}
+
+// Serve answers requests on listener and runs the background jobs until ctx ends. It returns when
+// all of that has ended.
+func (a *App) Serve(ctx context.Context, listener net.Listener) error {
+	jobsContext, stopJobs := context.WithCancel(ctx)
+	defer stopJobs()
+	var background sync.WaitGroup
+	if !a.config.WithoutJobs {
+		if err := a.startJobs(jobsContext, &background); err != nil {
+			return err
+		}
+	}
+
+	served := make(chan error, 1)
+	go func() { served <- a.fiber.Listener(listener) }()
+	var err error
+	select {
+	case err = <-served:
+		err = fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+		a.config.Log.Info("shutting down")
+		err = a.shutdown()
+	}
+	stopJobs()
+	background.Wait()
+	return err
+}
+
+// startJobs starts what works in the background until ctx ends.
+func (a *App) startJobs(ctx context.Context, background *sync.WaitGroup) error {
+	retention, err := jobs.NewRetention(a.store, a.config.Log, jobs.RetentionConfig{})
+	if err != nil {
+		return err
+	}
+	background.Go(func() { retention.Run(ctx) })
+	return nil
+}
+
+// shutdown takes no more requests and lets those under way end: by themselves at first, then by
+// cutting off their work in the database.
+func (a *App) shutdown() error {
+	defer a.stop()
+	cutOff := time.AfterFunc(patience, a.stop)
+	defer cutOff.Stop()
+	err := a.fiber.ShutdownWithTimeout(patience + lastWords)
+	if errors.Is(err, context.DeadlineExceeded) {
+		a.config.Log.Warn("some connections did not end in time")
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,140 @@
+// Command auditlogs is an organization's audit log: the web app in which its people read, search
+// and keep the record of what happened.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	_ "time/tzdata" // readers' time zones, also where the system has none
+
+	"github.com/alecthomas/kong"
+
+	"github.com/auditlogs/auditlogs/app"
+	"github.com/auditlogs/auditlogs/app/database"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// commands is the command line. Every flag can also be set by a variable AUDITLOGS_….
+type commands struct {
+	Serve   serveCommand     `cmd:"" help:"Run the server. Migrates the database first."`
+	Migrate migrateCommand   `cmd:"" help:"Bring the database's schema up to date. Safe to run from several hosts at once."`
+	Version kong.VersionFlag `help:"Print the version." env:"-"`
+}
+
+type databaseFlags struct {
+	Database  string `placeholder:"URL" help:"Where the log is kept: sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME (default: sqlite:data/auditlogs.db; with --demo: sqlite:data/demo.db)."`
+	LogFormat string `enum:"text,json" default:"text" help:"Format of the server's own log: ${enum}."`
+}
+
+type serveCommand struct {
+	databaseFlags
+	Addr           string   `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to listen on (default: ${default})."`
+	BaseURL        string   `placeholder:"URL" help:"Address people use, for links and secure cookies (default: http:// and --addr)."`
+	TrustedProxies []string `placeholder:"IP" help:"Proxies whose X-Forwarded-For is believed: addresses and ranges such as 10.0.0.0/8."`
+	Demo           bool     `help:"Fill an empty database with a demo organization whose log goes on growing. On this machine only."`
+}
+
+type migrateCommand struct {
+	databaseFlags
+}
+
+// streams are where a command writes: results and what the operator must know to stdout, the log to
+// stderr.
+type streams struct{ stdout, stderr io.Writer }
+
+// run executes the command line and answers the process's exit code.
+func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) (code int) {
+	type exit int // kong ends the process after --help and --version by itself: here it only ends run
+	defer func() {
+		switch p := recover().(type) {
+		case nil:
+		case exit:
+			code = int(p)
+		default:
+			panic(p)
+		}
+	}()
+	parser := kong.Must(&commands{},
+		kong.Name("auditlogs"),
+		kong.Description("An organization's audit log."),
+		kong.DefaultEnvars("AUDITLOGS"),
+		kong.Vars{"version": version()},
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(code int) { panic(exit(code)) }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+	)
+	command, err := parser.Parse(arguments)
+	if err == nil {
+		command.BindTo(ctx, (*context.Context)(nil))
+		err = command.Run(streams{stdout, stderr})
+	}
+	if err != nil && !errors.Is(err, context.Canceled) {
+		fmt.Fprintln(stderr, "auditlogs:", strings.Join(strings.Fields(err.Error()), " "))
+		return 1
+	}
+	return 0
+}
+
+func (c *serveCommand) Run(ctx context.Context, to streams) error {
+	return app.Run(ctx, app.Config{
+		Addr:           c.Addr,
+		BaseURL:        c.BaseURL,
+		TrustedProxies: c.TrustedProxies,
+		Demo:           c.Demo,
+		Log:            c.log(to),
+	}, c.url(c.Demo), to.stdout)
+}
+
+func (c *migrateCommand) Run(ctx context.Context, to streams) error {
+	db, err := database.Open(ctx, c.url(false), c.log(to))
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(db.Migrate(ctx), db.Close()); err != nil {
+		return fmt.Errorf("database: %w", err)
+	}
+	fmt.Fprintln(to.stdout, "The schema is up to date.")
+	return nil
+}
+
+// url is where the log is kept. A demo has a file of its own: a later production start must not find
+// its well-known passwords.
+func (f *databaseFlags) url(demo bool) string {
+	switch {
+	case f.Database != "":
+		return f.Database
+	case demo:
+		return "sqlite:data/demo.db"
+	default:
+		return "sqlite:data/auditlogs.db"
+	}
+}
+
+func (f *databaseFlags) log(to streams) *slog.Logger {
+	if f.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(to.stderr, nil))
+	}
+	return slog.New(slog.NewTextHandler(to.stderr, nil))
+}
+
+// version is that of the module, or of the commit it was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	return info.Main.Version
+}

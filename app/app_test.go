@@ -83,7 +83,6 @@ func TestAFailureInsideIsLoggedWholeAndShownWithAReference(t *testing.T) {
 }
 
 func TestRequestsFromOtherSitesAreRefused(t *testing.T) {
-	const host = "127.0.0.1"
 	for name, tc := range map[string]struct {
 		method  string
 		headers []string

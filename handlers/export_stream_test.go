@@ -25,7 +25,7 @@ func serveStream(t *testing.T, read func(context.Context, func([]models.Entry) e
 	server.Get("/", func(c *fiber.Ctx) error {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel() // as the middleware does: the handler's context ends with the handler
-		c.Locals(contextKey, ctx)
+		c.SetUserContext(ctx)
 		entryStream{
 			format:  exportFormats["csv"],
 			read:    read,

@@ -12,7 +12,32 @@ func (a *App) routes() {
 	r.Use(h.WithScope)
 	r.Post("/preferences", h.Preferences)
 
+	r.Get("/login", h.LoginPage)
+	r.Post("/login", h.Login)
+	r.Get("/logout", h.SignedIn, h.LogoutPage)
+	r.Post("/logout", h.Logout)
+	r.Get("/setup", h.SetupPage)
+	r.Post("/setup", h.Setup)
+	r.Get("/invitations/:token", h.InvitationPage)
+	r.Post("/invitations/:token", h.AcceptInvitation)
+	r.Get("/reset/:token", h.ResetPage)
+	r.Post("/reset/:token", h.ResetPassword)
+
+	// To the organization last used.
+	r.Get("/", h.SignedIn, h.Home)
+	r.Get("/settings", h.SignedIn, h.SettingsHome)
+	r.Get("/settings/audit-logs", h.SignedIn, h.LogHome)
+	r.Get("/orgs/new", h.SignedIn, h.NewOrganizationPage)
+	r.Post("/orgs/new", h.SignedIn, h.NewOrganization)
+
 	// Everything of one organization, for its members.
 	org := r.Group("/orgs/:slug", h.SignedIn, h.InOrganization)
 	org.Get("/settings/audit-logs/:entry", h.Entry)
+
+	org.Get("/settings/members", h.Members)
+	org.Post("/settings/members/invitations", h.Invite)
+	org.Post("/settings/members/invitations/revoke", h.RevokeInvitation)
+	org.Post("/settings/members/:user/role", h.ChangeRole)
+	org.Post("/settings/members/:user/remove", h.RemoveMember)
+	org.Post("/settings/members/:user/reset-link", h.MakeResetLink)
 }

@@ -1,0 +1,58 @@
+# Everything that is done with this project by hand. `make help` lists it.
+
+export CGO_ENABLED = 0
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build bin/auditlogs, a static binary
+	go build -trimpath -ldflags "-s -w" -o bin/auditlogs .
+
+.PHONY: run
+run: build ## Build, then run a demo on http://127.0.0.1:8080
+	bin/auditlogs serve --demo
+
+.PHONY: test
+test: test-tools ## Run every test: on SQLite, on a throw-away PostgreSQL, in Chromium
+	scripts/test-postgres go test ./...
+
+.PHONY: test-tools
+test-tools: ## Install what the tests need (Debian), or say what is missing
+	@scripts/test-tools postgresql chromium
+
+.PHONY: fmt
+fmt: ## Format the Go code
+	gofmt -w $(shell git ls-files '*.go')
+
+.PHONY: fmt-check
+fmt-check: ## Fail on Go code that is not formatted
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
+	if [ -n "$$unformatted" ]; then echo "not formatted (run make fmt):"; echo "$$unformatted"; exit 1; fi
+
+.PHONY: vet
+vet: ## Run go vet
+	go vet ./...
+
+.PHONY: staticcheck
+staticcheck: ## Run staticcheck
+	go tool staticcheck ./...
+
+# The race detector needs cgo, and makes the pure Go SQLite about ten times slower: only packages
+# with goroutines of their own.
+RACE_PACKAGES = ./app ./app/audit/... ./app/database/... ./app/sessions ./handlers ./jobs
+
+.PHONY: race
+race: ## Run the tests of concurrent code under the race detector
+	@scripts/test-tools postgresql gcc
+	CGO_ENABLED=1 scripts/test-postgres go test -race $(RACE_PACKAGES)
+
+.PHONY: bench
+bench: ## Run the benchmarks
+	scripts/test-postgres go test -run '^$$' -bench . ./...
+
+.PHONY: ci
+ci: fmt-check vet staticcheck test race ## Everything continuous integration checks

@@ -41,6 +41,8 @@ func TemplateFuncs(assets func(name string) string) template.FuncMap {
 		// count 3 "entry" "entries": "3 entries".
 		"count": count,
 		"join":  strings.Join,
+		// number 12345: "12,345".
+		"number": func(n int64) string { return grouped(int(n)) },
 	}
 }
 

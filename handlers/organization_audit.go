@@ -1,0 +1,274 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"gorm.io/gorm"
+
+	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/models"
+)
+
+// quickChoices are the retention periods offered with one click, in days.
+var quickChoices = []int{7, 30, 90, 180, 365}
+
+// countedEntries is how many entries a question counts; more are "10,000+".
+const countedEntries = 10_000
+
+// historyShown is how many changes of the settings the page lists before "Show all".
+const historyShown = 10
+
+// historyLimit is how many it lists at most.
+const historyLimit = 1000
+
+// auditSection is the Audit Log Configuration.
+type auditSection struct {
+	Days     string // as typed
+	Enabled  bool   // as ticked
+	Error    string // what is wrong with Days
+	Meaning  string // what Days means in a date
+	Saved    []string
+	Question *auditQuestion // to be answered before anything is saved
+
+	QuickChoices []int
+	OffSince     models.Micros
+	Cleanup      models.CleanupStatus
+	History      []models.SettingsChange
+	MoreHistory  bool
+
+	typed bool // Days and Enabled come from the form
+}
+
+// auditQuestion is what an admin confirms before entries, or the recording of new ones, are lost.
+type auditQuestion struct {
+	From, To models.AuditSettings
+	Entries  string // how many expire at once: "412 entries", "10,000+ entries", empty for none
+	Before   models.Micros
+}
+
+// Lowers says that a shorter retention is asked for.
+func (q auditQuestion) Lowers() bool { return q.To.RetentionDays < q.From.RetentionDays }
+
+// SwitchesOff says that nothing would be recorded any more.
+func (q auditQuestion) SwitchesOff() bool { return q.From.LoggingEnabled && !q.To.LoggingEnabled }
+
+// fillAudit completes the section: what is in force where nothing was typed, and its history.
+func (h *Handlers) fillAudit(c *fiber.Ctx, page *organizationPage) error {
+	ctx, org, section := contextOf(c), page.Organization, &page.Audit
+	if !section.typed {
+		section.Days, section.Enabled = strconv.Itoa(org.RetentionDays), org.LoggingEnabled
+		if days := c.Query("days"); days != "" && page.MaySet() {
+			section.Days = strings.TrimSpace(days)
+			// A request out of the form brings the switch as it is ticked there.
+			if c.Context().QueryArgs().Has("retention_days") {
+				section.Enabled = c.Query("enabled") == "on"
+			}
+		}
+	}
+	section.QuickChoices = quickChoices
+	section.Meaning = retentionMeaning(section.Days, org, h.Store.Now(), page.Location)
+
+	var err error
+	if section.OffSince, err = h.Store.OffSince(ctx, org); err != nil {
+		return err
+	}
+	if section.Cleanup, err = h.Store.CleanupStatus(ctx, org); err != nil {
+		return err
+	}
+	limit := historyShown
+	if c.Query("history") == "all" {
+		limit = historyLimit
+	}
+	history, err := h.Store.SettingsHistory(ctx, org, limit+1)
+	if err != nil {
+		return err
+	}
+	section.MoreHistory = len(history) > limit
+	section.History = history[:min(len(history), limit)]
+	return nil
+}
+
+// answerAuditSection answers with the section alone where htmx asks, otherwise with the page.
+func (h *Handlers) answerAuditSection(c *fiber.Ctx, status int, page organizationPage) error {
+	if !wantsFragment(c) {
+		return h.answerOrganizationPage(c, status, page)
+	}
+	if err := h.fillAudit(c, &page); err != nil {
+		return err
+	}
+	return h.render(c, status, "organization/audit", page)
+}
+
+// AuditSettings answers GET /orgs/{slug}/settings/audit: what `retention_days` would mean, while it
+// is typed. As a page there is only Settings → Organization.
+func (h *Handlers) AuditSettings(c *fiber.Ctx) error {
+	if !wantsFragment(c) {
+		return redirect(c, settingsPath(scopeOf(c).Organization, "organization"))
+	}
+	page := h.newOrganizationPage(c)
+	page.Audit.Meaning = retentionMeaning(c.Query("retention_days"), page.Organization, h.Store.Now(), page.Location)
+	return h.render(c, fiber.StatusOK, "organization/meaning", page)
+}
+
+// SaveAuditSettings answers POST /orgs/{slug}/settings/audit (`enabled` = on or absent,
+// `retention_days`, `confirm`). A shorter retention, and switching off, are asked about first:
+// without `confirm=yes` nothing is changed.
+func (h *Handlers) SaveAuditSettings(c *fiber.Ctx) error {
+	if err := adminOnly(c); err != nil {
+		return err
+	}
+	page := h.newOrganizationPage(c)
+	section := &page.Audit
+	section.typed = true
+	section.Days, section.Enabled = strings.TrimSpace(posted(c, "retention_days")), c.FormValue("enabled") == "on"
+	days, reason := parseRetention(section.Days)
+	if reason != "" {
+		section.Error = reason
+		return h.answerAuditSection(c, fiber.StatusUnprocessableEntity, page)
+	}
+
+	to := models.AuditSettings{RetentionDays: days, LoggingEnabled: section.Enabled}
+	before, after, err := h.changeAuditSettings(contextOf(c), page.Organization.ID, to, posted(c, "confirm") == "yes")
+	var unconfirmed *unconfirmedError
+	if errors.As(err, &unconfirmed) {
+		return h.askAboutAuditSettings(c, page, unconfirmed.current, to)
+	}
+	if err != nil {
+		return err
+	}
+	showOrganization(c, after)
+	saved := savedSettings(before, after, page.Location)
+	if !wantsFragment(c) {
+		return h.toOrganizationSettings(c, strings.Join(saved, " "))
+	}
+	page.Audit = auditSection{Saved: saved}
+	return h.answerAuditSection(c, fiber.StatusOK, page)
+}
+
+// unconfirmedError is a change that has to be asked about first.
+type unconfirmedError struct{ current models.Organization }
+
+func (*unconfirmedError) Error() string { return "the change has not been confirmed" }
+
+// changeAuditSettings saves the settings and records that, together. Whether to ask is decided by
+// what is in force at that very moment, and not by what the admin last saw.
+func (h *Handlers) changeAuditSettings(ctx context.Context, orgID int64, to models.AuditSettings, confirmed bool) (before, after models.Organization, err error) {
+	err = h.Store.Transaction(ctx, func(tx *gorm.DB) error {
+		current, err := models.LockOrganization(ctx, tx, orgID)
+		if err != nil {
+			return err
+		}
+		question := auditQuestion{From: current.AuditSettings(), To: to}
+		if !confirmed && (question.Lowers() || question.SwitchesOff()) {
+			return &unconfirmedError{current}
+		}
+		actor := audit.ActorFrom(ctx)
+		before, after, err = models.ChangeAuditSettings(ctx, tx, orgID,
+			models.Actor{ID: actor.ID, Name: actor.Name, Email: actor.Email}, to, h.Store.Now())
+		if err != nil || before.AuditSettings() == after.AuditSettings() {
+			return err
+		}
+		_, err = audit.Record(ctx, tx, auditConfigUpdate(before, after))
+		return err
+	})
+	return before, after, err
+}
+
+// auditConfigUpdate is the event of a change of the settings, its fields named as in the form.
+func auditConfigUpdate(before, after models.Organization) audit.Event {
+	changes := map[string]audit.Change{}
+	fields := []string{}
+	if before.RetentionDays != after.RetentionDays {
+		changes["retention_days"] = audit.Change{Before: before.RetentionDays, After: after.RetentionDays}
+		fields = append(fields, "retention_days")
+	}
+	if before.LoggingEnabled != after.LoggingEnabled {
+		changes["enabled"] = audit.Change{Before: before.LoggingEnabled, After: after.LoggingEnabled}
+		fields = append(fields, "enabled")
+	}
+	return audit.Event{
+		Organization: after.Slug,
+		Action:       audit.OrganizationAuditConfigUpdate,
+		EntityID:     after.Slug,
+		EntityName:   after.Name,
+		Metadata:     map[string]any{"changes": changes, "changed_fields": fields},
+	}
+}
+
+// askAboutAuditSettings answers with the question: a page of its own, or in place of the form.
+func (h *Handlers) askAboutAuditSettings(c *fiber.Ctx, page organizationPage, current models.Organization, to models.AuditSettings) error {
+	question := &auditQuestion{From: current.AuditSettings(), To: to}
+	question.Before = models.MicrosOf(h.Store.Now().AddDate(0, 0, -to.RetentionDays))
+	if question.Lowers() {
+		n, err := h.Store.CountEntriesBefore(contextOf(c), current, question.Before, countedEntries+1)
+		switch {
+		case err != nil:
+			return err
+		case n > countedEntries:
+			question.Entries = "10,000+ entries"
+		case n > 0:
+			question.Entries = count(n, "entry", "entries")
+		}
+	}
+	page.Audit.Question = question
+	if wantsFragment(c) {
+		return h.render(c, fiber.StatusOK, "organization/question", page)
+	}
+	return h.render(c, fiber.StatusOK, "organization/confirm", page)
+}
+
+// parseRetention reads a number of days, or says what is wrong with it.
+func parseRetention(typed string) (days int, reason string) {
+	const bounds = "1 to 365"
+	if typed == "" {
+		return 0, "Enter a number of days, " + bounds + "."
+	}
+	if strings.Trim(strings.TrimPrefix(typed, "-"), "0123456789") != "" || typed == "-" {
+		return 0, "Enter a whole number of days, " + bounds + "."
+	}
+	days, err := strconv.Atoi(typed)
+	if err != nil || days < models.MinRetentionDays || days > models.MaxRetentionDays {
+		return 0, "Choose " + bounds + " days."
+	}
+	return days, ""
+}
+
+// retentionMeaning says what a retention period means in a date.
+func retentionMeaning(typed string, org models.Organization, now time.Time, zone *time.Location) string {
+	days, reason := parseRetention(strings.TrimSpace(typed))
+	if reason != "" {
+		return reason
+	}
+	cutoff, kept := now.AddDate(0, 0, -days), org.KeptSince(now).Time()
+	if cutoff.Before(kept.Add(-time.Minute)) {
+		return fmt.Sprintf("Entries are kept for %s. Those before %s have expired already and stay deleted.",
+			count(days, "day", "days"), dateOf(kept, zone))
+	}
+	return fmt.Sprintf("Entries before %s are deleted.", dateOf(cutoff, zone))
+}
+
+// savedSettings says what was changed, a sentence each.
+func savedSettings(before, after models.Organization, zone *time.Location) []string {
+	if before.AuditSettings() == after.AuditSettings() {
+		return []string{"Nothing to save: these settings are in force already."}
+	}
+	said := []string{"Saved."}
+	if before.RetentionDays != after.RetentionDays {
+		said = append(said, fmt.Sprintf("Retention period: %d → %s.", before.RetentionDays, count(after.RetentionDays, "day", "days")))
+	}
+	switch {
+	case before.LoggingEnabled && !after.LoggingEnabled:
+		said = append(said, "Audit logging: on → off. Nothing is recorded from now on.")
+	case !before.LoggingEnabled && after.LoggingEnabled:
+		said = append(said, "Audit logging: off → on.")
+	}
+	return said
+}
+
+func dateOf(t time.Time, zone *time.Location) string { return t.In(zone).Format("Jan 2, 2006") }

@@ -1,0 +1,128 @@
+package handlers
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+	"gorm.io/gorm"
+
+	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/models"
+)
+
+// generalSection is the name of the organization.
+type generalSection struct {
+	Name  string // as typed
+	Error string // what is wrong with it
+	Saved string // what was done, where the section is answered in place
+}
+
+func (s *generalSection) fill(org models.Organization) {
+	if s.Error == "" {
+		s.Name = org.Name
+	}
+}
+
+// deleteSection is the form that deletes the organization.
+type deleteSection struct {
+	Confirm string // as typed
+	Error   string
+}
+
+// RenameOrganization answers POST /orgs/{slug}/settings/organization (`name`).
+func (h *Handlers) RenameOrganization(c *fiber.Ctx) error {
+	if err := adminOnly(c); err != nil {
+		return err
+	}
+	page := h.newOrganizationPage(c)
+	name := strings.TrimSpace(posted(c, "name"))
+	var invalid *models.InvalidError
+	if err := models.CheckName(name); errors.As(err, &invalid) {
+		page.General = generalSection{Name: name, Error: invalid.Reason}
+		return h.answerGeneral(c, fiber.StatusUnprocessableEntity, page)
+	}
+
+	ctx := contextOf(c)
+	var before, after models.Organization
+	err := h.Store.Transaction(ctx, func(tx *gorm.DB) (err error) {
+		before, after, err = models.RenameOrganization(ctx, tx, page.Organization.ID, name)
+		if err != nil || before.Name == after.Name {
+			return err
+		}
+		_, err = audit.Record(ctx, tx, organizationUpdate(after, "name", before.Name, after.Name))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	showOrganization(c, after)
+	saved := "Nothing to save: the organization has this name already."
+	if before.Name != after.Name {
+		saved = fmt.Sprintf("Saved. The organization is now called %s.", after.Name)
+	}
+	if wantsFragment(c) {
+		page.General.Saved = saved
+		return h.answerGeneral(c, fiber.StatusOK, page)
+	}
+	return h.toOrganizationSettings(c, saved)
+}
+
+func (h *Handlers) answerGeneral(c *fiber.Ctx, status int, page organizationPage) error {
+	if !wantsFragment(c) {
+		return h.answerOrganizationPage(c, status, page)
+	}
+	page.General.fill(page.Organization)
+	return h.render(c, status, "organization/general", page)
+}
+
+// organizationUpdate is the event of a change of one field of an organization.
+func organizationUpdate(org models.Organization, field string, before, after any) audit.Event {
+	return audit.Event{
+		Organization: org.Slug,
+		Action:       audit.OrganizationUpdate,
+		EntityID:     org.Slug,
+		EntityName:   org.Name,
+		Metadata: map[string]any{
+			"changes":        map[string]audit.Change{field: {Before: before, After: after}},
+			"changed_fields": []string{field},
+		},
+	}
+}
+
+// DeleteOrganization answers POST /orgs/{slug}/settings/delete (`confirm` = the slug). The
+// organization is closed: its admins read its log until the last entry has expired.
+func (h *Handlers) DeleteOrganization(c *fiber.Ctx) error {
+	if err := adminOnly(c); err != nil {
+		return err
+	}
+	page := h.newOrganizationPage(c)
+	org := page.Organization
+	if confirm := strings.TrimSpace(posted(c, "confirm")); confirm != org.Slug {
+		page.Delete = deleteSection{Confirm: confirm, Error: fmt.Sprintf("Type %s to confirm.", org.Slug)}
+		return h.answerOrganizationPage(c, fiber.StatusUnprocessableEntity, page)
+	}
+	ctx := contextOf(c)
+	err := h.Store.Transaction(ctx, func(tx *gorm.DB) error {
+		locked, err := models.LockOrganization(ctx, tx, org.ID)
+		if err != nil {
+			return err
+		}
+		// Before it is closed: afterwards nothing is recorded.
+		_, err = audit.Record(ctx, tx, audit.Event{
+			Organization: locked.Slug,
+			Action:       audit.OrganizationDelete,
+			EntityID:     locked.Slug,
+			EntityName:   locked.Name,
+		})
+		if err != nil {
+			return err
+		}
+		return models.CloseOrganization(ctx, tx, org.ID, h.Store.Now())
+	})
+	if err != nil {
+		return err
+	}
+	return h.toOrganizationSettings(c, "The organization was deleted.")
+}

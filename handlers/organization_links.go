@@ -1,0 +1,150 @@
+package handlers
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+	"gorm.io/gorm"
+
+	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/models"
+)
+
+// linksSection is where resources are found, by entity type.
+type linksSection struct {
+	Rows  []linkRow
+	New   linkRow  // the form that adds one
+	Types []string // entity types of the log that have no link yet
+	Saved string
+}
+
+// linkRow is the link of one entity type, as typed.
+type linkRow struct {
+	EntityType, Template     string
+	TypeError, TemplateError string
+}
+
+// SaveResourceLink answers POST /orgs/{slug}/settings/links (`entity_type`, `url_template`): it adds
+// the link of an entity type, or changes it.
+func (h *Handlers) SaveResourceLink(c *fiber.Ctx) error {
+	if err := adminOnly(c); err != nil {
+		return err
+	}
+	row := linkRow{EntityType: strings.TrimSpace(posted(c, "entity_type")), Template: strings.TrimSpace(c.FormValue("url_template"))}
+	if !audit.ValidEntityType(row.EntityType) {
+		row.TypeError = "Use lower-case letters, digits and _, beginning with a letter, such as service."
+	}
+	var invalid *models.InvalidError
+	if errors.As(models.CheckURLTemplate(row.Template), &invalid) {
+		row.TemplateError = invalid.Reason
+	}
+	page := h.newOrganizationPage(c)
+	if row.TypeError != "" || row.TemplateError != "" {
+		page.Links.New = row
+		return h.answerLinks(c, fiber.StatusUnprocessableEntity, page)
+	}
+	return h.changeLink(c, page, row.EntityType, row.Template, func(ctx context.Context, tx *gorm.DB) (string, error) {
+		return models.SetResourceLink(ctx, tx, page.Organization.ID, row.EntityType, row.Template)
+	})
+}
+
+// RemoveResourceLink answers POST /orgs/{slug}/settings/links/remove (`entity_type`).
+func (h *Handlers) RemoveResourceLink(c *fiber.Ctx) error {
+	if err := adminOnly(c); err != nil {
+		return err
+	}
+	page := h.newOrganizationPage(c)
+	entityType := strings.TrimSpace(posted(c, "entity_type"))
+	return h.changeLink(c, page, entityType, "", func(ctx context.Context, tx *gorm.DB) (string, error) {
+		return models.RemoveResourceLink(ctx, tx, page.Organization.ID, entityType)
+	})
+}
+
+// changeLink runs change, which answers the template before, and records it in the same
+// transaction where that is another one.
+func (h *Handlers) changeLink(c *fiber.Ctx, page organizationPage, entityType, template string, change func(context.Context, *gorm.DB) (before string, err error)) error {
+	ctx := contextOf(c)
+	var before string
+	err := h.Store.Transaction(ctx, func(tx *gorm.DB) (err error) {
+		if before, err = change(ctx, tx); err != nil || before == template {
+			return err
+		}
+		_, err = audit.Record(ctx, tx, organizationUpdate(page.Organization, "resource_link."+entityType, orNull(before), orNull(template)))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	saved := savedLink(entityType, before, template)
+	if !wantsFragment(c) {
+		return h.toOrganizationSettings(c, saved)
+	}
+	page.Links.Saved = saved
+	return h.answerLinks(c, fiber.StatusOK, page)
+}
+
+func savedLink(entityType, before, after string) string {
+	switch {
+	case before == after:
+		return "Nothing to save: the link is like this already."
+	case before == "":
+		return fmt.Sprintf("Saved. Resources of type %s have a link now.", entityType)
+	case after == "":
+		return fmt.Sprintf("Saved. The link of type %s was removed.", entityType)
+	default:
+		return fmt.Sprintf("Saved. The link of type %s was changed.", entityType)
+	}
+}
+
+func orNull(template string) any {
+	if template == "" {
+		return nil
+	}
+	return template
+}
+
+// answerLinks answers with the section alone where htmx asks, otherwise with the page.
+func (h *Handlers) answerLinks(c *fiber.Ctx, status int, page organizationPage) error {
+	if !wantsFragment(c) {
+		return h.answerOrganizationPage(c, status, page)
+	}
+	if err := h.fillLinks(c, &page); err != nil {
+		return err
+	}
+	return h.render(c, status, "organization/links", page)
+}
+
+// fillLinks lists the links. A form that was refused is shown where it was typed.
+func (h *Handlers) fillLinks(c *fiber.Ctx, page *organizationPage) error {
+	ctx, section := contextOf(c), &page.Links
+	links, err := h.Store.ResourceLinks(ctx, page.Organization)
+	if err != nil {
+		return err
+	}
+	for entityType, template := range links {
+		row := linkRow{EntityType: entityType, Template: template}
+		if section.New.EntityType == entityType {
+			row, section.New = section.New, linkRow{}
+		}
+		section.Rows = append(section.Rows, row)
+	}
+	slices.SortFunc(section.Rows, func(a, b linkRow) int { return cmp.Compare(a.EntityType, b.EntityType) })
+	if !page.MaySet() {
+		return nil
+	}
+	kinds, err := h.Store.Kinds(ctx, page.Organization)
+	if err != nil {
+		return err
+	}
+	for _, kind := range kinds {
+		if _, has := links[kind.EntityType]; !has && !slices.Contains(section.Types, kind.EntityType) {
+			section.Types = append(section.Types, kind.EntityType)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,153 @@
+package handlers
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/PuerkitoBio/goquery"
+	"github.com/gofiber/fiber/v2"
+	"gorm.io/gorm"
+
+	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/database"
+	"github.com/auditlogs/auditlogs/models"
+)
+
+// desk is a signed-in reader at the pages that show entries, without the rest of the app: who may
+// see which organization is tested with the whole of it.
+type desk struct {
+	t      *testing.T
+	store  *models.Store
+	org    models.Organization
+	now    time.Time
+	server *fiber.App
+	zone   *time.Location
+}
+
+func newDesk(t *testing.T, db *database.DB) *desk {
+	t.Helper()
+	d := &desk{t: t, now: time.Date(2026, 6, 15, 12, 0, 0, 0, time.UTC), zone: time.UTC}
+	var err error
+	if d.store, err = db.Store(func() time.Time { return d.now }); err != nil {
+		t.Fatal(err)
+	}
+	d.org = d.organization("acme")
+
+	h := &Handlers{Store: d.store, Views: testViews(t), Log: slog.New(slog.DiscardHandler), BaseURL: "https://audit.example.com"}
+	d.server = fiber.New(fiber.Config{
+		Immutable: true,
+		ErrorHandler: func(c *fiber.Ctx, err error) error {
+			return c.Status(statusOf(err)).SendString(err.Error())
+		},
+	})
+	d.server.Use(func(c *fiber.Ctx) error {
+		org, err := d.store.OrganizationBySlug(t.Context(), "acme")
+		if err != nil {
+			return err
+		}
+		user := &models.User{ID: "usr_reader", Name: "Rita Reader", Email: "rita@example.com"}
+		ctx := audit.WithActor(models.WithClock(t.Context(), func() time.Time { return d.now }), actorOf(*user))
+		ctx, cancel := context.WithTimeout(ctx, time.Minute)
+		defer cancel()
+		SetContext(c, ctx)
+		c.Locals(scopeKey, &Scope{User: user, Organization: org, Organizations: []models.Organization{org}, Role: models.RoleMember, Location: d.zone})
+		return c.Next()
+	})
+	d.server.Get("/orgs/:slug/settings/audit-logs/export", h.Export)
+	d.server.Get("/orgs/:slug/settings/audit-logs/:entry", h.Entry)
+	return d
+}
+
+func (d *desk) organization(slug string) models.Organization {
+	d.t.Helper()
+	var org models.Organization
+	err := d.store.Transaction(d.t.Context(), func(tx *gorm.DB) (err error) {
+		org, err = models.CreateOrganization(d.t.Context(), tx, strings.ToUpper(slug), slug, "")
+		return err
+	})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return org
+}
+
+// insert stores entries of org, with what was left out made up, and answers them as stored.
+func (d *desk) insert(org models.Organization, entries ...models.Entry) []models.Entry {
+	d.t.Helper()
+	err := d.store.Transaction(d.t.Context(), func(tx *gorm.DB) error {
+		for i := range entries {
+			e := &entries[i]
+			e.OrgID = org.ID
+			e.OccurredAt = cmp.Or(e.OccurredAt, models.MicrosOf(d.now))
+			e.RecordedAt = cmp.Or(e.RecordedAt, e.OccurredAt)
+			e.Action = cmp.Or(e.Action, "service:update")
+			e.EntityType = cmp.Or(e.EntityType, strings.Split(e.Action, ":")[0])
+			e.EntityID = cmp.Or(e.EntityID, "srv_1")
+			e.ActorID = cmp.Or(e.ActorID, "usr_1")
+			e.ActorName = cmp.Or(e.ActorName, "Ada Lovelace")
+			e.ActorKey = models.Fold(e.ActorName)
+			e.ID = models.NewEntryID(e.OccurredAt)
+			outcome, err := models.InsertEntry(d.t.Context(), tx, models.OrganizationRef{Slug: org.Slug}, *e, false)
+			if err != nil || outcome != models.Inserted {
+				return fmt.Errorf("outcome %d: %w", outcome, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return entries
+}
+
+// ago is a moment before now.
+func (d *desk) ago(duration time.Duration) models.Micros {
+	return models.MicrosOf(d.now.Add(-duration))
+}
+
+// get asks for an address. headers are pairs of name and value.
+func (d *desk) get(path string, headers ...string) (*http.Response, string) {
+	d.t.Helper()
+	request := httptest.NewRequestWithContext(d.t.Context(), http.MethodGet, path, nil)
+	for i := 0; i < len(headers); i += 2 {
+		request.Header.Set(headers[i], headers[i+1])
+	}
+	response, err := d.server.Test(request, -1)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		d.t.Fatalf("read %s: %v", path, err)
+	}
+	return response, string(body)
+}
+
+// page asks for an address that must answer 200 with HTML.
+func (d *desk) page(path string, headers ...string) *goquery.Document {
+	d.t.Helper()
+	response, body := d.get(path, headers...)
+	if response.StatusCode != http.StatusOK {
+		d.t.Fatalf("%s answers %d: %s", path, response.StatusCode, body)
+	}
+	if strings.HasPrefix(body, "<tr") {
+		body = "<table><tbody>" + body + "</tbody></table>"
+	}
+	document, err := goquery.NewDocumentFromReader(strings.NewReader(body))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return document
+}
+
+// fragment are the headers of htmx asking for a part of a page.
+var fragment = []string{"HX-Request", "true", "HX-Request-Type", "partial"}

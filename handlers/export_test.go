@@ -1,0 +1,207 @@
+package handlers
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/auditlogs/auditlogs/app/database"
+	"github.com/auditlogs/auditlogs/app/database/databasetest"
+	"github.com/auditlogs/auditlogs/models"
+)
+
+const exportPath = "/orgs/acme/settings/audit-logs/export?format="
+
+// exportedIDs are the IDs of a CSV export, in order.
+func (d *desk) exportedIDs(query string) []string {
+	d.t.Helper()
+	response, body := d.get(exportPath + "csv" + query)
+	if response.StatusCode != http.StatusOK {
+		d.t.Fatalf("the export of %s answers %d: %s", query, response.StatusCode, body)
+	}
+	records, err := csv.NewReader(strings.NewReader(body)).ReadAll()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	var ids []string
+	for _, record := range records[1:] {
+		ids = append(ids, record[0])
+	}
+	return ids
+}
+
+// pagedIDs are the IDs of all pages of the log, in order.
+func (d *desk) pagedIDs(query string) []string {
+	d.t.Helper()
+	filter, err := ParseFilter(strings.TrimPrefix(query, "&"), d.zone, d.now)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	filter.Limit = 100
+	var ids []string
+	for {
+		page, err := d.store.Entries(d.t.Context(), d.org, filter.Query())
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		for _, entry := range page.Entries {
+			ids = append(ids, entry.ID.String())
+		}
+		if page.Next == nil {
+			return ids
+		}
+		filter.Cursor = page.Next
+	}
+}
+
+// exports lists the recorded exports, newest first.
+func (d *desk) exports() []models.Entry {
+	d.t.Helper()
+	var found []models.Entry
+	err := d.store.EachEntry(d.t.Context(), d.org, models.EntryQuery{Actions: []string{"audit_log:export"}}, func(batch []models.Entry) error {
+		found = append(found, batch...)
+		return nil
+	})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return found
+}
+
+func TestAnExportIsWhatTheFiltersShow(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		d := newDesk(t, db)
+		actions := []string{"service:update", "service:delete", "deployment:create", "project:update"}
+		var entries []models.Entry
+		for i := range 1100 {
+			entries = append(entries, models.Entry{
+				OccurredAt: d.ago(time.Duration(i*i%(80*24*60)) * time.Minute), RecordedAt: d.ago(0), Action: actions[i%len(actions)],
+				EntityID: fmt.Sprintf("srv_%d", i%70), ActorID: fmt.Sprintf("usr_%d", i%7), ActorName: fmt.Sprintf("Person %d", i%5),
+				Metadata: fmt.Sprintf(`{"n":%d}`, i),
+			})
+		}
+		d.insert(d.org, entries...)
+		d.insert(d.org, models.Entry{OccurredAt: d.ago(91 * 24 * time.Hour), EntityID: "expired"})
+		d.insert(d.organization("other"), models.Entry{EntityID: "foreign"})
+		for _, query := range []string{
+			"", "&dir=asc", "&sort=action", "&sort=user&dir=desc", "&sort=entity_type",
+			"&action=service:update&action=project:update&actor=usr_1&actor=usr_3", "&q=srv_42", "&q=delete+srv&sort=user",
+			"&from=-7d", "&from=2026-05-01&to=2026-05-20&tz=Europe/Berlin", "&entity_type=deployment", "&q=nothing-like-it",
+			"&limit=25&unknown=x",
+		} {
+			// Asked first: the export is itself an entry of the log.
+			want := d.pagedIDs(query)
+			if got := d.exportedIDs(query); !slices.Equal(got, want) {
+				t.Errorf("the export of %q has %d entries, the pages %d, or another order", query, len(got), len(want))
+			}
+			d.now = d.now.Add(time.Second)
+		}
+	})
+}
+
+func TestAnExportIsAnEntryItself(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		d := newDesk(t, db)
+		inserted := d.insert(d.org, models.Entry{}, models.Entry{OccurredAt: d.ago(-4 * time.Minute), RecordedAt: d.ago(0)}, models.Entry{EntityID: "other"})
+		ids := d.exportedIDs("&q=srv_1&cursor=&sort=timestamp")
+		if want := []string{inserted[1].ID.String(), inserted[0].ID.String()}; !slices.Equal(ids, want) {
+			t.Errorf("the export holds %v, want %v", ids, want)
+		}
+		recorded := d.exports()
+		if len(recorded) != 1 {
+			t.Fatalf("%d exports are recorded", len(recorded))
+		}
+		export := recorded[0]
+		if export.ActorID != "usr_reader" || export.EntityType != "audit_log" || export.EntityID != "acme" {
+			t.Errorf("recorded is %+v", export)
+		}
+		var metadata map[string]string
+		if err := json.Unmarshal([]byte(export.Metadata), &metadata); err != nil {
+			t.Fatal(err)
+		}
+		if metadata["format"] != "csv" || metadata["filters"] != "q=srv_1" {
+			t.Errorf("recorded metadata is %v", metadata)
+		}
+
+		if got := d.exportedIDs(""); slices.Contains(got, d.exports()[0].ID.String()) || !slices.Contains(got, export.ID.String()) {
+			t.Error("an export must hold the one before it and not itself")
+		}
+	})
+}
+
+func TestWhatIsRecordedDuringAnExportIsNotInIt(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		d := newDesk(t, db)
+		before := d.insert(d.org, models.Entry{OccurredAt: d.ago(time.Hour)})[0]
+		d.insert(d.org, models.Entry{OccurredAt: d.ago(2 * time.Hour), RecordedAt: d.ago(-time.Second), EntityID: "recorded later"})
+		if ids := d.exportedIDs("&dir=asc"); !slices.Equal(ids, []string{before.ID.String()}) {
+			t.Errorf("the export holds %v", ids)
+		}
+	})
+}
+
+func TestExportsGoOnWithoutBeingRecorded(t *testing.T) {
+	for name, change := range map[string]func(models.Organization) map[string]any{
+		"logging off": func(models.Organization) map[string]any { return map[string]any{"logging_enabled": false} },
+		"closed":      func(o models.Organization) map[string]any { return map[string]any{"closed_at": o.CreatedAt + 1} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			databasetest.Each(t, func(t *testing.T, db *database.DB) {
+				d := newDesk(t, db)
+				d.insert(d.org, models.Entry{})
+				if err := d.store.Writer(t.Context()).Model(&d.org).Updates(change(d.org)).Error; err != nil {
+					t.Fatal(err)
+				}
+				if ids := d.exportedIDs(""); len(ids) != 1 {
+					t.Errorf("the export has %d entries", len(ids))
+				}
+				if recorded := d.exports(); len(recorded) != 0 {
+					t.Errorf("%d exports are recorded", len(recorded))
+				}
+			})
+		})
+	}
+}
+
+func TestAnExportSaysWhatItIs(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		d := newDesk(t, db)
+		d.zone = time.FixedZone("Far East", 13*60*60) // where it is tomorrow already
+		entry := d.insert(d.org, models.Entry{Metadata: `{"n":1.50}`})[0]
+		for format, contentType := range map[string]string{"csv": "text/csv", "ndjson": "application/x-ndjson"} {
+			response, body := d.get(exportPath + format)
+			if got := response.Header.Get("Content-Type"); !strings.HasPrefix(got, contentType) || !strings.Contains(got, "charset=utf-8") {
+				t.Errorf("%s is of type %q", format, got)
+			}
+			if got, want := response.Header.Get("Content-Disposition"), `attachment; filename="audit-logs-acme-2026-06-16.`+format+`"`; got != want {
+				t.Errorf("%s is disposed of as %q, want %q", format, got, want)
+			}
+			if !strings.Contains(body, entry.ID.String()) || !strings.Contains(body, "1.50") {
+				t.Errorf("%s holds %q", format, body)
+			}
+			d.now = d.now.Add(time.Second)
+		}
+	})
+}
+
+func TestABadExportIsRefusedAndNotRecorded(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		d := newDesk(t, db)
+		for query, names := range map[string]string{
+			"": "format", "xlsx": "format", "csv&sort=password": "sort", "ndjson&from=yesterdayish": "from", "csv&cursor=torn": "cursor", "csv&limit=1000000": "limit",
+		} {
+			response, body := d.get(exportPath + query)
+			if response.StatusCode != http.StatusBadRequest || !strings.Contains(body, names) {
+				t.Errorf("format=%s answers %d: %s", query, response.StatusCode, body)
+			}
+		}
+		if recorded := d.exports(); len(recorded) != 0 {
+			t.Errorf("%d exports are recorded", len(recorded))
+		}
+	})
+}

@@ -57,7 +57,7 @@ func newDesk(t *testing.T, db *database.DB) *desk {
 		ctx := audit.WithActor(models.WithClock(t.Context(), func() time.Time { return d.now }), actorOf(*user))
 		ctx, cancel := context.WithTimeout(ctx, time.Minute)
 		defer cancel()
-		SetContext(c, ctx)
+		c.SetUserContext(ctx)
 		c.Locals(scopeKey, &Scope{User: user, Organization: org, Organizations: []models.Organization{org}, Role: models.RoleMember, Location: d.zone})
 		return c.Next()
 	})

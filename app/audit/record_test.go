@@ -302,8 +302,11 @@ func TestEnsureOrganization(t *testing.T) {
 }
 
 func TestCatalogue(t *testing.T) {
-	seen := map[audit.Action]bool{}
+	seen, tracked := map[audit.Action]bool{}, 0
 	for _, group := range audit.Catalogue() {
+		if group.Name != audit.AccessGroup {
+			tracked += len(group.Actions)
+		}
 		for _, action := range group.Actions {
 			if !action.Valid() || seen[action] {
 				t.Errorf("%s: %q is invalid or listed twice", group.Name, action)
@@ -311,8 +314,8 @@ func TestCatalogue(t *testing.T) {
 			seen[action] = true
 		}
 	}
-	if len(seen) != 39+8 { // the catalogue of the document, and Access
-		t.Errorf("%d actions", len(seen))
+	if tracked != 39 {
+		t.Errorf("%d tracked actions, want the 39 of the document", tracked)
 	}
 	audit.Register("invoice:pay", "invoice:pay")
 	if got := audit.Registered(); len(got) != 1 || got[0] != "invoice:pay" || got[0].Entity() != "invoice" || got[0].Verb() != "pay" {

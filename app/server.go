@@ -12,6 +12,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/database"
+	"github.com/auditlogs/auditlogs/app/demo"
 	"github.com/auditlogs/auditlogs/jobs"
 	"github.com/auditlogs/auditlogs/models"
 )
@@ -45,6 +46,9 @@ func Run(ctx context.Context, config Config, databaseURL string, console io.Writ
 	if err != nil {
 		return err
 	}
+	if err := prepareDemo(ctx, config, store, console); err != nil {
+		return err
+	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", config.Addr)
 	if err != nil {
 		return fmt.Errorf("--addr: %w", err)
@@ -61,9 +65,33 @@ func Run(ctx context.Context, config Config, databaseURL string, console io.Writ
 	return a.Serve(ctx, listener)
 }
 
+// prepareDemo fills the demo where one is asked for, before the server listens: who connects sees a
+// complete log.
+func prepareDemo(ctx context.Context, config Config, store *models.Store, console io.Writer) error {
+	filled, err := demo.Filled(ctx, store)
+	switch {
+	case err != nil:
+		return err
+	case !config.Demo && filled:
+		config.Log.Warn("this database holds the demo, whose passwords are public: use another one (--database)")
+		return nil
+	case !config.Demo:
+		return nil
+	case !filled:
+		fmt.Fprintln(console, "Filling the demo: 90 days of a company's log. This takes a few seconds.")
+	}
+	return demo.Prepare(ctx, store, config.Log)
+}
+
 // greet writes to the console where the app is, and the token of a first start.
 func (a *App) greet(ctx context.Context, console io.Writer) error {
 	fmt.Fprintf(console, "\nAudit Logs is at %s\n", a.config.BaseURL)
+	if a.config.Demo {
+		fmt.Fprintln(console, "Sign in as one of the demo's accounts:")
+		for _, account := range demo.Accounts() {
+			fmt.Fprintf(console, "    %s, password %s (%s)\n", account.Email, account.Password, account.Role)
+		}
+	}
 	var token string
 	err := a.store.Transaction(ctx, func(tx *gorm.DB) (err error) {
 		token, err = models.CreateSetupToken(ctx, tx)
@@ -113,6 +141,13 @@ func (a *App) startJobs(ctx context.Context, background *sync.WaitGroup) error {
 		return err
 	}
 	background.Go(func() { retention.Run(ctx) })
+	if a.config.Demo {
+		background.Go(func() {
+			if err := demo.Run(ctx, a.store, a.config.Log); err != nil {
+				a.config.Log.Error("the demo's log does not grow any more", "error", err)
+			}
+		})
+	}
 	return nil
 }
 

@@ -28,7 +28,12 @@ type Server struct {
 	Store *models.Store
 	Clock *Clock
 	App   *app.App
+
+	stop func()
 }
+
+// Stop shuts the server down before the test ends, and returns when it has.
+func (s *Server) Stop() { s.stop() }
 
 // Start runs the app on db until the test ends, without its background jobs. Options may change
 // its configuration first.
@@ -61,18 +66,19 @@ func StartAt(t testing.TB, db *database.DB, clock *Clock, options ...func(*app.C
 		_ = listener.Close()
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() {
 		if err := a.Serve(ctx, listener); err != nil {
 			t.Errorf("serve: %v", err)
 		}
 	})
-	t.Cleanup(func() {
-		stop()
+	stop := func() {
+		cancel()
 		running.Wait()
-	})
-	return &Server{URL: "http://" + listener.Addr().String(), DB: db, Store: store, Clock: clock, App: a}
+	}
+	t.Cleanup(stop)
+	return &Server{URL: "http://" + listener.Addr().String(), DB: db, Store: store, Clock: clock, App: a, stop: stop}
 }
 
 // Clock is a clock that stands still until the test moves it.

@@ -80,6 +80,12 @@ func Prepare(ctx context.Context, store *models.Store, logger *slog.Logger) erro
 	return nil
 }
 
+// Filled says that store holds the demo.
+func Filled(ctx context.Context, store *models.Store) (bool, error) {
+	_, found, err := readMark(store.Reader(ctx))
+	return found, err
+}
+
 // inUse says that somebody has put something into the database already.
 func inUse(tx *gorm.DB) (bool, error) {
 	for _, table := range []string{"audit_organizations", "audit_users", "audit_entries"} {

@@ -1,0 +1,72 @@
+package apptest
+
+import (
+	"context"
+	"sync"
+	"testing"
+
+	"gorm.io/gorm"
+
+	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/models"
+)
+
+// Password is that of every account Member makes.
+const Password = "correct horse battery"
+
+// Organization makes an organization of that slug, as an application would.
+func (s *Server) Organization(t testing.TB, slug string) models.Organization {
+	t.Helper()
+	ctx := t.Context()
+	err := s.Store.Transaction(ctx, func(tx *gorm.DB) error {
+		_, err := audit.EnsureOrganization(ctx, tx, audit.Organization{Slug: slug, Name: slug})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	org, err := s.Store.OrganizationBySlug(ctx, slug)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return org
+}
+
+// Member makes an account, with Password, that has a role in organizations.
+func (s *Server) Member(t testing.TB, email string, role models.Role, organizations ...models.Organization) models.User {
+	t.Helper()
+	ctx := t.Context()
+	hash, err := passwordHash()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var user models.User
+	err = s.Store.Transaction(ctx, func(tx *gorm.DB) error {
+		if user, err = models.CreateUser(ctx, tx, email, email, hash); err != nil {
+			return err
+		}
+		for _, org := range organizations {
+			if err := models.AddMember(ctx, tx, org.ID, user.ID, role); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return user
+}
+
+// passwordHash is slow to make, on purpose: once is enough.
+var passwordHash = sync.OnceValues(func() (string, error) {
+	return models.HashPassword(context.Background(), Password)
+})
+
+// As is a client signed in with an account Member made.
+func (s *Server) As(t testing.TB, user models.User) *Client {
+	t.Helper()
+	client := s.Client(t)
+	client.SignIn(user.Email, Password)
+	return client
+}

@@ -32,7 +32,9 @@ func (a *App) routes() {
 
 	// Everything of one organization, for its members.
 	org := r.Group("/orgs/:slug", h.SignedIn, h.InOrganization)
-	org.Get("/settings/audit-logs/export", h.Export) // before the entries, whose IDs it cannot be
+	org.Get("/settings/audit-logs", h.AuditLog)
+	org.Get("/settings/audit-logs/export", h.Export) // these two before the entries, whose IDs they cannot be
+	org.Get("/settings/audit-logs/actors", h.AuditLogActors)
 	org.Get("/settings/audit-logs/:entry", h.Entry)
 
 	org.Get("/settings/members", h.Members)

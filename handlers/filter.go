@@ -286,7 +286,7 @@ func (f Filter) String() string {
 	if f.Sort != models.SortTimestamp {
 		add("sort", string(f.Sort))
 	}
-	add("dir", f.direction())
+	add("dir", f.Direction())
 	if f.Limit != defaultPageSize {
 		add("limit", strconv.Itoa(f.Limit))
 	}
@@ -298,8 +298,8 @@ func (f Filter) String() string {
 
 var readable = strings.NewReplacer("%3A", ":", "%2F", "/", "%40", "@")
 
-// direction is "asc" or "desc" where that is not what the column has by default.
-func (f Filter) direction() string {
+// Direction is "asc" or "desc" where that is not what the column has by default.
+func (f Filter) Direction() string {
 	switch {
 	case f.Ascending == (f.Sort != models.SortTimestamp):
 		return ""

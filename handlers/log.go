@@ -1,0 +1,206 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/auditlogs/auditlogs/models"
+)
+
+// logPage is the log as one address shows it. A fragment has no menus: what they offer does not
+// depend on the filter, so it is asked for once, with the page.
+type logPage struct {
+	Frame
+	Filter  Filter
+	Path    string    // the log's address without a query
+	Problem *BadInput // why the address cannot be answered
+	Now     models.Micros
+	Off     *models.Gap // since when logging is off; nil while it is on
+
+	Chips   []chip
+	Range   rangeMenu
+	Columns []column
+	Orders  []order
+	Items   []item
+	Count   int
+	Pages   pageLinks
+	Empty   *emptyLog // set where there is nothing to show
+
+	Actions     actionMenu
+	Actors      actorMenu
+	EntityTypes []string
+}
+
+// AuditLog shows the entries an address asks for. htmx gets the table and what else changes with the
+// filter; everyone else the whole page.
+func (h *Handlers) AuditLog(c *fiber.Ctx) error {
+	scope, fragment := scopeOf(c), wantsFragment(c)
+	filter, err := ParseFilter(string(c.Request().URI().QueryString()), scope.Location, h.Store.Now())
+	var bad *BadInput
+	if err != nil && !errors.As(err, &bad) {
+		return err
+	}
+	page := &logPage{
+		Frame:   h.frame(c, "Audit Logs", "audit-logs"),
+		Filter:  filter,
+		Path:    settingsPath(scope.Organization, "audit-logs"),
+		Problem: bad,
+		Now:     models.MicrosOf(h.Store.Now()),
+	}
+	if bad != nil && fragment {
+		return h.render(c, fiber.StatusBadRequest, "log/problem", page)
+	}
+	ctx := contextOf(c)
+	if bad == nil {
+		if err := h.fillEntries(ctx, page); err != nil {
+			return err
+		}
+	}
+	selected, err := h.actorsOf(ctx, scope.Organization, filter.Actors)
+	if err != nil {
+		return err
+	}
+	page.Chips = chipsOf(page, selected)
+	page.Range = rangeMenuOf(page, h.Store.Now())
+	if fragment {
+		return h.render(c, fiber.StatusOK, "log/fragment", page)
+	}
+	if err := h.fillMenus(ctx, page, selected); err != nil {
+		return err
+	}
+	status := fiber.StatusOK
+	if bad != nil {
+		status = fiber.StatusBadRequest
+	}
+	return h.render(c, status, "log/page", page)
+}
+
+// fillEntries asks for the page of entries and says what stands between them.
+func (h *Handlers) fillEntries(ctx context.Context, page *logPage) error {
+	org := page.Organization
+	entries, err := h.Store.Entries(ctx, org, page.Filter.Query())
+	if err != nil {
+		return err
+	}
+	var gaps []models.Gap
+	if page.Filter.Sort == models.SortTimestamp || !org.LoggingEnabled {
+		if gaps, err = h.Store.LoggingGaps(ctx, org); err != nil {
+			return err
+		}
+	}
+	if n := len(gaps); n > 0 && gaps[n-1].To == 0 {
+		page.Off = &gaps[n-1]
+	}
+	page.Columns, page.Orders = columnsOf(page), ordersOf(page)
+	page.Items = itemsOf(page, entries, gaps, h.Store.Now())
+	page.Count = len(entries.Entries)
+	page.Pages = pageLinksOf(page, entries)
+	if page.Count == 0 {
+		page.Empty, err = h.emptyLogOf(ctx, page)
+	}
+	return err
+}
+
+// emptyLogOf says why there is nothing, and what might help: people are often looked for by name
+// in the search for IDs and actions.
+func (h *Handlers) emptyLogOf(ctx context.Context, page *logPage) (*emptyLog, error) {
+	f := page.Filter
+	empty := &emptyLog{First: f.At(nil).Address(page.Path)}
+	switch {
+	case f.Cursor != nil:
+		empty.Why = "end"
+	case f.Narrows():
+		empty.Why = "filters"
+		empty.Clear = f.All().Address(page.Path)
+	case page.Off != nil:
+		empty.Why = "off"
+	default:
+		empty.Why = "new"
+	}
+	if f.Search == "" || f.Cursor != nil {
+		return empty, nil
+	}
+	people, err := h.Store.FindActors(ctx, page.Organization, f.Search, 3)
+	if err != nil {
+		return nil, err
+	}
+	for _, person := range people {
+		empty.People = append(empty.People, suggestion{
+			Actor:   person,
+			Address: f.Without("q", "").WithActor(person.ID).Address(page.Path),
+		})
+	}
+	return empty, nil
+}
+
+// fillMenus finds what the filters offer.
+func (h *Handlers) fillMenus(ctx context.Context, page *logPage, selected []models.Actor) error {
+	kinds, err := h.Store.Kinds(ctx, page.Organization)
+	if err != nil {
+		return err
+	}
+	latest, err := h.Store.LatestActors(ctx, page.Organization, latestActors)
+	if err != nil {
+		return err
+	}
+	page.Actions = actionMenuOf(page.Filter.Actions, kinds)
+	page.EntityTypes = entityTypesOf(page.Filter.EntityType, kinds)
+	page.Actors = actorMenuOf(selected, page.User, latest)
+	return nil
+}
+
+// actorsOf finds the names of actors, in the order of ids. One that nobody ever recorded is called
+// by its ID.
+func (h *Handlers) actorsOf(ctx context.Context, org models.Organization, ids []string) ([]models.Actor, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	known, err := h.Store.ActorsByID(ctx, org, ids)
+	if err != nil {
+		return nil, err
+	}
+	byID := make(map[string]models.Actor, len(known))
+	for _, actor := range known {
+		byID[actor.ID] = actor
+	}
+	actors := make([]models.Actor, len(ids))
+	for i, id := range ids {
+		actor, found := byID[id]
+		if !found {
+			actor = models.Actor{ID: id, Name: id}
+		}
+		actors[i] = actor
+	}
+	return actors, nil
+}
+
+// AuditLogActors answers what is typed into the User filter: those whose name, e-mail or ID contains
+// `text`, or the latest where it is empty. It is a fragment only; as a page of its own it leads to
+// the log.
+func (h *Handlers) AuditLogActors(c *fiber.Ctx) error {
+	ctx, scope := contextOf(c), scopeOf(c)
+	if !wantsFragment(c) {
+		return redirect(c, settingsPath(scope.Organization, "audit-logs"))
+	}
+	text := c.Query("text")
+	if len(text) > maxSearchBytes {
+		return &BadInput{Field: "text", Value: text, Reason: "is too long"}
+	}
+	var menu actorMenu
+	if text == "" {
+		latest, err := h.Store.LatestActors(ctx, scope.Organization, latestActors)
+		if err != nil {
+			return err
+		}
+		menu = actorMenuOf(nil, scope.User, latest)
+	} else {
+		found, err := h.Store.FindActors(ctx, scope.Organization, text, foundActors)
+		if err != nil {
+			return err
+		}
+		menu = actorMenu{Offered: actorOptions(found, scope.User), Searched: text}
+	}
+	return h.render(c, fiber.StatusOK, "log/actor-options", menu)
+}

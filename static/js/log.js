@@ -1,0 +1,372 @@
+// The log page: filters, rows that open, keys, and what to say when a request fails.
+// htmx fetches; this keeps the controls in step with the address and the reader's place.
+
+const log = {
+  filters: () => document.getElementById('filters'),
+  entries: () => document.getElementById('entries'),
+  rowLinks: () => [...document.querySelectorAll('#entries .entry [aria-expanded]')],
+};
+
+/* ---- Filters ---------------------------------------------------------------------------- */
+
+// Requests of the filter form say only what is on, so the address does too.
+document.addEventListener('htmx:config:request', (event) => {
+  const { ctx } = event.detail;
+  if (!(ctx.request.body instanceof FormData) || !ctx.sourceElement.closest?.('#filters')) return;
+  const said = ctx.request.body;
+  for (const name of new Set(said.keys())) {
+    const values = [...new Set(said.getAll(name).map((value) => value.trim()).filter(Boolean))];
+    said.delete(name);
+    for (const value of name === 'action' || name === 'actor' ? values : values.slice(-1)) said.append(name, value);
+  }
+  if (!said.has('from') && !said.has('to')) said.delete('tz');
+});
+
+/** readAddress sets the controls to what the address says, after a link or another control changed it. */
+function readAddress() {
+  const filters = log.filters();
+  if (!filters) return;
+  const address = new URLSearchParams(location.search);
+  const q = filters.querySelector('#q');
+  if (document.activeElement !== q) q.value = address.get('q') ?? '';
+
+  const type = filters.querySelector('[name="entity_type"]');
+  const chosen = address.get('entity_type') ?? '';
+  if (![...type.options].some((option) => (option.value || '') === chosen)) type.add(new Option(chosen, chosen));
+  type.value = chosen;
+
+  for (const name of ['action', 'actor']) {
+    const on = new Set(address.getAll(name));
+    for (const box of filters.querySelectorAll(`input[type="checkbox"][name="${name}"]`)) {
+      box.checked = on.has(box.value);
+      on.delete(box.value);
+    }
+    for (const value of on) addOption(name, value);
+    count(name, new Set(address.getAll(name)).size);
+  }
+  const names = ['action', 'actor', 'entity_type', 'from', 'to'];
+  count('filters', names.reduce((sum, name) => sum + new Set(address.getAll(name).filter(Boolean)).size, 0));
+  filters.querySelectorAll('details[data-options]').forEach(markGroups);
+}
+
+function count(name, n) {
+  for (const badge of document.querySelectorAll(`[data-count="${name}"]`)) {
+    badge.textContent = n;
+    badge.hidden = n === 0;
+  }
+}
+
+/** addOption ticks a value no list offers yet, such as the actor of "Only this user", as its chip names it. */
+function addOption(name, value) {
+  const menu = document.querySelector(`details[data-options="${name}"]`);
+  const model = menu.querySelector(`input[name="${name}"]`)?.closest('li');
+  if (!model) return;
+  const chip = [...document.querySelectorAll('.chip')].find((c) => c.dataset.name === name && c.dataset.value === value);
+  const option = model.cloneNode(true);
+  option.removeAttribute('data-home');
+  const box = option.querySelector('input');
+  box.value = value;
+  box.checked = true;
+  const text = option.querySelector('.option-text, code');
+  text.textContent = chip?.dataset.label ?? value;
+  menu.querySelector('[data-selected]').append(option);
+}
+
+/** selectedFirst puts what is ticked at the head of a menu's list, and the rest back where it belongs. */
+function selectedFirst(menu) {
+  const selected = menu.querySelector('[data-selected]');
+  for (const option of [...selected.children]) {
+    if (!option.querySelector('input').checked) goHome(menu, option);
+  }
+  for (const box of menu.querySelectorAll('.options input.applies:checked')) {
+    const option = box.closest('li');
+    if (option.parentElement !== selected) selected.append(option);
+  }
+  menu.querySelector('[data-selected-heading]').hidden = selected.children.length === 0;
+}
+
+function goHome(menu, option) {
+  const home = option.dataset.home && menu.querySelector(`[data-group="${option.dataset.home}"] ul`);
+  if (!home) {
+    const offered = menu.querySelector('[data-offered]');
+    if (offered) offered.prepend(option);
+    else option.remove();
+    return;
+  }
+  const place = Number(option.dataset.place);
+  home.insertBefore(option, [...home.children].find((other) => Number(other.dataset.place) > place) ?? null);
+}
+
+const membersOf = (menu, group) => [
+  ...menu.querySelectorAll(`[data-group="${group}"] input.applies, [data-home="${group}"] input.applies`),
+];
+
+/** markGroups shows in each group's own box whether all, some or none of it is ticked. */
+function markGroups(menu) {
+  for (const box of menu.querySelectorAll('[data-ticks]')) {
+    const members = membersOf(menu, box.dataset.ticks);
+    const on = members.filter((member) => member.checked).length;
+    box.checked = on > 0 && on === new Set(members).size;
+    box.indeterminate = on > 0 && !box.checked;
+  }
+}
+
+document.addEventListener('change', (event) => {
+  const group = event.target.closest?.('[data-ticks]');
+  if (group) {
+    const members = membersOf(group.closest('details'), group.dataset.ticks);
+    for (const member of members) member.checked = group.checked;
+    members[0]?.dispatchEvent(new Event('change', { bubbles: true })); // one request for all of them
+    return;
+  }
+  const menu = event.target.matches?.('.applies') && event.target.closest('details[data-options]');
+  if (menu) markGroups(menu);
+});
+
+// A menu opens with the cursor in its search, and what is ticked on top.
+document.addEventListener('toggle', (event) => {
+  const menu = event.target;
+  if (!menu.matches?.('details[data-options]') || !menu.open) return;
+  selectedFirst(menu);
+  markGroups(menu);
+  menu.querySelector('.options').scrollTop = 0;
+  menu.querySelector('.options-find input')?.focus();
+}, true);
+
+document.addEventListener('input', (event) => {
+  if (!event.target.matches('[data-narrow]')) return;
+  const menu = event.target.closest('details');
+  const words = event.target.value.trim().toLowerCase().split(/\s+/);
+  let found = false;
+  for (const option of menu.querySelectorAll('.options li')) {
+    const text = option.querySelector('input').value;
+    option.hidden = !words.every((word) => text.includes(word));
+    found ||= !option.hidden;
+  }
+  for (const group of menu.querySelectorAll('[role="group"]')) {
+    group.hidden = !group.querySelector('li:not([hidden])');
+  }
+  menu.querySelector('[data-none]').hidden = found;
+});
+
+document.addEventListener('submit', (event) => {
+  if (event.target.id === 'find-actors') event.preventDefault(); // Enter in a menu's search
+});
+
+// People that were found replace those offered, not those ticked.
+document.addEventListener('htmx:before:swap', (event) => {
+  const { ctx } = event.detail;
+  if (ctx.sourceElement?.matches?.('[name="text"]')) selectedFirst(ctx.sourceElement.closest('details'));
+});
+
+document.addEventListener('keydown', (event) => {
+  const menu = event.target.closest?.('details[data-options][open]');
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  if (!menu || !step || event.target.matches('summary')) return;
+  const stops = [...menu.querySelectorAll('.options-find input, .options li:not([hidden]) input')]
+    .filter((stop) => stop.offsetParent !== null);
+  const next = stops[stops.indexOf(event.target) + step];
+  if (!next) return;
+  event.preventDefault();
+  next.focus();
+  next.scrollIntoView({ block: 'nearest' });
+});
+
+/* ---- Answers ---------------------------------------------------------------------------- */
+
+document.addEventListener('htmx:after:swap', (event) => {
+  const { ctx } = event.detail;
+  const source = ctx.sourceElement;
+  if (source?.matches?.('[name="text"]')) {
+    // Those ticked stand above already.
+    const menu = source.closest('details');
+    const ticked = new Set([...menu.querySelectorAll('[data-selected] input')].map((box) => box.value));
+    for (const box of menu.querySelectorAll('[data-offered] input')) {
+      if (ticked.has(box.value)) box.closest('li').remove();
+    }
+    return;
+  }
+  if (source?.closest?.('tbody[data-entry-id]')) {
+    opened(source.closest('tbody'));
+    return;
+  }
+  if (log.entries()) {
+    readAddress();
+    keepPlace(source);
+  }
+});
+
+/** keepPlace sees to it that the reader is somewhere sensible when what they used is gone. */
+function keepPlace(source) {
+  if (source?.closest?.('.pages, .between, .message') || source?.id === 'entries') {
+    log.entries().focus({ preventScroll: true });
+    if (log.entries().getBoundingClientRect().top < 0) log.entries().scrollIntoView({ block: 'start' });
+    return;
+  }
+  if (document.activeElement === document.body) {
+    (document.querySelector('.chip-remove') ?? document.getElementById('q'))?.focus({ preventScroll: true });
+  }
+}
+
+// A request that fails leaves the old rows, and says so.
+function failed(source, why) {
+  const problem = document.getElementById('problem');
+  if (!problem || !source?.closest?.('.log')) return;
+  const banner = document.createElement('div');
+  banner.className = 'banner error';
+  const text = document.createElement('div');
+  text.textContent = `${why} What you see is from before.`;
+  const again = document.createElement('button');
+  again.type = 'button';
+  again.className = 'button';
+  again.textContent = 'Try again';
+  again.addEventListener('click', () => {
+    banner.remove();
+    if (source.matches('a') && source.isConnected) source.click();
+    else log.filters().requestSubmit();
+  });
+  banner.append(text, again);
+  problem.replaceChildren(banner);
+  banner.scrollIntoView({ block: 'nearest' });
+}
+
+document.addEventListener('htmx:response:error', (event) => {
+  const { ctx } = event.detail;
+  const { status } = ctx.response;
+  if (status === 400) return; // it explains itself
+  const why = {
+    403: 'You may not see this.',
+    404: 'This is no longer there: it may have expired.',
+    429: 'The server is asked too often just now.',
+  }[status] ?? 'The server could not answer.';
+  failed(ctx.sourceElement, why);
+});
+
+document.addEventListener('htmx:error', (event) => {
+  const { ctx } = event.detail;
+  if (ctx) failed(ctx.sourceElement, 'The server could not be reached.');
+});
+
+/* ---- Rows ------------------------------------------------------------------------------- */
+
+function opened(tbody) {
+  const details = tbody.querySelectorAll('.entry-detail');
+  const link = tbody.querySelector('[aria-expanded]');
+  if (!details.length) return;
+  link.setAttribute('aria-expanded', 'true');
+  if (details[0].id) link.setAttribute('aria-controls', details[0].id);
+}
+
+function close(tbody) {
+  const link = tbody.querySelector('[aria-expanded]');
+  const inside = tbody.querySelector('.entry-detail')?.contains(document.activeElement);
+  tbody.querySelectorAll('.entry-detail').forEach((row) => row.remove());
+  link.setAttribute('aria-expanded', 'false');
+  link.removeAttribute('aria-controls');
+  if (inside) link.focus({ preventScroll: true });
+}
+
+// Before htmx sees the click: a row that is open closes, and a click that asks for another tab is
+// the browser's.
+document.addEventListener('click', (event) => {
+  const link = event.target.closest?.('a[hx-get]');
+  if (!link || event.button !== 0) return;
+  if (event.ctrlKey || event.metaKey || event.shiftKey) {
+    event.stopPropagation();
+    return;
+  }
+  const tbody = link.matches('[aria-expanded]') && link.closest('tbody');
+  if (tbody && tbody.querySelector('.entry-detail')) {
+    event.preventDefault();
+    event.stopPropagation();
+    close(tbody);
+  }
+}, true);
+
+// Anywhere on the row opens it too, unless something was clicked or text was selected.
+document.addEventListener('click', (event) => {
+  const row = event.target.closest?.('#entries .entry');
+  if (!row || event.defaultPrevented || event.target.closest('a, button, input, label, summary')) return;
+  const selection = getSelection();
+  if (selection.type === 'Range' && selection.containsNode(row, true)) return;
+  row.querySelector('[aria-expanded]').click();
+});
+
+/* ---- Keys ------------------------------------------------------------------------------- */
+
+const keysOn = () => localStorage.getItem('keys') !== 'off';
+
+function showKeys() {
+  const dialog = document.getElementById('keys');
+  if (!dialog || dialog.open) return;
+  dialog.querySelector('[data-keys-on]').checked = keysOn();
+  dialog.showModal();
+}
+
+document.addEventListener('click', (event) => {
+  if (event.target.closest('[data-keys]')) showKeys();
+});
+
+document.addEventListener('change', (event) => {
+  if (event.target.matches?.('[data-keys-on]')) localStorage.setItem('keys', event.target.checked ? 'on' : 'off');
+});
+
+function move(step) {
+  const links = log.rowLinks();
+  const here = document.activeElement?.closest?.('tbody[data-entry-id]')?.querySelector('[aria-expanded]');
+  const at = links.indexOf(here);
+  const next = at < 0 ? links[step > 0 ? 0 : links.length - 1] : links[at + step];
+  if (!next) return;
+  next.focus({ preventScroll: true });
+  next.closest('tr').scrollIntoView({ block: 'nearest' });
+}
+
+document.addEventListener('keydown', async (event) => {
+  if (!log.entries() || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+  const target = event.target;
+  const typing = target.closest('input, textarea, select, [contenteditable], dialog[open], details.menu[open]');
+  if (typing) return;
+  if (event.key === 'ArrowDown' || event.key === 'ArrowUp') {
+    if (!target.matches('#entries [aria-expanded]')) return;
+    event.preventDefault();
+    move(event.key === 'ArrowDown' ? 1 : -1);
+    return;
+  }
+  if (!keysOn()) return;
+  switch (event.key) {
+    case '/':
+      event.preventDefault();
+      document.getElementById('q').focus();
+      document.getElementById('q').select();
+      break;
+    case 'j':
+      event.preventDefault();
+      move(1);
+      break;
+    case 'k':
+      event.preventDefault();
+      move(-1);
+      break;
+    case 'c': {
+      const link = target.closest('tbody[data-entry-id]')?.querySelector('[aria-expanded]');
+      if (!link) return;
+      event.preventDefault();
+      say(await copy(link.href) ? 'Link copied' : 'Copying was refused by the browser');
+      break;
+    }
+    case '?':
+      event.preventDefault();
+      showKeys();
+      break;
+  }
+});
+
+/* ---- Printing --------------------------------------------------------------------------- */
+
+addEventListener('beforeprint', () => {
+  const moment = document.querySelector('[data-printed]');
+  if (!moment) return;
+  moment.textContent = new Intl.DateTimeFormat('en-US', {
+    dateStyle: 'medium', timeStyle: 'medium', hourCycle: 'h23', timeZone: root.dataset.zone || 'UTC',
+  }).format(new Date());
+});

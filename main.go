@@ -31,6 +31,7 @@ func main() {
 type commands struct {
 	Serve   serveCommand     `cmd:"" help:"Run the server. Migrates the database first."`
 	Migrate migrateCommand   `cmd:"" help:"Bring the database's schema up to date. Safe to run from several hosts at once."`
+	Reset   resetCommand     `cmd:"" name:"reset-password" help:"Print a one-time link with which the owner of an account sets a new password."`
 	Version kong.VersionFlag `help:"Print the version." env:"-"`
 }
 
@@ -49,6 +50,12 @@ type serveCommand struct {
 
 type migrateCommand struct {
 	databaseFlags
+}
+
+type resetCommand struct {
+	databaseFlags
+	BaseURL string `default:"http://127.0.0.1:8080" placeholder:"URL" help:"Address people use: what the link begins with (default: ${default})."`
+	Email   string `arg:"" env:"-" help:"E-mail address of the account."`
 }
 
 // streams are where a command writes: results and what the operator must know to stdout, the log to
@@ -108,6 +115,10 @@ func (c *migrateCommand) Run(ctx context.Context, to streams) error {
 	}
 	fmt.Fprintln(to.stdout, "The schema is up to date.")
 	return nil
+}
+
+func (c *resetCommand) Run(ctx context.Context, to streams) error {
+	return app.ResetPassword(ctx, c.BaseURL, c.url(false), c.Email, c.log(to), to.stdout)
 }
 
 // url is where the log is kept. A demo has a file of its own: a later production start must not find

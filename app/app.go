@@ -39,6 +39,9 @@ type App struct {
 	stop    context.CancelFunc
 }
 
+// Routes lists what the app answers, for tests that hold for every route.
+func (a *App) Routes() []fiber.Route { return a.fiber.GetRoutes(true) }
+
 // New builds the web app. It does not listen; see Serve and Run.
 func New(config Config, store *models.Store) (*App, error) {
 	if err := config.validate(); err != nil {

@@ -88,7 +88,7 @@ func (a *App) logRequest(c *fiber.Ctx, took time.Duration, err error) {
 	request := audit.RequestFrom(c.UserContext())
 	attributes := []slog.Attr{
 		slog.String("method", c.Method()),
-		slog.String("path", c.Path()), // without the query: it may name people
+		slog.String("path", loggedPath(c)),
 		slog.Int("status", status),
 		slog.Duration("took", took.Round(time.Microsecond)),
 		slog.String("ip", request.IP),
@@ -98,4 +98,15 @@ func (a *App) logRequest(c *fiber.Ctx, took time.Duration, err error) {
 		attributes = append(attributes, slog.String("error", err.Error()))
 	}
 	a.config.Log.LogAttrs(context.Background(), level, "request", attributes...)
+}
+
+// loggedPath is the path of a request as the log may keep it: without the query, which may name
+// people, and without the token of a link that lets whoever has it in.
+func loggedPath(c *fiber.Ctx) string {
+	for _, links := range []string{"/invitations/", "/reset/"} {
+		if strings.HasPrefix(c.Path(), links) {
+			return links + "…"
+		}
+	}
+	return c.Path()
 }

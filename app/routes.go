@@ -42,5 +42,5 @@ func (a *App) routes() {
 	org.Post("/settings/members/invitations/revoke", h.RevokeInvitation)
 	org.Post("/settings/members/:user/role", h.ChangeRole)
 	org.Post("/settings/members/:user/remove", h.RemoveMember)
-	org.Post("/settings/members/:user/reset-link", h.MakeResetLink)
+	org.Post("/settings/members/:user/reset-link", h.MemberResetLink)
 }

@@ -87,12 +87,12 @@ func (h *Handlers) RevokeInvitation(c *fiber.Ctx) error {
 	return redirect(c, settingsPath(scope.Organization, "members"))
 }
 
-// MakeResetLink answers POST /orgs/:slug/settings/members/:user/reset-link: it shows a link with
+// MemberResetLink answers POST /orgs/:slug/settings/members/:user/reset-link: it shows a link with
 // which the member sets a new password, once.
 //
 // Whoever has the link has the account, so it takes an admin of every organization the account can
 // read: an admin of one must not get into another that way.
-func (h *Handlers) MakeResetLink(c *fiber.Ctx) error {
+func (h *Handlers) MemberResetLink(c *fiber.Ctx) error {
 	if err := adminOnly(c); err != nil {
 		return err
 	}
@@ -116,18 +116,12 @@ func (h *Handlers) MakeResetLink(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	var token string
-	err = h.Store.Transaction(ctx, func(tx *gorm.DB) error {
-		if token, err = models.CreatePasswordReset(ctx, tx, user.ID); err != nil {
-			return err
-		}
-		return recordOfUser(ctx, tx, access, user, audit.Event{Action: audit.UserPasswordResetLink})
-	})
+	link, err := MakeResetLink(ctx, h.Store, h.BaseURL, user)
 	if err != nil {
 		return err
 	}
 	return h.renderMembers(c, fiber.StatusOK, membersPage{Link: &shownLink{
-		URL:     h.BaseURL + resetPath(token),
+		URL:     link,
 		Purpose: fmt.Sprintf("With this link %s sets a new password, once.", member.Name),
 		Expires: models.MicrosOf(h.Store.Now().Add(models.PasswordResetLifetime)),
 	}})

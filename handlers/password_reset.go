@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"context"
 	"errors"
 
 	"github.com/gofiber/fiber/v2"
@@ -20,8 +21,22 @@ type resetPage struct {
 	Form  Form
 }
 
-// resetPath is the address of a reset link.
-func resetPath(token string) string { return "/reset/" + token }
+// MakeResetLink makes a link with which user sets a new password, once, and records that in every
+// organization of theirs. The actor is that of ctx. It asks for no permission: the caller has.
+func MakeResetLink(ctx context.Context, store *models.Store, baseURL string, user models.User) (link string, err error) {
+	access, err := store.AccessOf(ctx, user.ID)
+	if err != nil {
+		return "", err
+	}
+	var token string
+	err = store.Transaction(ctx, func(tx *gorm.DB) error {
+		if token, err = models.CreatePasswordReset(ctx, tx, user.ID); err != nil {
+			return err
+		}
+		return recordOfUser(ctx, tx, access, user, audit.Event{Action: audit.UserPasswordResetLink})
+	})
+	return baseURL + "/reset/" + token, err
+}
 
 // ResetPage answers GET /reset/:token.
 func (h *Handlers) ResetPage(c *fiber.Ctx) error {

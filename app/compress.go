@@ -21,7 +21,9 @@ func compress(c *fiber.Ctx) {
 	if len(body) < worthCompressing {
 		return
 	}
-	c.Vary(fiber.HeaderAcceptEncoding)
+	if string(response.Header.Peek(fiber.HeaderCacheControl)) != noStore {
+		c.Vary(fiber.HeaderAcceptEncoding) // only what is stored can be mistaken for another answer
+	}
 	switch acceptedEncoding(c) {
 	case "br":
 		response.SetBodyRaw(fasthttp.AppendBrotliBytesLevel(nil, body, 5))

@@ -13,6 +13,10 @@ const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 
 	"img-src 'self' data:; font-src 'self'; connect-src 'self'; form-action 'self'; " +
 	"base-uri 'none'; frame-ancestors 'none'"
 
+// noStore keeps an answer out of every cache: nothing of a log stays in a browser after its reader
+// has signed out.
+const noStore = "no-store"
+
 // setSecurityHeaders sets what every answer carries. Handlers may overwrite Cache-Control.
 func setSecurityHeaders(c *fiber.Ctx, secure bool) {
 	c.Set(fiber.HeaderContentSecurityPolicy, contentSecurityPolicy)
@@ -20,8 +24,7 @@ func setSecurityHeaders(c *fiber.Ctx, secure bool) {
 	c.Set(fiber.HeaderReferrerPolicy, "same-origin")
 	c.Set("Cross-Origin-Opener-Policy", "same-origin")
 	c.Set("Cross-Origin-Resource-Policy", "same-origin")
-	// Nothing of a log stays in a browser's cache after its reader has signed out.
-	c.Set(fiber.HeaderCacheControl, "no-store")
+	c.Set(fiber.HeaderCacheControl, noStore)
 	if secure {
 		c.Set(fiber.HeaderStrictTransportSecurity, "max-age=31536000; includeSubDomains")
 	}

@@ -36,6 +36,7 @@ func (a *App) routes() {
 	org.Get("/settings/audit-logs/export", h.Export) // these two before the entries, whose IDs they cannot be
 	org.Get("/settings/audit-logs/actors", h.AuditLogActors)
 	org.Get("/settings/audit-logs/:entry", h.Entry)
+	org.Get("/resources/:entity_type", h.History)
 
 	org.Get("/settings/members", h.Members)
 	org.Post("/settings/members/invitations", h.Invite)

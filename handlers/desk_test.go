@@ -63,6 +63,7 @@ func newDesk(t *testing.T, db *database.DB) *desk {
 	})
 	d.server.Get("/orgs/:slug/settings/audit-logs/export", h.Export)
 	d.server.Get("/orgs/:slug/settings/audit-logs/:entry", h.Entry)
+	d.server.Get("/orgs/:slug/resources/:entity_type", h.History)
 	return d
 }
 

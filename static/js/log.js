@@ -335,6 +335,7 @@ document.addEventListener('keydown', async (event) => {
   if (!keysOn()) return;
   switch (event.key) {
     case '/':
+      if (!log.filters()) return; // a resource's history has no search
       event.preventDefault();
       document.getElementById('q').focus();
       document.getElementById('q').select();

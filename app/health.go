@@ -10,13 +10,8 @@ import (
 	"github.com/auditlogs/auditlogs/models"
 )
 
-const (
-	// healthTimeout is how long the database may take to prove that it is there.
-	healthTimeout = 3 * time.Second
-	// cleanupGrace is how late the next clean-up may be: a run may take its time, and another server
-	// needs some to take over.
-	cleanupGrace = time.Hour
-)
+// healthTimeout is how long the database may take to prove that it is there.
+const healthTimeout = 3 * time.Second
 
 // health answers what a load balancer and an operator need: 200, or 503 naming what fails. Why is
 // in the log, not in the answer, which anybody may read.
@@ -32,20 +27,14 @@ func (a *App) health(c *fiber.Ctx) error {
 }
 
 func (a *App) checkHealth(ctx context.Context) []string {
-	var job struct {
-		FinishedAt, NextRunAt models.Micros
-		Error                 string
-	}
-	err := a.store.Reader(ctx).Table("audit_jobs").Select("finished_at, next_run_at, error").
-		Where("name = ?", "retention").Limit(1).Scan(&job).Error
-	late := a.store.Now().Add(-cleanupGrace)
+	job, err := a.store.Job(ctx, models.RetentionJob)
 	switch {
 	case err != nil:
 		a.config.Log.Error("health: the database does not answer", "error", err)
 		return []string{"database: does not answer"}
 	case job.Error != "":
 		return []string{"last clean-up: failed at " + job.FinishedAt.Time().Format(time.RFC3339)}
-	case job.NextRunAt != 0 && job.NextRunAt.Time().Before(late):
+	case job.Overdue(a.store.Now()):
 		return []string{"last clean-up: the next one is due since " + job.NextRunAt.Time().Format(time.RFC3339)}
 	default:
 		return nil

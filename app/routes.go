@@ -38,6 +38,15 @@ func (a *App) routes() {
 	org.Get("/settings/audit-logs/:entry", h.Entry)
 	org.Get("/resources/:entity_type", h.History)
 
+	org.Get("/settings", h.SettingsOverview)
+	org.Get("/settings/organization", h.OrganizationSettings)
+	org.Post("/settings/organization", h.RenameOrganization)
+	org.Get("/settings/audit", h.AuditSettings)
+	org.Post("/settings/audit", h.SaveAuditSettings)
+	org.Post("/settings/links", h.SaveResourceLink)
+	org.Post("/settings/links/remove", h.RemoveResourceLink)
+	org.Post("/settings/delete", h.DeleteOrganization)
+
 	org.Get("/settings/members", h.Members)
 	org.Post("/settings/members/invitations", h.Invite)
 	org.Post("/settings/members/invitations/revoke", h.RevokeInvitation)

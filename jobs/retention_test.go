@@ -307,8 +307,8 @@ func TestRetentionGoesOnAfterAFailingOrganization(t *testing.T) {
 		if f.status(fine).Last.Error != "" {
 			t.Errorf("the other organization has the error %q", f.status(fine).Last.Error)
 		}
-		if err := f.store.CleanupHealth(t.Context()); err == nil || !strings.Contains(err.Error(), "1 of 2 organizations") {
-			t.Errorf("health says %v, want that 1 of 2 organizations failed", err)
+		if !strings.Contains(status.Job.Error, "1 of 2 organizations") {
+			t.Errorf("the job's error is %q, want that 1 of 2 organizations failed", status.Job.Error)
 		}
 
 		f.allowDeletes()
@@ -317,8 +317,8 @@ func TestRetentionGoesOnAfterAFailingOrganization(t *testing.T) {
 		if last := f.status(stuck).Last; last.Error != "" || last.Deleted != 5 {
 			t.Errorf("after the next run the clean-up is kept as %+v", last)
 		}
-		if err := f.store.CleanupHealth(t.Context()); err != nil {
-			t.Errorf("health says %v after a run that succeeded", err)
+		if job := f.status(stuck).Job; job.Error != "" {
+			t.Errorf("the job's error is %q after a run that succeeded", job.Error)
 		}
 	})
 }
@@ -488,20 +488,20 @@ func TestRetentionThatDoesNotRunIsNoticed(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		f := newFixture(t, db)
 		org := f.organization("acme")
-		if err := f.store.CleanupHealth(t.Context()); err != nil {
-			t.Errorf("health says %v where no job is known", err)
+		if f.status(org).Overdue {
+			t.Error("where no job is known it is overdue")
 		}
 		f.job().announce(t.Context())
 		f.now = f.now.Add(16 * time.Minute)
-		if err := f.store.CleanupHealth(t.Context()); err == nil || !f.status(org).Overdue {
+		if !f.status(org).Overdue {
 			t.Error("a job that never ran is not noticed")
 		}
 		f.mustRun()
-		if err := f.store.CleanupHealth(t.Context()); err != nil || f.status(org).Overdue {
-			t.Errorf("after a run health says %v", err)
+		if f.status(org).Overdue {
+			t.Error("it is overdue right after a run")
 		}
 		f.now = f.now.Add(21 * time.Minute)
-		if err := f.store.CleanupHealth(t.Context()); err == nil || !f.status(org).Overdue {
+		if !f.status(org).Overdue {
 			t.Error("a job that stopped is not noticed")
 		}
 	})

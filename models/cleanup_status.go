@@ -2,7 +2,6 @@ package models
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -79,19 +78,4 @@ func (s *Store) CleanupStatus(ctx context.Context, org Organization) (CleanupSta
 	job, err := s.Job(ctx, RetentionJob)
 	status.Job, status.Overdue = job, job.Overdue(s.Now())
 	return status, err
-}
-
-// CleanupHealth is nil while expired entries are being deleted as they should, and otherwise says
-// what is wrong: the last run failed, or none has got ahead for a quarter of an hour.
-func (s *Store) CleanupHealth(ctx context.Context) error {
-	job, err := s.Job(ctx, RetentionJob)
-	switch {
-	case err != nil:
-		return err
-	case job.Error != "":
-		return errors.New(job.Error)
-	case job.Overdue(s.Now()):
-		return fmt.Errorf("expired entries should have been deleted at %s", job.NextRunAt.Time().Format(time.RFC3339))
-	}
-	return nil
 }

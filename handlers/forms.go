@@ -16,6 +16,8 @@ import (
 type Form struct {
 	Values map[string]string
 	Errors map[string]string
+
+	first string // the first field with an error: it takes the focus
 }
 
 // OK says that nothing is wrong with the form.
@@ -24,7 +26,7 @@ func (f Form) OK() bool { return len(f.Errors) == 0 }
 // Refuse notes what is wrong with a field.
 func (f *Form) Refuse(field, reason string) {
 	if f.Errors == nil {
-		f.Errors = map[string]string{}
+		f.Errors, f.first = map[string]string{}, field
 	}
 	if f.Errors[field] == "" {
 		f.Errors[field] = reason
@@ -149,9 +151,9 @@ func (f Field) DescribedBy() string {
 //	{{template "shared/field" (.Form.Field "email" "E-mail" "type=email" "autocomplete=username" "required")}}
 //
 // Options are type, autocomplete, hint, class, value (where nothing was typed yet), required and
-// autofocus.
+// autofocus. After a refusal the first field that was refused takes the focus instead.
 func (f Form) Field(name, label string, options ...string) (Field, error) {
-	field := Field{Name: name, Label: label, Type: "text", Value: f.Values[name], Error: f.Errors[name]}
+	field := Field{Name: name, Label: label, Type: "text", Value: f.Values[name], Error: f.Errors[name], Autofocus: name == f.first}
 	for _, option := range options {
 		key, value, _ := strings.Cut(option, "=")
 		switch key {
@@ -170,7 +172,7 @@ func (f Form) Field(name, label string, options ...string) (Field, error) {
 		case "required":
 			field.Required = true
 		case "autofocus":
-			field.Autofocus = f.OK()
+			field.Autofocus = field.Autofocus || f.OK()
 		default:
 			return field, fmt.Errorf("field %s: unknown option %q", name, key)
 		}

@@ -161,6 +161,8 @@ func (s *Store) Start(ctx context.Context, session *gorilla.Session, sign func(t
 	if err != nil {
 		return err
 	}
+	// Housekeeping: an expired row lets nobody in, and the next sign-in tries again.
+	_ = s.rows.ClearExpiredSessions(ctx)
 	session.ID, session.IsNew = token, true
 	session.Values[stateKey{}] = state{row: row, started: true}
 	return nil

@@ -249,6 +249,17 @@ func TestASessionInUseIsWrittenOnceAMinute(t *testing.T) {
 	})
 }
 
+func TestSigningInClearsSessionsThatExpired(t *testing.T) {
+	each(t, func(t *testing.T, s *site) {
+		s.signIn("")
+		s.now = s.now.Add(models.SessionIdle)
+		s.signIn("")
+		if n := s.countRows(); n != 1 {
+			t.Errorf("%d session rows, want 1", n)
+		}
+	})
+}
+
 func TestAllSessionsOfAUserEndTogether(t *testing.T) {
 	each(t, func(t *testing.T, s *site) {
 		laptop, phone := s.signIn(""), s.signIn("")

@@ -29,8 +29,8 @@ if (zone && zone !== root.dataset.zone && sessionStorage.getItem('zone') !== zon
 
 // The theme. It changes at once and is kept in the session; without script the form does it.
 document.addEventListener('submit', (event) => {
-  const form = event.target.closest('.theme-switch');
-  if (!form || !event.submitter) return;
+  const form = event.target;
+  if (!event.submitter?.closest('.theme-switch')) return;
   event.preventDefault();
   const theme = event.submitter.value;
   root.dataset.theme = theme === 'system' ? '' : theme;

@@ -123,14 +123,19 @@ document.addEventListener('change', (event) => {
   if (menu) markGroups(menu);
 });
 
-// A menu opens with the cursor in its search, and what is ticked on top.
+// A menu opens whole, with the cursor in its search and what is ticked on top.
 document.addEventListener('toggle', (event) => {
   const menu = event.target;
   if (!menu.matches?.('details[data-options]') || !menu.open) return;
+  const find = menu.querySelector('.options-find input');
+  if (find.value) {
+    find.value = '';
+    find.dispatchEvent(new Event('input', { bubbles: true }));
+  }
   selectedFirst(menu);
   markGroups(menu);
   menu.querySelector('.options').scrollTop = 0;
-  menu.querySelector('.options-find input')?.focus();
+  find.focus();
 }, true);
 
 document.addEventListener('input', (event) => {

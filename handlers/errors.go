@@ -6,6 +6,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -27,7 +28,7 @@ func statusOf(err error) int {
 		return fiber.StatusBadRequest
 	case errors.Is(err, models.ErrNotFound):
 		return fiber.StatusNotFound
-	case errors.Is(err, models.ErrClosed):
+	case errors.Is(err, models.ErrClosed), errors.Is(err, audit.ErrOrganizationClosed):
 		return fiber.StatusConflict
 	case errors.As(err, &fiberError):
 		return fiberError.Code

@@ -112,7 +112,6 @@ func join(ctx context.Context, tx *gorm.DB, organization models.Organization, to
 }
 
 func (h *Handlers) renderInvitation(c *fiber.Ctx, status int, invitation models.Invitation, organization models.Organization, form Form) error {
-	c.Set(fiber.HeaderCacheControl, "no-store")
 	return h.render(c, status, "account/invitation", invitationPage{
 		Frame:      h.frame(c, "Join "+organization.Name, ""),
 		Inviting:   organization,

@@ -76,7 +76,6 @@ func (h *Handlers) renderMembers(c *fiber.Ctx, status int, page membersPage) err
 			page.Invitations = append(page.Invitations, invitationView{invitation, names[invitation.InvitedBy]})
 		}
 	}
-	c.Set(fiber.HeaderCacheControl, "no-store")
 	return h.render(c, status, "members/page", page)
 }
 

@@ -87,7 +87,6 @@ func (h *Handlers) ResetPassword(c *fiber.Ctx) error {
 }
 
 func (h *Handlers) renderReset(c *fiber.Ctx, status int, user models.User, form Form) error {
-	c.Set(fiber.HeaderCacheControl, "no-store")
 	page := resetPage{Frame: h.frame(c, "New password", ""), User: user, Form: form}
 	return h.render(c, status, "account/reset", page)
 }

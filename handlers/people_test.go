@@ -147,7 +147,6 @@ func wantReason(t *testing.T, page *apptest.Page, field, reason string) {
 	}
 }
 
-
 func TestSigningIn(t *testing.T) {
 	eachTown(t, func(t *testing.T, p *town) {
 		ada := p.user("Ada")
@@ -270,7 +269,7 @@ func TestSignInNeverLeadsToAnotherServer(t *testing.T) {
 			"javascript:alert(1)", "evil.example", " //evil.example", "/%5Cevil.example\r\nX: y", `\\evil.example`,
 		} {
 			client := p.Client(t)
-			kept := client.Get("/login?return=" + url.QueryEscape(foreign)).Expect(200).Find("input[name=return]").AttrOr("value", "")
+			kept := client.Get("/login?return="+url.QueryEscape(foreign)).Expect(200).Find("input[name=return]").AttrOr("value", "")
 			if kept != "" {
 				t.Errorf("the form keeps %q as %q", foreign, kept)
 			}

@@ -97,6 +97,5 @@ func (h *Handlers) Setup(c *fiber.Ctx) error {
 }
 
 func (h *Handlers) renderSetup(c *fiber.Ctx, status int, form Form) error {
-	c.Set(fiber.HeaderCacheControl, "no-store")
 	return h.render(c, status, "account/setup", setupPage{Frame: h.frame(c, "Set up", ""), Form: form})
 }

@@ -1,7 +1,9 @@
 package app_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -63,7 +65,8 @@ func TestAPageThatIsNotThere(t *testing.T) {
 
 func TestAFailureInsideIsLoggedWholeAndShownWithAReference(t *testing.T) {
 	db := databasetest.SQLite(t)
-	server := apptest.Start(t, db)
+	var log bytes.Buffer
+	server := apptest.Start(t, db, func(c *app.Config) { c.Log = slog.New(slog.NewTextHandler(&log, nil)) })
 	if err := db.Write.Exec("ALTER TABLE audit_sessions RENAME TO gone").Error; err != nil {
 		t.Fatal(err)
 	}
@@ -74,6 +77,12 @@ func TestAFailureInsideIsLoggedWholeAndShownWithAReference(t *testing.T) {
 	reference := page.Text("[data-reference]")
 	if reference == "" || reference != page.Header.Get("X-Request-ID") {
 		t.Errorf("the reference is %q, the request %q", reference, page.Header.Get("X-Request-ID"))
+	}
+	server.Stop()
+	for _, whole := range []string{"no such table: audit_sessions", reference} {
+		if !strings.Contains(log.String(), whole) {
+			t.Errorf("the log does not tell %q: %s", whole, log.String())
+		}
 	}
 	for _, secret := range []string{"audit_sessions", "SQL", "no such table"} {
 		if strings.Contains(page.Body, secret) {
@@ -238,4 +247,18 @@ func assetOf(t *testing.T, client *apptest.Client, name string) string {
 	body, _ := json.Marshal(page.Body)
 	t.Fatalf("the page does not load %s: %s", name, body)
 	return ""
+}
+
+func TestRequestsTheServerCannotRead(t *testing.T) {
+	client := apptest.Start(t, databasetest.SQLite(t)).Client(t)
+	for status, page := range map[int]*apptest.Page{
+		http.StatusRequestHeaderFieldsTooLarge: client.Get("/login?q=" + strings.Repeat("x", 40_000)),
+		http.StatusRequestEntityTooLarge:       client.Post("/login", "email", strings.Repeat("x", 2_000_000)),
+		http.StatusMethodNotAllowed:            client.Do("DELETE", "/login", nil),
+	} {
+		page.Expect(status)
+		if page.Text("h1") == "" || page.Header.Get("X-Request-ID") == "" || page.Header.Get("Content-Security-Policy") == "" {
+			t.Errorf("%d: %v %s", status, page.Header, page.Body)
+		}
+	}
 }

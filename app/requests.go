@@ -66,6 +66,8 @@ func (a *App) fail(c *fiber.Ctx, err error) error {
 	if c.GetRespHeader(fiber.HeaderXRequestID) == "" {
 		c.Set(fiber.HeaderXRequestID, a.requestID(c))
 		setSecurityHeaders(c, a.config.secure())
+		a.config.Log.Info("refused a request that cannot be read", "error", err,
+			"ip", c.Context().RemoteIP().String(), "request_id", c.GetRespHeader(fiber.HeaderXRequestID))
 	}
 	if errors.Is(err, context.Canceled) && a.running.Err() != nil {
 		c.Set(fiber.HeaderRetryAfter, "5")

@@ -61,7 +61,9 @@ func newDesk(t *testing.T, db *database.DB) *desk {
 		c.Locals(scopeKey, &Scope{User: user, Organization: org, Organizations: []models.Organization{org}, Role: models.RoleMember, Location: d.zone})
 		return c.Next()
 	})
+	d.server.Get("/orgs/:slug/settings/audit-logs", h.AuditLog)
 	d.server.Get("/orgs/:slug/settings/audit-logs/export", h.Export)
+	d.server.Get("/orgs/:slug/settings/audit-logs/actors", h.AuditLogActors)
 	d.server.Get("/orgs/:slug/settings/audit-logs/:entry", h.Entry)
 	d.server.Get("/orgs/:slug/resources/:entity_type", h.History)
 	return d

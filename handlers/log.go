@@ -91,9 +91,12 @@ func (h *Handlers) fillEntries(ctx context.Context, page *logPage) error {
 		}
 	}
 	if n := len(gaps); n > 0 && gaps[n-1].To == 0 {
-		page.Off = &gaps[n-1]
+		page.Off = &models.Gap{From: gaps[n-1].From}
 	}
 	page.Columns, page.Orders = columnsOf(page), ordersOf(page)
+	if gaps, err = h.gapsOn(ctx, page, entries, gaps); err != nil {
+		return err
+	}
 	page.Items = itemsOf(page, entries, gaps, h.Store.Now())
 	page.Count = len(entries.Entries)
 	page.Pages = pageLinksOf(page, entries)

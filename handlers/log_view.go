@@ -1,7 +1,6 @@
 package handlers
 
 import (
-	"slices"
 	"strings"
 	"time"
 
@@ -220,18 +219,18 @@ type gapRow struct{ From, To models.Micros }
 // longID is from how many characters on an ID may not fit its column.
 const longID = 18
 
-// itemsOf puts the entries in a row with what stands between them.
+// itemsOf puts the entries in a row with what stands between them. gaps are those that belong on
+// this page, in the order of the list.
 func itemsOf(page *logPage, entries models.EntryPage, gaps []models.Gap, now time.Time) []item {
 	var items []item
 	f := page.Filter
-	pending := gapsWithin(page, entries, gaps)
 	now = now.In(page.Location)
 	under := ""
 	for i := range entries.Entries {
 		entry := &entries.Entries[i]
-		for len(pending) > 0 && beyond(pending[0], entry, f.Ascending) {
-			items = append(items, item{Gap: &gapRow{pending[0].From, pending[0].To}})
-			pending = pending[1:]
+		for len(gaps) > 0 && precedes(gaps[0], entry, f.Ascending) {
+			items = append(items, item{Gap: &gapRow{gaps[0].From, gaps[0].To}})
+			gaps = gaps[1:]
 		}
 		occurred := entry.OccurredAt.Time().In(page.Location)
 		if value := valueOf(f.Sort, entry, occurred); i == 0 || value != under {
@@ -245,7 +244,7 @@ func itemsOf(page *logPage, entries models.EntryPage, gaps []models.Gap, now tim
 		}
 		items = append(items, item{Entry: rowOf(page, entry, occurred, now.Year())})
 	}
-	for _, gap := range pending {
+	for _, gap := range gaps {
 		items = append(items, item{Gap: &gapRow{gap.From, gap.To}})
 	}
 	return items
@@ -305,44 +304,6 @@ func headingOf(sort models.Sort, entry *models.Entry, occurred, now time.Time) *
 		label = "Yesterday · " + label
 	}
 	return &heading{Label: label}
-}
-
-// gapsWithin are the closed gaps that lie within this page of a list in the order of time, in the
-// order of the list.
-func gapsWithin(page *logPage, entries models.EntryPage, gaps []models.Gap) []models.Gap {
-	f := page.Filter
-	if f.Sort != models.SortTimestamp || len(entries.Entries) == 0 {
-		return nil
-	}
-	first, last := entries.Entries[0].OccurredAt, entries.Entries[len(entries.Entries)-1].OccurredAt
-	oldest, newest := min(first, last), max(first, last)
-	olderFollow, newerFollow := entries.Next != nil, entries.Previous != nil
-	if f.Ascending {
-		olderFollow, newerFollow = newerFollow, olderFollow
-	}
-	var within []models.Gap
-	for _, gap := range gaps {
-		switch {
-		case gap.To == 0:
-		case f.From.At != 0 && gap.To <= f.From.At, f.To.At != 0 && gap.From >= f.To.At:
-		case olderFollow && gap.From < oldest, newerFollow && gap.From >= newest:
-		default:
-			within = append(within, gap)
-		}
-	}
-	if !f.Ascending {
-		slices.Reverse(within)
-	}
-	return within
-}
-
-// beyond says that a gap comes before entry in the list. What a gap still lets through stands
-// above its beginning.
-func beyond(gap models.Gap, entry *models.Entry, ascending bool) bool {
-	if ascending {
-		return gap.From < entry.OccurredAt
-	}
-	return gap.From >= entry.OccurredAt
 }
 
 // pageLinks lead to the neighbouring pages; empty where there is none.

@@ -39,6 +39,7 @@ func (h *Handlers) SettingsOverview(c *fiber.Ctx) error {
 func (h *Handlers) OrganizationSettings(c *fiber.Ctx) error {
 	page := h.newOrganizationPage(c)
 	if wantsFragment(c) {
+		page.Audit.Cancelled = c.Query("days") == ""
 		return h.answerAuditSection(c, fiber.StatusOK, page)
 	}
 	page.Notice = takeNotice(c)

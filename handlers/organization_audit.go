@@ -35,6 +35,8 @@ type auditSection struct {
 	Meaning  string // what Days means in a date
 	Saved    []string
 	Question *auditQuestion // to be answered before anything is saved
+	// Cancelled says that the section comes back after a question: it takes the focus.
+	Cancelled bool
 
 	QuickChoices []int
 	OffSince     models.Micros

@@ -58,11 +58,9 @@ func viewEntry(base string, org models.Organization, entry models.Entry, links m
 		Link:        base + path,
 		ResourceURL: models.ResourceURL(entry, links),
 		HistoryPath: historyPath(org, entry.EntityType, entry.EntityID),
-		ActorPath:   log + "?" + url.Values{"actor": {entry.ActorID}}.Encode(),
-		AroundPath: log + "?" + url.Values{
-			"from": {occurred.Add(-around).Truncate(time.Second).Format(time.RFC3339)},
-			"to":   {occurred.Add(around + time.Second).Truncate(time.Second).Format(time.RFC3339)},
-		}.Encode(),
+		ActorPath:   log + "?" + readable.Replace(url.Values{"actor": {entry.ActorID}}.Encode()),
+		AroundPath: log + "?from=" + occurred.Add(-around).Truncate(time.Second).Format(time.RFC3339) +
+			"&to=" + occurred.Add(around+time.Second).Truncate(time.Second).Format(time.RFC3339),
 	}
 	if difference := entry.RecordedAt.Time().Sub(occurred); difference.Abs() > time.Minute {
 		view.Recorded = &lateView{viewMoment(entry.RecordedAt.Time(), zone), differenceInWords(difference)}

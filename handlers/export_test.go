@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -199,6 +200,10 @@ func TestABadExportIsRefusedAndNotRecorded(t *testing.T) {
 			if response.StatusCode != http.StatusBadRequest || !strings.Contains(body, names) {
 				t.Errorf("format=%s answers %d: %s", query, response.StatusCode, body)
 			}
+		}
+		request := httptest.NewRequestWithContext(t.Context(), http.MethodHead, exportPath+"csv", nil)
+		if response, err := d.server.Test(request, -1); err != nil || response.StatusCode != http.StatusOK {
+			t.Errorf("asking for the head of an export: %v, %v", response, err)
 		}
 		if recorded := d.exports(); len(recorded) != 0 {
 			t.Errorf("%d exports are recorded", len(recorded))

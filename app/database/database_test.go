@@ -34,7 +34,7 @@ func TestOpenCreatesTheFileForItsUserOnly(t *testing.T) {
 }
 
 func TestSQLiteIsOpenedToSurviveACrash(t *testing.T) {
-	db := databasetest.SQLite(t)
+	db := databasetest.Open(t, "sqlite:"+filepath.Join(t.TempDir(), "log.db"))
 	for name, pool := range map[string]*gorm.DB{"write": db.Write, "read": db.Read} {
 		for pragma, want := range map[string]string{
 			"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "auto_vacuum": "2", "busy_timeout": "10000",

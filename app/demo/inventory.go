@@ -33,7 +33,7 @@ func (s *service) context() metadata {
 
 type deployment struct {
 	service     *service
-	id, name    string
+	id          string
 	environment string
 	branch      string
 	commit      string

@@ -24,7 +24,7 @@ const days = 90
 // from ninety days before anchor.
 func northwind(anchor time.Time) *world {
 	w := newWorld(large, seed, anchor)
-	w.name, w.founded = "Northwind", w.dayAgo(412).Add(9*time.Hour)
+	w.name, w.founded, w.growth = "Northwind", w.dayAgo(412).Add(9*time.Hour), 17*24*time.Hour
 	w.links = map[string]string{"service": console + "/services/{id}"}
 	w.people = northwindPeople()
 	for _, p := range w.people {

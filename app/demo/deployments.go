@@ -67,7 +67,7 @@ func (w *world) deploy(by hand, s *service, author *person) deployment {
 		return d
 	}
 	s.previous, s.current = s.current, d
-	if w.chance(0.025) {
+	if w.chance(0.015) {
 		w.after(14*time.Minute, func() {
 			w.rollback(w.as(author), d, pick(w, []string{"error rate above 2 %", "p99 latency doubled", "a customer reported wrong prices"}))
 		})

@@ -66,11 +66,11 @@ func (w *world) found(ctx context.Context, tx *gorm.DB, accounts map[string]stri
 			return err
 		}
 	}
-	for _, p := range w.people {
+	for i, p := range w.people {
 		if !p.account {
 			continue
 		}
-		joined := w.founded.Add(time.Hour)
+		joined := w.founded.Add(time.Hour + time.Duration(i)*w.growth)
 		if p.joined > 0 {
 			joined = w.joinedAt(p)
 		}

@@ -140,10 +140,11 @@ func (w *world) somebodyAwake() *person {
 
 // automatic is what happens without anybody.
 var automatic = []weighted{
-	{4, func(w *world, _ *person) {
+	{2, func(w *world, _ *person) {
 		w.autoscale(pick(w, []string{"tracking-api", "event-ingest", "web-dashboard", "webhook-relay"}), pick(w, []int{-3, -2, -1, 1, 2, 3}))
 	}},
 	{3, func(w *world, _ *person) { merge(w, pick(w, w.people)) }},
+	{2, func(w *world, _ *person) { preview(w, pick(w, w.people)) }},
 	{1, func(w *world, _ *person) { w.scan(w.auto("scheduler"), pick(w, w.applications())) }},
 	{1, func(w *world, _ *person) { w.removePreviews(0.1) }},
 	{0.5, func(w *world, _ *person) {

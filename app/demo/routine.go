@@ -28,11 +28,15 @@ func (w *world) routine(day time.Time) {
 		w.at(day.Add(13*time.Hour+w.minutes(0, 20)), func() { w.releaseTrain(w.person(pick(w, []string{jonas, lucas, daniel}))) })
 	}
 	if weekend { // whoever is on call looks in
-		for range w.between(0, 4) {
-			w.at(day.Add(9*time.Hour+w.minutes(0, 600)), func() { configure(w, w.person(pick(w, []string{lucas, daniel}))) })
+		for range w.between(1, 4) {
+			w.at(day.Add(9*time.Hour+w.minutes(0, 600)), func() {
+				p := w.person(pick(w, []string{lucas, daniel}))
+				w.signIn(p)
+				w.after(9*time.Minute, func() { w.choose(p.duties)(w, p) })
+			})
 		}
 		for range w.between(2, 6) { // dependency updates merge by themselves
-			w.at(day.Add(2*time.Hour+w.minutes(0, 300)), func() { merge(w, w.person(priya)) })
+			w.at(day.Add(2*time.Hour+w.minutes(0, 1200)), func() { merge(w, w.person(priya)) })
 		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 var (
 	building = []weighted{{6, deploy}, {2.5, merge}, {2, preview}, {3.5, configure}, {1.8, setVariable}, {1, editWorkflow}, {0.7, scan}, {0.4, deleteDeployment}}
 
-	operating = []weighted{{3, deploy}, {2, merge}, {5, configure}, {2, setVariable}, {1.5, editWorkflow}, {1.2, editChannel}, {0.8, changeDomain}, {0.6, deleteDeployment}, {0.4, toggleWorkflow}}
+	operating = []weighted{{4, deploy}, {2, merge}, {3.5, configure}, {2, setVariable}, {1.5, editWorkflow}, {1.2, editChannel}, {0.8, changeDomain}, {0.8, deleteDeployment}, {0.5, scan}, {0.4, toggleWorkflow}}
 
 	designing = []weighted{{6, deploy}, {2.5, preview}, {2, merge}, {2, configure}, {0.8, changeDomain}, {0.4, editChannel}}
 
@@ -27,7 +27,7 @@ var serviceFields = []string{"replicas", "memory_mb", "cpu", "log_level", "healt
 
 // configure changes settings of a service; now and then twice in a row, as people do.
 func configure(w *world, p *person) {
-	s := pick(w, w.services)
+	s := pick(w, w.applications())
 	w.recordChange(w.as(p), audit.ServiceUpdate, s.entity(), w.alter(s.settings, w.some(serviceFields, 3)...), s.context())
 	if w.chance(0.3) {
 		w.after(4*time.Minute, func() {
@@ -38,7 +38,7 @@ func configure(w *world, p *person) {
 
 // setVariable changes an environment variable; secret values never reach the log.
 func setVariable(w *world, p *person) {
-	s := pick(w, w.services)
+	s := pick(w, w.applications())
 	variable := pick(w, []string{"CARRIER_TIMEOUT_MS", "FEATURE_NEW_RATES", "DATABASE_POOL_SIZE", "QUEUE_CONCURRENCY", "STRIPE_API_KEY", "SMTP_PASSWORD"})
 	field := "environment." + variable
 	before, known := s.settings[field]

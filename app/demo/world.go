@@ -30,6 +30,7 @@ type world struct {
 	organization string // slug
 	name         string
 	founded      time.Time
+	growth       time.Duration     // between one of the first people and the next
 	links        map[string]string // URL templates by entity type
 	rng          *rand.Rand
 	start, end   time.Time // what happens in between is reported

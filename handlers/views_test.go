@@ -74,7 +74,7 @@ func TestIconsAreThoseInUse(t *testing.T) {
 	}
 	for name := range drawn {
 		if !named[name] {
-			t.Logf("icon %q is in static/icons.svg but nothing names it", name)
+			t.Errorf("icon %q is in static/icons.svg but nothing names it", name)
 		}
 	}
 }

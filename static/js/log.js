@@ -23,10 +23,10 @@ document.addEventListener('htmx:config:request', (event) => {
 });
 
 /** readAddress sets the controls to what the address says, after a link or another control changed it. */
-function readAddress() {
+function readAddress(query = location.search) {
   const filters = log.filters();
   if (!filters) return;
-  const address = new URLSearchParams(location.search);
+  const address = new URLSearchParams(query);
   const q = filters.querySelector('#q');
   if (document.activeElement !== q) q.value = address.get('q') ?? '';
 
@@ -48,6 +48,28 @@ function readAddress() {
   count('filters', names.reduce((sum, name) => sum + new Set(address.getAll(name).filter(Boolean)).size, 0));
   filters.querySelectorAll('details[data-options]').forEach(markGroups);
 }
+
+// A link counts from the click: whoever types before its answer is there goes on from where it
+// leads. What the form carries along unseen is set too.
+document.addEventListener('click', (event) => {
+  const link = event.target.closest?.('.log a[hx-get]:not([aria-expanded])');
+  const carried = document.getElementById('filter-state');
+  if (!link || !carried || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  const { search } = new URL(link.href);
+  readAddress(search);
+  carried.querySelectorAll('input[type="hidden"]').forEach((input) => input.remove());
+  const address = new URLSearchParams(search);
+  for (const name of ['from', 'to', 'tz', 'sort', 'dir', 'limit']) {
+    const control = log.filters().querySelector(`[name="${name}"]`);
+    const value = address.get(name) ?? '';
+    const day = /^\d{4}-\d\d-\d\d$/.test(value);
+    if (control) control.value = day ? value : '';
+    if (!value || (control && day)) continue;
+    const input = document.createElement('input');
+    Object.assign(input, { type: 'hidden', name, value });
+    carried.append(input);
+  }
+});
 
 function count(name, n) {
   for (const badge of document.querySelectorAll(`[data-count="${name}"]`)) {
@@ -217,6 +239,7 @@ function keepPlace(source) {
 function failed(source, why) {
   const problem = document.getElementById('problem');
   if (!problem || !source?.closest?.('.log')) return;
+  if (source.matches('a')) readAddress();
   const banner = document.createElement('div');
   banner.className = 'banner error';
   const text = document.createElement('div');

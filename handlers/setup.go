@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"context"
 	"errors"
 
 	"github.com/gofiber/fiber/v2"
@@ -77,13 +78,13 @@ func (h *Handlers) Setup(c *fiber.Ctx) error {
 			return user, err
 		}
 		ctx := audit.WithActor(ctx, actorOf(user))
-		if organization, err = createOrganization(ctx, tx, user, input.Organization, input.Slug); err != nil {
+		if organization, err = firstOrganization(ctx, tx, user, input.Organization, input.Slug); err != nil {
 			return user, err
 		}
 		access := []models.Access{{Organization: organization, Role: models.RoleAdmin}}
 		return user, recordOfUser(ctx, tx, access, user, audit.Event{Action: audit.UserSignIn})
 	})
-	if errors.Is(err, models.ErrTaken) {
+	if errors.Is(err, models.ErrClosed) {
 		form.Refuse("slug", slugTaken)
 		return h.renderSetup(c, fiber.StatusUnprocessableEntity, form)
 	}
@@ -94,6 +95,31 @@ func (h *Handlers) Setup(c *fiber.Ctx) error {
 		return err
 	}
 	return redirect(c, settingsPath(organization, "audit-logs"))
+}
+
+// firstOrganization creates the organization of the first admin. Where an application records into
+// one of that slug already, they become its admin instead, and its name stays: before the first
+// account nobody belongs to any organization, and who holds the setup token runs the server.
+func firstOrganization(ctx context.Context, tx *gorm.DB, admin models.User, name, slug string) (models.Organization, error) {
+	organization, err := createOrganization(ctx, tx, admin, name, slug)
+	if !errors.Is(err, models.ErrTaken) {
+		return organization, err
+	}
+	organization, err = models.OrganizationByRef(ctx, tx, models.OrganizationRef{Slug: slug})
+	if err != nil {
+		return organization, err
+	}
+	if err := models.AddMember(ctx, tx, organization.ID, admin.ID, models.RoleAdmin); err != nil {
+		return organization, err
+	}
+	_, err = audit.Record(ctx, tx, audit.Event{
+		Organization: organization.Slug,
+		Action:       audit.MemberJoin,
+		EntityID:     admin.ID,
+		EntityName:   admin.Name,
+		Metadata:     map[string]any{"role": models.RoleAdmin, "setup": true},
+	})
+	return organization, err
 }
 
 func (h *Handlers) renderSetup(c *fiber.Ctx, status int, form Form) error {

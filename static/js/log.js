@@ -136,7 +136,8 @@ function markGroups(menu) {
 document.addEventListener('change', (event) => {
   const group = event.target.closest?.('[data-ticks]');
   if (group) {
-    const members = membersOf(group.closest('details'), group.dataset.ticks);
+    const members = membersOf(group.closest('details'), group.dataset.ticks)
+      .filter((member) => !member.closest('li').hidden); // typing has narrowed the list: only what is in sight
     for (const member of members) member.checked = group.checked;
     members[0]?.dispatchEvent(new Event('change', { bubbles: true })); // one request for all of them
     return;

@@ -23,8 +23,8 @@ func run(t *testing.T, program string) []models.Entry {
 	}
 	command := exec.CommandContext(t.Context(), binary)
 	command.Dir = folder
-	if out, err := command.CombinedOutput(); err != nil {
-		t.Fatalf("run %s: %v\n%s", program, err, out)
+	if out, err := command.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Fatalf("run %s: %v, and it says:\n%s", program, err, out)
 	}
 	db, err := database.Open(t.Context(), "sqlite:"+filepath.Join(folder, "service.db"), slog.New(slog.DiscardHandler))
 	if err != nil {

@@ -2,7 +2,6 @@ package models
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -62,12 +61,13 @@ func (s *Store) OrganizationBySlug(ctx context.Context, slug string) (Organizati
 func OrganizationByRef(ctx context.Context, tx *gorm.DB, ref OrganizationRef) (Organization, error) {
 	column, value := ref.column()
 	var o Organization
-	err := tx.WithContext(ctx).Where(column+" = ?", value).Take(&o).Error
-	if errors.Is(err, gorm.ErrRecordNotFound) {
-		return o, fmt.Errorf("organization %q: %w", value, ErrNotFound)
+	// Not Take: that none is there yet is usual, and GORM would write an error to the application's log.
+	found := tx.WithContext(ctx).Where(column+" = ?", value).Limit(1).Find(&o)
+	if found.Error != nil {
+		return o, fmt.Errorf("find organization %q: %w", value, found.Error)
 	}
-	if err != nil {
-		return o, fmt.Errorf("find organization %q: %w", value, err)
+	if found.RowsAffected == 0 {
+		return o, fmt.Errorf("organization %q: %w", value, ErrNotFound)
 	}
 	return o, nil
 }

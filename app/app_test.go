@@ -248,17 +248,3 @@ func assetOf(t *testing.T, client *apptest.Client, name string) string {
 	t.Fatalf("the page does not load %s: %s", name, body)
 	return ""
 }
-
-func TestRequestsTheServerCannotRead(t *testing.T) {
-	client := apptest.Start(t, databasetest.SQLite(t)).Client(t)
-	for status, page := range map[int]*apptest.Page{
-		http.StatusRequestHeaderFieldsTooLarge: client.Get("/login?q=" + strings.Repeat("x", 40_000)),
-		http.StatusRequestEntityTooLarge:       client.Post("/login", "email", strings.Repeat("x", 2_000_000)),
-		http.StatusMethodNotAllowed:            client.Do("DELETE", "/login", nil),
-	} {
-		page.Expect(status)
-		if page.Text("h1") == "" || page.Header.Get("X-Request-ID") == "" || page.Header.Get("Content-Security-Policy") == "" {
-			t.Errorf("%d: %v %s", status, page.Header, page.Body)
-		}
-	}
-}

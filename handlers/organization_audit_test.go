@@ -1,148 +1,19 @@
 package handlers_test
 
 import (
-	"encoding/json"
 	"fmt"
-	"net/url"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/PuerkitoBio/goquery"
-	"gorm.io/gorm"
 
-	"github.com/auditlogs/auditlogs/app/apptest"
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/app/database/databasetest"
 	"github.com/auditlogs/auditlogs/models"
 )
-
-const (
-	settingsDay  = 24 * time.Hour
-	settingsPage = "/orgs/acme/settings/organization"
-	auditForm    = "/orgs/acme/settings/audit"
-)
-
-// settingsDesk is an organization "acme" with an admin and a member, both signed in.
-type settingsDesk struct {
-	*apptest.Server
-	t             *testing.T
-	admin, member *apptest.Client
-}
-
-func newSettingsDesk(t *testing.T, db *database.DB) *settingsDesk {
-	t.Helper()
-	d := &settingsDesk{Server: apptest.Start(t, db), t: t}
-	const password = "correct horse battery"
-	hash, err := models.HashPassword(t.Context(), password)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d.transaction(func(tx *gorm.DB) error {
-		org, err := models.CreateOrganization(t.Context(), tx, "Acme", "acme", "")
-		if err != nil {
-			return err
-		}
-		for email, role := range map[string]models.Role{"admin@example.com": models.RoleAdmin, "member@example.com": models.RoleMember} {
-			user, err := models.CreateUser(t.Context(), tx, strings.ToUpper(email[:1])+strings.Split(email[1:], "@")[0], email, hash)
-			if err != nil {
-				return err
-			}
-			if err := models.AddMember(t.Context(), tx, org.ID, user.ID, role); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	d.admin, d.member = d.Client(t), d.Client(t)
-	d.admin.SignIn("admin@example.com", password)
-	d.member.SignIn("member@example.com", password)
-	return d
-}
-
-func (d *settingsDesk) transaction(do func(tx *gorm.DB) error) {
-	d.t.Helper()
-	if err := d.Store.Transaction(d.t.Context(), do); err != nil {
-		d.t.Fatal(err)
-	}
-}
-
-func (d *settingsDesk) org() models.Organization {
-	d.t.Helper()
-	org, err := d.Store.OrganizationBySlug(d.t.Context(), "acme")
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	return org
-}
-
-// record stores n entries that occurred age ago.
-func (d *settingsDesk) record(age time.Duration, n int) (stored int) {
-	d.t.Helper()
-	d.transaction(func(tx *gorm.DB) error {
-		for i := range n {
-			receipt, err := audit.Record(d.t.Context(), tx, audit.Event{
-				Organization: "acme", Action: audit.ServiceUpdate, EntityID: fmt.Sprint("srv_", i), Actor: audit.System("test"),
-				OccurredAt: d.Clock.Now().Add(-age),
-			})
-			if err != nil {
-				return err
-			}
-			if receipt.Stored {
-				stored++
-			}
-		}
-		return nil
-	})
-	return stored
-}
-
-// entries lists what was recorded of an action, newest first, metadata included.
-func (d *settingsDesk) entries(action audit.Action) []models.Entry {
-	d.t.Helper()
-	var all []models.Entry
-	err := d.Store.EachEntry(d.t.Context(), d.org(), models.EntryQuery{Actions: []string{string(action)}}, func(entries []models.Entry) error {
-		all = append(all, entries...)
-		return nil
-	})
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	return all
-}
-
-// changes reads the metadata of the latest entry of an action.
-func (d *settingsDesk) changes(action audit.Action) map[string]audit.Change {
-	d.t.Helper()
-	entries := d.entries(action)
-	if len(entries) == 0 {
-		d.t.Fatalf("no entry of %s", action)
-	}
-	var metadata struct{ Changes map[string]audit.Change }
-	if err := json.Unmarshal([]byte(entries[0].Metadata), &metadata); err != nil {
-		d.t.Fatal(err)
-	}
-	return metadata.Changes
-}
-
-func (d *settingsDesk) wantSettings(days int, enabled bool) {
-	d.t.Helper()
-	if got, want := d.org().AuditSettings(), (models.AuditSettings{RetentionDays: days, LoggingEnabled: enabled}); got != want {
-		d.t.Errorf("the settings are %+v, want %+v", got, want)
-	}
-}
-
-// postFragment sends a form as htmx does.
-func postFragment(c *apptest.Client, path string, fields ...string) *apptest.Page {
-	form := url.Values{}
-	for i := 0; i+1 < len(fields); i += 2 {
-		form.Add(fields[i], fields[i+1])
-	}
-	return c.Do("POST", path, strings.NewReader(form.Encode()), "Content-Type", "application/x-www-form-urlencoded",
-		"Sec-Fetch-Site", "same-origin", "HX-Request", "true", "HX-Request-Type", "partial")
-}
 
 func TestSettingsOverviewLeadsToItsSections(t *testing.T) {
 	d := newSettingsDesk(t, databasetest.SQLite(t))
@@ -279,20 +150,6 @@ func TestTheQuestionCountsUpToTenThousand(t *testing.T) {
 	})
 }
 
-// copyEntry stores n more entries like the only one of service:update.
-func (d *settingsDesk) copyEntry(n int) {
-	d.t.Helper()
-	original := d.entries(audit.ServiceUpdate)[0]
-	entries := make([]models.Entry, n)
-	for i := range entries {
-		entries[i] = original
-		entries[i].ID = models.NewEntryID(original.OccurredAt)
-	}
-	if err := d.Store.Writer(d.t.Context()).CreateInBatches(entries, 500).Error; err != nil {
-		d.t.Fatal(err)
-	}
-}
-
 func TestSwitchingLoggingOffAndOn(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		d := newSettingsDesk(t, db)
@@ -372,104 +229,6 @@ func TestAMemberSeesSettingsWithoutControls(t *testing.T) {
 		if org := d.org(); org.Name != "Acme" || org.Closed() {
 			t.Errorf("the organization is %+v", org)
 		}
-	})
-}
-
-func TestRenaming(t *testing.T) {
-	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newSettingsDesk(t, db)
-		for _, name := range []string{"", "   ", strings.Repeat("x", 201), "two\nlines"} {
-			page := d.admin.Post(settingsPage, "name", name).Expect(422)
-			field := page.Find("input[name=name]")
-			if page.Text("#"+field.AttrOr("aria-describedby", "none")) == "" {
-				t.Errorf("%q: no reason", name)
-			}
-			if got, want := field.AttrOr("value", ""), strings.TrimSpace(name); strings.ReplaceAll(got, "\r", "") != want {
-				t.Errorf("%q: the field holds %q", name, got)
-			}
-		}
-		d.admin.Post(settingsPage, "name", "Acme & <Sons>").ExpectRedirect(settingsPage)
-		page := d.admin.Get(settingsPage).Expect(200)
-		if got := page.Find("input[name=name]").AttrOr("value", ""); got != "Acme & <Sons>" {
-			t.Errorf("the field holds %q", got)
-		}
-		if change := d.changes(audit.OrganizationUpdate); change["name"] != (audit.Change{Before: "Acme", After: "Acme & <Sons>"}) {
-			t.Errorf("the entry holds %v", change)
-		}
-	})
-}
-
-func TestResourceLinks(t *testing.T) {
-	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newSettingsDesk(t, db)
-		const links = "/orgs/acme/settings/links"
-		for _, bad := range [][2]string{
-			{"service", "javascript:alert({id})"}, {"service", "https://example.com/"}, {"Service", "https://example.com/{id}"}, {"", ""},
-		} {
-			page := d.admin.Post(links, "entity_type", bad[0], "url_template", bad[1]).Expect(422)
-			if got := page.Find("#new-link-template").AttrOr("value", ""); got != bad[1] {
-				t.Errorf("the field holds %q, want %q", got, bad[1])
-			}
-			if page.Find("#resource-links .field-error").Length() == 0 {
-				t.Errorf("%v: no reason", bad)
-			}
-		}
-		d.admin.Post(links, "entity_type", "service", "url_template", "https://one.example.com/{id}").ExpectRedirect(settingsPage)
-		if change := d.changes(audit.OrganizationUpdate); change["resource_link.service"] != (audit.Change{Before: nil, After: "https://one.example.com/{id}"}) {
-			t.Errorf("the entry holds %v", change)
-		}
-		fragment := postFragment(d.admin, links, "entity_type", "service", "url_template", "https://two.example.com/{id}").Expect(200)
-		if got := fragment.Find("[data-resource-link=service] input[name=url_template]").AttrOr("value", ""); got != "https://two.example.com/{id}" {
-			t.Errorf("the section shows %q", got)
-		}
-		if got := d.member.Get(settingsPage).Text("#resource-links dd"); got != "https://two.example.com/{id}" {
-			t.Errorf("a member reads %q", got)
-		}
-		refused := d.admin.Post(links, "entity_type", "service", "url_template", "nowhere").Expect(422)
-		if got := refused.Find("[data-resource-link=service] input[aria-invalid=true]").AttrOr("value", ""); got != "nowhere" {
-			t.Errorf("what was typed stands as %q", got)
-		}
-		d.admin.Post(links+"/remove", "entity_type", "service").ExpectRedirect(settingsPage)
-		stored, err := d.Store.ResourceLinks(t.Context(), d.org())
-		if err != nil || len(stored) != 0 {
-			t.Errorf("the links are %v (%v)", stored, err)
-		}
-		d.admin.Post(links+"/remove", "entity_type", "service").ExpectRedirect(settingsPage)
-		if n := len(d.entries(audit.OrganizationUpdate)); n != 3 {
-			t.Errorf("%d changes were recorded, want 3", n)
-		}
-	})
-}
-
-func TestDeletingAnOrganization(t *testing.T) {
-	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newSettingsDesk(t, db)
-		const form = "/orgs/acme/settings/delete"
-		for _, confirm := range []string{"", "ACME", "acm"} {
-			page := d.admin.Post(form, "confirm", confirm).Expect(422)
-			if page.Find("input[name=confirm]").AttrOr("value", "") != confirm || page.Text("#delete-confirm-error") == "" {
-				t.Errorf("%q: the form does not say what is wrong", confirm)
-			}
-		}
-		if d.org().Closed() {
-			t.Fatal("it was deleted without a confirmation")
-		}
-		// It is recorded even while logging is off.
-		d.admin.Post(auditForm, "retention_days", "90", "confirm", "yes").ExpectRedirect(settingsPage)
-		d.admin.Post(form, "confirm", "acme").ExpectRedirect(settingsPage)
-
-		if !d.org().Closed() {
-			t.Fatal("it is not closed")
-		}
-		if entries := d.entries(audit.OrganizationDelete); len(entries) != 1 || entries[0].EntityID != "acme" {
-			t.Errorf("the entries are %+v", entries)
-		}
-		page := d.admin.Get(settingsPage).Expect(200)
-		if !strings.Contains(page.Text(".banner.warning"), "was deleted on May 20, 2026") || page.Find("main form").Length() != 0 {
-			t.Errorf("the page of a deleted organization has %d forms and says %q", page.Find("main form").Length(), page.Text(".banner"))
-		}
-		d.admin.Post(auditForm, "enabled", "on", "retention_days", "365").Expect(409)
-		d.member.Get(settingsPage).Expect(404)
 	})
 }
 

@@ -1,0 +1,156 @@
+package handlers_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/auditlogs/auditlogs/app/apptest"
+	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/database"
+	"github.com/auditlogs/auditlogs/models"
+)
+
+const (
+	settingsDay  = 24 * time.Hour
+	settingsPage = "/orgs/acme/settings/organization"
+	auditForm    = "/orgs/acme/settings/audit"
+)
+
+// settingsDesk is an organization "acme" with an admin and a member, both signed in.
+type settingsDesk struct {
+	*apptest.Server
+	t             *testing.T
+	admin, member *apptest.Client
+}
+
+func newSettingsDesk(t *testing.T, db *database.DB) *settingsDesk {
+	t.Helper()
+	d := &settingsDesk{Server: apptest.Start(t, db), t: t}
+	const password = "correct horse battery"
+	hash, err := models.HashPassword(t.Context(), password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.transaction(func(tx *gorm.DB) error {
+		org, err := models.CreateOrganization(t.Context(), tx, "Acme", "acme", "")
+		if err != nil {
+			return err
+		}
+		for email, role := range map[string]models.Role{"admin@example.com": models.RoleAdmin, "member@example.com": models.RoleMember} {
+			user, err := models.CreateUser(t.Context(), tx, strings.ToUpper(email[:1])+strings.Split(email[1:], "@")[0], email, hash)
+			if err != nil {
+				return err
+			}
+			if err := models.AddMember(t.Context(), tx, org.ID, user.ID, role); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	d.admin, d.member = d.Client(t), d.Client(t)
+	d.admin.SignIn("admin@example.com", password)
+	d.member.SignIn("member@example.com", password)
+	return d
+}
+
+func (d *settingsDesk) transaction(do func(tx *gorm.DB) error) {
+	d.t.Helper()
+	if err := d.Store.Transaction(d.t.Context(), do); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+func (d *settingsDesk) org() models.Organization {
+	d.t.Helper()
+	org, err := d.Store.OrganizationBySlug(d.t.Context(), "acme")
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return org
+}
+
+// record stores n entries that occurred age ago.
+func (d *settingsDesk) record(age time.Duration, n int) (stored int) {
+	d.t.Helper()
+	d.transaction(func(tx *gorm.DB) error {
+		for i := range n {
+			receipt, err := audit.Record(d.t.Context(), tx, audit.Event{
+				Organization: "acme", Action: audit.ServiceUpdate, EntityID: fmt.Sprint("srv_", i), Actor: audit.System("test"),
+				OccurredAt: d.Clock.Now().Add(-age),
+			})
+			if err != nil {
+				return err
+			}
+			if receipt.Stored {
+				stored++
+			}
+		}
+		return nil
+	})
+	return stored
+}
+
+// entries lists what was recorded of an action, newest first, metadata included.
+func (d *settingsDesk) entries(action audit.Action) []models.Entry {
+	d.t.Helper()
+	var all []models.Entry
+	err := d.Store.EachEntry(d.t.Context(), d.org(), models.EntryQuery{Actions: []string{string(action)}}, func(entries []models.Entry) error {
+		all = append(all, entries...)
+		return nil
+	})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return all
+}
+
+// changes reads the metadata of the latest entry of an action.
+func (d *settingsDesk) changes(action audit.Action) map[string]audit.Change {
+	d.t.Helper()
+	entries := d.entries(action)
+	if len(entries) == 0 {
+		d.t.Fatalf("no entry of %s", action)
+	}
+	var metadata struct{ Changes map[string]audit.Change }
+	if err := json.Unmarshal([]byte(entries[0].Metadata), &metadata); err != nil {
+		d.t.Fatal(err)
+	}
+	return metadata.Changes
+}
+
+func (d *settingsDesk) wantSettings(days int, enabled bool) {
+	d.t.Helper()
+	if got, want := d.org().AuditSettings(), (models.AuditSettings{RetentionDays: days, LoggingEnabled: enabled}); got != want {
+		d.t.Errorf("the settings are %+v, want %+v", got, want)
+	}
+}
+
+// postFragment sends a form as htmx does.
+func postFragment(c *apptest.Client, path string, fields ...string) *apptest.Page {
+	form := url.Values{}
+	for i := 0; i+1 < len(fields); i += 2 {
+		form.Add(fields[i], fields[i+1])
+	}
+	return c.Do("POST", path, strings.NewReader(form.Encode()), "Content-Type", "application/x-www-form-urlencoded",
+		"Sec-Fetch-Site", "same-origin", "HX-Request", "true", "HX-Request-Type", "partial")
+}
+
+// copyEntry stores n more entries like the only one of service:update.
+func (d *settingsDesk) copyEntry(n int) {
+	d.t.Helper()
+	original := d.entries(audit.ServiceUpdate)[0]
+	entries := make([]models.Entry, n)
+	for i := range entries {
+		entries[i] = original
+		entries[i].ID = models.NewEntryID(original.OccurredAt)
+	}
+	if err := d.Store.Writer(d.t.Context()).CreateInBatches(entries, 500).Error; err != nil {
+		d.t.Fatal(err)
+	}
+}

@@ -187,7 +187,7 @@ var possible = map[string][]any{
 	"health_check_path":       {"/healthz", "/health/ready", "/status"},
 	"request_timeout_seconds": {10, 15, 30, 60},
 	"auto_deploy":             {true, false},
-	"schedule":                {"0 3 * * *", "30 2 * * *", "*/15 * * * *", "0 6 * * 1-5", nil},
+	"schedule":                {"0 3 * * *", "30 2 * * *", "15 1 * * *", "0 6 * * 1-5", nil},
 	"timeout_minutes":         {15, 30, 45, 60},
 	"runner":                  {"standard-2", "standard-4", "large-8"},
 	"retries":                 {0, 1, 2, 3},

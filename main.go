@@ -55,7 +55,7 @@ type migrateCommand struct {
 type resetCommand struct {
 	databaseFlags
 	BaseURL string `default:"http://127.0.0.1:8080" placeholder:"URL" help:"Address people use: what the link begins with (default: ${default})."`
-	Email   string `arg:"" env:"-" help:"E-mail address of the account."`
+	Email   string `arg:"" help:"E-mail address of the account."`
 }
 
 // streams are where a command writes: results and what the operator must know to stdout, the log to

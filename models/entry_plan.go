@@ -103,8 +103,8 @@ func (q EntryQuery) newestFirst() bool {
 
 func (q EntryQuery) backward() bool { return q.Cursor != nil && q.Cursor.Before }
 
-// maxSparse is up to how many matching entities a search reads through the index of each. Where
-// more match, entries that match are frequent enough to walk to.
+// maxSparse is up to how many matching entities (one a month it was seen in) a search reads
+// through the index of each. Where more match, entries that match are frequent enough to walk to.
 const maxSparse = 1000
 
 // planSearch finds the entries that all words match without reading entries: through the distinct
@@ -129,11 +129,11 @@ func (s *Store) planSearch(ctx context.Context, p *entryPlan, base selection, ki
 		found := base
 		found.kinds, found.anyType = kinds, false
 		if base.entities == nil {
-			entities, err := s.matchEntities(ctx, p, wordsOf(words, mask), kinds, maxSparse+1)
+			entities, sparse, err := s.matchEntities(ctx, p, wordsOf(words, mask), kinds)
 			if err != nil {
 				return err
 			}
-			if len(entities) <= maxSparse {
+			if sparse {
 				found.entities = entities
 			}
 		}
@@ -157,9 +157,11 @@ func wordsOf(words []searchWord, mask uint64) []searchWord {
 	return chosen
 }
 
-// matchEntities lists up to limit resources of the types of kinds that match all words.
-func (s *Store) matchEntities(ctx context.Context, p *entryPlan, words []searchWord, kinds []Kind, limit int) ([]entityKey, error) {
-	sql := "SELECT DISTINCT entity_type, entity_id FROM audit_entities WHERE org_id = ? AND month >= ? AND entity_type IN ?"
+// matchEntities lists the resources of the types of kinds that match all words. It stops, and says
+// that they are not sparse, where there are more than maxSparse.
+func (s *Store) matchEntities(ctx context.Context, p *entryPlan, words []searchWord, kinds []Kind) (found []entityKey, sparse bool, err error) {
+	// Without DISTINCT: it would have to find every match before it gives the first.
+	sql := "SELECT entity_type, entity_id FROM audit_entities WHERE org_id = ? AND month >= ? AND entity_type IN ?"
 	args := []any{p.org.ID, MonthOf(MicrosOf(p.from.Occurred())), project(kinds, Kind.entityType)}
 	if !p.to.IsZero() {
 		sql += " AND month <= ?"
@@ -182,9 +184,9 @@ func (s *Store) matchEntities(ctx context.Context, p *entryPlan, words []searchW
 		sql += " AND " + contained.sql
 		args = append(args, contained.args...)
 	}
-	found := []entityKey{} // not nil: nothing found is a restriction
-	if err := s.Reader(ctx).Raw(sql+" LIMIT ?", append(args, limit)...).Scan(&found).Error; err != nil {
-		return nil, fmt.Errorf("search the entities of %s: %w", p.org.Slug, err)
+	found = []entityKey{} // not nil: nothing found is a restriction
+	if err := s.Reader(ctx).Raw(sql+" LIMIT ?", append(args, maxSparse+1)...).Scan(&found).Error; err != nil {
+		return nil, false, fmt.Errorf("search the entities of %s: %w", p.org.Slug, err)
 	}
-	return found, nil
+	return found, len(found) <= maxSparse, nil
 }

@@ -12,7 +12,8 @@ type Kind struct {
 }
 
 // kindsSQL reads the distinct pairs by one index seek each (a "loose index scan"), where SELECT
-// DISTINCT would read every entry.
+// DISTINCT would read every entry. Its last condition is a subquery with a limit, not EXISTS:
+// PostgreSQL makes a join of that, which reads every entry until its statistics are fresh.
 const kindsSQL = `
 WITH RECURSIVE types(entity_type) AS (
 	SELECT (SELECT MIN(entity_type) FROM audit_entries WHERE org_id = @org)
@@ -29,8 +30,8 @@ WITH RECURSIVE types(entity_type) AS (
 	FROM kinds WHERE kinds.action IS NOT NULL
 )
 SELECT entity_type, action FROM kinds
-WHERE action IS NOT NULL AND EXISTS (SELECT 1 FROM audit_entries e
-	WHERE e.org_id = @org AND e.entity_type = kinds.entity_type AND e.action = kinds.action AND e.id >= @kept)
+WHERE action IS NOT NULL AND (SELECT true FROM audit_entries e
+	WHERE e.org_id = @org AND e.entity_type = kinds.entity_type AND e.action = kinds.action AND e.id >= @kept LIMIT 1)
 ORDER BY entity_type, action`
 
 // Kinds lists what the organization's log holds, by entity type, then action.

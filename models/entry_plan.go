@@ -119,7 +119,7 @@ func (s *Store) planSearch(ctx context.Context, p *entryPlan, base selection, ki
 		mask := unmatchedBy(words, kind)
 		open[mask] = append(open[mask], kind)
 	}
-	if whole := open[0]; len(whole) > 0 && len(words) <= 64 {
+	if whole := open[0]; len(whole) > 0 {
 		taken := base
 		taken.kinds, taken.anyType = whole, false
 		p.selections = append(p.selections, taken)
@@ -146,11 +146,11 @@ func (s *Store) planSearch(ctx context.Context, p *entryPlan, base selection, ki
 	return nil
 }
 
-// wordsOf are the words of a mask of unmatchedBy, and those a mask has no room for.
+// wordsOf are the words of a mask of unmatchedBy.
 func wordsOf(words []searchWord, mask uint64) []searchWord {
 	var chosen []searchWord
 	for i, word := range words {
-		if i >= 64 || mask&(1<<i) != 0 {
+		if mask&(1<<i) != 0 { // never for the words a mask has no room for
 			chosen = append(chosen, word)
 		}
 	}

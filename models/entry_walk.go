@@ -202,8 +202,25 @@ func (q streamQuery) where() condition {
 	return all
 }
 
-// maxStreams is how many streams one statement reads; SQLite takes 500 parts of a UNION.
-const maxStreams = 400
+// SQLite takes 500 parts of a UNION, each of which repeats the values that all streams have in
+// common, and 32,766 values in all.
+const (
+	maxStreams = 400
+	maxValues  = 32_000
+)
+
+// streamsAtOnce is how many streams one statement reads.
+func (q streamQuery) streamsAtOnce() int {
+	each := len(q.set.columns) + 1 // the limit
+	for _, value := range q.where().args {
+		if list, ok := value.([]string); ok {
+			each += len(list)
+		} else {
+			each++
+		}
+	}
+	return max(1, min(maxStreams, maxValues/each))
+}
 
 // readStreams reads the first limit entries of a set of streams.
 func (s *Store) readStreams(ctx context.Context, q streamQuery) ([]groupedEntry, error) {
@@ -216,7 +233,8 @@ func (s *Store) readStreams(ctx context.Context, q streamQuery) ([]groupedEntry,
 		return entries, err
 	}
 	var found []groupedEntry
-	for part := range slices.Chunk(q.set.streams, maxStreams) {
+	atOnce := q.streamsAtOnce()
+	for part := range slices.Chunk(q.set.streams, atOnce) {
 		sql, args := s.dialect.streamsSQL(q, part)
 		var entries []groupedEntry
 		if err := db.Raw(sql, args...).Scan(&entries).Error; err != nil {
@@ -224,7 +242,7 @@ func (s *Store) readStreams(ctx context.Context, q streamQuery) ([]groupedEntry,
 		}
 		found = append(found, entries...)
 	}
-	if len(q.set.streams) > maxStreams {
+	if len(q.set.streams) > atOnce {
 		found = sortGrouped(found, q.newestFirst)
 	}
 	return found[:min(len(found), q.limit)], nil

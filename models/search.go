@@ -67,8 +67,8 @@ func matchesAll(words []searchWord, e *Entry) bool {
 	return true
 }
 
-// unmatchedBy lists the words that the kind alone does not match, as bits by position; words past
-// the 64th count as unmatched by no kind and are left to matchesAll.
+// unmatchedBy lists the words that the kind alone does not match, as bits by position. Words past
+// the 64th find nothing faster: they are left to matchesAll.
 func unmatchedBy(words []searchWord, k Kind) (mask uint64) {
 	for i, word := range words {
 		if i < 64 && !word.matchesKind(k) {

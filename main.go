@@ -19,6 +19,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app"
 	"github.com/auditlogs/auditlogs/app/database"
+	"github.com/auditlogs/auditlogs/models"
 )
 
 func main() {
@@ -32,6 +33,7 @@ type commands struct {
 	Serve   serveCommand     `cmd:"" help:"Run the server. Migrates the database first."`
 	Migrate migrateCommand   `cmd:"" help:"Bring the database's schema up to date. Safe to run from several hosts at once."`
 	Reset   resetCommand     `cmd:"" name:"reset-password" help:"Print a one-time link with which the owner of an account sets a new password."`
+	Invite  inviteCommand    `cmd:"" help:"Print a one-time link with which somebody joins an organization."`
 	Version kong.VersionFlag `help:"Print the version." env:"-"`
 }
 
@@ -52,10 +54,21 @@ type migrateCommand struct {
 	databaseFlags
 }
 
-type resetCommand struct {
+// linkFlags are those of commands that print a link.
+type linkFlags struct {
 	databaseFlags
 	BaseURL string `default:"http://127.0.0.1:8080" placeholder:"URL" help:"Address people use: what the link begins with (default: ${default})."`
-	Email   string `arg:"" help:"E-mail address of the account."`
+}
+
+type resetCommand struct {
+	linkFlags
+	Email string `arg:"" help:"E-mail address of the account."`
+}
+
+type inviteCommand struct {
+	linkFlags
+	Role string `enum:"admin,member" default:"admin" help:"What they may do there: ${enum} (default: ${default})."`
+	Slug string `arg:"" help:"Slug of the organization."`
 }
 
 // streams are where a command writes: results and what the operator must know to stdout, the log to
@@ -118,7 +131,15 @@ func (c *migrateCommand) Run(ctx context.Context, to streams) error {
 }
 
 func (c *resetCommand) Run(ctx context.Context, to streams) error {
-	return app.ResetPassword(ctx, c.BaseURL, c.url(false), c.Email, c.log(to), to.stdout)
+	return c.operator(to).ResetPassword(ctx, c.Email)
+}
+
+func (c *inviteCommand) Run(ctx context.Context, to streams) error {
+	return c.operator(to).Invite(ctx, c.Slug, models.Role(c.Role))
+}
+
+func (f *linkFlags) operator(to streams) app.Operator {
+	return app.Operator{Database: f.url(false), BaseURL: f.BaseURL, Console: to.stdout, Log: f.log(to)}
 }
 
 // url is where the log is kept. A demo has a file of its own: a later production start must not find

@@ -36,11 +36,12 @@ func TestMistakesAreOneLineAndExitCode1(t *testing.T) {
 		"a file nobody can write": {[]string{"serve", "--database", "sqlite:/dev/null/log.db"}, "/dev/null/log.db: not a directory"},
 		"no such PostgreSQL database": {[]string{"migrate", "--database",
 			strings.Replace(databasetest.PostgresURL(t), "auditlogs_test_", "no_such_database_", 1)}, "does not exist"},
-		"demo for others":  {[]string{"serve", "--demo", "--addr", "0.0.0.0:0", "--database", file}, "--demo is for this machine only"},
-		"demo for anybody": {[]string{"serve", "--demo", "--addr", ":0", "--database", file}, "--demo is for this machine only"},
-		"address in use":   {[]string{"serve", "--addr", inUse(t), "--database", file}, "address already in use"},
-		"no such address":  {[]string{"serve", "--addr", "8080", "--database", file}, "--addr"},
-		"no such account":  {[]string{"reset-password", "nobody@example.com", "--database", file}, "nobody@example.com"},
+		"demo for others":      {[]string{"serve", "--demo", "--addr", "0.0.0.0:0", "--database", file}, "--demo is for this machine only"},
+		"demo for anybody":     {[]string{"serve", "--demo", "--addr", ":0", "--database", file}, "--demo is for this machine only"},
+		"address in use":       {[]string{"serve", "--addr", inUse(t), "--database", file}, "address already in use"},
+		"no such address":      {[]string{"serve", "--addr", "8080", "--database", file}, "--addr"},
+		"no such account":      {[]string{"reset-password", "nobody@example.com", "--database", file}, "nobody@example.com"},
+		"no such organization": {[]string{"invite", "nowhere", "--database", file}, "nowhere"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, _, stderr := execute(t, tc.arguments...)

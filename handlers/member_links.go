@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/gofiber/fiber/v2"
@@ -30,15 +31,26 @@ func (h *Handlers) Invite(c *fiber.Ctx) error {
 		return h.renderMembers(c, fiber.StatusUnprocessableEntity, membersPage{Form: form})
 	}
 	ctx, scope := contextOf(c), scopeOf(c)
+	link, invitation, err := MakeInvitationLink(ctx, h.Store, h.BaseURL, scope.Organization, scope.User.ID, input.Email, models.Role(input.Role))
+	if err != nil {
+		return err
+	}
+	purpose := fmt.Sprintf("Whoever opens this link first joins %s as %s.", scope.Organization.Name, invitation.Role)
+	return h.renderMembers(c, fiber.StatusOK, membersPage{Link: &shownLink{URL: link, Purpose: purpose, Expires: invitation.ExpiresAt}})
+}
+
+// MakeInvitationLink makes a link with which somebody joins an organization, once, and records that
+// it was made, by the actor of ctx. invitedBy is the ID of the user who makes it, empty for an
+// operator; email is a note and may be empty. The link begins with baseURL.
+func MakeInvitationLink(ctx context.Context, store *models.Store, baseURL string, org models.Organization, invitedBy, email string, role models.Role) (link string, invitation models.Invitation, err error) {
 	var token string
-	var invitation models.Invitation
-	err = h.Store.Transaction(ctx, func(tx *gorm.DB) error {
-		token, invitation, err = models.CreateInvitation(ctx, tx, scope.Organization.ID, scope.User.ID, input.Email, models.Role(input.Role))
+	err = store.Transaction(ctx, func(tx *gorm.DB) (err error) {
+		token, invitation, err = models.CreateInvitation(ctx, tx, org.ID, invitedBy, email, role)
 		if err != nil {
 			return err
 		}
 		_, err = audit.Record(ctx, tx, audit.Event{
-			Organization: scope.Organization.Slug,
+			Organization: org.Slug,
 			Action:       audit.MemberInvite,
 			EntityType:   entityMember,
 			EntityID:     invitation.ID(),
@@ -50,13 +62,7 @@ func (h *Handlers) Invite(c *fiber.Ctx) error {
 		})
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	purpose := fmt.Sprintf("Whoever opens this link first joins %s as %s.", scope.Organization.Name, invitation.Role)
-	return h.renderMembers(c, fiber.StatusOK, membersPage{Link: &shownLink{
-		URL: h.BaseURL + "/invitations/" + token, Purpose: purpose, Expires: invitation.ExpiresAt,
-	}})
+	return baseURL + "/invitations/" + token, invitation, err
 }
 
 // RevokeInvitation answers POST /orgs/:slug/settings/members/invitations/revoke with the

@@ -20,7 +20,7 @@ type Invitation struct {
 	OrgID     int64
 	Email     string // whom it is meant for, as a note; may be empty
 	Role      Role
-	InvitedBy string // user ID
+	InvitedBy string // user ID; empty for an operator
 	CreatedAt Micros
 	ExpiresAt Micros
 	UsedAt    Micros // zero while it can be used

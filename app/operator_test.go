@@ -1,0 +1,91 @@
+package app_test
+
+import (
+	"log/slog"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"gorm.io/gorm"
+
+	"github.com/auditlogs/auditlogs/app"
+	"github.com/auditlogs/auditlogs/app/apptest"
+	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/database/databasetest"
+	"github.com/auditlogs/auditlogs/models"
+)
+
+func TestAnOperatorResetsAPassword(t *testing.T) {
+	url := "sqlite:" + filepath.Join(t.TempDir(), "auditlogs.db")
+	var console strings.Builder
+	operator := app.Operator{Database: url, BaseURL: "https://audit.example.com/", Console: &console, Log: slog.New(slog.DiscardHandler)}
+	if err := operator.ResetPassword(t.Context(), "ada@example.com"); err == nil ||
+		!strings.Contains(err.Error(), "no account has the e-mail address ada@example.com") {
+		t.Errorf("for nobody: %v", err)
+	}
+
+	db := databasetest.Open(t, url)
+	server := apptest.Start(t, db)
+	var user models.User
+	var acme models.Organization
+	err := server.Store.Transaction(t.Context(), func(tx *gorm.DB) (err error) {
+		if user, err = models.CreateUser(t.Context(), tx, "Ada", "ada@example.com", "no password yet"); err != nil {
+			return err
+		}
+		if acme, err = models.CreateOrganization(t.Context(), tx, "Acme", "acme", ""); err != nil {
+			return err
+		}
+		return models.AddMember(t.Context(), tx, acme.ID, user.ID, models.RoleAdmin)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	console.Reset()
+	if err := operator.ResetPassword(t.Context(), "ADA@example.com"); err != nil {
+		t.Fatal(err)
+	}
+	link := regexp.MustCompile(`https://audit\.example\.com(/reset/\S+)`).FindStringSubmatch(console.String())
+	if link == nil {
+		t.Fatalf("the console shows no link: %s", console.String())
+	}
+
+	var entry models.Entry
+	if err := server.Store.Reader(t.Context()).Where("org_id = ?", acme.ID).Take(&entry).Error; err != nil {
+		t.Fatal(err)
+	}
+	if entry.Action != "user:password_reset_link" || !entry.BySystem() || entry.Source != "reset-password" || entry.EntityID != user.ID {
+		t.Errorf("recorded: %+v", entry)
+	}
+}
+
+func TestAnOperatorInvitesTheFirstAdmin(t *testing.T) {
+	url := "sqlite:" + filepath.Join(t.TempDir(), "auditlogs.db")
+	var console strings.Builder
+	operator := app.Operator{Database: url, BaseURL: "https://audit.example.com", Console: &console, Log: slog.New(slog.DiscardHandler)}
+	if err := operator.Invite(t.Context(), "acme", models.RoleAdmin); err == nil ||
+		!strings.Contains(err.Error(), "no organization has the slug acme") {
+		t.Errorf("to no organization: %v", err)
+	}
+
+	db := databasetest.Open(t, url)
+	server := apptest.Start(t, db)
+	if _, err := audit.EnsureOrganization(t.Context(), db.Write, audit.Organization{Slug: "acme"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := operator.Invite(t.Context(), "acme", models.RoleAdmin); err != nil {
+		t.Fatal(err)
+	}
+	link := regexp.MustCompile(`https://audit\.example\.com(/invitations/\S+)`).FindStringSubmatch(console.String())
+	if link == nil {
+		t.Fatalf("the console shows no link: %s", console.String())
+	}
+	somebody := server.Client(t)
+	if page := somebody.Post(link[1], "name", "Ada", "email", "ada@example.com", "password", "correct horse battery"); page.Status != 303 {
+		t.Fatalf("joining: %d", page.Status)
+	}
+	page := somebody.Get("/orgs/acme/settings/audit-logs?action=member:invite")
+	if got := page.Find("tbody[data-entry-id] [data-col=user]").Text(); got != "system" {
+		t.Errorf("the log says that %q invited", got)
+	}
+}

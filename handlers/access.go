@@ -120,7 +120,7 @@ func loginPath(returnTo string) string {
 func returnAddress(c *fiber.Ctx) string {
 	from := c.OriginalURL()
 	switch {
-	case c.Get("HX-Request") == "true" && c.Get("HX-Current-URL") != "":
+	case fromHTMX(c) && c.Get("HX-Current-URL") != "":
 		from = localPart(c.Get("HX-Current-URL"))
 	case c.Method() != fiber.MethodGet:
 		from = localPart(c.Get(fiber.HeaderReferer))

@@ -380,7 +380,8 @@ func TestHtmxGetsTheTableAndWhatChangesWithIt(t *testing.T) {
 			"a browser":        {nil, false},
 			"htmx":             {fragment, true},
 			"back and forward": {[]string{"HX-Request", "true", "HX-Request-Type", "full"}, false},
-			"half a request":   {[]string{"HX-Request-Type", "partial"}, false},
+			"a part alone":     {[]string{"HX-Request-Type", "partial"}, true},
+			"htmx alone":       {[]string{"HX-Request", "true"}, false},
 		} {
 			response, body := d.get(logPath+"?q=srv", test.headers...)
 			if values := response.Header.Values("Vary"); len(values) != 1 || values[0] != "HX-Request, HX-Request-Type" {

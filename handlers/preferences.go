@@ -61,7 +61,7 @@ func (h *Handlers) Preferences(c *fiber.Ctx) error {
 		HTTPOnly: true,
 		SameSite: fiber.CookieSameSiteLaxMode,
 	})
-	if mode := c.Get("Sec-Fetch-Mode"); c.Get("HX-Request") == "true" || mode != "" && mode != "navigate" {
+	if mode := c.Get("Sec-Fetch-Mode"); fromHTMX(c) || mode != "" && mode != "navigate" {
 		return c.SendStatus(fiber.StatusNoContent)
 	}
 	back := safeReturn(localPart(c.Get(fiber.HeaderReferer)))

@@ -57,15 +57,21 @@ func (h *Handlers) render(c *fiber.Ctx, status int, template string, data any) e
 	return c.Status(status).Send(page.Bytes())
 }
 
-// wantsFragment says that htmx asks for a part of the page. Back and forward ask for all of it.
+// wantsFragment says that a part of the page is asked for: if and only if the request says so. htmx
+// asks for all of it on its way back and forward.
 func wantsFragment(c *fiber.Ctx) bool {
 	c.Vary("HX-Request", "HX-Request-Type")
-	return c.Get("HX-Request") == "true" && c.Get("HX-Request-Type") == "partial"
+	return c.Get("HX-Request-Type") == "partial"
+}
+
+// fromHTMX says that htmx asks, for a part or for the whole page.
+func fromHTMX(c *fiber.Ctx) bool {
+	return c.Get("HX-Request") == "true" || c.Get("HX-Request-Type") != ""
 }
 
 // redirect answers 303 to path; a full redirect of the page where htmx asked.
 func redirect(c *fiber.Ctx, path string) error {
-	if c.Get("HX-Request") == "true" {
+	if fromHTMX(c) {
 		c.Set("HX-Redirect", path)
 		return c.SendStatus(fiber.StatusNoContent)
 	}

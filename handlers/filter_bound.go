@@ -47,8 +47,10 @@ func parseBound(text string, zone *time.Location, now time.Time, end bool) (Boun
 	return b, true
 }
 
-// parseInstant reads RFC 3339. A plus sign that was not encoded arrives as a space.
+// parseInstant reads RFC 3339, whose letters may be small. A plus sign that was not encoded arrives
+// as a space.
 func parseInstant(text string) (time.Time, error) {
+	text = strings.ToUpper(text)
 	if head, zone, found := strings.Cut(text, " "); found && strings.Contains(head, "T") {
 		text = head + "+" + zone
 	}

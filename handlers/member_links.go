@@ -73,7 +73,7 @@ func (h *Handlers) RevokeInvitation(c *fiber.Ctx) error {
 	}
 	ctx, scope := contextOf(c), scopeOf(c)
 	err := h.Store.Transaction(ctx, func(tx *gorm.DB) error {
-		invitation, err := models.RevokeInvitation(ctx, tx, scope.Organization.ID, c.FormValue("id"))
+		invitation, err := models.RevokeInvitation(ctx, tx, scope.Organization.ID, posted(c, "id"))
 		if err != nil {
 			return err
 		}

@@ -84,7 +84,7 @@ func (h *Handlers) ChangeRole(c *fiber.Ctx) error {
 	if err := adminOnly(c); err != nil {
 		return err
 	}
-	role := models.Role(c.FormValue("role"))
+	role := models.Role(posted(c, "role"))
 	if !role.Valid() {
 		return h.renderMembers(c, fiber.StatusUnprocessableEntity, membersPage{Problem: "Choose admin or member as the role."})
 	}
@@ -124,7 +124,7 @@ func (h *Handlers) RemoveMember(c *fiber.Ctx) error {
 			return err
 		}
 	}
-	if c.FormValue("confirm") != "yes" {
+	if posted(c, "confirm") != "yes" {
 		return h.askToRemove(c, userID, leaving)
 	}
 	return h.changeMember(c, func(tx *gorm.DB, userID string) error {

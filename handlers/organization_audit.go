@@ -128,7 +128,7 @@ func (h *Handlers) SaveAuditSettings(c *fiber.Ctx) error {
 	page := h.newOrganizationPage(c)
 	section := &page.Audit
 	section.typed = true
-	section.Days, section.Enabled = strings.TrimSpace(posted(c, "retention_days")), c.FormValue("enabled") == "on"
+	section.Days, section.Enabled = strings.TrimSpace(posted(c, "retention_days")), posted(c, "enabled") == "on"
 	days, reason := parseRetention(section.Days)
 	if reason != "" {
 		section.Error = reason

@@ -158,6 +158,11 @@ func TestSwitchingLoggingOffAndOn(t *testing.T) {
 			t.Errorf("the question reads %q", question.Text("main"))
 		}
 		d.wantSettings(90, true)
+		// What an address carries is not part of the form.
+		if n := d.admin.Post(auditForm+"?enabled=on&confirm=yes", "retention_days", "90").Expect(200).Find("input[name=confirm]").Length(); n != 1 {
+			t.Error("an address answers the question")
+		}
+		d.wantSettings(90, true)
 
 		saved := postFragment(d.admin, auditForm, "retention_days", "90", "confirm", "yes").Expect(200)
 		if got := saved.Text(".banner.success"); !strings.Contains(got, "on → off") {

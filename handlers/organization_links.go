@@ -35,7 +35,7 @@ func (h *Handlers) SaveResourceLink(c *fiber.Ctx) error {
 	if err := adminOnly(c); err != nil {
 		return err
 	}
-	row := linkRow{EntityType: strings.TrimSpace(posted(c, "entity_type")), Template: strings.TrimSpace(c.FormValue("url_template"))}
+	row := linkRow{EntityType: strings.TrimSpace(posted(c, "entity_type")), Template: strings.TrimSpace(posted(c, "url_template"))}
 	if !audit.ValidEntityType(row.EntityType) {
 		row.TypeError = "Use lower-case letters, digits and _, beginning with a letter, such as service."
 	}

@@ -36,7 +36,7 @@ func readPreferences(c *fiber.Ctx, scope *Scope) {
 // light, dark or system; what is absent stays. Scripts get 204, a form leads back to its page.
 func (h *Handlers) Preferences(c *fiber.Ctx) error {
 	scope := scopeOf(c)
-	if name := c.FormValue("tz"); name != "" {
+	if name := posted(c, "tz"); name != "" {
 		zone, ok := zoneOf(name)
 		if !ok {
 			return &BadInput{Field: "tz", Value: name, Reason: "is not the name of a time zone, such as Europe/Berlin"}
@@ -44,7 +44,7 @@ func (h *Handlers) Preferences(c *fiber.Ctx) error {
 		scope.Location = zone
 		scope.Session.Values["tz"] = zone.String()
 	}
-	if name := c.FormValue("theme"); name != "" {
+	if name := posted(c, "theme"); name != "" {
 		theme, ok := themeOf(name)
 		if !ok {
 			return &BadInput{Field: "theme", Value: name, Reason: "must be light, dark or system"}

@@ -69,7 +69,7 @@ func ParseFilter(query string, zone *time.Location, now time.Time) (Filter, erro
 		switch {
 		case err != nil:
 			refuse(name, value, "is not encoded as an address should be")
-		case !utf8.ValidString(text) || strings.ContainsRune(text, 0):
+		case !isText(text):
 			refuse(name, strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", "�"), "�"), "is not text")
 		case strings.TrimSpace(text) != "":
 			values[name] = append(values[name], text)
@@ -159,6 +159,10 @@ func (f *Filter) set(name, value string, now time.Time) string {
 	}
 	return ""
 }
+
+// isText says that s can be looked for in a database: PostgreSQL takes neither other bytes than
+// UTF-8 nor NUL.
+func isText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
 func addOnce(list *[]string, value string) string {
 	if slices.Contains(*list, value) {

@@ -4,7 +4,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -97,7 +96,7 @@ func resourceOf(c *fiber.Ctx) (entityType, entityID string, err error) {
 		return "", "", &BadInput{Field: "id", Reason: "is missing: it says which " + entityType + " is meant"}
 	case len(entityID) > maxEntityIDBytes:
 		return "", "", &BadInput{Field: "id", Value: entityID, Reason: "is longer than any ID"}
-	case !utf8.ValidString(entityID) || strings.ContainsRune(entityID, 0):
+	case !isText(entityID):
 		return "", "", &BadInput{Field: "id", Reason: "is not text"}
 	}
 	return entityType, entityID, nil

@@ -191,6 +191,9 @@ func (h *Handlers) AuditLogActors(c *fiber.Ctx) error {
 	if len(text) > maxSearchBytes {
 		return &BadInput{Field: "text", Value: text, Reason: "is too long"}
 	}
+	if !isText(text) {
+		return &BadInput{Field: "text", Reason: "is not text"}
+	}
 	var menu actorMenu
 	if text == "" {
 		latest, err := h.Store.LatestActors(ctx, scope.Organization, latestActors)

@@ -313,6 +313,11 @@ func TestMenusOfferWhatThereIs(t *testing.T) {
 		if words := text(d.page(logPath+"/actors?text=%3Cnobody%3E", fragment...).Selection); !strings.Contains(words, "<nobody>") {
 			t.Errorf("finding nobody says %q", words)
 		}
+		for _, bytes := range []string{"a%00b", "%FF"} {
+			if response, _ := d.get(logPath+"/actors?text="+bytes, fragment...); response.StatusCode != http.StatusBadRequest {
+				t.Errorf("typing %s is answered %d", bytes, response.StatusCode)
+			}
+		}
 		if response, _ := d.get(logPath + "/actors?text=x"); response.StatusCode != http.StatusSeeOther {
 			t.Errorf("as a page the list of users is %d", response.StatusCode)
 		}

@@ -48,6 +48,10 @@ func TestResourceLinks(t *testing.T) {
 				t.Errorf("%v: no reason", bad)
 			}
 		}
+		for _, bytes := range []string{"a\x00b", "\xff"} {
+			d.admin.Post(links, "entity_type", "service", "url_template", "https://example.com/"+bytes+"/{id}").Expect(422)
+			d.admin.Post(links+"/remove", "entity_type", bytes).Expect(404)
+		}
 		d.admin.Post(links, "entity_type", "service", "url_template", "https://one.example.com/{id}").ExpectRedirect(settingsPage)
 		if change := d.changes(audit.OrganizationUpdate); change["resource_link.service"] != (audit.Change{Before: nil, After: "https://one.example.com/{id}"}) {
 			t.Errorf("the entry holds %v", change)

@@ -60,6 +60,9 @@ func (h *Handlers) RemoveResourceLink(c *fiber.Ctx) error {
 	}
 	page := h.newOrganizationPage(c)
 	entityType := strings.TrimSpace(posted(c, "entity_type"))
+	if !audit.ValidEntityType(entityType) {
+		return models.ErrNotFound
+	}
 	return h.changeLink(c, page, entityType, "", func(ctx context.Context, tx *gorm.DB) (string, error) {
 		return models.RemoveResourceLink(ctx, tx, page.Organization.ID, entityType)
 	})

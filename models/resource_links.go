@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"unicode/utf8"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -42,7 +43,7 @@ func CheckURLTemplate(template string) error {
 		return invalid("{id} is the only placeholder.")
 	}
 	address, err := url.Parse(strings.ReplaceAll(template, idPlaceholder, "id"))
-	if err != nil || strings.ContainsAny(template, " \\") {
+	if err != nil || strings.ContainsAny(template, " \\") || !utf8.ValidString(template) {
 		return invalid("This is not an address a browser can open.")
 	}
 	if address.Scheme != "http" && address.Scheme != "https" {

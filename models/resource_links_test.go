@@ -40,6 +40,7 @@ func TestCheckURLTemplate(t *testing.T) {
 		"https://example.com/a b/{id}",
 		"https://example.com/\n{id}",
 		"https://example.com/%zz/{id}",
+		"https://example.com/\xff/{id}",
 		"ftp://example.com/{id}",
 		"https://example.com/{id}" + strings.Repeat("x", MaxURLTemplateLength),
 	} {

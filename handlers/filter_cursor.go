@@ -38,6 +38,9 @@ func decodeCursor(text string, sort models.Sort, ascending bool) (models.Cursor,
 		return models.Cursor{}, false
 	}
 	c := models.Cursor{Before: body[1] == 1, Value: string(body[cursorHead:])}
+	if !isText(c.Value) {
+		return models.Cursor{}, false
+	}
 	copy(c.ID[:], body[2:cursorHead])
 	return c, true
 }

@@ -145,6 +145,12 @@ func TestCursorBelongsToItsOrder(t *testing.T) {
 	if got, ok := decodeCursor(text, models.SortUser, true); !ok || got != cursor {
 		t.Errorf("a cursor reads as %+v, not %+v", got, cursor)
 	}
+	for _, value := range []string{"a\x00b", "\xff"} { // what no database can compare with
+		forged := encodeCursor(models.Cursor{ID: cursor.ID, Value: value}, models.SortUser, true)
+		if _, ok := decodeCursor(forged, models.SortUser, true); ok {
+			t.Errorf("a cursor at the value %q is accepted", value)
+		}
+	}
 	for _, query := range []string{"cursor=" + text, "sort=user&dir=desc&cursor=" + text, "sort=action&cursor=" + text} {
 		var bad *BadInput
 		if _, err := ParseFilter(query, berlin, filterNow); !errors.As(err, &bad) || bad.Field != "cursor" {

@@ -29,16 +29,18 @@ func (h *Handlers) Export(c *fiber.Ctx) error {
 	}
 	filter.Cursor, filter.Limit = nil, defaultPageSize
 
+	own := ""
+	if c.Method() != fiber.MethodHead {
+		if own, err = h.recordExport(ctx, scope.Organization, name, filter); err != nil {
+			return err
+		}
+	}
+	// Only now: a page that reports an error is not to be saved under the name of the file.
 	c.Set(fiber.HeaderCacheControl, "no-store")
 	c.Attachment(fmt.Sprintf("audit-logs-%s-%s.%s", scope.Organization.Slug, now.In(scope.Location).Format(time.DateOnly), name))
 	c.Set(fiber.HeaderContentType, format.contentType) // Attachment has guessed one
 	if c.Method() == fiber.MethodHead {
 		return nil
-	}
-
-	own, err := h.recordExport(ctx, scope.Organization, name, filter)
-	if err != nil {
-		return err
 	}
 	org, query, taken := scope.Organization, filter.Query(), models.MicrosOf(now)
 	// What is recorded from now on is not part of the file. The bound keeps an export in rising

@@ -190,6 +190,19 @@ func TestAnExportSaysWhatItIs(t *testing.T) {
 	})
 }
 
+func TestAnExportThatCannotBeRecordedIsNoFile(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		d := newDesk(t, db)
+		if err := db.Write.Exec("DROP TABLE audit_actors").Error; err != nil {
+			t.Fatal(err)
+		}
+		response, _ := d.get(exportPath + "csv")
+		if response.StatusCode != http.StatusInternalServerError || response.Header.Get("Content-Disposition") != "" {
+			t.Errorf("it answers %d as %q", response.StatusCode, response.Header.Get("Content-Disposition"))
+		}
+	})
+}
+
 func TestABadExportIsRefusedAndNotRecorded(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		d := newDesk(t, db)

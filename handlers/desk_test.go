@@ -54,7 +54,7 @@ func newDesk(t *testing.T, db *database.DB) *desk {
 			return err
 		}
 		user := &models.User{ID: "usr_reader", Name: "Rita Reader", Email: "rita@example.com"}
-		ctx := audit.WithActor(models.WithClock(t.Context(), func() time.Time { return d.now }), actorOf(*user))
+		ctx := audit.WithActor(t.Context(), actorOf(*user))
 		ctx, cancel := context.WithTimeout(ctx, time.Minute)
 		defer cancel()
 		c.SetUserContext(ctx)

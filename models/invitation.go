@@ -46,7 +46,7 @@ func CreateInvitation(ctx context.Context, tx *gorm.DB, orgID int64, invitedBy, 
 	if _, err := LockOrganization(ctx, tx, orgID); err != nil {
 		return "", Invitation{}, err
 	}
-	now := TransactionNow(ctx, tx)
+	now := TransactionNow(tx)
 	token, hash := newToken()
 	invitation = Invitation{
 		TokenHash: hash, OrgID: orgID, Email: email, Role: role, InvitedBy: invitedBy,
@@ -93,7 +93,7 @@ func (s *Store) OpenInvitations(ctx context.Context, orgID int64) ([]Invitation,
 // moment ago; ErrTaken for somebody who is a member already; ErrClosed. The caller then rolls back,
 // and the invitation stays as it was.
 func AcceptInvitation(ctx context.Context, tx *gorm.DB, token, userID string) (Invitation, error) {
-	now := TransactionNow(ctx, tx)
+	now := TransactionNow(tx)
 	var invitation Invitation
 	used := openInvitations(tx.WithContext(ctx), now).Where("token_hash = ?", hashToken(token)).
 		Update("used_at", MicrosOf(now))
@@ -121,7 +121,7 @@ func RevokeInvitation(ctx context.Context, tx *gorm.DB, orgID int64, id string) 
 		return Invitation{}, err
 	}
 	var invitation Invitation
-	open := openInvitations(tx.WithContext(ctx), TransactionNow(ctx, tx)).
+	open := openInvitations(tx.WithContext(ctx), TransactionNow(tx)).
 		Where("org_id = ? AND token_hash = ?", orgID, TokenHash(hash))
 	err = open.Session(&gorm.Session{}).Take(&invitation).Error
 	if errors.Is(err, gorm.ErrRecordNotFound) {

@@ -84,7 +84,7 @@ func AddMember(ctx context.Context, tx *gorm.DB, orgID int64, userID string, rol
 		return err
 	}
 	created := tx.WithContext(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&Membership{
-		OrgID: orgID, UserID: userID, Role: role, CreatedAt: MicrosOf(TransactionNow(ctx, tx)),
+		OrgID: orgID, UserID: userID, Role: role, CreatedAt: MicrosOf(TransactionNow(tx)),
 	})
 	if created.Error != nil {
 		return fmt.Errorf("add %s to organization %d: %w", userID, orgID, created.Error)

@@ -132,7 +132,7 @@ func CreateOrganization(ctx context.Context, tx *gorm.DB, name, slug, externalID
 		Name:           name,
 		RetentionDays:  DefaultRetentionDays,
 		LoggingEnabled: true,
-		CreatedAt:      MicrosOf(TransactionNow(ctx, tx)),
+		CreatedAt:      MicrosOf(TransactionNow(tx)),
 	}
 	if externalID != "" {
 		o.ExternalID = &externalID

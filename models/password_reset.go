@@ -29,7 +29,7 @@ func CreatePasswordReset(ctx context.Context, tx *gorm.DB, userID string) (token
 	if err := endPasswordResets(ctx, tx, userID); err != nil {
 		return "", err
 	}
-	now := TransactionNow(ctx, tx)
+	now := TransactionNow(tx)
 	token, hash := newToken()
 	err = tx.WithContext(ctx).Create(&PasswordReset{
 		TokenHash: hash, UserID: userID,
@@ -59,7 +59,7 @@ func (s *Store) UserOfPasswordReset(ctx context.Context, token string) (User, er
 // the transaction), ends every session of the account and every other link, and answers the user's
 // ID. ErrNotFound says that the link leads nowhere any more.
 func ResetPassword(ctx context.Context, tx *gorm.DB, token, passwordHash string) (userID string, err error) {
-	now := TransactionNow(ctx, tx)
+	now := TransactionNow(tx)
 	used := openPasswordResets(tx.WithContext(ctx), now).Where("token_hash = ?", hashToken(token)).
 		Update("used_at", MicrosOf(now))
 	if used.Error != nil {

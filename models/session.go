@@ -49,7 +49,7 @@ func (s *Store) SessionByToken(ctx context.Context, token string) (Session, erro
 // ErrNotFound says that the user is gone, or their password is not user's any more: it was reset
 // between the moment it was checked and now, and the reset ends every session.
 func StartSession(ctx context.Context, tx *gorm.DB, user User, data []byte) (token string, session Session, err error) {
-	now := TransactionNow(ctx, tx)
+	now := TransactionNow(tx)
 	var current User
 	err = tx.WithContext(ctx).Clauses(clause.Locking{Strength: "UPDATE"}).
 		Where("id = ? AND password_hash = ?", user.ID, user.PasswordHash).Take(&current).Error
@@ -73,7 +73,7 @@ func StartSession(ctx context.Context, tx *gorm.DB, user User, data []byte) (tok
 // SaveSession stores what a live session keeps and puts off its idle deadline. It never brings a
 // session back: one that ended meanwhile stays ended, and the answer is ErrNotFound.
 func SaveSession(ctx context.Context, tx *gorm.DB, session Session, data []byte) error {
-	now := TransactionNow(ctx, tx)
+	now := TransactionNow(tx)
 	expires := min(MicrosOf(now.Add(SessionIdle)), MicrosOf(session.CreatedAt.Time().Add(SessionLifetime)))
 	saved := tx.WithContext(ctx).Model(&Session{}).
 		Where("token_hash = ? AND expires_at > ?", session.TokenHash, MicrosOf(now)).

@@ -29,7 +29,7 @@ func CreateSetupToken(ctx context.Context, tx *gorm.DB) (token string, err error
 		return "", err
 	}
 	token, hash := newToken()
-	err = tx.WithContext(ctx).Create(&SetupToken{TokenHash: hash, CreatedAt: MicrosOf(TransactionNow(ctx, tx))}).Error
+	err = tx.WithContext(ctx).Create(&SetupToken{TokenHash: hash, CreatedAt: MicrosOf(TransactionNow(tx))}).Error
 	if err != nil {
 		return "", fmt.Errorf("create a setup token: %w", err)
 	}

@@ -66,7 +66,7 @@ func CreateUser(ctx context.Context, tx *gorm.DB, name, email, passwordHash stri
 		EmailKey:     Fold(email),
 		Name:         name,
 		PasswordHash: passwordHash,
-		CreatedAt:    MicrosOf(TransactionNow(ctx, tx)),
+		CreatedAt:    MicrosOf(TransactionNow(tx)),
 	}
 	created := tx.WithContext(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&user)
 	if created.Error != nil {

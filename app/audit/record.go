@@ -22,7 +22,7 @@ import (
 //
 // Recording takes no lock that another transaction would wait for.
 func Record(ctx context.Context, tx *gorm.DB, event Event) (Receipt, error) {
-	entry, organization, err := entryOf(ctx, event, models.TransactionNow(ctx, tx))
+	entry, organization, err := entryOf(ctx, event, models.TransactionNow(tx))
 	if err != nil {
 		return Receipt{}, err
 	}

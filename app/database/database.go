@@ -56,15 +56,6 @@ func (db *DB) Store(now func() time.Time) (*models.Store, error) {
 	return models.NewStore(db.Write, db.Read, now)
 }
 
-// Ping says whether the database answers.
-func (db *DB) Ping(ctx context.Context) error {
-	pool, err := db.Read.DB()
-	if err != nil {
-		return err
-	}
-	return pool.PingContext(ctx)
-}
-
 // Close closes the pools. Statements under way end first.
 func (db *DB) Close() error {
 	var errs []error

@@ -95,17 +95,24 @@ func (s *Store) OpenInvitations(ctx context.Context, orgID int64) ([]Invitation,
 func AcceptInvitation(ctx context.Context, tx *gorm.DB, token, userID string) (Invitation, error) {
 	now := TransactionNow(tx)
 	var invitation Invitation
-	used := openInvitations(tx.WithContext(ctx), now).Where("token_hash = ?", hashToken(token)).
+	err := openInvitations(tx.WithContext(ctx), now).Where("token_hash = ?", hashToken(token)).Take(&invitation).Error
+	if errors.Is(err, gorm.ErrRecordNotFound) {
+		return invitation, fmt.Errorf("invitation: %w", ErrNotFound)
+	}
+	if err != nil {
+		return invitation, fmt.Errorf("find invitation: %w", err)
+	}
+	// The organization first and then the invitation: the order in which revoking locks them.
+	if _, err := LockOrganization(ctx, tx, invitation.OrgID); err != nil {
+		return invitation, err
+	}
+	used := openInvitations(tx.WithContext(ctx), now).Where("token_hash = ?", invitation.TokenHash).
 		Update("used_at", MicrosOf(now))
 	if used.Error != nil {
 		return invitation, fmt.Errorf("use an invitation: %w", used.Error)
 	}
-	if used.RowsAffected == 0 {
+	if used.RowsAffected == 0 { // by somebody else, a moment ago
 		return invitation, fmt.Errorf("invitation: %w", ErrNotFound)
-	}
-	err := tx.WithContext(ctx).Where("token_hash = ?", hashToken(token)).Take(&invitation).Error
-	if err != nil {
-		return invitation, fmt.Errorf("read the used invitation: %w", err)
 	}
 	return invitation, AddMember(ctx, tx, invitation.OrgID, userID, invitation.Role)
 }

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"strings"
 
+	"gorm.io/gorm"
+
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/handlers"
@@ -35,7 +37,15 @@ func (o Operator) ResetPassword(ctx context.Context, email string) error {
 			return err
 		}
 		ctx := audit.WithActor(ctx, audit.System("reset-password"))
-		link, err := handlers.MakeResetLink(ctx, store, o.base(), user)
+		access, err := store.AccessOf(ctx, user.ID)
+		if err != nil {
+			return err
+		}
+		var link string
+		err = store.Transaction(ctx, func(tx *gorm.DB) (err error) {
+			link, err = handlers.MakeResetLink(ctx, tx, o.base(), access, user)
+			return err
+		})
 		if err != nil {
 			return err
 		}
@@ -57,7 +67,12 @@ func (o Operator) Invite(ctx context.Context, slug string, role models.Role) err
 			return err
 		}
 		ctx := audit.WithActor(ctx, audit.System("invite"))
-		link, invitation, err := handlers.MakeInvitationLink(ctx, store, o.base(), org, "", "", role)
+		var link string
+		var invitation models.Invitation
+		err = store.Transaction(ctx, func(tx *gorm.DB) (err error) {
+			link, invitation, err = handlers.MakeInvitationLink(ctx, tx, o.base(), org, "", "", role)
+			return err
+		})
 		if err != nil {
 			return err
 		}

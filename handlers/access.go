@@ -1,11 +1,14 @@
 package handlers
 
 import (
+	"context"
 	"errors"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/sessions"
@@ -19,7 +22,7 @@ func (h *Handlers) WithScope(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	scope := &Scope{Session: exchange.Session}
+	scope := &Scope{Session: exchange.Session, Location: time.UTC}
 	c.Locals(scopeKey, scope)
 	if id := sessions.UserID(exchange.Session); id != "" {
 		if err := h.identify(c, scope, id); err != nil {
@@ -99,12 +102,31 @@ func (h *Handlers) InOrganization(c *fiber.Ctx) error {
 	return c.Next()
 }
 
-// adminOnly answers ErrForbidden for a member: what sets something is for admins.
+// adminOnly answers ErrForbidden for a member: what sets something is for admins. It goes by the
+// role at the beginning of the request; asAdmin decides.
 func adminOnly(c *fiber.Ctx) error {
 	if !scopeOf(c).Admin() {
 		return fiber.ErrForbidden
 	}
 	return nil
+}
+
+// asAdmin runs change in a transaction in which the reader is an admin of the organization, and
+// stays one until it ends.
+func (h *Handlers) asAdmin(c *fiber.Ctx, change func(ctx context.Context, tx *gorm.DB) error) error {
+	ctx, scope := contextOf(c), scopeOf(c)
+	return h.Store.Transaction(ctx, func(tx *gorm.DB) error {
+		if err := models.LockAsAdmin(ctx, tx, scope.Organization.ID, scope.User.ID); err != nil {
+			return err
+		}
+		return change(ctx, tx)
+	})
+}
+
+// inTransaction runs change in a transaction that asks for no role.
+func (h *Handlers) inTransaction(c *fiber.Ctx, change func(ctx context.Context, tx *gorm.DB) error) error {
+	ctx := contextOf(c)
+	return h.Store.Transaction(ctx, func(tx *gorm.DB) error { return change(ctx, tx) })
 }
 
 // loginPath is the sign-in page that leads on to the return address.

@@ -30,6 +30,8 @@ func statusOf(err error) int {
 		return fiber.StatusNotFound
 	case errors.Is(err, models.ErrClosed), errors.Is(err, audit.ErrOrganizationClosed):
 		return fiber.StatusConflict
+	case errors.Is(err, models.ErrNotAdmin):
+		return fiber.StatusForbidden
 	case errors.As(err, &fiberError):
 		return fiberError.Code
 	default:

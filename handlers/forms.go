@@ -79,6 +79,18 @@ func readForm(c *fiber.Ctx, input any) (Form, error) {
 	return form, nil
 }
 
+// posted is a field of the form in the body of the request. Unlike c.FormValue it never looks into
+// the address, where a link could have put it.
+func posted(c *fiber.Ctx, field string) string {
+	if form, err := c.MultipartForm(); err == nil {
+		if values := form.Value[field]; len(values) > 0 {
+			return values[0]
+		}
+		return ""
+	}
+	return string(c.Request().PostArgs().Peek(field))
+}
+
 // formRules are the rules of this app, beside those of the validator, and what each says of a value
 // it refuses.
 var formRules = map[string]func(value string) error{

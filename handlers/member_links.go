@@ -30,8 +30,13 @@ func (h *Handlers) Invite(c *fiber.Ctx) error {
 	if !form.OK() {
 		return h.renderMembers(c, fiber.StatusUnprocessableEntity, membersPage{Form: form})
 	}
-	ctx, scope := contextOf(c), scopeOf(c)
-	link, invitation, err := MakeInvitationLink(ctx, h.Store, h.BaseURL, scope.Organization, scope.User.ID, input.Email, models.Role(input.Role))
+	scope := scopeOf(c)
+	var link string
+	var invitation models.Invitation
+	err = h.asAdmin(c, func(ctx context.Context, tx *gorm.DB) (err error) {
+		link, invitation, err = MakeInvitationLink(ctx, tx, h.BaseURL, scope.Organization, scope.User.ID, input.Email, models.Role(input.Role))
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -41,26 +46,23 @@ func (h *Handlers) Invite(c *fiber.Ctx) error {
 
 // MakeInvitationLink makes a link with which somebody joins an organization, once, and records that
 // it was made, by the actor of ctx. invitedBy is the ID of the user who makes it, empty for an
-// operator; email is a note and may be empty. The link begins with baseURL.
-func MakeInvitationLink(ctx context.Context, store *models.Store, baseURL string, org models.Organization, invitedBy, email string, role models.Role) (link string, invitation models.Invitation, err error) {
-	var token string
-	err = store.Transaction(ctx, func(tx *gorm.DB) (err error) {
-		token, invitation, err = models.CreateInvitation(ctx, tx, org.ID, invitedBy, email, role)
-		if err != nil {
-			return err
-		}
-		_, err = audit.Record(ctx, tx, audit.Event{
-			Organization: org.Slug,
-			Action:       audit.MemberInvite,
-			EntityType:   entityMember,
-			EntityID:     invitation.ID(),
-			EntityName:   invitation.Email,
-			Metadata: map[string]any{
-				"role":       invitation.Role,
-				"expires_at": invitation.ExpiresAt.Time(),
-			},
-		})
-		return err
+// operator; email is a note and may be empty. The link begins with baseURL. It asks for no
+// permission: the caller has.
+func MakeInvitationLink(ctx context.Context, tx *gorm.DB, baseURL string, org models.Organization, invitedBy, email string, role models.Role) (link string, invitation models.Invitation, err error) {
+	token, invitation, err := models.CreateInvitation(ctx, tx, org.ID, invitedBy, email, role)
+	if err != nil {
+		return "", invitation, err
+	}
+	_, err = audit.Record(ctx, tx, audit.Event{
+		Organization: org.Slug,
+		Action:       audit.MemberInvite,
+		EntityType:   entityMember,
+		EntityID:     invitation.ID(),
+		EntityName:   invitation.Email,
+		Metadata: map[string]any{
+			"role":       invitation.Role,
+			"expires_at": invitation.ExpiresAt.Time(),
+		},
 	})
 	return baseURL + "/invitations/" + token, invitation, err
 }
@@ -71,8 +73,8 @@ func (h *Handlers) RevokeInvitation(c *fiber.Ctx) error {
 	if err := adminOnly(c); err != nil {
 		return err
 	}
-	ctx, scope := contextOf(c), scopeOf(c)
-	err := h.Store.Transaction(ctx, func(tx *gorm.DB) error {
+	scope := scopeOf(c)
+	err := h.asAdmin(c, func(ctx context.Context, tx *gorm.DB) error {
 		invitation, err := models.RevokeInvitation(ctx, tx, scope.Organization.ID, posted(c, "id"))
 		if err != nil {
 			return err
@@ -122,7 +124,11 @@ func (h *Handlers) MemberResetLink(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	link, err := MakeResetLink(ctx, h.Store, h.BaseURL, user)
+	var link string
+	err = h.asAdmin(c, func(ctx context.Context, tx *gorm.DB) (err error) {
+		link, err = MakeResetLink(ctx, tx, h.BaseURL, access, user)
+		return err
+	})
 	if err != nil {
 		return err
 	}

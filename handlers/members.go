@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"context"
 	"errors"
 	"regexp"
 
@@ -88,8 +89,8 @@ func (h *Handlers) ChangeRole(c *fiber.Ctx) error {
 	if !role.Valid() {
 		return h.renderMembers(c, fiber.StatusUnprocessableEntity, membersPage{Problem: "Choose admin or member as the role."})
 	}
-	return h.changeMember(c, func(tx *gorm.DB, userID string) error {
-		ctx, organization := contextOf(c), scopeOf(c).Organization
+	return h.changeMember(c, h.asAdmin, func(ctx context.Context, tx *gorm.DB, userID string) error {
+		organization := scopeOf(c).Organization
 		before, err := models.ChangeRole(ctx, tx, organization.ID, userID, role)
 		if err != nil || before.Role == role {
 			return err
@@ -127,8 +128,11 @@ func (h *Handlers) RemoveMember(c *fiber.Ctx) error {
 	if posted(c, "confirm") != "yes" {
 		return h.askToRemove(c, userID, leaving)
 	}
-	return h.changeMember(c, func(tx *gorm.DB, userID string) error {
-		ctx := contextOf(c)
+	within := h.asAdmin
+	if leaving {
+		within = h.inTransaction
+	}
+	return h.changeMember(c, within, func(ctx context.Context, tx *gorm.DB, userID string) error {
 		before, err := models.RemoveMember(ctx, tx, scope.Organization.ID, userID)
 		if err != nil {
 			return err
@@ -171,14 +175,18 @@ func (h *Handlers) member(c *fiber.Ctx, userID string) (models.Member, error) {
 	return models.Member{}, models.ErrNotFound
 }
 
-// changeMember runs a change of the member the address names in a transaction, and leads back to
-// the list: to the front door for somebody who has just lost access to it.
-func (h *Handlers) changeMember(c *fiber.Ctx, change func(tx *gorm.DB, userID string) error) error {
+// changeMember runs a change of the member the address names, within asAdmin or inTransaction, and
+// leads back to the list: to the front door for somebody who has just lost access to it.
+func (h *Handlers) changeMember(
+	c *fiber.Ctx,
+	within func(*fiber.Ctx, func(context.Context, *gorm.DB) error) error,
+	change func(ctx context.Context, tx *gorm.DB, userID string) error,
+) error {
 	scope, userID := scopeOf(c), c.Params("user")
 	if !userIDGrammar.MatchString(userID) {
 		return models.ErrNotFound
 	}
-	err := h.Store.Transaction(contextOf(c), func(tx *gorm.DB) error { return change(tx, userID) })
+	err := within(c, func(ctx context.Context, tx *gorm.DB) error { return change(ctx, tx, userID) })
 	if errors.Is(err, models.ErrLastAdmin) {
 		return h.renderMembers(c, fiber.StatusUnprocessableEntity, membersPage{Problem: lastAdmin})
 	}

@@ -94,15 +94,3 @@ func showOrganization(c *fiber.Ctx, after models.Organization) {
 		}
 	}
 }
-
-// posted is a field of the form in the body of the request. Unlike c.FormValue it never looks into
-// the address, where a link could have put it.
-func posted(c *fiber.Ctx, field string) string {
-	if form, err := c.MultipartForm(); err == nil {
-		if values := form.Value[field]; len(values) > 0 {
-			return values[0]
-		}
-		return ""
-	}
-	return string(c.Request().PostArgs().Peek(field))
-}

@@ -136,7 +136,7 @@ func (h *Handlers) SaveAuditSettings(c *fiber.Ctx) error {
 	}
 
 	to := models.AuditSettings{RetentionDays: days, LoggingEnabled: section.Enabled}
-	before, after, err := h.changeAuditSettings(contextOf(c), page.Organization.ID, to, posted(c, "confirm") == "yes")
+	before, after, err := h.changeAuditSettings(c, to, posted(c, "confirm") == "yes")
 	var unconfirmed *unconfirmedError
 	if errors.As(err, &unconfirmed) {
 		return h.askAboutAuditSettings(c, page, unconfirmed.current, to)
@@ -160,8 +160,9 @@ func (*unconfirmedError) Error() string { return "the change has not been confir
 
 // changeAuditSettings saves the settings and records that, together. Whether to ask is decided by
 // what is in force at that very moment, and not by what the admin last saw.
-func (h *Handlers) changeAuditSettings(ctx context.Context, orgID int64, to models.AuditSettings, confirmed bool) (before, after models.Organization, err error) {
-	err = h.Store.Transaction(ctx, func(tx *gorm.DB) error {
+func (h *Handlers) changeAuditSettings(c *fiber.Ctx, to models.AuditSettings, confirmed bool) (before, after models.Organization, err error) {
+	orgID := scopeOf(c).Organization.ID
+	err = h.asAdmin(c, func(ctx context.Context, tx *gorm.DB) error {
 		current, err := models.LockOrganization(ctx, tx, orgID)
 		if err != nil {
 			return err

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -44,9 +45,8 @@ func (h *Handlers) RenameOrganization(c *fiber.Ctx) error {
 		return h.answerGeneral(c, fiber.StatusUnprocessableEntity, page)
 	}
 
-	ctx := contextOf(c)
 	var before, after models.Organization
-	err := h.Store.Transaction(ctx, func(tx *gorm.DB) (err error) {
+	err := h.asAdmin(c, func(ctx context.Context, tx *gorm.DB) (err error) {
 		before, after, err = models.RenameOrganization(ctx, tx, page.Organization.ID, name)
 		if err != nil || before.Name == after.Name {
 			return err
@@ -103,8 +103,7 @@ func (h *Handlers) DeleteOrganization(c *fiber.Ctx) error {
 		page.Delete = deleteSection{Confirm: confirm, Error: fmt.Sprintf("Type %s to confirm.", org.Slug)}
 		return h.answerOrganizationPage(c, fiber.StatusUnprocessableEntity, page)
 	}
-	ctx := contextOf(c)
-	err := h.Store.Transaction(ctx, func(tx *gorm.DB) error {
+	err := h.asAdmin(c, func(ctx context.Context, tx *gorm.DB) error {
 		locked, err := models.LockOrganization(ctx, tx, org.ID)
 		if err != nil {
 			return err

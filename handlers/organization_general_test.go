@@ -73,6 +73,7 @@ func TestResourceLinks(t *testing.T) {
 			t.Errorf("the links are %v (%v)", stored, err)
 		}
 		d.admin.Post(links+"/remove", "entity_type", "service").ExpectRedirect(settingsPage)
+		d.admin.Post(links+"/remove", "entity_type", "a\x00b").Expect(404)
 		if n := len(d.entries(audit.OrganizationUpdate)); n != 3 {
 			t.Errorf("%d changes were recorded, want 3", n)
 		}

@@ -71,9 +71,8 @@ func (h *Handlers) RemoveResourceLink(c *fiber.Ctx) error {
 // changeLink runs change, which answers the template before, and records it in the same
 // transaction where that is another one.
 func (h *Handlers) changeLink(c *fiber.Ctx, page organizationPage, entityType, template string, change func(context.Context, *gorm.DB) (before string, err error)) error {
-	ctx := contextOf(c)
 	var before string
-	err := h.Store.Transaction(ctx, func(tx *gorm.DB) (err error) {
+	err := h.asAdmin(c, func(ctx context.Context, tx *gorm.DB) (err error) {
 		if before, err = change(ctx, tx); err != nil || before == template {
 			return err
 		}

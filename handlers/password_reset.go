@@ -21,21 +21,15 @@ type resetPage struct {
 	Form  Form
 }
 
-// MakeResetLink makes a link with which user sets a new password, once, and records that in every
-// organization of theirs. The actor is that of ctx. It asks for no permission: the caller has.
-func MakeResetLink(ctx context.Context, store *models.Store, baseURL string, user models.User) (link string, err error) {
-	access, err := store.AccessOf(ctx, user.ID)
+// MakeResetLink makes a link with which user sets a new password, once, and records that in the
+// organizations of access, which are those the user may read. The actor is that of ctx. It asks for
+// no permission: the caller has.
+func MakeResetLink(ctx context.Context, tx *gorm.DB, baseURL string, access []models.Access, user models.User) (link string, err error) {
+	token, err := models.CreatePasswordReset(ctx, tx, user.ID)
 	if err != nil {
 		return "", err
 	}
-	var token string
-	err = store.Transaction(ctx, func(tx *gorm.DB) error {
-		if token, err = models.CreatePasswordReset(ctx, tx, user.ID); err != nil {
-			return err
-		}
-		return recordOfUser(ctx, tx, access, user, audit.Event{Action: audit.UserPasswordResetLink})
-	})
-	return baseURL + "/reset/" + token, err
+	return baseURL + "/reset/" + token, recordOfUser(ctx, tx, access, user, audit.Event{Action: audit.UserPasswordResetLink})
 }
 
 // ResetPage answers GET /reset/:token.

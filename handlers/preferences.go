@@ -13,7 +13,6 @@ const preferencesCookie = "audit_preferences"
 
 // readPreferences fills zone and theme of the scope: from the session, or else from the browser.
 func readPreferences(c *fiber.Ctx, scope *Scope) {
-	scope.Location = time.UTC
 	browser, err := url.ParseQuery(c.Cookies(preferencesCookie))
 	if err != nil {
 		browser = nil

@@ -9,6 +9,8 @@ var (
 	ErrTaken = errors.New("already taken")
 	// ErrLastAdmin says that the change would leave an organization without an admin.
 	ErrLastAdmin = errors.New("an organization needs at least one admin")
+	// ErrNotAdmin says that the change takes an admin of the organization.
+	ErrNotAdmin = errors.New("only an admin may change this")
 	// ErrClosed says that the organization has been deleted and can only be read.
 	ErrClosed = errors.New("the organization is closed")
 )

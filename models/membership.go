@@ -77,7 +77,8 @@ func membersOf(db *gorm.DB, orgID int64) *gorm.DB {
 		Select("u.id AS user_id, u.name, u.email, m.role, m.created_at AS joined_at")
 }
 
-// AddMember lets a user into an organization. Errors: ErrTaken for somebody who is in it already
+// AddMember lets a user into an organization. Links that reset the user's password end: an admin of
+// another organization may have made one, and whoever has it would get into this one. Errors: ErrTaken for somebody who is in it already
 // (their role stays), ErrClosed and ErrNotFound for the organization. All leave tx usable.
 func AddMember(ctx context.Context, tx *gorm.DB, orgID int64, userID string, role Role) error {
 	if _, err := LockOrganization(ctx, tx, orgID); err != nil {
@@ -92,7 +93,7 @@ func AddMember(ctx context.Context, tx *gorm.DB, orgID int64, userID string, rol
 	if created.RowsAffected == 0 {
 		return fmt.Errorf("add %s to organization %d: %w", userID, orgID, ErrTaken)
 	}
-	return nil
+	return endPasswordResets(ctx, tx, userID)
 }
 
 // ChangeRole gives a member another role and answers the member as they were before. Nothing is
@@ -152,6 +153,19 @@ func lockedMember(ctx context.Context, tx *gorm.DB, orgID int64, userID string) 
 		return Member{}, fmt.Errorf("member %s of organization %d: %w", userID, orgID, ErrNotFound)
 	}
 	return found[0], nil
+}
+
+// LockAsAdmin locks an organization, as LockOrganization does, for a change that takes an admin. What
+// userID may do is read under the lock: somebody who was removed or made a member a moment ago
+// changes nothing any more, and whoever wants to do that now waits until tx ends.
+//
+// Errors: ErrNotAdmin for a member, ErrNotFound for anybody else, and those of LockOrganization.
+func LockAsAdmin(ctx context.Context, tx *gorm.DB, orgID int64, userID string) error {
+	member, err := lockedMember(ctx, tx, orgID, userID)
+	if err == nil && member.Role != RoleAdmin {
+		err = fmt.Errorf("%s in organization %d: %w", userID, orgID, ErrNotAdmin)
+	}
+	return err
 }
 
 // needAnotherAdmin answers ErrLastAdmin where userID is the only admin. The caller holds the

@@ -119,7 +119,7 @@ func (w *world) changeSettings(ctx context.Context, tx *gorm.DB, p *person, to m
 		what["retention_days"] = audit.Change{Before: before.RetentionDays, After: after.RetentionDays}
 	}
 	if before.LoggingEnabled != after.LoggingEnabled {
-		what["logging_enabled"] = audit.Change{Before: before.LoggingEnabled, After: after.LoggingEnabled}
+		what["enabled"] = audit.Change{Before: before.LoggingEnabled, After: after.LoggingEnabled}
 	}
 	w.recordChange(w.as(p), audit.OrganizationAuditConfigUpdate, w.organizationEntity(), what, nil)
 	return nil

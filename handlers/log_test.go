@@ -329,6 +329,23 @@ func TestMenusOfferWhatThereIs(t *testing.T) {
 	})
 }
 
+func TestTheLogNamesTheAutomationBehindSystem(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		d := newDesk(t, db)
+		d.insert(d.org,
+			models.Entry{OccurredAt: d.ago(time.Minute), Action: "service:update", ActorID: "system", ActorName: "system", Source: "github-webhook"},
+			models.Entry{OccurredAt: d.ago(2 * time.Minute), Action: "service:update", ActorID: "usr_1", ActorName: "Ada"},
+		)
+		users := d.page(logPath).Find("td[data-col=user]")
+		if user := users.First(); user.AttrOr("data-source", "") != "github-webhook" || user.Text() != "system" {
+			t.Errorf("the user is %q of the source %q", user.Text(), user.AttrOr("data-source", ""))
+		}
+		if _, has := users.Last().Attr("data-source"); has {
+			t.Error("a person has a source")
+		}
+	})
+}
+
 func TestPagesLeadOnAndBack(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		d := newDesk(t, db)
@@ -350,6 +367,9 @@ func TestPagesLeadOnAndBack(t *testing.T) {
 			}
 			if label := first.Find(".pages [rel=next]").Text(); label != labels[0] {
 				t.Errorf("%s: on leads %q", query, label)
+			}
+			if status := first.Find("[role=status]").First().Text(); !strings.HasPrefix(status, "25 entries on this page, ") {
+				t.Errorf("%s: the live region says %q, as if there were no other page", query, status)
 			}
 			second := d.page(link(t, first, ".pages [rel=next]"), fragment...)
 			third := d.page(link(t, second, ".pages [rel=next]"))

@@ -164,7 +164,11 @@ func (p *logPage) Summary() string {
 	if p.Count == 0 {
 		return "No entries"
 	}
-	return count(p.Count, "entry", "entries") + ", " + order
+	where := ""
+	if p.Pages.Previous != "" || p.Pages.Next != "" {
+		where = " on this page"
+	}
+	return count(p.Count, "entry", "entries") + where + ", " + order
 }
 
 // FilterCount is how many filters are on besides the search, which is always in sight.

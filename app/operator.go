@@ -76,8 +76,8 @@ func (o Operator) Invite(ctx context.Context, slug string, role models.Role) err
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(o.Console, "Whoever opens this link first joins %s as %s, within %d days:\n\n    %s\n",
-			org.Name, invitation.Role, int(models.InvitationLifetime.Hours()/24), link)
+		fmt.Fprintf(o.Console, "Whoever uses this link first joins %s as %s, within %d days:\n\n    %s\n",
+			org.Name, invitation.Role.WithArticle(), int(models.InvitationLifetime.Hours()/24), link)
 		return nil
 	})
 }

@@ -40,7 +40,7 @@ func (h *Handlers) Invite(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	purpose := fmt.Sprintf("Whoever opens this link first joins %s as %s.", scope.Organization.Name, invitation.Role)
+	purpose := fmt.Sprintf("Whoever uses this link first joins %s as %s.", scope.Organization.Name, invitation.Role.WithArticle())
 	return h.renderMembers(c, fiber.StatusOK, membersPage{Link: &shownLink{URL: link, Purpose: purpose, Expires: invitation.ExpiresAt}})
 }
 
@@ -92,7 +92,7 @@ func (h *Handlers) RevokeInvitation(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return redirect(c, settingsPath(scope.Organization, "members"))
+	return h.toMembers(c, "The invitation was revoked: its link no longer works.")
 }
 
 // MemberResetLink answers POST /orgs/:slug/settings/members/:user/reset-link: it shows a link with

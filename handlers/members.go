@@ -3,7 +3,9 @@ package handlers
 import (
 	"context"
 	"errors"
+	"fmt"
 	"regexp"
+	"slices"
 
 	"github.com/gofiber/fiber/v2"
 	"gorm.io/gorm"
@@ -28,6 +30,7 @@ type membersPage struct {
 	Invitations []invitationView // that can still be used; for admins
 	Form        Form             // of a new invitation
 	Problem     string
+	Notice      string // what the form sent before this page did
 	Link        *shownLink
 }
 
@@ -60,6 +63,7 @@ func (h *Handlers) Members(c *fiber.Ctx) error {
 func (h *Handlers) renderMembers(c *fiber.Ctx, status int, page membersPage) error {
 	ctx := contextOf(c)
 	page.Frame = h.frame(c, "Members", "members")
+	page.Notice = takeNotice(c)
 	var err error
 	if page.Members, err = h.Store.Members(ctx, page.Frame.Organization.ID); err != nil {
 		return err
@@ -89,11 +93,14 @@ func (h *Handlers) ChangeRole(c *fiber.Ctx) error {
 	if !role.Valid() {
 		return h.renderMembers(c, fiber.StatusUnprocessableEntity, membersPage{Problem: "Choose admin or member as the role."})
 	}
-	return h.changeMember(c, h.asAdmin, func(ctx context.Context, tx *gorm.DB, userID string) error {
+	return h.changeMember(c, h.asAdmin, func(ctx context.Context, tx *gorm.DB, userID string) (notice string, err error) {
 		organization := scopeOf(c).Organization
 		before, err := models.ChangeRole(ctx, tx, organization.ID, userID, role)
-		if err != nil || before.Role == role {
-			return err
+		if err != nil {
+			return "", err
+		}
+		if before.Role == role {
+			return fmt.Sprintf("Nothing to save: %s is %s already.", before.Name, role.WithArticle()), nil
 		}
 		_, err = audit.Record(ctx, tx, audit.Event{
 			Organization: organization.Slug,
@@ -104,7 +111,7 @@ func (h *Handlers) ChangeRole(c *fiber.Ctx) error {
 				"changes": map[string]audit.Change{"role": {Before: before.Role, After: role}},
 			},
 		})
-		return err
+		return fmt.Sprintf("Saved. %s is now %s.", before.Name, role.WithArticle()), err
 	})
 }
 
@@ -132,10 +139,10 @@ func (h *Handlers) RemoveMember(c *fiber.Ctx) error {
 	if leaving {
 		within = h.inTransaction
 	}
-	return h.changeMember(c, within, func(ctx context.Context, tx *gorm.DB, userID string) error {
+	return h.changeMember(c, within, func(ctx context.Context, tx *gorm.DB, userID string) (notice string, err error) {
 		before, err := models.RemoveMember(ctx, tx, scope.Organization.ID, userID)
 		if err != nil {
-			return err
+			return "", err
 		}
 		_, err = audit.Record(ctx, tx, audit.Event{
 			Organization: scope.Organization.Slug,
@@ -144,7 +151,7 @@ func (h *Handlers) RemoveMember(c *fiber.Ctx) error {
 			EntityName:   before.Name,
 			Metadata:     map[string]any{"role": before.Role, "left": leaving},
 		})
-		return err
+		return fmt.Sprintf("%s was removed and can no longer read this log.", before.Name), err
 	})
 }
 
@@ -175,18 +182,29 @@ func (h *Handlers) member(c *fiber.Ctx, userID string) (models.Member, error) {
 	return models.Member{}, models.ErrNotFound
 }
 
+// toMembers answers a form that succeeded: 303 to the list, which says what was done.
+func (h *Handlers) toMembers(c *fiber.Ctx, notice string) error {
+	leaveNotice(c, notice)
+	return redirect(c, settingsPath(scopeOf(c).Organization, "members"))
+}
+
 // changeMember runs a change of the member the address names, within asAdmin or inTransaction, and
-// leads back to the list: to the front door for somebody who has just lost access to it.
+// leads back to the list, which says what was done: to the front door for somebody who has just
+// lost access to it.
 func (h *Handlers) changeMember(
 	c *fiber.Ctx,
 	within func(*fiber.Ctx, func(context.Context, *gorm.DB) error) error,
-	change func(ctx context.Context, tx *gorm.DB, userID string) error,
+	change func(ctx context.Context, tx *gorm.DB, userID string) (notice string, err error),
 ) error {
 	scope, userID := scopeOf(c), c.Params("user")
 	if !userIDGrammar.MatchString(userID) {
 		return models.ErrNotFound
 	}
-	err := within(c, func(ctx context.Context, tx *gorm.DB) error { return change(ctx, tx, userID) })
+	var notice string
+	err := within(c, func(ctx context.Context, tx *gorm.DB) (err error) {
+		notice, err = change(ctx, tx, userID)
+		return err
+	})
 	if errors.Is(err, models.ErrLastAdmin) {
 		return h.renderMembers(c, fiber.StatusUnprocessableEntity, membersPage{Problem: lastAdmin})
 	}
@@ -198,12 +216,9 @@ func (h *Handlers) changeMember(
 		if err != nil {
 			return err
 		}
-		for _, a := range access {
-			if a.ID == scope.Organization.ID {
-				return redirect(c, settingsPath(scope.Organization, "members"))
-			}
+		if !slices.ContainsFunc(access, func(a models.Access) bool { return a.ID == scope.Organization.ID }) {
+			return redirect(c, "/")
 		}
-		return redirect(c, "/")
 	}
-	return redirect(c, settingsPath(scope.Organization, "members"))
+	return h.toMembers(c, notice)
 }

@@ -75,6 +75,12 @@ func TestChangingARole(t *testing.T) {
 		}
 		admin.Post(page+"/"+bob.ID+"/role", "role", "owner").Expect(422)
 		admin.Post(page+"/"+bob.ID+"/role", "role", "admin").ExpectRedirect(page)
+		if got := admin.Get(page).Expect(200).Text("main [role=status]"); got != "Saved. Bob is now an admin." {
+			t.Errorf("the page that follows says %q", got)
+		}
+		if n := admin.Get(page).Expect(200).Find("main [role=status]").Length(); n != 0 {
+			t.Error("what was done is said again later")
+		}
 		admin.Post(page+"/"+bob.ID+"/role", "role", "admin").ExpectRedirect(page) // no change, no entry
 
 		e := p.wantEntry(acme, "member:role_update", ada, bob)

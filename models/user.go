@@ -23,6 +23,14 @@ const (
 // Valid says that the role is one of the two.
 func (r Role) Valid() bool { return r == RoleAdmin || r == RoleMember }
 
+// WithArticle is the role as a sentence needs it: "an admin", "a member".
+func (r Role) WithArticle() string {
+	if r == RoleAdmin {
+		return "an admin"
+	}
+	return "a " + string(r)
+}
+
 // MaxEmailLength is the longest address of an account, in bytes: what fits the name of an entry, too.
 const MaxEmailLength = 200
 

@@ -146,10 +146,13 @@ type Field struct {
 // ID is the control's ID.
 func (f Field) ID() string { return "field-" + f.Name }
 
+// ShowsHint says that there is a hint besides the error: what is wrong with a password repeats it.
+func (f Field) ShowsHint() bool { return f.Hint != "" && (f.Error == "" || f.Type != "password") }
+
 // DescribedBy lists the IDs of what explains the control.
 func (f Field) DescribedBy() string {
 	var ids []string
-	if f.Hint != "" {
+	if f.ShowsHint() {
 		ids = append(ids, f.ID()+"-hint")
 	}
 	if f.Error != "" {

@@ -1,0 +1,74 @@
+package handlers_test
+
+import (
+	"sync/atomic"
+	"testing"
+
+	"gorm.io/gorm"
+
+	"github.com/auditlogs/auditlogs/models"
+)
+
+func TestWhoHasJustLostTheRoleChangesNothing(t *testing.T) {
+	eachTown(t, func(t *testing.T, p *town) {
+		ada, bob, eve := p.user("Ada"), p.user("Bob"), p.user("Eve")
+		acme := p.organization("acme", ada, bob)
+		p.join(acme, eve, models.RoleMember)
+		admin, settings := p.signedIn(ada), "/orgs/acme/settings"
+		admin.Post(settings+"/links", "entity_type", "service", "url_template", "https://example.com/{id}").Expect(303)
+		admin.Post(settings+"/members/invitations", "role", "member").Expect(200)
+		open, err := p.Store.OpenInvitations(t.Context(), acme.ID)
+		if err != nil || len(open) != 1 {
+			t.Fatalf("%d invitations are open: %v", len(open), err)
+		}
+
+		// Ada loses the role between the moment a request reads what she may do and its change.
+		give := func(role models.Role) {
+			err := p.Store.Writer(t.Context()).Exec("UPDATE audit_memberships SET role = ? WHERE org_id = ? AND user_id = ?",
+				role, acme.ID, ada.ID).Error
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		var demote atomic.Bool
+		err = p.Store.Reader(t.Context()).Callback().Row().After("gorm:row").Register("test:demote", func(db *gorm.DB) {
+			if db.Statement.Table == "o" && demote.CompareAndSwap(true, false) { // as Store.AccessOf calls it
+				give(models.RoleMember)
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		count := func() (n int64) {
+			if err := p.Store.Reader(t.Context()).Model(&models.Entry{}).Where("org_id = ?", acme.ID).Count(&n).Error; err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		before := count()
+		for path, fields := range map[string][]string{
+			"/organization":                      {"name", "Another"},
+			"/audit":                             {"enabled", "on", "retention_days", "100"},
+			"/links":                             {"entity_type", "project", "url_template", "https://example.com/{id}"},
+			"/links/remove":                      {"entity_type", "service"},
+			"/delete":                            {"confirm", "acme"},
+			"/members/invitations":               {"role", "admin"},
+			"/members/invitations/revoke":        {"id", open[0].ID()},
+			"/members/" + ada.ID + "/role":       {"role", "admin"},
+			"/members/" + eve.ID + "/role":       {"role", "admin"},
+			"/members/" + eve.ID + "/remove":     {"confirm", "yes"},
+			"/members/" + eve.ID + "/reset-link": {},
+		} {
+			give(models.RoleAdmin)
+			demote.Store(true)
+			admin.Post(settings+path, fields...).Expect(403)
+			if demote.Load() {
+				t.Errorf("POST %s does not ask what the reader may do", path)
+			}
+		}
+		if after := count(); after != before {
+			t.Errorf("%d entries were recorded of what was refused", after-before)
+		}
+		admin.Post(settings+"/members/"+ada.ID+"/remove", "confirm", "yes").ExpectRedirect("/") // leaving takes no role
+	})
+}

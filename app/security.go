@@ -26,7 +26,7 @@ func setSecurityHeaders(c *fiber.Ctx, secure bool) {
 	c.Set("Cross-Origin-Resource-Policy", "same-origin")
 	c.Set(fiber.HeaderCacheControl, noStore)
 	if secure {
-		c.Set(fiber.HeaderStrictTransportSecurity, "max-age=31536000; includeSubDomains")
+		c.Set(fiber.HeaderStrictTransportSecurity, "max-age=31536000")
 	}
 }
 

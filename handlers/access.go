@@ -96,7 +96,8 @@ func (h *Handlers) InOrganization(c *fiber.Ctx) error {
 	if reading && scope.User.LastOrgID != scope.Organization.ID {
 		ctx := contextOf(c)
 		if err := models.SetLastOrganization(ctx, h.Store.Writer(ctx), scope.User.ID, scope.Organization.ID); err != nil {
-			return err
+			// Only where "/" leads next time is lost; the page can be read all the same.
+			h.Log.ErrorContext(ctx, "remember the organization last used", "error", err)
 		}
 	}
 	return c.Next()

@@ -368,8 +368,9 @@ func TestPagesLeadOnAndBack(t *testing.T) {
 			if label := first.Find(".pages [rel=next]").Text(); label != labels[0] {
 				t.Errorf("%s: on leads %q", query, label)
 			}
-			if status := first.Find("[role=status]").First().Text(); !strings.HasPrefix(status, "25 entries on this page, ") {
-				t.Errorf("%s: the live region says %q, as if there were no other page", query, status)
+			if status := first.Find("[role=status]").First().Text(); !strings.HasPrefix(status, "25 entries, ") ||
+				!strings.HasPrefix(first.Find(".entries-bar p").Text(), "25 entries on this page, ") {
+				t.Errorf("%s: the live region says %q", query, status)
 			}
 			second := d.page(link(t, first, ".pages [rel=next]"), fragment...)
 			third := d.page(link(t, second, ".pages [rel=next]"))

@@ -151,7 +151,17 @@ func (f Filter) OrderLabel() string {
 }
 
 // Summary says how many entries are shown and in which order, for those who can't see it.
-func (p *logPage) Summary() string {
+func (p *logPage) Summary() string { return p.summary("") }
+
+// ShownSummary says the same beside the table, where a number must not read as that of all pages.
+func (p *logPage) ShownSummary() string {
+	if p.Pages.Previous != "" || p.Pages.Next != "" {
+		return p.summary(" on this page")
+	}
+	return p.summary("")
+}
+
+func (p *logPage) summary(where string) string {
 	order := p.Filter.OrderLabel()
 	if p.Filter.Sort == models.SortTimestamp {
 		order = strings.ToLower(order)
@@ -163,10 +173,6 @@ func (p *logPage) Summary() string {
 	}
 	if p.Count == 0 {
 		return "No entries"
-	}
-	where := ""
-	if p.Pages.Previous != "" || p.Pages.Next != "" {
-		where = " on this page"
 	}
 	return count(p.Count, "entry", "entries") + where + ", " + order
 }

@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -75,9 +76,18 @@ func zoneOf(name string) (*time.Location, bool) {
 	if name == "" || name == "Local" || len(name) > 64 {
 		return nil, false
 	}
+	if zone, ok := zones.Load(name); ok {
+		return zone.(*time.Location), true
+	}
 	zone, err := time.LoadLocation(name)
+	if err == nil {
+		zones.Store(name, zone)
+	}
 	return zone, err == nil
 }
+
+// zones are those read so far, by name: there are some hundred, and every request needs one.
+var zones sync.Map
 
 // themeOf reads a theme's name; "system" is the empty one.
 func themeOf(name string) (string, bool) {

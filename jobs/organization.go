@@ -18,16 +18,20 @@ const storeResultTimeout = 10 * time.Second
 func (r *Retention) cleanOrganization(ctx context.Context, id int64) (err error) {
 	now := r.store.Now()
 	org, cleanup, err := r.begin(ctx, id, now)
-	if err == nil {
-		cleanup, err = r.deleteExpired(ctx, org, cleanup, now)
-	}
 	if errors.Is(err, models.ErrNotFound) {
 		return nil // gone since the organizations were listed
+	}
+	if err != nil && ctx.Err() == nil {
+		keep, cancel := context.WithTimeout(ctx, storeResultTimeout)
+		defer cancel()
+		return errors.Join(err, r.store.SaveCleanupFailure(keep, id, now, inPlainWords(err)))
+	}
+	if err == nil {
+		cleanup, err = r.deleteExpired(ctx, org, cleanup, now)
 	}
 	if ctx.Err() != nil || errors.Is(err, errNotLeading) {
 		return err // cut off: the next run goes on where this one was
 	}
-	cleanup.OrgID = id
 	cleanup.FinishedAt = max(models.MicrosOf(r.store.Now()), cleanup.StartedAt)
 	if err == nil {
 		cleanup.SucceededAt, cleanup.Error = cleanup.FinishedAt, ""

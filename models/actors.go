@@ -16,6 +16,11 @@ type Actor struct {
 
 const actorColumns = "actor_id AS id, actor_name AS name, actor_email AS email"
 
+// stillSeen restricts audit_actors, whose rows stay until their month has expired, to those with an
+// entry that has not.
+const stillSeen = `(SELECT true FROM audit_entries e WHERE e.org_id = audit_actors.org_id
+	AND e.actor_key = audit_actors.actor_key AND e.actor_id = audit_actors.actor_id AND e.id >= ? LIMIT 1)`
+
 // recentEntries is how many of the newest entries LatestActors looks at.
 const recentEntries = 1000
 
@@ -23,13 +28,14 @@ const recentEntries = 1000
 // newest entries, exactly; behind them others of the latest months.
 func (s *Store) LatestActors(ctx context.Context, org Organization, limit int) ([]Actor, error) {
 	var latest, others []Actor
+	kept := org.KeptSince(s.Now())
 	err := s.Reader(ctx).Raw(`SELECT `+actorColumns+` FROM audit_entries
 WHERE org_id = ? AND id >= ? ORDER BY audit_entries.id DESC LIMIT ?`,
-		org.ID, FirstEntryID(org.KeptSince(s.Now())), recentEntries).Scan(&latest).Error
+		org.ID, FirstEntryID(kept), recentEntries).Scan(&latest).Error
 	if latest = distinctActors(latest); err == nil && len(latest) < limit {
 		err = s.Reader(ctx).Raw(`SELECT `+actorColumns+` FROM audit_actors
-WHERE org_id = ? AND month >= ? ORDER BY month DESC LIMIT ?`,
-			org.ID, MonthOf(org.KeptSince(s.Now())), recentEntries).Scan(&others).Error
+WHERE org_id = ? AND month >= ? AND `+stillSeen+` ORDER BY month DESC LIMIT ?`,
+			org.ID, MonthOf(kept), FirstEntryID(kept), recentEntries).Scan(&others).Error
 	}
 	if err != nil {
 		return nil, fmt.Errorf("list the latest actors of %s: %w", org.Slug, err)
@@ -42,10 +48,11 @@ WHERE org_id = ? AND month >= ? ORDER BY month DESC LIMIT ?`,
 // name.
 func (s *Store) FindActors(ctx context.Context, org Organization, text string, limit int) ([]Actor, error) {
 	var actors []Actor
+	kept := org.KeptSince(s.Now())
 	err := s.Reader(ctx).Raw(`SELECT `+actorColumns+` FROM audit_actors
-WHERE org_id = ? AND month >= ? AND search_key LIKE ? ESCAPE '\'
+WHERE org_id = ? AND month >= ? AND search_key LIKE ? ESCAPE '\' AND `+stillSeen+`
 ORDER BY actor_key, actor_id, month DESC LIMIT ?`,
-		org.ID, MonthOf(org.KeptSince(s.Now())), "%"+escapeLike(Fold(text))+"%", limit*monthsKept).Scan(&actors).Error
+		org.ID, MonthOf(kept), "%"+escapeLike(Fold(text))+"%", FirstEntryID(kept), limit*monthsKept).Scan(&actors).Error
 	if err != nil {
 		return nil, fmt.Errorf("find actors of %s: %w", org.Slug, err)
 	}
@@ -56,15 +63,16 @@ ORDER BY actor_key, actor_id, month DESC LIMIT ?`,
 // monthsKept is in how many calendar months at most one actor can have entries.
 const monthsKept = 13
 
-// ActorsByID finds the latest name and e-mail of actors, in the order of ids. IDs nobody ever
-// recorded are left out.
+// ActorsByID finds the latest name and e-mail of actors, in the order of ids. IDs of
+// which the log holds nothing are left out.
 func (s *Store) ActorsByID(ctx context.Context, org Organization, ids []string) ([]Actor, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
 	var actors []Actor
 	err := s.Reader(ctx).Raw(`SELECT `+actorColumns+` FROM audit_actors
-WHERE org_id = ? AND actor_id IN ? ORDER BY month DESC`, org.ID, ids).Scan(&actors).Error
+WHERE org_id = ? AND actor_id IN ? AND `+stillSeen+` ORDER BY month DESC`,
+		org.ID, ids, FirstEntryID(org.KeptSince(s.Now()))).Scan(&actors).Error
 	if err != nil {
 		return nil, fmt.Errorf("find actors of %s: %w", org.Slug, err)
 	}

@@ -29,7 +29,8 @@ func TestActors(t *testing.T) {
 			models.Entry{ActorID: "u2", ActorName: "Émile", ActorEmail: "two@example.com", OccurredAt: at(50)},
 			models.Entry{ActorID: "u1", ActorName: "New Name", ActorEmail: "one@example.com", OccurredAt: at(3)},
 			models.Entry{ActorID: "system", ActorName: "system", OccurredAt: at(2)},
-			models.Entry{ActorID: "gone", ActorName: "Long Gone", OccurredAt: at(200)})
+			models.Entry{ActorID: "gone", ActorName: "Long Gone", OccurredAt: at(200)},
+			models.Entry{ActorID: "just", ActorName: "Just Gone", OccurredAt: at(90) - 1})
 		ctx := t.Context()
 
 		latest, err := store.LatestActors(ctx, org, 20)
@@ -37,14 +38,14 @@ func TestActors(t *testing.T) {
 			t.Errorf("latest: %v, %v", latest, err)
 		}
 		for text, want := range map[string][]string{
-			"NAME": {"u1"}, "émi": {"u2"}, "EXAMPLE.COM": {"u1", "u2"}, "u2": {"u2"}, "%": nil, "long gone": nil,
+			"NAME": {"u1"}, "émi": {"u2"}, "EXAMPLE.COM": {"u1", "u2"}, "u2": {"u2"}, "%": nil, "gone": nil,
 		} {
 			found, err := store.FindActors(ctx, org, text, 10)
 			if err != nil || !slices.Equal(ids(found), want) {
 				t.Errorf("find %q: %v, %v; want %v", text, found, err, want)
 			}
 		}
-		known, err := store.ActorsByID(ctx, org, []string{"u2", "nobody", "u1"})
+		known, err := store.ActorsByID(ctx, org, []string{"u2", "nobody", "just", "u1"})
 		if err != nil || !slices.Equal(ids(known), []string{"u2", "u1"}) || known[1].Name != "New Name" {
 			t.Errorf("by ID: %v, %v", known, err)
 		}

@@ -107,11 +107,24 @@ func (s *Store) SaveCleanup(ctx context.Context, c Cleanup) error {
 	return nil
 }
 
+// SaveCleanupFailure keeps that a clean-up could not even begin: when, and why in words for an
+// admin. What is known of the ones before stays.
+func (s *Store) SaveCleanupFailure(ctx context.Context, orgID int64, at time.Time, reason string) error {
+	failed := Cleanup{OrgID: orgID, StartedAt: MicrosOf(at), FinishedAt: MicrosOf(at), Error: reason}
+	if err := upsertCleanup(s.Writer(ctx), failed, "started_at", "finished_at", "error"); err != nil {
+		return fmt.Errorf("keep the failure of the clean-up: %w", err)
+	}
+	return nil
+}
+
 func saveCleanup(tx *gorm.DB, c Cleanup) error {
+	return upsertCleanup(tx, c, "started_at", "finished_at", "deleted", "succeeded_at", "error", "cleaned_to")
+}
+
+func upsertCleanup(tx *gorm.DB, c Cleanup, columns ...string) error {
 	return tx.Clauses(clause.OnConflict{
-		Columns: []clause.Column{{Name: "org_id"}},
-		DoUpdates: clause.AssignmentColumns([]string{
-			"started_at", "finished_at", "deleted", "succeeded_at", "error", "cleaned_to"}),
+		Columns:   []clause.Column{{Name: "org_id"}},
+		DoUpdates: clause.AssignmentColumns(columns),
 	}).Create(&c).Error
 }
 

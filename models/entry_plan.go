@@ -160,29 +160,28 @@ func wordsOf(words []searchWord, mask uint64) []searchWord {
 // matchEntities lists the resources of the types of kinds that match all words. It stops, and says
 // that they are not sparse, where there are more than maxSparse.
 func (s *Store) matchEntities(ctx context.Context, p *entryPlan, words []searchWord, kinds []Kind) (found []entityKey, sparse bool, err error) {
-	// Without DISTINCT: it would have to find every match before it gives the first.
-	sql := "SELECT entity_type, entity_id FROM audit_entities WHERE org_id = ? AND month >= ? AND entity_type IN ?"
-	args := []any{p.org.ID, MonthOf(MicrosOf(p.from.Occurred())), project(kinds, Kind.entityType)}
-	if !p.to.IsZero() {
-		sql += " AND month <= ?"
-		args = append(args, MonthOf(MicrosOf(p.to.Occurred())))
-	}
 	var long []string
 	for _, word := range words {
 		if !word.short {
 			long = append(long, word.text)
-			continue
 		}
-		// Every text that begins with the word lies between it and the word with the last code
-		// point behind it.
-		beyond := word.text + "\U0010FFFF"
-		sql += " AND (id_key >= ? AND id_key < ? OR name_key >= ? AND name_key < ?)"
-		args = append(args, word.text, beyond, word.text, beyond)
 	}
-	if len(long) > 0 {
-		contained := s.dialect.entityContains(p.org.ID, long)
-		sql += " AND " + contained.sql
-		args = append(args, contained.args...)
+	matching := s.dialect.entitiesContaining(p.org.ID, long)
+	// Without DISTINCT: it would have to find every match before it gives the first.
+	sql := "SELECT entity_type, entity_id FROM " + matching.sql + " AND month >= ? AND entity_type IN ?"
+	args := append(matching.args, MonthOf(MicrosOf(p.from.Occurred())), project(kinds, Kind.entityType))
+	if !p.to.IsZero() {
+		sql += " AND month <= ?"
+		args = append(args, MonthOf(MicrosOf(p.to.Occurred())))
+	}
+	for _, word := range words {
+		if word.short {
+			// Every text that begins with the word lies between it and the word with the last code
+			// point behind it.
+			beyond := word.text + "\U0010FFFF"
+			sql += " AND (id_key >= ? AND id_key < ? OR name_key >= ? AND name_key < ?)"
+			args = append(args, word.text, beyond, word.text, beyond)
+		}
 	}
 	found = []entityKey{} // not nil: nothing found is a restriction
 	if err := s.Reader(ctx).Raw(sql+" LIMIT ?", append(args, maxSparse+1)...).Scan(&found).Error; err != nil {

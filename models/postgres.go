@@ -94,14 +94,11 @@ func arrayText(values []string) string {
 	return "{" + text.String() + "}"
 }
 
-// entityContains uses the trigram index: its expression, word for word.
-func (postgres) entityContains(_ int64, words []string) condition {
-	var c condition
+// entitiesContaining uses the trigram index: its expression, word for word.
+func (postgres) entitiesContaining(orgID int64, words []string) condition {
+	c := condition{sql: "audit_entities WHERE org_id = ?", args: []any{orgID}}
 	for _, word := range words {
-		if c.sql != "" {
-			c.sql += " AND "
-		}
-		c.sql += `(id_key || E'\n' || name_key) LIKE ? ESCAPE '\'`
+		c.sql += ` AND (id_key || E'\n' || name_key) LIKE ? ESCAPE '\'`
 		c.args = append(c.args, "%"+escapeLike(word)+"%")
 	}
 	return c

@@ -90,15 +90,21 @@ func (sqlite) streamsSQL(q streamQuery, streams []stream) (string, []any) {
 ORDER BY page.grp, e.id ` + q.order(), args
 }
 
-// entityContains asks the full-text index; its trigrams make a quoted word match as a substring.
-func (sqlite) entityContains(orgID int64, words []string) condition {
+// entitiesContaining asks the full-text index; its trigrams make a quoted word match as a substring.
+// The join is a CROSS JOIN, which SQLite reads in the order written: it would otherwise look
+// through every entity of the organization until it has statistics.
+func (sqlite) entitiesContaining(orgID int64, words []string) condition {
+	if len(words) == 0 {
+		return condition{sql: "audit_entities WHERE org_id = ?", args: []any{orgID}}
+	}
 	quoted := make([]string, len(words))
 	for i, word := range words {
 		quoted[i] = `"` + strings.ReplaceAll(word, `"`, `""`) + `"`
 	}
 	first, last := sqliteIDs(orgID)
 	return condition{
-		sql:  "id IN (SELECT rowid FROM audit_entities_search WHERE text MATCH ? AND rowid BETWEEN ? AND ?)",
-		args: []any{strings.Join(quoted, " AND "), first, last},
+		sql: `audit_entities_search CROSS JOIN audit_entities ON audit_entities.id = audit_entities_search.rowid
+WHERE audit_entities_search.text MATCH ? AND audit_entities_search.rowid BETWEEN ? AND ? AND org_id = ?`,
+		args: []any{strings.Join(quoted, " AND "), first, last, orgID},
 	}
 }

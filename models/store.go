@@ -58,8 +58,9 @@ type dialect interface {
 	insertEntry(tx *gorm.DB, ref OrganizationRef, row entryRow, evenWhenOff bool) (InsertOutcome, error)
 	// streamsSQL asks for the first entries of some streams of a query, in its order.
 	streamsSQL(q streamQuery, streams []stream) (sql string, args []any)
-	// entityContains restricts audit_entities to those whose ID or name contains every word.
-	entityContains(orgID int64, words []string) condition
+	// entitiesContaining is the table of an organization's entities whose ID or name contains every
+	// word, from FROM to the beginning of a WHERE that more conditions can be added to.
+	entitiesContaining(orgID int64, words []string) condition
 }
 
 func dialectOf(db *gorm.DB) (dialect, error) {

@@ -220,3 +220,10 @@ func expectOneLine(t *testing.T, err error, want string) {
 		t.Errorf("the error shows the password: %q", text)
 	}
 }
+
+func TestPostgresDoesNotCompileStatements(t *testing.T) {
+	var jit string
+	if err := databasetest.Postgres(t).Read.Raw("SHOW jit").Scan(&jit).Error; err != nil || jit != "off" {
+		t.Errorf("jit is %q, %v", jit, err)
+	}
+}

@@ -11,7 +11,6 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
-	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/handlers"
 	"github.com/auditlogs/auditlogs/models"
 )
@@ -28,7 +27,7 @@ type Operator struct {
 // ResetPassword shows a link with which the owner of the account sets a new password, once. That it
 // was made is recorded in every organization of the account.
 func (o Operator) ResetPassword(ctx context.Context, email string) error {
-	return o.withStore(ctx, func(store *models.Store) error {
+	return withStore(ctx, o.Database, o.Log, func(store *models.Store) error {
 		user, err := store.UserByEmail(ctx, email)
 		if errors.Is(err, models.ErrNotFound) {
 			return fmt.Errorf("no account has the e-mail address %s", email)
@@ -58,7 +57,7 @@ func (o Operator) ResetPassword(ctx context.Context, email string) error {
 // Invite shows a link with which somebody joins an organization, once: how one that an application
 // made gets its first admin. That it was made is recorded there.
 func (o Operator) Invite(ctx context.Context, slug string, role models.Role) error {
-	return o.withStore(ctx, func(store *models.Store) error {
+	return withStore(ctx, o.Database, o.Log, func(store *models.Store) error {
 		org, err := store.OrganizationBySlug(ctx, slug)
 		if errors.Is(err, models.ErrNotFound) {
 			return fmt.Errorf("no organization has the slug %s", slug)
@@ -83,19 +82,3 @@ func (o Operator) Invite(ctx context.Context, slug string, role models.Role) err
 }
 
 func (o Operator) base() string { return strings.TrimRight(o.BaseURL, "/") }
-
-func (o Operator) withStore(ctx context.Context, do func(*models.Store) error) (err error) {
-	db, err := database.Open(ctx, o.Database, o.Log)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	if err := db.Migrate(ctx); err != nil {
-		return fmt.Errorf("database: %w", err)
-	}
-	store, err := db.Store(nil)
-	if err != nil {
-		return err
-	}
-	return do(store)
-}

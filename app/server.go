@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"sync"
 	"time"
@@ -29,12 +30,35 @@ const (
 // as the address and a first token, is written to console.
 //
 // Errors are one line for the operator.
-func Run(ctx context.Context, config Config, databaseURL string, console io.Writer) (err error) {
+func Run(ctx context.Context, config Config, databaseURL string, console io.Writer) error {
 	asked := config // New completes the configuration once the port is known
 	if err := asked.validate(); err != nil {
 		return err
 	}
-	db, err := database.Open(ctx, databaseURL, config.Log)
+	return withStore(ctx, databaseURL, config.Log, func(store *models.Store) error {
+		if err := prepareDemo(ctx, config, store, console); err != nil {
+			return err
+		}
+		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", config.Addr)
+		if err != nil {
+			return fmt.Errorf("--addr: %w", err)
+		}
+		defer listener.Close()
+		config.Addr = listener.Addr().String() // with the port where 0 was asked for
+		a, err := New(config, store)
+		if err != nil {
+			return err
+		}
+		if err := a.greet(ctx, console); err != nil {
+			return err
+		}
+		return a.Serve(ctx, listener)
+	})
+}
+
+// withStore opens and migrates the database, and closes it after do.
+func withStore(ctx context.Context, databaseURL string, log *slog.Logger, do func(*models.Store) error) (err error) {
+	db, err := database.Open(ctx, databaseURL, log)
 	if err != nil {
 		return err
 	}
@@ -46,23 +70,7 @@ func Run(ctx context.Context, config Config, databaseURL string, console io.Writ
 	if err != nil {
 		return err
 	}
-	if err := prepareDemo(ctx, config, store, console); err != nil {
-		return err
-	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", config.Addr)
-	if err != nil {
-		return fmt.Errorf("--addr: %w", err)
-	}
-	defer listener.Close()
-	config.Addr = listener.Addr().String() // with the port where 0 was asked for
-	a, err := New(config, store)
-	if err != nil {
-		return err
-	}
-	if err := a.greet(ctx, console); err != nil {
-		return err
-	}
-	return a.Serve(ctx, listener)
+	return do(store)
 }
 
 // prepareDemo fills the demo where one is asked for, before the server listens: who connects sees a

@@ -1,0 +1,161 @@
+package handlers
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/PuerkitoBio/goquery"
+
+	"github.com/auditlogs/auditlogs/app/database"
+	"github.com/auditlogs/auditlogs/app/database/databasetest"
+	"github.com/auditlogs/auditlogs/models"
+)
+
+func TestFiltersNarrowAndComeOffOneByOne(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		d := newDesk(t, db)
+		d.insert(d.org,
+			models.Entry{OccurredAt: d.ago(time.Hour), Action: "service:update", EntityID: "srv_web"},
+			models.Entry{OccurredAt: d.ago(2 * time.Hour), Action: "service:delete", EntityID: "srv_web", ActorID: "usr_2", ActorName: "Bob", ActorEmail: "bob@example.com"},
+			models.Entry{OccurredAt: d.ago(50 * time.Hour), Action: "service:update", EntityID: "srv_db", ActorID: models.SystemActorID, ActorName: "system"},
+			models.Entry{OccurredAt: d.ago(60 * time.Hour), Action: "project:update", EntityID: "prj_web"},
+		)
+		for query, want := range map[string][]string{
+			"":                      {"srv_web", "srv_web", "srv_db", "prj_web"},
+			"action=service:update": {"srv_web", "srv_db"},
+			"action=service:update&action=project:update": {"srv_web", "srv_db", "prj_web"},
+			"actor=system":                  {"srv_db"},
+			"actor=system&actor=usr_2":      {"srv_web", "srv_db"},
+			"entity_type=project":           {"prj_web"},
+			"q=WEB":                         {"srv_web", "srv_web", "prj_web"},
+			"q=web+delete":                  {"srv_web"},
+			"q=%25":                         nil,
+			"from=-24h":                     {"srv_web", "srv_web"},
+			"from=-7d&to=-24h":              {"srv_db", "prj_web"},
+			"from=2026-06-13&to=2026-06-13": {"srv_db", "prj_web"},
+			"to=2026-06-12":                 nil,
+			"actor=nobody":                  nil,
+			"action=own:thing":              nil,
+			"q=web&action=service:update&actor=usr_1&entity_type=service&from=-24h": {"srv_web"},
+		} {
+			page := d.page(logPath + "?" + query)
+			ids := page.Find("code[data-value]").Map(func(_ int, id *goquery.Selection) string { return id.Text() })
+			if !slices.Equal(ids, want) {
+				t.Errorf("%q finds %v, want %v", query, ids, want)
+			}
+		}
+
+		page := d.page(logPath + "?q=web&action=service:delete&actor=usr_2&entity_type=service&from=-24h&tz=UTC&limit=25")
+		chips := page.Find(".chip").Map(func(_ int, chip *goquery.Selection) string { return text(chip) })
+		if want := []string{"Search web", "Action service:delete", "User Bob", "Entity type service", "From 24 hours ago"}; !slices.Equal(chips, want) {
+			t.Errorf("the chips are %q, want %q", chips, want)
+		}
+		if without := link(t, page, `.chip[data-name="actor"] a`); without != logPath+"?action=service:delete&entity_type=service&q=web&from=-24h&tz=UTC&limit=25" {
+			t.Errorf("without the user it is %q", without)
+		}
+		if all := link(t, page, ".chip-clear"); all != logPath+"?limit=25" {
+			t.Errorf("Clear all leads to %q", all)
+		}
+		export := link(t, page, `#export a[href*="csv"]`)
+		if export != logPath+"/export?format=csv&action=service:delete&actor=usr_2&entity_type=service&q=web&from=-24h&tz=UTC" {
+			t.Errorf("the export is %q", export)
+		}
+		// Sent again as a browser without script does, the form asks for the same.
+		again := d.page(logPath + "?" + formOf(page.Find("#filters")).Encode())
+		if got := text(again.Find(".chips")); got != text(page.Find(".chips")) {
+			t.Errorf("the form, sent again, shows %q", got)
+		}
+	})
+}
+
+// formOf is what a browser sends of a form's controls.
+func formOf(form *goquery.Selection) url.Values {
+	values := url.Values{}
+	form.Find("[name]").Each(func(_ int, control *goquery.Selection) {
+		name, value := control.AttrOr("name", ""), control.AttrOr("value", "")
+		_, elsewhere := control.Attr("form")
+		_, checked := control.Attr("checked")
+		if elsewhere || control.Is("[type=checkbox]") && !checked {
+			return
+		}
+		if control.Is("select") {
+			selected := control.Find("option[selected]")
+			value = selected.AttrOr("value", selected.Text())
+		}
+		values.Add(name, value)
+	})
+	return values
+}
+
+func TestMenusOfferWhatThereIs(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		d := newDesk(t, db)
+		entries := []models.Entry{
+			{Action: "invoice:pay"},
+			{ActorID: models.SystemActorID, ActorName: "system"},
+			{ActorID: "usr_k1", ActorName: "Kim", ActorEmail: "kim@example.com"},
+			{ActorID: "usr_k2", ActorName: "Kim", ActorEmail: "kim@elsewhere.example"},
+		}
+		for i := range 30 {
+			entries = append(entries, models.Entry{OccurredAt: d.ago(time.Duration(i+1) * time.Hour),
+				ActorID: "usr_old" + strconv.Itoa(i), ActorName: "Old " + strconv.Itoa(i)})
+		}
+		d.insert(d.org, entries...)
+
+		page := d.page(logPath + "?action=service:update&action=never:heard&actor=usr_old29")
+		actions := page.Find(`[data-options="action"]`)
+		selected := actions.Find("[data-selected] input").Map(func(_ int, box *goquery.Selection) string { return box.AttrOr("value", "") })
+		if want := []string{"service:update", "never:heard"}; !slices.Equal(selected, want) {
+			t.Errorf("selected come first: %v, want %v", selected, want)
+		}
+		if actions.Find("input[name=action][checked]").Length() != 2 {
+			t.Error("not exactly the selected actions are ticked")
+		}
+		groups := actions.Find("[data-group] .option-heading").Map(func(_ int, heading *goquery.Selection) string { return text(heading) })
+		if want := []string{"Deployments", "Services", "Projects", "Workflows", "Notification channels", "Organization", "Integrations",
+			"Subscriptions", "Access", "Your application"}; !slices.Equal(groups, want) {
+			t.Errorf("the groups are %v, want %v", groups, want)
+		}
+		if own := actions.Find("[data-group]").Last().Find("input[name=action]"); own.Length() != 1 || own.AttrOr("value", "") != "invoice:pay" {
+			t.Errorf("%d actions of the application are offered", own.Length())
+		}
+		if unused := actions.Find(`.unused input[value="deployment:create"], .unused input[value="invoice:pay"]`); unused.Length() != 1 {
+			t.Error("not exactly the unused actions are muted")
+		}
+
+		users := page.Find(`[data-options="actor"]`)
+		offered := users.Find("input[name=actor]").Map(func(_ int, box *goquery.Selection) string { return box.AttrOr("value", "") })
+		if len(offered) > 23 || !slices.Equal(offered[:3], []string{"usr_old29", "system", "usr_reader"}) {
+			t.Errorf("%d users are offered, first %v", len(offered), offered[:3])
+		}
+		if words := text(users); !strings.Contains(words, "Kim kim@example.com") || !strings.Contains(words, "Kim kim@elsewhere.example") {
+			t.Errorf("namesakes look alike: %s", words)
+		}
+
+		found := d.page(logPath+"/actors?text=ELSEWHERE", fragment...)
+		if boxes := found.Find("input[name=actor]"); boxes.Length() != 1 || boxes.AttrOr("value", "") != "usr_k2" {
+			t.Errorf("looking for an e-mail address finds %d users", boxes.Length())
+		}
+		if words := text(d.page(logPath+"/actors?text=%3Cnobody%3E", fragment...).Selection); !strings.Contains(words, "<nobody>") {
+			t.Errorf("finding nobody says %q", words)
+		}
+		for _, bytes := range []string{"a%00b", "%FF"} {
+			if response, _ := d.get(logPath+"/actors?text="+bytes, fragment...); response.StatusCode != http.StatusBadRequest {
+				t.Errorf("typing %s is answered %d", bytes, response.StatusCode)
+			}
+		}
+		if response, _ := d.get(logPath + "/actors?text=x"); response.StatusCode != http.StatusSeeOther {
+			t.Errorf("as a page the list of users is %d", response.StatusCode)
+		}
+
+		types := page.Find("select[name=entity_type] option").Map(func(_ int, option *goquery.Selection) string { return option.Text() })
+		if want := []string{"Entity type", "invoice", "service"}; !slices.Equal(types, want) {
+			t.Errorf("the types are %v, want %v", types, want)
+		}
+	})
+}

@@ -98,9 +98,9 @@ func (d *desk) insert(org models.Organization, entries ...models.Entry) []models
 			e.ActorName = cmp.Or(e.ActorName, "Ada Lovelace")
 			e.ActorKey = models.Fold(e.ActorName)
 			e.ID = models.NewEntryID(e.OccurredAt)
-			outcome, err := models.InsertEntry(d.t.Context(), tx, models.OrganizationRef{Slug: org.Slug}, *e, false)
-			if err != nil || outcome != models.Inserted {
-				return fmt.Errorf("outcome %d: %w", outcome, err)
+			result, err := models.InsertEntry(d.t.Context(), tx, models.NewEntry{Organization: models.OrganizationRef{Slug: org.Slug}, Entry: *e})
+			if err != nil || result.Outcome != models.Inserted {
+				return fmt.Errorf("outcome %d: %w", result.Outcome, err)
 			}
 		}
 		return nil

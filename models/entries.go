@@ -13,7 +13,7 @@ import (
 // entry itself.
 const (
 	listColumns = "org_id, id, occurred_at, recorded_at, action, entity_type, entity_id, entity_name, " +
-		"actor_id, actor_key, actor_name, actor_email, source, ip, user_agent, request_id, url"
+		"actor_id, actor_key, actor_name, actor_email, source, ip, user_agent, request_id, api_key_id, api_key_name, url"
 	exportColumns = listColumns + ", metadata"
 )
 

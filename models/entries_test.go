@@ -59,9 +59,9 @@ func insert(t *testing.T, store *models.Store, org models.Organization, entries 
 			e.ActorName = cmp.Or(e.ActorName, e.ActorID)
 			e.ActorKey = models.Fold(e.ActorName)
 			e.ID = models.NewEntryID(e.OccurredAt)
-			outcome, err := models.InsertEntry(t.Context(), tx, models.OrganizationRef{Slug: org.Slug}, *e, false)
-			if err != nil || outcome != models.Inserted {
-				return fmt.Errorf("outcome %d: %w", outcome, err)
+			result, err := models.InsertEntry(t.Context(), tx, models.NewEntry{Organization: models.OrganizationRef{Slug: org.Slug}, Entry: *e})
+			if err != nil || result.Outcome != models.Inserted {
+				return fmt.Errorf("outcome %d: %w", result.Outcome, err)
 			}
 		}
 		return nil

@@ -2,6 +2,7 @@ package models
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"database/sql/driver"
 	"encoding/binary"
 	"fmt"
@@ -37,6 +38,13 @@ func NewEntryID(t Micros) EntryID {
 	_, _ = rand.Read(random[:])
 	count := entryCounter.Add(1) & (1<<counterBits - 1)
 	return entryID(t, count<<randomBits|binary.BigEndian.Uint64(random[:])&(1<<randomBits-1))
+}
+
+// DerivedEntryID is always the same ID for something that occurred at t and has the key: storing it a
+// second time changes nothing.
+func DerivedEntryID(t Micros, key string) EntryID {
+	sum := sha256.Sum256([]byte(key))
+	return entryID(t, binary.BigEndian.Uint64(sum[:])&(1<<(counterBits+randomBits)-1))
 }
 
 // FirstEntryID is the smallest ID an entry that occurred at t can have: entries with a smaller ID

@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 
 	"gorm.io/gorm"
@@ -21,6 +22,18 @@ func (r OrganizationRef) column() (name, value string) {
 	return "slug", r.Slug
 }
 
+// NewEntry is an entry that is to be stored.
+type NewEntry struct {
+	Organization OrganizationRef
+	// Entry must be valid: its texts UTF-8 without NUL and within the sizes of the schema. Its OrgID
+	// is not read. Its ID is fixed before the first attempt: storing it again changes nothing.
+	Entry Entry
+	// EvenWhenOff stores it although the organization's audit logging is off.
+	EvenWhenOff bool
+	// Key is the caller's own key of the event; nil where it has none.
+	Key *EventKey
+}
+
 // InsertOutcome is what became of an entry.
 type InsertOutcome int
 
@@ -33,25 +46,87 @@ const (
 	OrganizationUnknown
 	// OrganizationClosed: the organization was deleted; nothing was stored.
 	OrganizationClosed
+	// KeyReused: the key stands for another event; nothing was stored.
+	KeyReused
 )
 
-// InsertEntry stores e in tx, in the organization ref names; e.OrgID is not read. The entry must
-// be valid: its texts UTF-8 without NUL and within the sizes of the schema. With evenWhenOff it is
-// stored although the organization's audit logging is off.
+// InsertResult is what became of an entry, and under which ID it is stored.
+type InsertResult struct {
+	Outcome InsertOutcome
+	// ID is the entry's or, where Repeated, that of the first event with the same key.
+	ID EntryID
+	// Repeated: the key has been used for the same event before; Outcome is that of the first time
+	// (Inserted or LoggingOff), and nothing was stored now.
+	Repeated bool
+}
+
+// InsertEntry stores an entry in tx.
 //
 // The organization, its switch and the entry are one statement, without a lock: what read "on" is
 // stored. Whatever the outcome, no statement has failed and tx stays usable. An entry whose ID is
-// stored already is left as it is.
-func InsertEntry(ctx context.Context, tx *gorm.DB, ref OrganizationRef, e Entry, evenWhenOff bool) (InsertOutcome, error) {
+// stored already is left as it is. No other transaction is waited for, except by an entry with a
+// Key, which waits for one that is storing the same key.
+func InsertEntry(ctx context.Context, tx *gorm.DB, entry NewEntry) (InsertResult, error) {
+	if entry.Key != nil {
+		results, err := InsertEntries(ctx, tx, []NewEntry{entry}, BatchOptions{})
+		if err != nil {
+			return InsertResult{}, err
+		}
+		return results[0], nil
+	}
 	d, err := dialectOf(tx)
 	if err != nil {
-		return 0, err
+		return InsertResult{}, err
 	}
-	outcome, err := d.insertEntry(tx.WithContext(ctx), ref, newEntryRow(e), evenWhenOff)
+	state, err := d.insertEntry(ctx, tx, entry.Organization, newEntryRow(entry.Entry), entry.EvenWhenOff)
 	if err != nil {
-		return 0, fmt.Errorf("insert entry %s: %w", e.Action, err)
+		return InsertResult{}, fmt.Errorf("insert entry %s: %w", entry.Entry.Action, err)
 	}
-	return outcome, nil
+	return InsertResult{Outcome: state.outcome(entry.EvenWhenOff), ID: entry.Entry.ID}, nil
+}
+
+// statements runs SQL: the pool, transaction or connection of a *gorm.DB. Recording goes past
+// GORM's statement builder, which takes longer than the statement itself.
+type statements interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
+}
+
+// statementsOf is where statements of tx run. A transaction that could not begin is an error here:
+// its statements would run outside of any.
+func statementsOf(tx *gorm.DB) (statements, error) {
+	if tx.Error != nil {
+		return nil, tx.Error
+	}
+	return tx.Statement.ConnPool, nil
+}
+
+// inTransaction runs fn in tx's own transaction, or in a new one where tx is a plain pool.
+func inTransaction(ctx context.Context, tx *gorm.DB, fn func(run statements) error) error {
+	if _, already := tx.Statement.ConnPool.(gorm.TxCommitter); already {
+		run, err := statementsOf(tx)
+		if err != nil {
+			return err
+		}
+		return fn(run)
+	}
+	return tx.WithContext(ctx).Transaction(func(tx *gorm.DB) error { return fn(tx.Statement.ConnPool) })
+}
+
+// queryRows hands every row of a query to scan.
+func queryRows(ctx context.Context, run statements, scan func(rows *sql.Rows) error, query string, args ...any) error {
+	rows, err := run.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
 }
 
 // entryRow is an entry with what is derived from it: what search and the User filter look through.
@@ -80,21 +155,15 @@ func MonthOf(t Micros) int {
 	return moment.Year()*12 + int(moment.Month()) - 1
 }
 
-// entryColumns are the columns of an entry in the order of entryValues, org_id aside.
-const entryColumns = "id, occurred_at, recorded_at, action, entity_type, entity_id, entity_name, " +
-	"actor_id, actor_key, actor_name, actor_email, source, ip, user_agent, request_id, url, metadata"
+// entryColumns are the columns of an entry in the order of its values, org_id and id aside.
+const entryColumns = "occurred_at, recorded_at, action, entity_type, entity_id, entity_name, " +
+	"actor_id, actor_key, actor_name, actor_email, source, ip, user_agent, request_id, api_key_id, api_key_name, url, metadata"
 
-func entryValues(e Entry) []any {
-	return []any{e.ID, e.OccurredAt, e.RecordedAt, e.Action, e.EntityType, e.EntityID, e.EntityName,
-		e.ActorID, e.ActorKey, e.ActorName, e.ActorEmail, e.Source, e.IP, e.UserAgent, e.RequestID, e.URL, e.Metadata}
-}
-
-// inTransaction runs fn in tx's own transaction, or in a new one where tx is a plain pool.
-func inTransaction(tx *gorm.DB, fn func(tx *gorm.DB) error) error {
-	if _, already := tx.Statement.ConnPool.(gorm.TxCommitter); already {
-		return fn(tx)
-	}
-	return tx.Transaction(fn)
+// appendEntryValues adds the values of entryColumns.
+func appendEntryValues(values []any, e *Entry) []any {
+	return append(values, int64(e.OccurredAt), int64(e.RecordedAt), e.Action, e.EntityType, e.EntityID, e.EntityName,
+		e.ActorID, e.ActorKey, e.ActorName, e.ActorEmail, e.Source, e.IP, e.UserAgent, e.RequestID,
+		e.APIKeyID, e.APIKeyName, e.URL, e.Metadata)
 }
 
 // organizationState is what decides whether an organization takes an entry.
@@ -102,6 +171,11 @@ type organizationState struct {
 	ID             int64
 	LoggingEnabled bool
 	ClosedAt       Micros
+}
+
+// scan reads id, logging_enabled, closed_at, after what comes before them in the row.
+func (s *organizationState) scan(rows *sql.Rows, before ...any) error {
+	return rows.Scan(append(before, &s.ID, &s.LoggingEnabled, (*int64)(&s.ClosedAt))...)
 }
 
 func (s organizationState) outcome(evenWhenOff bool) InsertOutcome {

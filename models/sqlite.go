@@ -3,65 +3,12 @@ package models
 import (
 	"strconv"
 	"strings"
-
-	"gorm.io/gorm"
 )
 
 // sqlite is what SQLite does its own way.
 type sqlite struct{}
 
 func (sqlite) name() string { return "sqlite" }
-
-// insertEntry is a few statements in one transaction; SQLite has one writer, so nothing comes
-// between them.
-func (d sqlite) insertEntry(tx *gorm.DB, ref OrganizationRef, row entryRow, evenWhenOff bool) (InsertOutcome, error) {
-	var state organizationState
-	err := inTransaction(tx, func(tx *gorm.DB) error {
-		column, value := ref.column()
-		arguments := append(entryValues(row.Entry), value, evenWhenOff)
-		inserted := tx.Exec(`
-INSERT INTO audit_entries (org_id, `+entryColumns+`)
-SELECT id, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM audit_organizations
-WHERE `+column+` = ? AND closed_at = 0 AND (logging_enabled OR ?)
-ON CONFLICT (org_id, id) DO NOTHING`, arguments...)
-		if inserted.Error != nil {
-			return inserted.Error
-		}
-		err := tx.Raw(`SELECT id, logging_enabled, closed_at FROM audit_organizations
-WHERE `+column+` = ?`, value).Scan(&state).Error
-		if err != nil || inserted.RowsAffected == 0 {
-			return err
-		}
-		return d.insertKnown(tx, state.ID, row)
-	})
-	return state.outcome(evenWhenOff), err
-}
-
-// insertKnown adds the entity and the actor of an entry where this month has not seen them yet.
-// Their IDs begin with the organization's, so that full-text search can stay within it.
-func (sqlite) insertKnown(tx *gorm.DB, orgID int64, row entryRow) error {
-	first, last := sqliteIDs(orgID)
-	err := tx.Exec(`
-INSERT INTO audit_entities (id, org_id, month, entity_type, entity_id, id_key, name_key)
-SELECT (SELECT COALESCE(MAX(id), ?) + 1 FROM audit_entities WHERE id BETWEEN ? AND ?), ?, ?, ?, ?, ?, ?
-WHERE NOT EXISTS (SELECT 1 FROM audit_entities WHERE org_id = ?
-	AND entity_type = ? AND entity_id = ? AND month = ? AND name_key = ?)`,
-		first, first, last, orgID, row.Month, row.EntityType, row.EntityID, row.IDKey, row.NameKey,
-		orgID, row.EntityType, row.EntityID, row.Month, row.NameKey).Error
-	if err != nil {
-		return err
-	}
-	return tx.Exec(`
-INSERT INTO audit_actors (id, org_id, month, actor_id, actor_key, actor_name, actor_email, search_key)
-SELECT (SELECT COALESCE(MAX(id), ?) + 1 FROM audit_actors WHERE id BETWEEN ? AND ?), ?, ?, ?, ?, ?, ?, ?
-WHERE NOT EXISTS (SELECT 1 FROM audit_actors WHERE org_id = ?
-	AND actor_id = ? AND month = ? AND actor_name = ? AND actor_email = ?)`,
-		first, first, last, orgID, row.Month, row.ActorID, row.ActorKey, row.ActorName, row.ActorEmail, row.ActorText,
-		orgID, row.ActorID, row.Month, row.ActorName, row.ActorEmail).Error
-}
-
-// sqliteIDs is the range of IDs that rows of an organization's entities and actors have.
-func sqliteIDs(orgID int64) (first, last int64) { return orgID << 40, (orgID+1)<<40 - 1 }
 
 // streamsSQL is a UNION of one seek a stream, for IDs only, and then reads the rows of the page.
 func (sqlite) streamsSQL(q streamQuery, streams []stream) (string, []any) {

@@ -55,7 +55,17 @@ func (s *Store) Reader(ctx context.Context) *gorm.DB { return s.read.WithContext
 // dialect is what differs between the databases.
 type dialect interface {
 	name() string
-	insertEntry(tx *gorm.DB, ref OrganizationRef, row entryRow, evenWhenOff bool) (InsertOutcome, error)
+	// rebind turns the ? of a statement into the database's own placeholders.
+	rebind(sql string) string
+	// insertEntry stores one entry, if the organization's state, which it answers, allows it.
+	insertEntry(ctx context.Context, tx *gorm.DB, ref OrganizationRef, row entryRow, evenWhenOff bool) (organizationState, error)
+	// beginWriting makes sure that the transaction may write before it reads.
+	beginWriting(ctx context.Context, run statements) error
+	// insertBatch stores those entries that the states of their organizations, which it answers,
+	// allow; or none of them where the batch is all or nothing and one of them is not allowed.
+	insertBatch(ctx context.Context, run statements, batch *entryBatch) ([]organizationState, error)
+	// claimKeys stores event keys that are new, or were and have expired, and answers which.
+	claimKeys(ctx context.Context, run statements, keys []claimedKey, now Micros) (fresh map[keyID]bool, err error)
 	// streamsSQL asks for the first entries of some streams of a query, in its order.
 	streamsSQL(q streamQuery, streams []stream) (sql string, args []any)
 	// entitiesContaining is the table of an organization's entities whose ID or name contains every
@@ -70,6 +80,10 @@ func dialectOf(db *gorm.DB) (dialect, error) {
 	case "postgres":
 		return postgres{}, nil
 	default:
-		return nil, fmt.Errorf("audit log: database %q is not supported (sqlite and postgres are)", name)
+		return nil, errDialect(name)
 	}
+}
+
+func errDialect(name string) error {
+	return fmt.Errorf("audit log: database %q is not supported (sqlite and postgres are)", name)
 }

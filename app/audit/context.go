@@ -39,6 +39,7 @@ type contextKey int
 const (
 	actorKey contextKey = iota
 	requestKey
+	apiKeyKey
 )
 
 // WithActor sets who acts in ctx, usually once per request by middleware.
@@ -61,4 +62,20 @@ func WithRequest(ctx context.Context, request Request) context.Context {
 func RequestFrom(ctx context.Context) Request {
 	request, _ := ctx.Value(requestKey).(Request)
 	return request
+}
+
+// APIKey is the key of the HTTP API that events were sent with. It is stored beside their actor.
+type APIKey struct {
+	ID   string
+	Name string // as of now
+}
+
+// WithAPIKey sets the key with which the events of ctx were sent: the HTTP API does so.
+func WithAPIKey(ctx context.Context, key APIKey) context.Context {
+	return context.WithValue(ctx, apiKeyKey, key)
+}
+
+func apiKeyFrom(ctx context.Context) APIKey {
+	key, _ := ctx.Value(apiKeyKey).(APIKey)
+	return key
 }

@@ -1,6 +1,10 @@
 package audit
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
 
 // Record finds these before any statement has failed: the caller's transaction stays usable, and
 // whether to go on without the entry is the caller's to decide.
@@ -11,6 +15,8 @@ var (
 	ErrOrganizationClosed = errors.New("audit: the organization is closed")
 	// ErrNoActor says that neither the event nor the context names who did it.
 	ErrNoActor = errors.New("audit: no actor; set Event.Actor or use WithActor, audit.System for automated actions")
+	// ErrIDReused says that Event.ID was used for another event within the last 24 hours.
+	ErrIDReused = errors.New("audit: id: was used for another event")
 )
 
 // InvalidEventError says which field of an event cannot be stored, and why.
@@ -20,3 +26,48 @@ type InvalidEventError struct {
 }
 
 func (e *InvalidEventError) Error() string { return "audit: " + e.Field + ": " + e.Reason }
+
+// EventsError lists the events that were refused, of several that were to be stored together.
+type EventsError struct {
+	Events []EventError
+}
+
+// EventError is why one event was refused.
+type EventError struct {
+	Index int // of the event, from 0
+	Err   error
+}
+
+func (e EventError) Error() string {
+	return fmt.Sprintf("event %d: %s", e.Index, strings.TrimPrefix(e.Err.Error(), "audit: "))
+}
+
+func (e EventError) Unwrap() error { return e.Err }
+
+func (e *EventsError) Error() string {
+	const most = 5
+	texts := make([]string, 0, most+1)
+	for i, event := range e.Events {
+		if i == most {
+			texts = append(texts, fmt.Sprintf("and %d more", len(e.Events)-most))
+			break
+		}
+		texts = append(texts, event.Error())
+	}
+	return "audit: " + strings.Join(texts, "; ")
+}
+
+// Unwrap lets errors.Is and errors.As look into every event's error.
+func (e *EventsError) Unwrap() []error {
+	errs := make([]error, len(e.Events))
+	for i, event := range e.Events {
+		errs[i] = event
+	}
+	return errs
+}
+
+func (e *EventsError) add(index int, err error) {
+	if err != nil {
+		e.Events = append(e.Events, EventError{index, err})
+	}
+}

@@ -26,6 +26,13 @@ import (
 
 // Event is what application code hands over.
 type Event struct {
+	// ID is the caller's own key of the event, such as the ID of the message it came with: any text
+	// of at most 200 bytes, unique within the organization. For 24 hours a second event with the ID
+	// is not stored: it is answered as the first was, or with ErrIDReused where it is another event.
+	// With OccurredAt given as well it is not stored again after that time either. Empty means none.
+	// It is not the ID of the entry.
+	ID string
+
 	// Organization is the slug of the organization it happened in. One of Organization and
 	// ExternalID is required.
 	Organization string
@@ -73,4 +80,7 @@ type Receipt struct {
 	// Stored is false when audit logging is off for the organization: the event was valid, and
 	// nothing was kept.
 	Stored bool
+	// Repeated: an event with the same ID was recorded before; the receipt is that one's, and
+	// nothing was stored now.
+	Repeated bool
 }

@@ -25,15 +25,20 @@ func encodeMetadata(metadata any) (text string, err error) {
 			text, err = "", &InvalidEventError{"metadata", fmt.Sprintf("its JSON encoder panicked: %v", problem)}
 		}
 	}()
-	raw, err := json.Marshal(metadata)
-	if err != nil {
-		return "", &InvalidEventError{"metadata", "cannot be encoded as JSON: " + err.Error()}
+	raw, decoded := metadata.(json.RawMessage)
+	if !decoded {
+		if raw, err = json.Marshal(metadata); err != nil {
+			return "", &InvalidEventError{"metadata", "cannot be encoded as JSON: " + err.Error()}
+		}
 	}
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	decoder.UseNumber()
 	var value any
 	if err := decoder.Decode(&value); err != nil {
 		return "", &InvalidEventError{"metadata", "is not JSON: " + err.Error()}
+	}
+	if decoder.More() {
+		return "", &InvalidEventError{"metadata", "is more than one JSON value"}
 	}
 	if value == nil {
 		return "", nil

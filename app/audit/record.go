@@ -2,13 +2,22 @@ package audit
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/migrations"
 )
+
+// Recorder records events outside of a caller's transaction. Record returns once the event is
+// safely kept, or with an error that says why it is not. Batcher and Client are recorders; so is
+// the one in memory that package audittest has for tests.
+type Recorder interface {
+	Record(ctx context.Context, event Event) (Receipt, error)
+}
 
 // Record stores event in tx, the caller's transaction (or a plain *gorm.DB for one of its own).
 //
@@ -17,28 +26,85 @@ import (
 // only OrganizationAuditConfigUpdate and OrganizationDelete are stored even then. The switch is
 // read by the inserting statement itself.
 //
-// Errors: ErrNoOrganization, ErrOrganizationClosed, ErrNoActor and *InvalidEventError leave the
-// transaction usable; anything else comes from the database.
+// Errors: ErrNoOrganization, ErrOrganizationClosed, ErrNoActor, ErrIDReused and *InvalidEventError
+// leave the transaction usable; anything else comes from the database.
 //
-// Recording takes no lock that another transaction would wait for.
+// Recording takes no lock that another transaction would wait for; only an event with an ID waits
+// for a transaction that is recording the same ID.
 func Record(ctx context.Context, tx *gorm.DB, event Event) (Receipt, error) {
-	entry, organization, err := entryOf(ctx, event, models.TransactionNow(tx))
+	entry, err := entryOf(ctx, event, models.TransactionNow(tx))
 	if err != nil {
 		return Receipt{}, err
 	}
-	outcome, err := models.InsertEntry(ctx, tx, organization, entry, storedWhenOff(event.Action))
+	result, err := models.InsertEntry(ctx, tx, entry)
 	if err != nil {
 		return Receipt{}, fmt.Errorf("audit: %w", err)
 	}
-	switch outcome {
-	case models.OrganizationUnknown:
-		return Receipt{}, fmt.Errorf("%w: %q", ErrNoOrganization, organization.Slug+organization.ExternalID)
-	case models.OrganizationClosed:
-		return Receipt{}, fmt.Errorf("%w: %q", ErrOrganizationClosed, organization.Slug+organization.ExternalID)
+	return receiptOf(entry, result)
+}
+
+// RecordAll stores events in tx as Record would, in a few statements however many they are, and
+// answers with a receipt for each. It is all or nothing: where one event cannot be stored, none is,
+// and an *EventsError lists every event that was refused; tx stays usable then.
+func RecordAll(ctx context.Context, tx *gorm.DB, events []Event) ([]Receipt, error) {
+	entries, err := entriesOf(ctx, events, models.TransactionNow(tx))
+	if err != nil {
+		return nil, err
+	}
+	results, err := models.InsertEntries(ctx, tx, entries, models.BatchOptions{AllOrNothing: true})
+	if err != nil {
+		return nil, fmt.Errorf("audit: %w", err)
+	}
+	receipts := make([]Receipt, len(entries))
+	var refused EventsError
+	for i := range entries {
+		receipts[i], err = receiptOf(entries[i], results[i])
+		refused.add(i, err)
+	}
+	if len(refused.Events) > 0 {
+		return nil, &refused
+	}
+	return receipts, nil
+}
+
+// Validate checks event as Record would, without a database: it answers nil, ErrNoOrganization
+// where the event names none, ErrNoActor or an *InvalidEventError.
+func Validate(ctx context.Context, event Event) error {
+	_, err := entryOf(ctx, event, time.Now())
+	return err
+}
+
+// entriesOf checks events and makes rows of them, or answers with an *EventsError.
+func entriesOf(ctx context.Context, events []Event, now time.Time) ([]models.NewEntry, error) {
+	entries := make([]models.NewEntry, len(events))
+	var refused EventsError
+	for i, event := range events {
+		var err error
+		entries[i], err = entryOf(ctx, event, now)
+		refused.add(i, err)
+	}
+	if len(refused.Events) > 0 {
+		return nil, &refused
+	}
+	return entries, nil
+}
+
+// receiptOf answers for what became of an entry.
+func receiptOf(entry models.NewEntry, result models.InsertResult) (Receipt, error) {
+	organization := entry.Organization.Slug + entry.Organization.ExternalID
+	switch result.Outcome {
+	case models.Inserted:
+		return Receipt{EntryID: result.ID.String(), Stored: true, Repeated: result.Repeated}, nil
 	case models.LoggingOff:
-		return Receipt{}, nil
+		return Receipt{Repeated: result.Repeated}, nil
+	case models.OrganizationUnknown:
+		return Receipt{}, fmt.Errorf("%w: %q", ErrNoOrganization, organization)
+	case models.OrganizationClosed:
+		return Receipt{}, fmt.Errorf("%w: %q", ErrOrganizationClosed, organization)
+	case models.KeyReused:
+		return Receipt{}, ErrIDReused
 	default:
-		return Receipt{EntryID: entry.ID.String(), Stored: true}, nil
+		return Receipt{}, errors.New("audit: unknown outcome")
 	}
 }
 

@@ -2,9 +2,11 @@ package audit
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -15,6 +17,7 @@ import (
 
 // Sizes, in bytes.
 const (
+	maxEventID    = 200
 	maxAction     = 100
 	maxEntityType = 100
 	maxEntityID   = 512
@@ -53,11 +56,8 @@ func ValidEntityType(s string) bool {
 
 // entryOf checks an event and makes the row of it. Everything a database could refuse is found
 // here, before any statement.
-func entryOf(ctx context.Context, event Event, now time.Time) (models.Entry, models.OrganizationRef, error) {
-	organization := models.OrganizationRef{Slug: event.Organization, ExternalID: event.ExternalID}
-	fail := func(err error) (models.Entry, models.OrganizationRef, error) {
-		return models.Entry{}, organization, err
-	}
+func entryOf(ctx context.Context, event Event, now time.Time) (models.NewEntry, error) {
+	fail := func(err error) (models.NewEntry, error) { return models.NewEntry{}, err }
 	switch {
 	case event.Organization == "" && event.ExternalID == "":
 		return fail(fmt.Errorf("%w: the event names none", ErrNoOrganization))
@@ -102,8 +102,12 @@ func entryOf(ctx context.Context, event Event, now time.Time) (models.Entry, mod
 	if request == (Request{}) {
 		request = RequestFrom(ctx)
 	}
-	return models.Entry{
-		ID:         models.NewEntryID(occurred),
+	if len(event.ID) > maxEventID {
+		return fail(&InvalidEventError{"id", fmt.Sprintf("has %d bytes; at most %d are allowed", len(event.ID), maxEventID)})
+	}
+	apiKey := apiKeyFrom(ctx)
+	entry := models.Entry{
+		ID:         entryIDOf(event, occurred),
 		OccurredAt: occurred,
 		RecordedAt: models.MicrosOf(now),
 		Action:     string(event.Action),
@@ -118,9 +122,46 @@ func entryOf(ctx context.Context, event Event, now time.Time) (models.Entry, mod
 		IP:         cut(request.IP, maxIP),
 		UserAgent:  cut(request.UserAgent, maxUserAgent),
 		RequestID:  cut(request.ID, maxRequestID),
+		APIKeyID:   apiKey.ID,
+		APIKeyName: apiKey.Name,
 		URL:        event.URL,
 		Metadata:   metadata,
-	}, organization, nil
+	}
+	return models.NewEntry{
+		Organization: models.OrganizationRef{Slug: event.Organization, ExternalID: event.ExternalID},
+		Entry:        entry,
+		EvenWhenOff:  storedWhenOff(event.Action),
+		Key:          eventKey(event, &entry),
+	}, nil
+}
+
+// entryIDOf is the same at every attempt where the caller gave the event an ID and a time: it is
+// stored once then, however late it is repeated.
+func entryIDOf(event Event, occurred models.Micros) models.EntryID {
+	if event.ID == "" || event.OccurredAt.IsZero() {
+		return models.NewEntryID(occurred)
+	}
+	return models.DerivedEntryID(occurred, event.ID)
+}
+
+// idKeptFor is how long an event's ID is remembered.
+const idKeptFor = 24 * time.Hour
+
+// eventKey is what Event.ID is remembered by. Two events with the ID are the same if they agree in
+// all they say; where the request came from, and how metadata is laid out, makes no difference.
+func eventKey(event Event, entry *models.Entry) *models.EventKey {
+	if event.ID == "" {
+		return nil
+	}
+	said := make([]byte, 0, 512)
+	for _, text := range []string{entry.Action, entry.EntityType, entry.EntityID, entry.EntityName, entry.ActorID,
+		entry.ActorName, entry.ActorEmail, entry.Source, entry.URL, entry.Metadata} {
+		said = append(append(said, text...), 0)
+	}
+	if !event.OccurredAt.IsZero() {
+		said = strconv.AppendInt(said, int64(entry.OccurredAt), 10)
+	}
+	return &models.EventKey{Hash: sha256.Sum256([]byte(event.ID)), Fingerprint: sha256.Sum256(said), KeepFor: idKeptFor}
 }
 
 func actorOf(ctx context.Context, event Event) (Actor, error) {

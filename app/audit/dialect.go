@@ -1,0 +1,86 @@
+package audit
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"gorm.io/gorm"
+
+	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/migrations"
+)
+
+// Dialect records in transactions of database/sql, for services without GORM, whatever their driver:
+//
+//	tx, err := db.BeginTx(ctx, nil)
+//	…
+//	_, err = tx.ExecContext(ctx, "DELETE FROM services WHERE id = $1", service.ID)
+//	…
+//	_, err = audit.PostgreSQL.Record(ctx, tx, audit.Event{
+//		Organization: "acme",
+//		Action:       audit.ServiceDelete,
+//		EntityID:     service.ID,
+//	})
+//	…
+//	err = tx.Commit()
+//
+// Its methods do the same, and answer with the same errors, as the functions of this package that
+// take a *gorm.DB.
+type Dialect struct{ name string }
+
+// The databases the log can be kept in.
+var (
+	// PostgreSQL is version 13 or later, through pgx or lib/pq.
+	PostgreSQL = Dialect{"postgres"}
+	// SQLite is version 3.35 or later. Recording a new entity needs the FTS5 extension, which
+	// modernc.org/sqlite has, and mattn/go-sqlite3 with the build tag sqlite_fts5.
+	SQLite = Dialect{"sqlite"}
+)
+
+// String is "postgres" or "sqlite".
+func (d Dialect) String() string { return d.name }
+
+// Record stores event in tx, the caller's transaction: see the function Record.
+func (d Dialect) Record(ctx context.Context, tx *sql.Tx, event Event) (Receipt, error) {
+	db, err := d.over(ctx, tx)
+	if err != nil {
+		return Receipt{}, err
+	}
+	return Record(ctx, db, event)
+}
+
+// RecordAll stores events in tx, all or none: see the function RecordAll.
+func (d Dialect) RecordAll(ctx context.Context, tx *sql.Tx, events []Event) ([]Receipt, error) {
+	db, err := d.over(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	return RecordAll(ctx, db, events)
+}
+
+// EnsureOrganization finds or creates an organization in tx: see the function EnsureOrganization.
+func (d Dialect) EnsureOrganization(ctx context.Context, tx *sql.Tx, organization Organization) (slug string, err error) {
+	db, err := d.over(ctx, tx)
+	if err != nil {
+		return "", err
+	}
+	return EnsureOrganization(ctx, db, organization)
+}
+
+// Migrate creates or updates the tables of the audit log: see the function Migrate.
+func (d Dialect) Migrate(ctx context.Context, db *sql.DB) error {
+	if _, err := migrations.Up(ctx, db, d.name); err != nil {
+		return fmt.Errorf("audit: %w", err)
+	}
+	return nil
+}
+
+// over is a *gorm.DB whose statements run in pool.
+func (d Dialect) over(ctx context.Context, pool gorm.ConnPool) (*gorm.DB, error) {
+	db, err := models.OverSQL(ctx, d.name, pool)
+	if err != nil {
+		return nil, fmt.Errorf("audit: %w", err)
+	}
+	return db, nil
+}

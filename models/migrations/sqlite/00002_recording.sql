@@ -1,0 +1,66 @@
+-- +goose Up
+
+-- The API key an event was sent with, by ID and name as of then; empty where none was.
+ALTER TABLE audit_entries ADD COLUMN api_key_id text NOT NULL DEFAULT '';
+ALTER TABLE audit_entries ADD COLUMN api_key_name text NOT NULL DEFAULT '';
+
+-- Callers' own keys of events: the second event with a key within its time is not stored again.
+CREATE TABLE audit_event_keys (
+    org_id       integer NOT NULL,
+    key_hash     blob  NOT NULL, -- SHA-256 of the key
+    fingerprint  blob  NOT NULL, -- SHA-256 of the event: one key stands for one event
+    entry_id     blob   NOT NULL,
+    -- False where audit logging was off and nothing was stored.
+    stored       integer NOT NULL DEFAULT 1,
+    expires_at   integer NOT NULL,
+    PRIMARY KEY (org_id, key_hash)
+);
+CREATE INDEX audit_event_keys_by_expiry ON audit_event_keys (expires_at);
+
+-- Requests with an Idempotency-Key and how they were answered.
+CREATE TABLE audit_idempotency_keys (
+    org_id       integer NOT NULL,
+    key_hash     blob  NOT NULL, -- SHA-256 of the API key's ID and the key
+    fingerprint  blob  NOT NULL, -- SHA-256 of the request's body
+    status       integer NOT NULL,
+    answer       text   NOT NULL,
+    expires_at   integer NOT NULL,
+    PRIMARY KEY (org_id, key_hash)
+);
+CREATE INDEX audit_idempotency_keys_by_expiry ON audit_idempotency_keys (expires_at);
+
+-- Keys for the HTTP API; only the SHA-256 of the key is kept.
+CREATE TABLE audit_api_keys (
+    token_hash   blob  PRIMARY KEY,
+    org_id       integer NOT NULL,
+    id           text NOT NULL,
+    name         text   NOT NULL,
+    scope        text   NOT NULL CHECK (scope IN ('read', 'write')),
+    hint         text   NOT NULL, -- the key's last characters, to tell keys apart by
+    created_by   text   NOT NULL, -- user ID
+    created_at   integer NOT NULL,
+    expires_at   integer NOT NULL DEFAULT 0, -- 0: never
+    last_used_at integer NOT NULL DEFAULT 0, -- to the minute
+    revoked_at   integer NOT NULL DEFAULT 0
+);
+CREATE UNIQUE INDEX audit_api_keys_by_org ON audit_api_keys (org_id, id);
+
+-- Where GitHub's webhooks arrive. One connection an organization.
+CREATE TABLE audit_github_connections (
+    id               text PRIMARY KEY, -- stands in the webhook's address
+    org_id           integer NOT NULL UNIQUE,
+    secret           blob  NOT NULL, -- encrypted with the server's secret key
+    created_by       text   NOT NULL, -- user ID
+    created_at       integer NOT NULL,
+    updated_at       integer NOT NULL,
+    last_delivery_at integer NOT NULL DEFAULT 0,
+    last_delivery    text   NOT NULL DEFAULT '' -- what it was, such as "deployment created"
+);
+
+-- +goose Down
+DROP TABLE audit_github_connections;
+DROP TABLE audit_api_keys;
+DROP TABLE audit_idempotency_keys;
+DROP TABLE audit_event_keys;
+ALTER TABLE audit_entries DROP COLUMN api_key_name;
+ALTER TABLE audit_entries DROP COLUMN api_key_id;

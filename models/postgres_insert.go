@@ -1,0 +1,219 @@
+package models
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"gorm.io/gorm"
+)
+
+// Values go to PostgreSQL as text and numbers only, IDs and arrays in their text form: every driver
+// of database/sql sends those alike, with or without prepared statements.
+
+// rebind numbers the placeholders. Statements here hold no other question mark.
+func (postgres) rebind(sql string) string {
+	var out strings.Builder
+	for n := 1; ; n++ {
+		before, after, found := strings.Cut(sql, "?")
+		out.WriteString(before)
+		if !found {
+			return out.String()
+		}
+		out.WriteString("$" + strconv.Itoa(n))
+		sql = after
+	}
+}
+
+// insertOneSQL stores an entry in the organization that column names. It is one statement, and so
+// one round trip: the parts of a WITH see the same snapshot.
+func (d postgres) insertOneSQL(column string) string {
+	return d.rebind(`
+WITH org AS (
+	SELECT id, logging_enabled, closed_at FROM audit_organizations WHERE ` + column + ` = ?
+), entry AS (
+	INSERT INTO audit_entries (org_id, id, ` + entryColumns + `)
+	SELECT id, ?::uuid, ?::bigint, ?::bigint, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM org
+	WHERE closed_at = 0 AND (logging_enabled OR ?::boolean)
+	ON CONFLICT (org_id, id) DO NOTHING
+	RETURNING org_id, entity_type, entity_id, actor_id, actor_key, actor_name, actor_email
+), derived AS (
+	SELECT entry.*, ?::integer AS month, ?::text AS id_key, ?::text AS name_key, ?::text AS actor_text FROM entry
+), entity AS (
+	INSERT INTO audit_entities (org_id, month, entity_type, entity_id, id_key, name_key)
+	SELECT org_id, month, entity_type, entity_id, id_key, name_key FROM derived
+	WHERE NOT EXISTS (SELECT 1 FROM audit_entities known WHERE known.org_id = derived.org_id
+		AND known.entity_type = derived.entity_type AND known.entity_id = derived.entity_id
+		AND known.month = derived.month AND known.name_key = derived.name_key)
+), actor AS (
+	INSERT INTO audit_actors (org_id, month, actor_id, actor_key, actor_name, actor_email, search_key)
+	SELECT org_id, month, actor_id, actor_key, actor_name, actor_email, actor_text FROM derived
+	WHERE NOT EXISTS (SELECT 1 FROM audit_actors known WHERE known.org_id = derived.org_id
+		AND known.actor_id = derived.actor_id AND known.month = derived.month
+		AND known.actor_name = derived.actor_name AND known.actor_email = derived.actor_email)
+)
+SELECT id, logging_enabled, closed_at FROM org`)
+}
+
+var postgresInsertOne = map[string]string{
+	"slug":        postgres{}.insertOneSQL("slug"),
+	"external_id": postgres{}.insertOneSQL("external_id"),
+}
+
+func (postgres) insertEntry(ctx context.Context, tx *gorm.DB, ref OrganizationRef, row entryRow, evenWhenOff bool) (state organizationState, err error) {
+	run, err := statementsOf(tx)
+	if err != nil {
+		return state, err
+	}
+	column, value := ref.column()
+	values := append(make([]any, 0, 32), value, row.ID.String())
+	values = appendEntryValues(values, &row.Entry)
+	values = append(values, evenWhenOff, row.Month, row.IDKey, row.NameKey, row.ActorText)
+	err = queryRows(ctx, run, func(rows *sql.Rows) error { return state.scan(rows) }, postgresInsertOne[column], values...)
+	return state, err
+}
+
+// beginWriting has nothing to do: transactions may begin to write at any time.
+func (postgres) beginWriting(context.Context, statements) error { return nil }
+
+// postgresInsertBatch stores any number of entries, which come as one array a column, in one
+// statement.
+var postgresInsertBatch = postgres{}.rebind(`
+WITH org AS MATERIALIZED (
+	SELECT (r.n - 1)::integer AS n, o.id, o.logging_enabled, o.closed_at
+	FROM unnest(?::text[], ?::text[]) WITH ORDINALITY AS r(slug, external_id, n)
+	CROSS JOIN LATERAL (
+		SELECT id, logging_enabled, closed_at FROM audit_organizations WHERE slug = r.slug
+		UNION ALL
+		SELECT id, logging_enabled, closed_at FROM audit_organizations WHERE external_id = r.external_id
+	) AS o
+), allowed AS MATERIALIZED (
+	SELECT n, id AS org_id, logging_enabled FROM org
+	WHERE closed_at = 0 AND (NOT ?::boolean OR ?::bigint = (SELECT COUNT(*) FROM org WHERE closed_at = 0))
+), entry AS (
+	INSERT INTO audit_entries (org_id, id, ` + entryColumns + `)
+	SELECT allowed.org_id, v.id, ` + "v." + strings.ReplaceAll(entryColumns, ", ", ", v.") + `
+	FROM unnest(?::integer[], ?::boolean[], ?::uuid[], ?::bigint[], ?::bigint[]` + strings.Repeat(", ?::text[]", 16) + `)
+		AS v(n, even_when_off, id, ` + entryColumns + `)
+	JOIN allowed ON allowed.n = v.n AND (allowed.logging_enabled OR v.even_when_off)
+	ON CONFLICT (org_id, id) DO NOTHING
+), entity AS (
+	INSERT INTO audit_entities (org_id, month, entity_type, entity_id, id_key, name_key)
+	SELECT allowed.org_id, v.month, v.entity_type, v.entity_id, v.id_key, v.name_key
+	FROM unnest(?::integer[], ?::boolean[], ?::integer[], ?::text[], ?::text[], ?::text[], ?::text[])
+		AS v(n, even_when_off, month, entity_type, entity_id, id_key, name_key)
+	JOIN allowed ON allowed.n = v.n AND (allowed.logging_enabled OR v.even_when_off)
+	WHERE (SELECT true FROM audit_entities known WHERE known.org_id = allowed.org_id
+		AND known.entity_type = v.entity_type AND known.entity_id = v.entity_id
+		AND known.month = v.month AND known.name_key = v.name_key LIMIT 1) IS NULL
+), actor AS (
+	INSERT INTO audit_actors (org_id, month, actor_id, actor_key, actor_name, actor_email, search_key)
+	SELECT allowed.org_id, v.month, v.actor_id, v.actor_key, v.actor_name, v.actor_email, v.search_key
+	FROM unnest(?::integer[], ?::boolean[], ?::integer[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[])
+		AS v(n, even_when_off, month, actor_id, actor_key, actor_name, actor_email, search_key)
+	JOIN allowed ON allowed.n = v.n AND (allowed.logging_enabled OR v.even_when_off)
+	WHERE (SELECT true FROM audit_actors known WHERE known.org_id = allowed.org_id
+		AND known.actor_id = v.actor_id AND known.month = v.month
+		AND known.actor_name = v.actor_name AND known.actor_email = v.actor_email LIMIT 1) IS NULL
+)
+SELECT n, id, logging_enabled, closed_at FROM org`)
+
+func (postgres) insertBatch(ctx context.Context, run statements, batch *entryBatch) ([]organizationState, error) {
+	organizations := newArrays(len(batch.organizations), 2)
+	for _, o := range batch.organizations {
+		organizations.add(o.Slug, o.ExternalID)
+	}
+	entries := newArrays(len(batch.entries), 21)
+	for i := range batch.entries {
+		e := &batch.entries[i]
+		entries.add(strconv.Itoa(e.organization), strconv.FormatBool(e.evenWhenOff), e.ID.String(),
+			strconv.FormatInt(int64(e.OccurredAt), 10), strconv.FormatInt(int64(e.RecordedAt), 10),
+			e.Action, e.EntityType, e.EntityID, e.EntityName, e.ActorID, e.ActorKey, e.ActorName, e.ActorEmail,
+			e.Source, e.IP, e.UserAgent, e.RequestID, e.APIKeyID, e.APIKeyName, e.URL, e.Metadata)
+	}
+	entities := newArrays(len(batch.entities), 7)
+	for _, i := range batch.entities {
+		e := &batch.entries[i]
+		entities.add(strconv.Itoa(e.organization), strconv.FormatBool(e.evenWhenOff), strconv.Itoa(e.Month),
+			e.EntityType, e.EntityID, e.IDKey, e.NameKey)
+	}
+	actors := newArrays(len(batch.actors), 8)
+	for _, i := range batch.actors {
+		e := &batch.entries[i]
+		actors.add(strconv.Itoa(e.organization), strconv.FormatBool(e.evenWhenOff), strconv.Itoa(e.Month),
+			e.ActorID, e.ActorKey, e.ActorName, e.ActorEmail, e.ActorText)
+	}
+	values := organizations.appendTo(nil)
+	values = append(values, batch.allOrNothing, len(batch.organizations))
+	values = actors.appendTo(entities.appendTo(entries.appendTo(values)))
+	states := make([]organizationState, len(batch.organizations))
+	err := queryRows(ctx, run, func(rows *sql.Rows) error {
+		var n int
+		var state organizationState
+		if err := state.scan(rows, &n); err != nil {
+			return err
+		}
+		states[n] = state
+		return nil
+	}, postgresInsertBatch, values...)
+	return states, err
+}
+
+func (postgres) claimKeys(ctx context.Context, run statements, keys []claimedKey, now Micros) (map[keyID]bool, error) {
+	rows := newArrays(len(keys), 5)
+	for _, k := range keys {
+		rows.add(strconv.FormatInt(k.orgID, 10), `\x`+hex.EncodeToString(k.key.Hash[:]), `\x`+hex.EncodeToString(k.key.Fingerprint[:]),
+			k.entryID.String(), strconv.FormatInt(int64(k.expires), 10))
+	}
+	fresh := make(map[keyID]bool, len(keys))
+	// In one order, so that two batches with the same keys wait for each other and nothing worse.
+	err := queryRows(ctx, run, func(rows *sql.Rows) error {
+		var orgID int64
+		var hash []byte
+		if err := rows.Scan(&orgID, &hash); err != nil {
+			return err
+		}
+		if len(hash) != sha256.Size {
+			return fmt.Errorf("an event key has %d bytes", len(hash))
+		}
+		fresh[keyID{orgID, [sha256.Size]byte(hash)}] = true
+		return nil
+	}, postgresClaimKeys, append(rows.appendTo(nil), int64(now))...)
+	return fresh, err
+}
+
+var postgresClaimKeys = postgres{}.rebind(`
+INSERT INTO audit_event_keys (org_id, key_hash, fingerprint, entry_id, expires_at)
+SELECT * FROM unnest(?::bigint[], ?::bytea[], ?::bytea[], ?::uuid[], ?::bigint[]) ORDER BY 1, 2
+ON CONFLICT (org_id, key_hash) DO UPDATE SET
+	fingerprint = EXCLUDED.fingerprint, entry_id = EXCLUDED.entry_id, stored = true, expires_at = EXCLUDED.expires_at
+	WHERE audit_event_keys.expires_at <= ?
+RETURNING org_id, key_hash`)
+
+// arrays are the columns of rows, on their way into unnest.
+type arrays [][]string
+
+func newArrays(rows, columns int) arrays {
+	a := make(arrays, columns)
+	for i := range a {
+		a[i] = make([]string, 0, rows)
+	}
+	return a
+}
+
+func (a arrays) add(row ...string) {
+	for i, value := range row {
+		a[i] = append(a[i], value)
+	}
+}
+
+func (a arrays) appendTo(values []any) []any {
+	for _, column := range a {
+		values = append(values, arrayText(column))
+	}
+	return values
+}

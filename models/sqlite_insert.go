@@ -1,0 +1,218 @@
+package models
+
+import (
+	"context"
+	"database/sql"
+	"strings"
+
+	"gorm.io/gorm"
+)
+
+func (sqlite) rebind(sql string) string { return sql }
+
+// insertOneSQL stores an entry in the organization that column names, and answers, where it did,
+// whether this month has seen its entity and its actor.
+func (sqlite) insertOneSQL(column string) string {
+	return `
+INSERT INTO audit_entries (org_id, id, ` + entryColumns + `)
+SELECT id, ?` + strings.Repeat(", ?", 18) + ` FROM audit_organizations
+WHERE ` + column + ` = ? AND closed_at = 0 AND (logging_enabled OR ?)
+ON CONFLICT (org_id, id) DO NOTHING
+RETURNING org_id,
+	EXISTS (SELECT 1 FROM audit_entities known WHERE known.org_id = audit_entries.org_id AND known.entity_type = audit_entries.entity_type
+		AND known.entity_id = audit_entries.entity_id AND known.month = ? AND known.name_key = ?),
+	EXISTS (SELECT 1 FROM audit_actors known WHERE known.org_id = audit_entries.org_id AND known.actor_id = audit_entries.actor_id
+		AND known.month = ? AND known.actor_name = audit_entries.actor_name AND known.actor_email = audit_entries.actor_email)`
+}
+
+var sqliteInsertOne = map[string]string{
+	"slug":        sqlite{}.insertOneSQL("slug"),
+	"external_id": sqlite{}.insertOneSQL("external_id"),
+}
+
+// insertEntry is a few statements in one transaction, the first of which writes; SQLite has one
+// writer, so nothing comes between them. Of an entity and an actor that are known it is one.
+func (d sqlite) insertEntry(ctx context.Context, tx *gorm.DB, ref OrganizationRef, row entryRow, evenWhenOff bool) (state organizationState, err error) {
+	column, value := ref.column()
+	values := append(make([]any, 0, 32), row.ID[:])
+	values = appendEntryValues(values, &row.Entry)
+	values = append(values, value, evenWhenOff, row.Month, row.NameKey, row.Month)
+	err = inTransaction(ctx, tx, func(run statements) error {
+		var orgID int64
+		var entityKnown, actorKnown bool
+		err := queryRows(ctx, run, func(rows *sql.Rows) error { return rows.Scan(&orgID, &entityKnown, &actorKnown) },
+			sqliteInsertOne[column], values...)
+		if err != nil {
+			return err
+		}
+		if orgID == 0 { // refused, or stored already
+			return queryRows(ctx, run, func(rows *sql.Rows) error { return state.scan(rows) },
+				"SELECT id, logging_enabled, closed_at FROM audit_organizations WHERE "+column+" = ?", value)
+		}
+		state = organizationState{ID: orgID, LoggingEnabled: true}
+		if !entityKnown {
+			if _, err := run.ExecContext(ctx, sqliteInsertEntity, entityValues(orgID, &row)...); err != nil {
+				return err
+			}
+		}
+		if !actorKnown {
+			_, err = run.ExecContext(ctx, sqliteInsertActor, actorValues(orgID, &row)...)
+		}
+		return err
+	})
+	return state, err
+}
+
+// The entity and the actor of an entry, where this month has not seen them yet. Their IDs begin with
+// the organization's, so that full-text search can stay within it.
+const (
+	sqliteInsertEntity = `
+INSERT INTO audit_entities (id, org_id, month, entity_type, entity_id, id_key, name_key)
+SELECT (SELECT COALESCE(MAX(id), ?) + 1 FROM audit_entities WHERE id BETWEEN ? AND ?), ?, ?, ?, ?, ?, ?
+WHERE NOT EXISTS (SELECT 1 FROM audit_entities WHERE org_id = ?
+	AND entity_type = ? AND entity_id = ? AND month = ? AND name_key = ?)`
+	sqliteInsertActor = `
+INSERT INTO audit_actors (id, org_id, month, actor_id, actor_key, actor_name, actor_email, search_key)
+SELECT (SELECT COALESCE(MAX(id), ?) + 1 FROM audit_actors WHERE id BETWEEN ? AND ?), ?, ?, ?, ?, ?, ?, ?
+WHERE NOT EXISTS (SELECT 1 FROM audit_actors WHERE org_id = ?
+	AND actor_id = ? AND month = ? AND actor_name = ? AND actor_email = ?)`
+)
+
+func entityValues(orgID int64, row *entryRow) []any {
+	first, last := sqliteIDs(orgID)
+	return []any{first, first, last, orgID, row.Month, row.EntityType, row.EntityID, row.IDKey, row.NameKey,
+		orgID, row.EntityType, row.EntityID, row.Month, row.NameKey}
+}
+
+func actorValues(orgID int64, row *entryRow) []any {
+	first, last := sqliteIDs(orgID)
+	return []any{first, first, last, orgID, row.Month, row.ActorID, row.ActorKey, row.ActorName, row.ActorEmail, row.ActorText,
+		orgID, row.ActorID, row.Month, row.ActorName, row.ActorEmail}
+}
+
+// sqliteIDs is the range of IDs that rows of an organization's entities and actors have.
+func sqliteIDs(orgID int64) (first, last int64) { return orgID << 40, (orgID+1)<<40 - 1 }
+
+// beginWriting takes the write lock with a statement that changes nothing. A transaction that began
+// by reading could be refused to write later.
+func (sqlite) beginWriting(ctx context.Context, run statements) error {
+	_, err := run.ExecContext(ctx, "DELETE FROM audit_meta WHERE 0")
+	return err
+}
+
+// sqliteRows is how many entries one statement of a batch stores.
+const sqliteRows = 32
+
+func sqliteInsertRows(n int) string {
+	row := "(?, ?" + strings.Repeat(", ?", 18) + ")"
+	return "INSERT INTO audit_entries (org_id, id, " + entryColumns + ") VALUES " +
+		strings.Repeat(row+", ", n-1) + row + " ON CONFLICT (org_id, id) DO NOTHING"
+}
+
+var sqliteInsertMany, sqliteInsertSingle = sqliteInsertRows(sqliteRows), sqliteInsertRows(1)
+
+func (sqlite) insertBatch(ctx context.Context, run statements, batch *entryBatch) ([]organizationState, error) {
+	states := make([]organizationState, len(batch.organizations))
+	refused := false
+	for i, o := range batch.organizations {
+		column, value := o.column()
+		err := queryRows(ctx, run, func(rows *sql.Rows) error { return states[i].scan(rows) },
+			"SELECT id, logging_enabled, closed_at FROM audit_organizations WHERE "+column+" = ?", value)
+		if err != nil {
+			return nil, err
+		}
+		refused = refused || states[i].ID == 0 || states[i].ClosedAt != 0
+	}
+	if batch.allOrNothing && refused {
+		return states, nil
+	}
+	allowed := func(i int) bool {
+		e := &batch.entries[i]
+		return states[e.organization].outcome(e.evenWhenOff) == Inserted
+	}
+
+	many, single := preparing{run: run, sql: sqliteInsertMany}, preparing{run: run, sql: sqliteInsertSingle}
+	defer many.close()
+	defer single.close()
+	values, waiting := make([]any, 0, sqliteRows*20), 0
+	for i := range batch.entries {
+		if !allowed(i) {
+			continue
+		}
+		e := &batch.entries[i]
+		values = appendEntryValues(append(values, states[e.organization].ID, e.ID[:]), &e.Entry)
+		if waiting++; waiting == sqliteRows {
+			if err := many.exec(ctx, values...); err != nil {
+				return nil, err
+			}
+			values, waiting = values[:0], 0
+		}
+	}
+	for each := len(values) / max(waiting, 1); len(values) > 0; values = values[each:] {
+		if err := single.exec(ctx, values[:each]...); err != nil {
+			return nil, err
+		}
+	}
+
+	entity, actor := preparing{run: run, sql: sqliteInsertEntity}, preparing{run: run, sql: sqliteInsertActor}
+	defer entity.close()
+	defer actor.close()
+	for _, i := range batch.entities {
+		if e := &batch.entries[i]; allowed(i) {
+			if err := entity.exec(ctx, entityValues(states[e.organization].ID, &e.entryRow)...); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for _, i := range batch.actors {
+		if e := &batch.entries[i]; allowed(i) {
+			if err := actor.exec(ctx, actorValues(states[e.organization].ID, &e.entryRow)...); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return states, nil
+}
+
+func (sqlite) claimKeys(ctx context.Context, run statements, keys []claimedKey, now Micros) (map[keyID]bool, error) {
+	fresh := make(map[keyID]bool, len(keys))
+	for _, k := range keys {
+		result, err := run.ExecContext(ctx, `
+INSERT INTO audit_event_keys (org_id, key_hash, fingerprint, entry_id, expires_at) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (org_id, key_hash) DO UPDATE SET
+	fingerprint = excluded.fingerprint, entry_id = excluded.entry_id, stored = 1, expires_at = excluded.expires_at
+	WHERE expires_at <= ?`, k.orgID, k.key.Hash[:], k.key.Fingerprint[:], k.entryID[:], int64(k.expires), int64(now))
+		if err != nil {
+			return nil, err
+		}
+		changed, err := result.RowsAffected()
+		if err != nil {
+			return nil, err
+		}
+		fresh[k.id()] = changed == 1
+	}
+	return fresh, nil
+}
+
+// preparing is a statement that is prepared when it is first used.
+type preparing struct {
+	run       statements
+	sql       string
+	statement *sql.Stmt
+}
+
+func (p *preparing) exec(ctx context.Context, values ...any) (err error) {
+	if p.statement == nil {
+		if p.statement, err = p.run.PrepareContext(ctx, p.sql); err != nil {
+			return err
+		}
+	}
+	_, err = p.statement.ExecContext(ctx, values...)
+	return err
+}
+
+func (p *preparing) close() {
+	if p.statement != nil {
+		_ = p.statement.Close()
+	}
+}

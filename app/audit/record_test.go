@@ -1,7 +1,6 @@
 package audit_test
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -244,29 +243,6 @@ func TestEntriesNeverChange(t *testing.T) {
 			t.Errorf("the entry changed: %+v", after)
 		}
 	})
-}
-
-// Two transactions record about an entity nobody has seen before; neither waits for the other.
-func TestRecordDoesNotWaitForOtherTransactions(t *testing.T) {
-	db := databasetest.Postgres(t)
-	ensure(t, db.Write, audit.Organization{Slug: "acme"})
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // a wait would end here, as a failure
-	defer cancel()
-	first, second := db.Write.WithContext(ctx).Begin(), db.Write.WithContext(ctx).Begin()
-	defer first.Rollback()
-	defer second.Rollback()
-	for _, tx := range []*gorm.DB{first, second, first} {
-		set(t, tx, "SET LOCAL lock_timeout = '5s'")
-		if _, err := audit.Record(ctx, tx, event(func(e *audit.Event) { e.EntityID = "never-seen" })); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := errors.Join(second.Commit().Error, first.Commit().Error); err != nil {
-		t.Fatal(err)
-	}
-	if got := len(entries(t, db.Write)); got != 3 {
-		t.Errorf("%d entries, want 3", got)
-	}
 }
 
 func TestEnsureOrganization(t *testing.T) {

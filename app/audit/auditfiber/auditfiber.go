@@ -24,12 +24,11 @@
 package auditfiber
 
 import (
-	"strings"
-
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/utils"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/internal/clientip"
 )
 
 // Config says what the middleware cannot know. Zero values are fine.
@@ -71,33 +70,19 @@ func New(config Config) fiber.Handler {
 // proves nothing. Which proxies are ours is in the application's fiber.Config; without
 // EnableTrustedProxyCheck none is, and X-Forwarded-For is ignored.
 func ClientIP(c *fiber.Ctx) string {
-	peer := canonical(c.Context().RemoteIP().String())
-	app := c.App().Config()
-	if !app.EnableTrustedProxyCheck || !c.IsProxyTrusted() {
-		return peer
+	var proxies clientip.Proxies
+	if app := c.App().Config(); app.EnableTrustedProxyCheck {
+		proxies = clientip.ParseProxies(app.TrustedProxies)
 	}
-	proxies := parseProxies(app.TrustedProxies)
-	client := peer
-	hops := strings.Split(forwardedFor(c), ",")
-	for i := len(hops) - 1; i >= 0; i-- {
-		hop := canonical(strings.TrimSpace(hops[i]))
-		if hop == "" {
-			break // not an address: nothing left of it can be trusted
-		}
-		client = hop
-		if !proxies.contain(hop) {
-			break
-		}
-	}
-	return client
+	return proxies.Of(c.Context().RemoteIP().String(), forwardedFor(c))
 }
 
-// forwardedFor joins all X-Forwarded-For headers: some proxies append one instead of a value.
-func forwardedFor(c *fiber.Ctx) string {
+// forwardedFor copies the X-Forwarded-For headers.
+func forwardedFor(c *fiber.Ctx) []string {
 	values := c.Request().Header.PeekAll(fiber.HeaderXForwardedFor)
-	parts := make([]string, len(values))
+	headers := make([]string, len(values))
 	for i, value := range values {
-		parts[i] = string(value)
+		headers[i] = string(value)
 	}
-	return strings.Join(parts, ",")
+	return headers
 }

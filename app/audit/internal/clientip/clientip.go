@@ -1,16 +1,18 @@
-package auditfiber
+// Package clientip finds the address a request came from, behind proxies. It is what the middleware
+// for net/http and for Fiber have in common.
+package clientip
 
 import (
 	"net/netip"
 	"strings"
 )
 
-// proxyList is a list of trusted proxies, as fiber.Config.TrustedProxies holds it: addresses and
-// ranges.
-type proxyList []netip.Prefix
+// Proxies are those that are ours: the only ones whose X-Forwarded-For is believed.
+type Proxies []netip.Prefix
 
-func parseProxies(list []string) proxyList {
-	var proxies proxyList
+// ParseProxies reads addresses and ranges. What is neither is left out: nobody is trusted by mistake.
+func ParseProxies(list []string) Proxies {
+	var proxies Proxies
 	for _, text := range list {
 		if strings.Contains(text, "/") {
 			if prefix, err := netip.ParsePrefix(text); err == nil {
@@ -24,11 +26,33 @@ func parseProxies(list []string) proxyList {
 	return proxies
 }
 
-func (p proxyList) contain(ip string) bool {
-	address, err := netip.ParseAddr(ip)
-	if err != nil {
-		return false
+// Trusts says whether peer, an address with or without a port, is one of the proxies.
+func (p Proxies) Trusts(peer string) bool { return p.contain(parse(peer)) }
+
+// Of is the client's address: peer, which the connection comes from, or behind proxies the last one
+// in the X-Forwarded-For headers that is no proxy of ours. What stands further left was sent by the
+// client and proves nothing. It is empty where peer is no address, as on a Unix socket.
+func (p Proxies) Of(peer string, forwardedFor []string) string {
+	client := parse(peer)
+	if !p.contain(client) {
+		return text(client)
 	}
+	// Some proxies append a header instead of a value.
+	hops := strings.Split(strings.Join(forwardedFor, ","), ",")
+	for i := len(hops) - 1; i >= 0; i-- {
+		hop := parse(strings.TrimSpace(hops[i]))
+		if !hop.IsValid() {
+			break // nothing left of it can be trusted
+		}
+		client = hop
+		if !p.contain(hop) {
+			break
+		}
+	}
+	return text(client)
+}
+
+func (p Proxies) contain(address netip.Addr) bool {
 	for _, prefix := range p {
 		if prefix.Contains(address) {
 			return true
@@ -37,16 +61,23 @@ func (p proxyList) contain(ip string) bool {
 	return false
 }
 
-// canonical is the one way to write an address, or empty where text is none. Some proxies add the
-// port.
-func canonical(text string) string {
+// parse reads an address; the zero Addr means that text is none. Some proxies add the port.
+func parse(text string) netip.Addr {
 	address, err := netip.ParseAddr(strings.Trim(text, "[]"))
 	if err != nil {
 		withPort, err := netip.ParseAddrPort(text)
 		if err != nil {
-			return ""
+			return netip.Addr{}
 		}
 		address = withPort.Addr()
 	}
-	return address.Unmap().WithZone("").String()
+	return address.Unmap().WithZone("")
+}
+
+// text is the one way to write an address.
+func text(address netip.Addr) string {
+	if !address.IsValid() {
+		return ""
+	}
+	return address.String()
 }

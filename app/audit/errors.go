@@ -19,6 +19,11 @@ var (
 	ErrIDReused = errors.New("audit: id: was used for another event")
 )
 
+// ErrOutcomeUnknown says that a Recorder cannot tell whether the event is recorded: it was on its way
+// when the caller's context ended, the recorder was closed or the connection was lost. Recorded
+// again with the same Event.ID it is stored once.
+var ErrOutcomeUnknown = errors.New("audit: outcome unknown")
+
 // InvalidEventError says which field of an event cannot be stored, and why.
 type InvalidEventError struct {
 	Field  string // as in the API: "action", "entity_id", "metadata", …

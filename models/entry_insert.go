@@ -48,6 +48,9 @@ const (
 	OrganizationClosed
 	// KeyReused: the key stands for another event; nothing was stored.
 	KeyReused
+	// Expired: the organization would not keep it any more; nothing was stored. Only back-filling
+	// asks.
+	Expired
 )
 
 // InsertResult is what became of an entry, and under which ID it is stored.

@@ -45,6 +45,14 @@ func (postgres) streamsSQL(q streamQuery, streams []stream) (string, []any) {
 ORDER BY page.grp, e.id ` + q.order(), args
 }
 
+func (postgres) idAmong(ids []EntryID) condition {
+	texts := make([]string, len(ids))
+	for i, id := range ids {
+		texts[i] = id.String()
+	}
+	return condition{sql: "id = ANY (?::uuid[])", args: []any{arrayText(texts)}}
+}
+
 // arrayText is a PostgreSQL array in its text form, which every driver can send.
 func arrayText(values []string) string {
 	size := 2

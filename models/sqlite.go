@@ -37,6 +37,14 @@ func (sqlite) streamsSQL(q streamQuery, streams []stream) (string, []any) {
 ORDER BY page.grp, e.id ` + q.order(), args
 }
 
+func (sqlite) idAmong(ids []EntryID) condition {
+	c := condition{sql: "id IN (?" + strings.Repeat(", ?", len(ids)-1) + ")"}
+	for i := range ids {
+		c.args = append(c.args, ids[i][:])
+	}
+	return c
+}
+
 // entitiesContaining asks the full-text index; its trigrams make a quoted word match as a substring.
 // The join is a CROSS JOIN, which SQLite reads in the order written: it would otherwise look
 // through every entity of the organization until it has statistics.

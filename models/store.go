@@ -66,6 +66,9 @@ type dialect interface {
 	insertBatch(ctx context.Context, run statements, batch *entryBatch) ([]organizationState, error)
 	// claimKeys stores event keys that are new, or were and have expired, and answers which.
 	claimKeys(ctx context.Context, run statements, keys []claimedKey, now Micros) (fresh map[keyID]bool, err error)
+	// idAmong is the condition that an entry's ID is one of ids, of which there is at least one and at
+	// most a few hundred.
+	idAmong(ids []EntryID) condition
 	// streamsSQL asks for the first entries of some streams of a query, in its order.
 	streamsSQL(q streamQuery, streams []stream) (sql string, args []any)
 	// entitiesContaining is the table of an organization's entities whose ID or name contains every

@@ -59,6 +59,15 @@ func (d Dialect) RecordAll(ctx context.Context, tx *sql.Tx, events []Event) ([]R
 	return RecordAll(ctx, db, events)
 }
 
+// Backfill stores events of the past in tx, all or none: see the function Backfill.
+func (d Dialect) Backfill(ctx context.Context, tx *sql.Tx, events []Event) ([]Receipt, error) {
+	db, err := d.over(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	return Backfill(ctx, db, events)
+}
+
 // EnsureOrganization finds or creates an organization in tx: see the function EnsureOrganization.
 func (d Dialect) EnsureOrganization(ctx context.Context, tx *sql.Tx, organization Organization) (slug string, err error) {
 	db, err := d.over(ctx, tx)

@@ -76,3 +76,31 @@ func (e *EventsError) add(index int, err error) {
 		e.Events = append(e.Events, EventError{index, err})
 	}
 }
+
+// Refused says which field of an event err, of Record or Validate, is about, as the API names it,
+// and why, in words for whoever sent the event. Where err does not come from the event, but from the
+// database, ok is false.
+func Refused(err error) (field, reason string, ok bool) {
+	// The error's own text goes on after that of the one it wraps, if only with a quoted name.
+	named := func(known error) string {
+		_, name, _ := strings.Cut(err.Error(), strings.TrimPrefix(known.Error(), "audit: ")+": ")
+		return name
+	}
+	var invalid *InvalidEventError
+	switch {
+	case errors.As(err, &invalid):
+		return invalid.Field, invalid.Reason, true
+	case errors.Is(err, ErrNoOrganization) && strings.HasPrefix(named(ErrNoOrganization), `"`):
+		return "organization", named(ErrNoOrganization) + " does not exist", true
+	case errors.Is(err, ErrNoOrganization):
+		return "organization", "is required", true
+	case errors.Is(err, ErrOrganizationClosed):
+		return "organization", named(ErrOrganizationClosed) + " is closed and takes no more events", true
+	case errors.Is(err, ErrNoActor):
+		return "actor", "is required", true
+	case errors.Is(err, ErrIDReused):
+		return "id", "was used for another event", true
+	default:
+		return "", "", false
+	}
+}

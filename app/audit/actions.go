@@ -72,6 +72,8 @@ const (
 	MemberRoleUpdate  Action = "member:role_update"
 	MemberRemove      Action = "member:remove"
 	AuditLogExport    Action = "audit_log:export"
+	APIKeyCreate      Action = "api_key:create"
+	APIKeyRevoke      Action = "api_key:revoke"
 )
 
 // ActionGroup is a heading of the action filter and the actions under it.
@@ -94,7 +96,8 @@ var catalogue = []ActionGroup{
 	{"Subscriptions", []Action{SubscriptionActivate, SubscriptionScaleUp, SubscriptionScaleDown,
 		SubscriptionUpdate, SubscriptionCancel}},
 	{AccessGroup, []Action{UserSignIn, UserSignOut, UserSignInRefused, UserPasswordResetLink,
-		UserPasswordReset, MemberInvite, MemberJoin, MemberRoleUpdate, MemberRemove, AuditLogExport}},
+		UserPasswordReset, MemberInvite, MemberJoin, MemberRoleUpdate, MemberRemove, AuditLogExport,
+		APIKeyCreate, APIKeyRevoke}},
 }
 
 // AccessGroup is the name of the group that holds what the web app itself records.

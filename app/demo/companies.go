@@ -31,6 +31,7 @@ func northwind(anchor time.Time) *world {
 		p.id = w.id("usr_", 26)
 	}
 	w.northwindInventory()
+	w.northwindKeys()
 	w.stories()
 	// The first day is a partial one, and people far east begin it earlier.
 	for day := w.dayAgo(days + 1); day.Before(w.anchor); day = day.AddDate(0, 0, 1) {

@@ -151,6 +151,9 @@ func hashPasswords(ctx context.Context) (hashes passwordHashes, err error) {
 // organization's log was off.
 func record(ctx context.Context, tx *gorm.DB, h happening) (stored bool, err error) {
 	at := tx.Session(&gorm.Session{NewDB: true, NowFunc: func() time.Time { return h.recorded }})
+	if h.key != (audit.APIKey{}) {
+		ctx = audit.WithAPIKey(ctx, h.key)
+	}
 	receipt, err := audit.Record(ctx, at, h.Event)
 	if err != nil {
 		return false, fmt.Errorf("record %s of %s: %w", h.Action, h.EntityID, err)

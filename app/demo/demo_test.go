@@ -63,6 +63,7 @@ func TestDemo(t *testing.T) {
 		prepare(t, store)
 		t.Run("the log is that of a company", func(t *testing.T) { looksReal(t, store) })
 		t.Run("the settings have a past", func(t *testing.T) { settingsHaveAPast(t, store) })
+		t.Run("keys are used", func(t *testing.T) { keysAreUsed(t, store) })
 		t.Run("the accounts can sign in", func(t *testing.T) { accountsCanSignIn(t, store) })
 
 		later := storeAt(t, db, anchor.Add(30*time.Hour))
@@ -169,6 +170,37 @@ func settingsHaveAPast(t *testing.T, store *models.Store) {
 	for _, e := range entries(t, store, org) {
 		if e.OccurredAt > gaps[0].From && e.OccurredAt < gaps[0].To && e.Action != string(audit.OrganizationAuditConfigUpdate) {
 			t.Errorf("%s was recorded at %v, while logging was off", e.Action, e.OccurredAt.Time())
+		}
+	}
+}
+
+func keysAreUsed(t *testing.T, store *models.Store) {
+	org := organization(t, store, large)
+	keys, err := store.APIKeys(t.Context(), org.ID)
+	if err != nil || len(keys) != 2 {
+		t.Fatalf("the keys are %+v, %v, want two", keys, err)
+	}
+	release := keys[len(keys)-1] // made first
+	var last models.Micros
+	made := map[string]models.Micros{}
+	for _, e := range entries(t, store, org) {
+		if e.Action == string(audit.APIKeyCreate) {
+			made[e.EntityID] = e.OccurredAt
+		}
+		if e.APIKeyID == "" {
+			continue
+		}
+		if e.APIKeyID != release.ID || e.APIKeyName != release.Name || e.OccurredAt < release.CreatedAt {
+			t.Errorf("%s was sent with %s %s", e.ID, e.APIKeyID, e.APIKeyName)
+		}
+		last = e.RecordedAt
+	}
+	if last == 0 || release.LastUsedAt != last {
+		t.Errorf("%s was last used at %v, want %v", release.Name, release.LastUsedAt.Time(), last.Time())
+	}
+	for _, key := range keys {
+		if made[key.ID] != key.CreatedAt {
+			t.Errorf("%s was made at %v, by the log at %v", key.Name, key.CreatedAt.Time(), made[key.ID].Time())
 		}
 	}
 }

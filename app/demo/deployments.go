@@ -173,7 +173,7 @@ func (w *world) releaseTrain(by *person) {
 	for i, s := range services[:w.between(5, 9)] {
 		w.at(w.now.Add(time.Duration(i)*w.minutes(1, 3)), func() {
 			if w.chance(0.3) {
-				w.deploy(w.auto("release-train"), s, by)
+				w.deploy(w.with(w.releaseKey, w.auto("release-train")), s, by)
 			} else {
 				w.deploy(w.as(by), s, by)
 			}

@@ -43,6 +43,9 @@ func fill(ctx context.Context, tx *gorm.DB, anchor time.Time, hashes passwordHas
 		if failed != nil {
 			return 0, failed
 		}
+		if err := w.noteUses(ctx, tx); err != nil {
+			return 0, err
+		}
 	}
 	return written, writeMark(tx, anchor)
 }
@@ -78,7 +81,7 @@ func (w *world) found(ctx context.Context, tx *gorm.DB, accounts map[string]stri
 			return err
 		}
 	}
-	return nil
+	return w.makeKeys(ctx, at, org, accounts)
 }
 
 // addPerson creates the account where there is none yet, and the membership.

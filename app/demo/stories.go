@@ -41,6 +41,7 @@ func (w *world) stories() {
 	w.theSubscriptions()
 	w.theNewService()
 	w.theDelayedDeliveries()
+	w.theAPIKeys()
 	w.theAuditSettings()
 }
 
@@ -117,7 +118,7 @@ func (w *world) theRefusedSignIns() {
 	for i := range 14 {
 		w.onDay(5, 3, 12+i/2, func() {
 			stranger := audit.Request{IP: "192.0.2.201", UserAgent: "python-requests/2.32.3", ID: w.id("req_", 20)}
-			w.record(hand{victim.actor(), stranger}, audit.UserSignInRefused, victim.entity(), metadata{"reason": "wrong password"})
+			w.record(hand{actor: victim.actor(), request: stranger}, audit.UserSignInRefused, victim.entity(), metadata{"reason": "wrong password"})
 		})
 	}
 	w.onDay(5, 6, 31, func() {

@@ -16,6 +16,7 @@ import (
 type happening struct {
 	audit.Event
 	recorded time.Time
+	key      audit.APIKey // it was sent with; zero for none
 }
 
 // metadata is what an event's metadata is made of.
@@ -50,6 +51,8 @@ type world struct {
 	workflows    []*workflow
 	channels     []*channel
 	subscription *subscription
+	keys         []*apiKey
+	releaseKey   *apiKey // with which the release train records
 }
 
 // entity is what an event is about.
@@ -57,10 +60,11 @@ type entity struct {
 	kind, id, name, url string
 }
 
-// hand is who does something, and from where.
+// hand is who does something, and from where. An event sent with a key names that, too.
 type hand struct {
 	actor   audit.Actor
 	request audit.Request
+	key     *apiKey
 }
 
 // at puts something on the agenda.
@@ -114,7 +118,12 @@ func (w *world) recordLate(late time.Duration, by hand, action audit.Action, abo
 	if len(details) > 0 {
 		event.Metadata = details
 	}
-	w.report(happening{event, w.now.Add(late)})
+	h := happening{Event: event, recorded: w.now.Add(late)}
+	if by.key != nil {
+		h.key = audit.APIKey{ID: by.key.id, Name: by.key.name}
+		by.key.used = h.recorded
+	}
+	w.report(h)
 }
 
 // recordChange is record for an update: what changed goes into the metadata the way the log
@@ -141,7 +150,7 @@ func (w *world) as(p *person) hand {
 	if p.cli && w.chance(0.35) {
 		agent = "northwind-cli/2.14.0 (linux; amd64)"
 	}
-	return hand{p.actor(), audit.Request{IP: ip, UserAgent: agent, ID: w.id("req_", 20)}}
+	return hand{actor: p.actor(), request: audit.Request{IP: ip, UserAgent: agent, ID: w.id("req_", 20)}}
 }
 
 // auto is an automation. What comes over HTTP has an address too.

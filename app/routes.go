@@ -53,4 +53,8 @@ func (a *App) routes() {
 	org.Post("/settings/members/:user/role", h.ChangeRole)
 	org.Post("/settings/members/:user/remove", h.RemoveMember)
 	org.Post("/settings/members/:user/reset-link", h.MemberResetLink)
+
+	org.Get("/settings/api-keys", h.APIKeys)
+	org.Post("/settings/api-keys", h.CreateAPIKey)
+	org.Post("/settings/api-keys/:key/revoke", h.RevokeAPIKey)
 }

@@ -61,7 +61,7 @@ func (h *Handlers) answerOrganizationPage(c *fiber.Ctx, status int, page organiz
 // noticeKey is where the session keeps a notice for the page a form leads to.
 const noticeKey = "settings_notice"
 
-// leaveNotice keeps what the next page of Settings → Organization or Members says was done.
+// leaveNotice keeps what the next page of Settings says was done.
 func leaveNotice(c *fiber.Ctx, text string) {
 	if session := scopeOf(c).Session; session != nil {
 		session.Values[noticeKey] = text

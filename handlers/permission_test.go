@@ -22,6 +22,8 @@ func TestWhoHasJustLostTheRoleChangesNothing(t *testing.T) {
 			t.Fatalf("%d invitations are open: %v", len(open), err)
 		}
 
+		key, _ := p.apiKey(acme, eve, "Build server")
+
 		// Ada loses the role between the moment a request reads what she may do and its change.
 		give := func(role models.Role) {
 			err := p.Store.Writer(t.Context()).Exec("UPDATE audit_memberships SET role = ? WHERE org_id = ? AND user_id = ?",
@@ -58,6 +60,8 @@ func TestWhoHasJustLostTheRoleChangesNothing(t *testing.T) {
 			"/members/" + eve.ID + "/role":       {"role", "admin"},
 			"/members/" + eve.ID + "/remove":     {"confirm", "yes"},
 			"/members/" + eve.ID + "/reset-link": {},
+			"/api-keys":                          {"name", "Another", "scope", "read", "expires", "never"},
+			"/api-keys/" + key.ID + "/revoke":    {"confirm", "yes"},
 		} {
 			give(models.RoleAdmin)
 			demote.Store(true)

@@ -53,6 +53,23 @@ func TestAnOpenedRowIsOneRow(t *testing.T) {
 	}
 }
 
+func TestWhichKeyAnEntryCameWith(t *testing.T) {
+	entry := sampleEntry()
+	row, _ := renderRow(t, entry)
+	if strings.Contains(row.Text(), "API key") {
+		t.Error("an entry without a key names one")
+	}
+	entry.APIKeyID, entry.APIKeyName = "key_1", "Build server"
+	row, _ = renderRow(t, entry)
+	via := row.Find("dt:contains(Via) + dd")
+	if said := strings.Join(strings.Fields(via.Text()), " "); said != "API key Build server key_1" {
+		t.Errorf("it came via %q", said)
+	}
+	if href := via.Find("a").AttrOr("href", ""); href != "/orgs/acme/resources/api_key?id=key_1" {
+		t.Errorf("the key leads to %s", href)
+	}
+}
+
 func TestHostileEntriesAreShownAsText(t *testing.T) {
 	const attack = `"><script>alert(1)</script><img src=x onerror=alert(2)><style>*{display:none}</style></td></tr></table>{{.}}`
 	metadata, err := json.Marshal(map[string]any{
@@ -67,6 +84,7 @@ func TestHostileEntriesAreShownAsText(t *testing.T) {
 	entry := sampleEntry()
 	entry.EntityID, entry.EntityName, entry.ActorID, entry.ActorName, entry.ActorEmail = attack, attack, attack, attack, attack
 	entry.IP, entry.UserAgent, entry.RequestID, entry.URL = attack, attack, attack, "javascript:alert(3)"
+	entry.APIKeyID, entry.APIKeyName = attack, attack
 	entry.Metadata = string(metadata)
 
 	row, _ := renderRow(t, entry)

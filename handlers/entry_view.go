@@ -8,6 +8,7 @@ import (
 
 	"github.com/mileusna/useragent"
 
+	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -24,6 +25,7 @@ type entryView struct {
 	ResourceURL string // the resource outside of this app; empty when nobody said where it is
 	HistoryPath string // everything that happened to the resource
 	ActorPath   string // the log of this actor only
+	APIKeyPath  string // everything that happened to the API key it was sent with; empty where none was
 	AroundPath  string // five minutes of the log before and after
 }
 
@@ -61,6 +63,9 @@ func viewEntry(base string, org models.Organization, entry models.Entry, links m
 		ActorPath:   log + "?" + readable.Replace(url.Values{"actor": {entry.ActorID}}.Encode()),
 		AroundPath: log + "?from=" + occurred.Add(-around).Truncate(time.Second).Format(time.RFC3339) +
 			"&to=" + occurred.Add(around+time.Second).Truncate(time.Second).Format(time.RFC3339),
+	}
+	if entry.APIKeyID != "" {
+		view.APIKeyPath = historyPath(org, audit.APIKeyCreate.Entity(), entry.APIKeyID)
 	}
 	if difference := entry.RecordedAt.Time().Sub(occurred); difference.Abs() > time.Minute {
 		view.Recorded = &lateView{viewMoment(entry.RecordedAt.Time(), zone), differenceInWords(difference)}

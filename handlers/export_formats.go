@@ -28,7 +28,8 @@ var exportFormats = map[string]exportFormat{
 // exportTime is RFC 3339 in UTC, to the microsecond, always of the same length.
 const exportTime = "2006-01-02T15:04:05.000000Z"
 
-// exportColumns are the columns of the CSV and the keys of the NDJSON, in order; metadata follows.
+// exportColumns are the columns of the CSV and the keys of the NDJSON, in order. A new one goes to
+// the end: programs may count the columns of a CSV.
 var exportColumns = []struct {
 	name  string
 	value func(models.Entry) string
@@ -48,40 +49,47 @@ var exportColumns = []struct {
 	{"user_agent", func(e models.Entry) string { return e.UserAgent }},
 	{"request_id", func(e models.Entry) string { return e.RequestID }},
 	{"url", func(e models.Entry) string { return e.URL }},
+	{metadataColumn, exportMetadata},
+	{"api_key_id", func(e models.Entry) string { return e.APIKeyID }},
+	{"api_key_name", func(e models.Entry) string { return e.APIKeyName }},
 }
 
+// metadataColumn is the only one whose value is JSON already.
 const metadataColumn = "metadata"
 
 // exportMetadata is an entry's metadata on one line, an object in any case; numbers keep their
 // digits. Text that is not JSON, which no recording stores, becomes a JSON string.
-func exportMetadata(e models.Entry) []byte {
+func exportMetadata(e models.Entry) string {
 	if strings.TrimSpace(e.Metadata) == "" {
-		return []byte("{}")
+		return "{}"
 	}
 	var line bytes.Buffer
 	if err := json.Compact(&line, []byte(e.Metadata)); err != nil {
-		return jsonString(e.Metadata)
+		return string(jsonString(e.Metadata))
 	}
-	return line.Bytes()
+	return line.String()
 }
 
 // CSV by RFC 4180: a header, lines ended by CRLF, quotes where needed. encoding/csv is not used to
 // write it, because with CRLF it changes line ends inside of values.
 
 func beginCSV(w *bufio.Writer) {
-	for _, column := range exportColumns {
+	for i, column := range exportColumns {
+		if i > 0 {
+			w.WriteByte(',')
+		}
 		w.WriteString(column.name)
-		w.WriteByte(',')
 	}
-	w.WriteString(metadataColumn + "\r\n")
+	w.WriteString("\r\n")
 }
 
 func entryAsCSV(w *bufio.Writer, e models.Entry) {
-	for _, column := range exportColumns {
+	for i, column := range exportColumns {
+		if i > 0 {
+			w.WriteByte(',')
+		}
 		writeCSV(w, column.value(e))
-		w.WriteByte(',')
 	}
-	writeCSV(w, string(exportMetadata(e)))
 	w.WriteString("\r\n")
 }
 
@@ -105,10 +113,12 @@ func entryAsNDJSON(w *bufio.Writer, e models.Entry) {
 	for i, column := range exportColumns {
 		w.WriteByte("{,"[min(i, 1)])
 		w.WriteString(`"` + column.name + `":`)
-		w.Write(jsonString(column.value(e)))
+		if column.name == metadataColumn {
+			w.WriteString(column.value(e))
+		} else {
+			w.Write(jsonString(column.value(e)))
+		}
 	}
-	w.WriteString(`,"` + metadataColumn + `":`)
-	w.Write(exportMetadata(e))
 	w.WriteString("}\n")
 }
 

@@ -22,6 +22,7 @@ func awkwardEntry() models.Entry {
 		ActorEmail: "ada@example.com", Source: "", IP: "2001:db8::1", UserAgent: `Mozilla/5.0 (X11; "Linux"; <b>&amp;)`,
 		RequestID: "req_1", URL: "https://console.example.com/?a=1&b=2",
 		Metadata: "{\"n\": 12345678901234567890.10, \"text\": \"<b>\\n\\u2028\",\n \"list\": [1, 2]}",
+		APIKeyID: "key_1", APIKeyName: "Build, \"main\"",
 	}
 }
 
@@ -39,7 +40,7 @@ func exported(format string, entries ...models.Entry) string {
 func TestCSVReadsBackAsItWas(t *testing.T) {
 	entry := awkwardEntry()
 	file := exported("csv", entry, models.Entry{})
-	if !strings.HasPrefix(file, "id,occurred_at,recorded_at,action,entity_type,entity_id,entity_name,actor_id,actor_name,actor_email,source,ip,user_agent,request_id,url,metadata\r\n") {
+	if !strings.HasPrefix(file, "id,occurred_at,recorded_at,action,entity_type,entity_id,entity_name,actor_id,actor_name,actor_email,source,ip,user_agent,request_id,url,metadata,api_key_id,api_key_name\r\n") {
 		t.Errorf("the header is %q", strings.SplitN(file, "\n", 2)[0])
 	}
 	if !strings.HasSuffix(file, "\r\n") {
@@ -53,11 +54,12 @@ func TestCSVReadsBackAsItWas(t *testing.T) {
 		entry.ID.String(), "2025-11-20T14:03:22.120000Z", "2025-11-20T14:03:22.120001Z", "service:update", "service",
 		entry.EntityID, entry.EntityName, "usr_1", " Ada ", "ada@example.com", "", "2001:db8::1", entry.UserAgent, "req_1", entry.URL,
 		`{"n":12345678901234567890.10,"text":"<b>\n\u2028","list":[1,2]}`,
+		"key_1", entry.APIKeyName,
 	}
 	if !slices.Equal(records[1], want) {
 		t.Errorf("read back:\n%q\nwant:\n%q", records[1], want)
 	}
-	if last := records[2][len(records[2])-1]; last != "{}" {
+	if last := records[2][15]; last != "{}" {
 		t.Errorf("no metadata is written as %q", last)
 	}
 }
@@ -99,7 +101,7 @@ func TestNDJSONIsOneObjectALine(t *testing.T) {
 	if err := json.Unmarshal([]byte(lines[0]), &got); err != nil {
 		t.Fatal(err)
 	}
-	if len(got) != 16 {
+	if len(got) != 18 {
 		t.Errorf("an entry has %d keys", len(got))
 	}
 	for key, want := range map[string]string{
@@ -107,13 +109,14 @@ func TestNDJSONIsOneObjectALine(t *testing.T) {
 		"occurred_at": `"2025-11-20T14:03:22.120000Z"`,
 		"user_agent":  `"Mozilla/5.0 (X11; \"Linux\"; <b>&amp;)"`,
 		"source":      `""`,
+		"api_key_id":  `"key_1"`,
 		"metadata":    `{"n":12345678901234567890.10,"text":"<b>\n\u2028","list":[1,2]}`,
 	} {
 		if string(got[key]) != want {
 			t.Errorf("%s is %s, want %s", key, got[key], want)
 		}
 	}
-	if !strings.HasSuffix(lines[1], `,"metadata":{}}`) {
+	if !strings.HasSuffix(lines[1], `,"metadata":{},"api_key_id":"","api_key_name":""}`) {
 		t.Errorf("no metadata is written as %s", lines[1])
 	}
 }

@@ -33,6 +33,8 @@ func pages(p *page) []string {
 		"/orgs/northwind/settings",
 		settings,
 		members,
+		apiKeys,
+		"/orgs/acme-labs/settings/api-keys",
 		"/orgs/new",
 		"/orgs/nobody-has-this/settings/audit-logs",
 	}
@@ -64,7 +66,7 @@ func TestNoBarriers(t *testing.T) {
 	seen.look(p, "the list of keys", "light and dark")
 
 	p.size(390, 844)
-	for _, path := range []string{logs + "?limit=25", settings, members} {
+	for _, path := range []string{logs + "?limit=25", settings, members, apiKeys} {
 		p.visit(path)
 		seen.look(p, path+" on a phone", "light")
 	}

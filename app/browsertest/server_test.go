@@ -18,6 +18,7 @@ const (
 	logs     = "/orgs/northwind/settings/audit-logs"
 	settings = "/orgs/northwind/settings/organization"
 	members  = "/orgs/northwind/settings/members"
+	apiKeys  = "/orgs/northwind/settings/api-keys"
 )
 
 // filled is the file of a demo database, made once: every test gets a copy.

@@ -1,0 +1,87 @@
+package browsertest
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp/kb"
+	"gorm.io/gorm"
+
+	"github.com/auditlogs/auditlogs/app/audit"
+)
+
+// A key is made, copied, used and revoked.
+func TestAnAPIKeysLife(t *testing.T) {
+	p := signedIn(t, serveDemo(t), "admin@example.com")
+	p.visit(apiKeys)
+	if value[bool](p, `document.querySelector("[name=expires_on]").checkVisibility()`) {
+		t.Error("the last day is asked for before somebody chose to type one")
+	}
+	value[bool](p, `(() => { document.querySelector("[name=name]").focus(); return true })()`)
+	p.press("Build server" + kb.Tab + kb.Tab + "On a date")
+	p.waitFor("the last day", `document.querySelector("[name=expires_on]").checkVisibility()`)
+	p.press(kb.Tab + "12312026" + kb.Enter)
+	p.waitFor("the key", `document.querySelector("#shown-key")`)
+	token := value[string](p, `document.querySelector("#shown-key").value`)
+	p.click(`[data-copy="` + token + `"]`)
+	p.waitFor("the word that it was copied", `/copied/i.test(document.querySelector(".toast")?.textContent ?? "")`)
+	barriers{}.look(p, "a key that was just made", "light and dark")
+
+	// What is recorded with it names it.
+	key, org, err := p.server.Store.APIKeyByToken(t.Context(), token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if until := key.ExpiresAt.Time().Format("2006-01-02"); until != "2026-12-31" {
+		t.Errorf("the key expires on %s", until)
+	}
+	err = p.server.Store.Transaction(t.Context(), func(tx *gorm.DB) error {
+		ctx := audit.WithAPIKey(t.Context(), audit.APIKey{ID: key.ID, Name: key.Name})
+		_, err := audit.Record(ctx, tx, audit.Event{Organization: org.Slug, Action: audit.DeploymentCreate, EntityID: "dep_by_key", Actor: audit.System("build")})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.visit(logs + "?q=dep_by_key")
+	p.click(`#entries [data-entry-id] td[data-col=entity_type]`)
+	p.waitFor("the key it came with", `/API key\s+Build server/.test(document.querySelector(".entry-facts")?.textContent ?? "")`)
+	p.click(`.entry-facts a[href*="` + url.QueryEscape(key.ID) + `"]`)
+	p.waitFor("the key's history", `location.pathname.endsWith("/resources/api_key") && document.body.textContent.includes("api_key:create")`)
+
+	p.visit(apiKeys)
+	p.click(`[data-key-id=` + key.ID + `] .actions button`)
+	p.waitFor("the question", `document.querySelector("input[name=confirm][value=yes]")`)
+	barriers{}.look(p, "the question before a key is revoked", "light and dark")
+	p.click(`form:has(input[name=confirm]) button`)
+	p.waitFor("the list without it", `location.pathname.endsWith("/api-keys") && document.querySelector("main [role=status]") && !document.querySelector("[data-key-id=`+key.ID+`]")`)
+	if _, _, err := p.server.Store.APIKeyByToken(t.Context(), token); err == nil {
+		t.Error("the revoked key still works")
+	}
+}
+
+func TestAnAPIKeyWithoutScript(t *testing.T) {
+	p := open(t, serveDemo(t))
+	p.expect("422")
+	call(p, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+	p.visit("/login")
+	p.signIn("admin@example.com")
+	p.visit(apiKeys)
+	p.click(`main form button.primary`)
+	p.waitFor("the reason", `document.querySelector("[name=name][aria-invalid=true]")`)
+	p.fill(`[name=name]`, "Script")
+	p.press(kb.Enter)
+	p.waitFor("the key", `document.querySelector("#shown-key")`)
+	if token := value[string](p, `document.querySelector("#shown-key").value`); !strings.HasPrefix(token, "alk_") {
+		t.Errorf("the key is %q", token)
+	}
+	if value[bool](p, `document.querySelector("[data-copy]").checkVisibility()`) {
+		t.Error("a button is shown that does nothing")
+	}
+	p.click(`[data-key-id] .actions button`)
+	p.waitFor("the question", `document.querySelector("input[name=confirm][value=yes]")`)
+	p.click(`form:has(input[name=confirm]) button`)
+	p.waitFor("what was done", `/was revoked/.test(document.querySelector("main [role=status]")?.textContent ?? "")`)
+}

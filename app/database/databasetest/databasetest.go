@@ -23,21 +23,27 @@ func Each(t *testing.T, test func(t *testing.T, db *database.DB)) {
 // SQLite opens a fresh, migrated SQLite database; it is closed and removed when the test ends.
 func SQLite(t testing.TB) *database.DB {
 	t.Helper()
-	migrated, err := migratedFile()
-	if err != nil {
-		t.Fatalf("prepare the SQLite database: %v", err)
-	}
-	path := filepath.Join(t.TempDir(), "test.db")
-	if err := os.WriteFile(path, migrated, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	db := Open(t, "sqlite:"+path)
+	db := Open(t, "sqlite:"+SQLiteFile(t))
 	// A test's rows need not survive a crash of the machine: waiting for the disk is most of the time
 	// a test would take.
 	if err := db.Write.Exec("PRAGMA synchronous = OFF").Error; err != nil {
 		t.Fatal(err)
 	}
 	return db
+}
+
+// SQLiteFile makes a fresh, migrated SQLite database; it is removed when the test ends.
+func SQLiteFile(t testing.TB) (path string) {
+	t.Helper()
+	migrated, err := migratedFile()
+	if err != nil {
+		t.Fatalf("prepare the SQLite database: %v", err)
+	}
+	path = filepath.Join(t.TempDir(), "test.db")
+	if err := os.WriteFile(path, migrated, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // migratedFile is a database file with the schema and nothing else. Tests get copies of it.

@@ -1,0 +1,74 @@
+package models
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+// Passing says that err may go away by itself, so that the same transaction is worth trying again:
+// the connection was lost or could not be made, the server starts or shuts down or has no resources
+// left, the database is locked, transactions got in each other's way, a statement took too long.
+// What is wrong with a statement or its values does not pass.
+//
+// It knows errors of every driver by what they have in common.
+func Passing(err error) bool {
+	if err == nil {
+		return false
+	}
+	// PostgreSQL's answer: pgx and lib/pq.
+	var answer interface{ SQLState() string }
+	if errors.As(err, &answer) {
+		return passingState(answer.SQLState())
+	}
+	// SQLite's: modernc.org/sqlite.
+	var code interface{ Code() int }
+	if errors.As(err, &code) {
+		return passingCode(code.Code())
+	}
+	var network net.Error
+	if errors.As(err, &network) { // context.DeadlineExceeded is one too
+		return true
+	}
+	for _, passing := range []error{driver.ErrBadConn, sql.ErrConnDone, sql.ErrTxDone, io.EOF, io.ErrUnexpectedEOF,
+		context.DeadlineExceeded, syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE} {
+		if errors.Is(err, passing) {
+			return true
+		}
+	}
+	// Errors without a type: pgx's of a connection that is closed, mattn/go-sqlite3's.
+	return slices.ContainsFunc([]string{"conn closed", "database is locked", "database table is locked"},
+		func(text string) bool { return strings.Contains(err.Error(), text) })
+}
+
+// passingState judges a SQLSTATE.
+func passingState(state string) bool {
+	switch {
+	case strings.HasPrefix(state, "08"), // the connection failed
+		strings.HasPrefix(state, "40"), // serialization failure, deadlock
+		strings.HasPrefix(state, "53"), // insufficient resources
+		strings.HasPrefix(state, "57"), // cancelled, time-out, shutting down, starting up
+		strings.HasPrefix(state, "58"): // an error of the server's own system
+		return true
+	default:
+		return state == "25006" || // read-only: a standby, until it has taken over
+			state == "55P03" // a lock was not to be had
+	}
+}
+
+// passingCode judges a result code of SQLite; the lower 8 bits are the kind.
+func passingCode(code int) bool {
+	const busy, locked, interrupted, readOnly, ioError, full = 5, 6, 9, 8, 10, 13
+	switch code & 0xff {
+	case busy, locked, interrupted, ioError, full:
+		return true
+	default:
+		return code&0xff == readOnly && code != readOnly // of a file that is being moved or recovered
+	}
+}

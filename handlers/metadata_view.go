@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+
+	"github.com/auditlogs/auditlogs/app/audit"
 )
 
 // Metadata comes from applications and, through them, from anyone: it is shown as text only, kinds
@@ -33,8 +35,9 @@ type changeView struct {
 }
 
 // valueView is a JSON value. Kind is one of object, list, string, quoted (a string that would be
-// taken for something else without its quotes), number, boolean, null, absent, json (an object or
-// list as text) and more (a note that values were left out).
+// taken for something else without its quotes), number, boolean, null, absent, masked (a value that
+// was kept out of the log), json (an object or list as text) and more (a note that values were left
+// out).
 type valueView struct {
 	Kind    string
 	Text    string       // what to show, for kinds without members
@@ -218,6 +221,9 @@ func scalar(raw json.RawMessage) valueView {
 	var s string
 	if err := json.Unmarshal(raw, &s); err != nil {
 		return valueView{Kind: "json", Text: visible(text)}
+	}
+	if s == audit.Masked {
+		return valueView{Kind: "masked", Text: s}
 	}
 	if ambiguous(s) {
 		return valueView{Kind: "quoted", Text: `"` + visible(s) + `"`}

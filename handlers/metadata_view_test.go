@@ -13,6 +13,7 @@ func TestChangesAreReadByField(t *testing.T) {
 		"beta":{"after":false},
 		"owner":{"before":"null","after":"0"},
 		"limits":{"before":{"cpu":1.50},"after":{}},
+		"password":{"before":null,"after":"[masked]"},
 		"price":{"after":12345678901234567890.100,"before":1e400}
 	},"changed_fields":["replicas"]}`)
 
@@ -26,6 +27,7 @@ func TestChangesAreReadByField(t *testing.T) {
 		"beta: absent absent → boolean false",
 		`owner: quoted "null" → quoted "0"`,
 		"limits: json {\n  \"cpu\": 1.50\n} → object {}",
+		"password: null null → masked [masked]",
 		"price: number 1e400 → number 12345678901234567890.100",
 	}
 	if got := strings.Join(rows, "\n"); got != strings.Join(want, "\n") {

@@ -53,7 +53,7 @@ func TestResourceLinks(t *testing.T) {
 			d.admin.Post(links+"/remove", "entity_type", bytes).Expect(404)
 		}
 		d.admin.Post(links, "entity_type", "service", "url_template", "https://one.example.com/{id}").ExpectRedirect(settingsPage)
-		if change := d.changes(audit.OrganizationUpdate); change["resource_link.service"] != (audit.Change{Before: nil, After: "https://one.example.com/{id}"}) {
+		if change := d.changes(audit.OrganizationUpdate); change["resource_link"] != (audit.Change{Before: nil, After: "https://one.example.com/{id}"}) {
 			t.Errorf("the entry holds %v", change)
 		}
 		fragment := postFragment(d.admin, links, "entity_type", "service", "url_template", "https://two.example.com/{id}").Expect(200)
@@ -76,6 +76,17 @@ func TestResourceLinks(t *testing.T) {
 		d.admin.Post(links+"/remove", "entity_type", "a\x00b").Expect(404)
 		if n := len(d.entries(audit.OrganizationUpdate)); n != 3 {
 			t.Errorf("%d changes were recorded, want 3", n)
+		}
+	})
+}
+
+// Metadata is masked under keys that look like credentials; a link is none.
+func TestTheLinkOfATypeCalledAPIKeyIsRecorded(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		d := newSettingsDesk(t, db)
+		d.admin.Post("/orgs/acme/settings/links", "entity_type", "api_key", "url_template", "https://keys.example.com/{id}").ExpectRedirect(settingsPage)
+		if change := d.changes(audit.OrganizationUpdate); change["resource_link"] != (audit.Change{Before: nil, After: "https://keys.example.com/{id}"}) {
+			t.Errorf("the entry holds %v", change)
 		}
 	})
 }

@@ -76,7 +76,7 @@ func (h *Handlers) changeLink(c *fiber.Ctx, page organizationPage, entityType, t
 		if before, err = change(ctx, tx); err != nil || before == template {
 			return err
 		}
-		_, err = audit.Record(ctx, tx, organizationUpdate(page.Organization, "resource_link."+entityType, orNull(before), orNull(template)))
+		_, err = audit.Record(ctx, tx, resourceLinkUpdate(page.Organization, entityType, before, template))
 		return err
 	})
 	if err != nil {
@@ -88,6 +88,14 @@ func (h *Handlers) changeLink(c *fiber.Ctx, page organizationPage, entityType, t
 	}
 	page.Links.Saved = saved
 	return h.answerLinks(c, fiber.StatusOK, page)
+}
+
+// resourceLinkUpdate is the event of a change of the link of an entity type. The type is a value, as
+// the links of one called api_key would be masked under its name.
+func resourceLinkUpdate(org models.Organization, entityType, before, after string) audit.Event {
+	event := organizationUpdate(org, "resource_link", orNull(before), orNull(after))
+	event.Metadata.(map[string]any)["entity_type"] = entityType
+	return event
 }
 
 func savedLink(entityType, before, after string) string {

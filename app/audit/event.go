@@ -57,7 +57,8 @@ type Event struct {
 	OccurredAt time.Time
 
 	// Metadata is additional context: anything that encodes to a JSON object, at most 256 KiB and
-	// 32 levels. The usual keys are "changes" (see Change), "changed_fields" and "service_name".
+	// 32 levels. The usual keys are "changes" (see Changes), "changed_fields" and "service_name".
+	// Values under keys that look like credentials are not stored: see MaskKeys.
 	Metadata any
 
 	// URL leads to the affected resource: http or https, at most 2,048 bytes, may be empty.
@@ -65,12 +66,6 @@ type Event struct {
 
 	// Request is where it came from. The zero Request means the one of the context.
 	Request Request
-}
-
-// Change is the value of one field before and after, the values of the metadata key "changes".
-type Change struct {
-	Before any `json:"before"`
-	After  any `json:"after"`
 }
 
 // Receipt is what Record answers.

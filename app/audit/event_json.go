@@ -43,11 +43,19 @@ type requestJSON struct {
 	ID        string `json:"id,omitempty"`
 }
 
-// MarshalJSON writes the event as the HTTP API reads it.
+// MarshalJSON writes the event as the HTTP API reads it. Its metadata is as it would be stored:
+// what is masked does not leave the program.
 func (e Event) MarshalJSON() ([]byte, error) {
 	out := eventJSON{
 		ID: e.ID, Organization: e.Organization, ExternalID: e.ExternalID, Action: e.Action,
-		EntityType: e.EntityType, EntityID: e.EntityID, EntityName: e.EntityName, Metadata: e.Metadata, URL: e.URL,
+		EntityType: e.EntityType, EntityID: e.EntityID, EntityName: e.EntityName, URL: e.URL,
+	}
+	metadata, err := encodeMetadata(e.Metadata)
+	if err != nil {
+		return nil, err
+	}
+	if metadata != "" {
+		out.Metadata = json.RawMessage(metadata)
 	}
 	switch {
 	case e.Actor.automated:

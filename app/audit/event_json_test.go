@@ -15,7 +15,7 @@ func TestAnEventSurvivesItsJSON(t *testing.T) {
 		"whole": {
 			ID: "msg-1", Organization: "acme", Action: audit.ServiceUpdate, EntityType: "service", EntityID: "svc-1",
 			EntityName: "API", Actor: anna, OccurredAt: time.Date(2026, 11, 20, 14, 3, 22, 123456000, time.UTC),
-			Metadata: json.RawMessage(`{"n":1.50,"changes":{"replicas":{"before":1,"after":2}}}`),
+			Metadata: json.RawMessage(`{"changes":{"replicas":{"after":2,"before":1}},"n":1.50}`),
 			URL:      "https://example.com/svc-1", Request: audit.Request{IP: "192.0.2.1", UserAgent: "curl", ID: "req-1"},
 		},
 		"automated": {ExternalID: "t-1", Action: audit.DeploymentCreate, EntityID: "d-1", Actor: audit.System("nightly")},

@@ -14,8 +14,8 @@ const (
 )
 
 // encodeMetadata makes the stored text of an event's metadata: a JSON object with its keys in
-// order, numbers as they were written, and U+FFFD in place of what PostgreSQL's JSON functions
-// could not read (U+0000, invalid UTF-8). Nothing and null give the empty string.
+// order, numbers as they were written, credentials masked, and U+FFFD in place of what PostgreSQL's
+// JSON functions could not read (U+0000, invalid UTF-8). Nothing and null give the empty string.
 func encodeMetadata(metadata any) (text string, err error) {
 	if metadata == nil {
 		return "", nil
@@ -25,20 +25,89 @@ func encodeMetadata(metadata any) (text string, err error) {
 			text, err = "", &InvalidEventError{"metadata", fmt.Sprintf("its JSON encoder panicked: %v", problem)}
 		}
 	}()
-	raw, decoded := metadata.(json.RawMessage)
-	if !decoded {
-		if raw, err = json.Marshal(metadata); err != nil {
-			return "", &InvalidEventError{"metadata", "cannot be encoded as JSON: " + err.Error()}
+	text, err = jsonOf(metadata)
+	if err != nil {
+		return "", err
+	}
+	if !isStorable(text) {
+		if text, err = mendMetadata(text); err != nil {
+			return "", err
 		}
 	}
-	decoder := json.NewDecoder(bytes.NewReader(raw))
+	if len(text) > maxMetadata {
+		return "", &InvalidEventError{"metadata", fmt.Sprintf("has %d bytes of JSON; at most %d are allowed", len(text), maxMetadata)}
+	}
+	if len(text) <= len("{}") {
+		return "", nil
+	}
+	return text, nil
+}
+
+// jsonOf encodes metadata as JSON without needless space.
+func jsonOf(metadata any) (string, error) {
+	var encoded bytes.Buffer
+	if raw, ok := metadata.(json.RawMessage); ok {
+		if err := json.Compact(&encoded, raw); err != nil {
+			return "", &InvalidEventError{"metadata", "is not JSON: " + err.Error()}
+		}
+		return encoded.String(), nil
+	}
+	encoder := json.NewEncoder(&encoded)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(metadata); err != nil {
+		return "", &InvalidEventError{"metadata", "cannot be encoded as JSON: " + err.Error()}
+	}
+	encoded.Truncate(encoded.Len() - 1) // Encode ends with a newline
+	return encoded.String(), nil
+}
+
+// isStorable says that compact JSON can be stored as it is, as most can: one object whose keys are
+// in order, with nothing to mask or to mend. Where it is not sure it says no. Decoding everything
+// and encoding it again would be most of the work of recording an event.
+func isStorable(text string) bool {
+	if text == "" || text[0] != '{' || !utf8.ValidString(text) || strings.IndexByte(text, '\\') >= 0 ||
+		strings.Contains(text, "\u2028") || strings.Contains(text, "\u2029") {
+		return false
+	}
+	var lastKeys [maxMetadataDepth]string // by level
+	var hasKeys [maxMetadataDepth]bool
+	level, naming := -1, false
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '{', '[':
+			if level++; level == maxMetadataDepth {
+				return false
+			}
+			hasKeys[level] = false
+		case '}', ']':
+			level--
+		case '"': // there are no escapes: the text ends at the next quote
+			length := strings.IndexByte(text[i+1:], '"')
+			inner := text[i+1 : i+1+length]
+			i += length + 1
+			if text[i+1] != ':' {
+				if naming && isCredential(inner) {
+					return false
+				}
+				naming = false
+				continue
+			}
+			if hasKeys[level] && lastKeys[level] >= inner || isCredential(inner) {
+				return false
+			}
+			lastKeys[level], hasKeys[level], naming = inner, true, isNaming(inner)
+		}
+	}
+	return true
+}
+
+// mendMetadata decodes metadata and encodes it as it is to be stored.
+func mendMetadata(text string) (string, error) {
+	decoder := json.NewDecoder(strings.NewReader(text))
 	decoder.UseNumber()
 	var value any
 	if err := decoder.Decode(&value); err != nil {
 		return "", &InvalidEventError{"metadata", "is not JSON: " + err.Error()}
-	}
-	if decoder.More() {
-		return "", &InvalidEventError{"metadata", "is more than one JSON value"}
 	}
 	if value == nil {
 		return "", nil
@@ -50,20 +119,8 @@ func encodeMetadata(metadata any) (text string, err error) {
 	if depth := depthOf(object); depth > maxMetadataDepth {
 		return "", &InvalidEventError{"metadata", fmt.Sprintf("has %d levels; at most %d are allowed", depth, maxMetadataDepth)}
 	}
-	var encoded bytes.Buffer
-	encoder := json.NewEncoder(&encoded)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(withoutNUL(object)); err != nil {
-		return "", &InvalidEventError{"metadata", "cannot be encoded as JSON: " + err.Error()}
-	}
-	encoded.Truncate(encoded.Len() - 1) // Encode ends with a newline
-	if encoded.Len() > maxMetadata {
-		return "", &InvalidEventError{"metadata", fmt.Sprintf("has %d bytes of JSON; at most %d are allowed", encoded.Len(), maxMetadata)}
-	}
-	if encoded.Len() == len("{}") {
-		return "", nil
-	}
-	return encoded.String(), nil
+	mask(object)
+	return jsonOf(withoutNUL(object))
 }
 
 // depthOf counts nested objects and lists; a flat object has one level.

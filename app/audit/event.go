@@ -78,4 +78,7 @@ type Receipt struct {
 	// Repeated: an event with the same ID was recorded before; the receipt is that one's, and
 	// nothing was stored now.
 	Repeated bool
+	// Spooled: the event is safe in a Client's spool and has not reached the log yet. What the log
+	// will answer is not known: EntryID is empty and Stored false.
+	Spooled bool
 }

@@ -1,0 +1,214 @@
+package audit
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// Pauses between attempts: the first, doubled each time up to the longest, less up to a half so that
+// clients do not come all at once.
+const (
+	firstPause   = 200 * time.Millisecond
+	longestPause = 30 * time.Second
+	// longestAsked is how long a pause that the server asks for may be.
+	longestAsked = 15 * time.Minute
+)
+
+// sendCalls sends what the queue holds, until it is closed: the Client's goroutine without a spool.
+func (c *Client) sendCalls() {
+	for {
+		calls := c.queue.take()
+		if len(calls) == 0 {
+			return
+		}
+		c.sendTogether(calls)
+	}
+}
+
+func (c *Client) sendTogether(calls []*clientCall) {
+	ctx, cancel := context.WithCancel(c.stopped)
+	defer cancel()
+	var interested atomic.Int64
+	interested.Store(int64(len(calls)))
+	events := make([]json.RawMessage, len(calls))
+	for i, call := range calls {
+		events[i] = call.event
+		release := context.AfterFunc(call.ctx, func() {
+			if interested.Add(-1) == 0 {
+				cancel() // nobody waits for the outcome any more
+			}
+		})
+		defer release()
+	}
+	delivery := delivery{client: c, events: events, giveUp: time.Now().Add(c.config.RetryFor)}
+	delivery.settle = func(i int, receipt Receipt, err error) {
+		if err == nil {
+			c.tally.count(receipt)
+		} else {
+			c.tally.refused.Add(1)
+		}
+		c.queue.settle(calls[i], receipt, err)
+	}
+	rest, err := delivery.run(ctx)
+	if len(rest) == 0 {
+		return
+	}
+	switch {
+	case c.stopped.Err() != nil:
+		c.tally.unsent.Add(int64(len(rest)))
+		if delivery.arrived {
+			err = fmt.Errorf("%w: %w", ErrOutcomeUnknown, ErrClientClosed)
+		} else {
+			err = ErrClientClosed
+		}
+	case delivery.arrived:
+		err = fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
+	}
+	for _, i := range rest {
+		c.tally.failed.Add(1)
+		c.queue.settle(calls[i], Receipt{}, err)
+	}
+}
+
+// count counts an event that the server has accepted.
+func (t *clientTally) count(receipt Receipt) {
+	if receipt.Stored {
+		t.recorded.Add(1)
+	} else {
+		t.notStored.Add(1)
+	}
+}
+
+// delivery is how a number of events comes to the server, or to be refused by it.
+type delivery struct {
+	client *Client
+	events []json.RawMessage // as many as one request holds
+	// settle is told of each event, in no particular order: recorded, or refused for good.
+	settle func(i int, receipt Receipt, err error)
+	// giveUp is when a passing failure is the last; zero means that it never is, and that nothing but
+	// a refusal of the events themselves is for good.
+	giveUp time.Time
+	// arrived says that the last events sent may have been recorded.
+	arrived bool
+}
+
+// run sends the events until each is settled. It answers with those that are not, and why, when ctx
+// ends, when it is time to give up, and when the server refuses the Client rather than its events.
+func (d *delivery) run(ctx context.Context) (rest []int, err error) {
+	rest = make([]int, len(d.events))
+	for i := range rest {
+		rest[i] = i
+	}
+	size := len(rest)
+	for len(rest) > 0 {
+		sent := rest[:min(size, len(rest))]
+		receipts, err := d.attempt(ctx, sent)
+		var refused *EventsError
+		switch {
+		case err == nil:
+			for n, i := range sent {
+				d.settle(i, receipts[n], nil)
+			}
+			rest, size = rest[len(sent):], min(2*size, len(d.events))
+		case errors.As(err, &refused): // all or nothing: the others were not recorded either
+			for _, event := range refused.Events {
+				d.settle(sent[event.Index], Receipt{}, event.Err)
+				sent[event.Index] = -1
+			}
+			rest = slices.DeleteFunc(rest, func(i int) bool { return i < 0 })
+		case errors.Is(err, ErrOrganizationClosed):
+			for _, i := range sent {
+				d.settle(i, Receipt{}, err)
+			}
+			rest = rest[len(sent):]
+		case refusesContent(err) && len(sent) > 1: // something in between may take less than the server
+			size = (len(sent) + 1) / 2
+		case refusesContent(err):
+			d.settle(sent[0], Receipt{}, err)
+			rest = rest[1:]
+		default:
+			return rest, err
+		}
+	}
+	return nil, nil
+}
+
+// attempt sends some of the events, again and again while the failure is a passing one.
+func (d *delivery) attempt(ctx context.Context, which []int) ([]Receipt, error) {
+	c := d.client
+	request := c.newEventsRequest(d.events, which)
+	d.arrived = false
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		c.tally.requests.Add(1)
+		receipts, err := request.send(ctx)
+		d.arrived = err != nil && (d.arrived || mayHaveArrived(err))
+		if err == nil || d.final(err) {
+			c.outage.over()
+			return receipts, err
+		}
+		if ctx.Err() != nil {
+			return nil, err
+		}
+		wait := pause - rand.N(pause/2)
+		var answered *APIError
+		if errors.As(err, &answered) && answered.RetryAfter > 0 {
+			wait = min(max(wait, answered.RetryAfter), longestAsked)
+		}
+		if d.giveUp.IsZero() {
+			c.outage.note(err, wait)
+		} else if time.Now().Add(wait).After(d.giveUp) {
+			return nil, err
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return nil, err
+		}
+		c.tally.retries.Add(1)
+	}
+}
+
+// final says that sending the same again will not help.
+func (d *delivery) final(err error) bool {
+	var refused *EventsError
+	if errors.As(err, &refused) || errors.Is(err, ErrOrganizationClosed) || refusesContent(err) {
+		return true
+	}
+	return !d.giveUp.IsZero() && !passing(err)
+}
+
+// outage keeps the log of a Client with a spool short: one line when deliveries begin to fail, one
+// every quarter of an hour while they do, one when they succeed again.
+type outage struct {
+	log   *slog.Logger
+	since time.Time
+	told  time.Time
+}
+
+func (o *outage) note(err error, wait time.Duration) {
+	now := time.Now()
+	if o.since.IsZero() {
+		o.since = now
+	}
+	if now.Sub(o.told) >= 15*time.Minute {
+		o.told = now
+		o.log.Warn("audit events wait in the spool: the server does not take them", "error", err, "since", o.since, "next_attempt_in", wait)
+	}
+}
+
+func (o *outage) over() {
+	if !o.since.IsZero() {
+		o.log.Info("the server takes audit events again", "after", time.Since(o.since).Round(time.Second))
+		o.since, o.told = time.Time{}, time.Time{}
+	}
+}

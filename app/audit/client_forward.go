@@ -132,7 +132,7 @@ func (c *Client) keepRefused(refused []refusal) bool {
 		}
 		c.config.Log.Error("refused audit events cannot be written down: the spool waits for that", "file", path, "error", err)
 		select {
-		case <-time.After(longestPause):
+		case <-time.After(longestSendPause):
 		case <-c.stopped.Done():
 			return false
 		}

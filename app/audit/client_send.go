@@ -15,10 +15,10 @@ import (
 // Pauses between attempts: the first, doubled each time up to the longest, less up to a half so that
 // clients do not come all at once.
 const (
-	firstPause   = 200 * time.Millisecond
-	longestPause = 30 * time.Second
-	// longestAsked is how long a pause that the server asks for may be.
-	longestAsked = 15 * time.Minute
+	firstSendPause   = 200 * time.Millisecond
+	longestSendPause = 30 * time.Second
+	// longestAskedPause is how long a pause that the server asks for may be.
+	longestAskedPause = 15 * time.Minute
 )
 
 // sendCalls sends what the queue holds, until it is closed: the Client's goroutine without a spool.
@@ -145,7 +145,7 @@ func (d *delivery) attempt(ctx context.Context, which []int) ([]Receipt, error) 
 	c := d.client
 	request := c.newEventsRequest(d.events, which)
 	d.arrived = false
-	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+	for pause := firstSendPause; ; pause = min(2*pause, longestSendPause) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -162,7 +162,7 @@ func (d *delivery) attempt(ctx context.Context, which []int) ([]Receipt, error) 
 		wait := pause - rand.N(pause/2)
 		var answered *APIError
 		if errors.As(err, &answered) && answered.RetryAfter > 0 {
-			wait = min(max(wait, answered.RetryAfter), longestAsked)
+			wait = min(max(wait, answered.RetryAfter), longestAskedPause)
 		}
 		if d.giveUp.IsZero() {
 			c.outage.note(err, wait)

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,11 +14,13 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
+	"time"
 	_ "time/tzdata" // readers' time zones, also where the system has none
 
 	"github.com/alecthomas/kong"
 
 	"github.com/auditlogs/auditlogs/app"
+	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/models"
 )
@@ -34,6 +37,8 @@ type commands struct {
 	Migrate migrateCommand   `cmd:"" help:"Bring the database's schema up to date. Safe to run from several hosts at once."`
 	Reset   resetCommand     `cmd:"" name:"reset-password" help:"Print a one-time link with which the owner of an account sets a new password."`
 	Invite  inviteCommand    `cmd:"" help:"Print a one-time link with which somebody joins an organization."`
+	Import  importCommand    `cmd:"" help:"Back-fill the log from a file of events, one JSON object a line."`
+	Record  recordCommand    `cmd:"" help:"Record one event, from a script, and print the ID of its entry."`
 	Version kong.VersionFlag `help:"Print the version." env:"-"`
 }
 
@@ -71,6 +76,33 @@ type inviteCommand struct {
 	Slug string `arg:"" help:"Slug of the organization."`
 }
 
+type importCommand struct {
+	databaseFlags
+	Organization string `placeholder:"SLUG" help:"Organization of the lines that name none."`
+	Refused      string `placeholder:"FILE" env:"-" help:"File that gets the lines which are refused, to be mended and imported."`
+	DryRun       bool   `env:"-" help:"Check everything and store nothing."`
+	File         string `arg:"" help:"File to import; - for standard input."`
+}
+
+// recordCommand has no variables for what an event says: AUDITLOGS_URL and the like would be taken
+// from an environment that means something else by them.
+type recordCommand struct {
+	databaseFlags
+	Organization string `placeholder:"SLUG" help:"Organization it happened in."`
+	Action       string `required:"" placeholder:"ENTITY:VERB" env:"-" help:"What happened, such as deployment:create."`
+	EntityID     string `required:"" name:"entity-id" placeholder:"ID" env:"-" help:"What was affected."`
+	EntityType   string `placeholder:"TYPE" env:"-" help:"Its type (default: the part of the action before the colon)."`
+	EntityName   string `placeholder:"NAME" env:"-" help:"Its name."`
+	ActorID      string `name:"actor-id" placeholder:"ID" env:"-" help:"Who did it. This or --system is required."`
+	ActorName    string `placeholder:"NAME" env:"-" help:"Their name."`
+	ActorEmail   string `placeholder:"EMAIL" env:"-" help:"Their e-mail address."`
+	System       string `placeholder:"SOURCE" env:"-" help:"Instead of an actor: the automation that did it, such as nightly-backup."`
+	OccurredAt   string `placeholder:"TIME" env:"-" help:"When it happened, such as 2026-11-20T14:03:22Z (default: now)."`
+	Metadata     string `placeholder:"JSON" env:"-" help:"A JSON object; @FILE reads it from a file, - from standard input."`
+	URL          string `name:"url" placeholder:"URL" env:"-" help:"Where the affected resource is found."`
+	ID           string `name:"id" placeholder:"ID" env:"-" help:"Key of the event: with the same one it is recorded once."`
+}
+
 // streams are where a command writes: results and what the operator must know to stdout, the log to
 // stderr.
 type streams struct{ stdout, stderr io.Writer }
@@ -101,11 +133,19 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) (cod
 		command.BindTo(ctx, (*context.Context)(nil))
 		err = command.Run(streams{stdout, stderr})
 	}
-	if err != nil && !errors.Is(err, context.Canceled) {
-		fmt.Fprintln(stderr, "auditlogs:", strings.Join(strings.Fields(err.Error()), " "))
-		return 1
+	var unfinished app.Unfinished
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &unfinished):
+		code = unfinished.ExitCode()
+	case errors.Is(err, context.Canceled):
+		return 0 // a server that was told to stop
+	default:
+		code = 1
 	}
-	return 0
+	fmt.Fprintln(stderr, "auditlogs:", strings.Join(strings.Fields(err.Error()), " "))
+	return code
 }
 
 func (c *serveCommand) Run(ctx context.Context, to streams) error {
@@ -140,6 +180,79 @@ func (c *inviteCommand) Run(ctx context.Context, to streams) error {
 
 func (f *linkFlags) operator(to streams) app.Operator {
 	return app.Operator{Database: f.url(false), BaseURL: f.BaseURL, Console: to.stdout, Log: f.log(to)}
+}
+
+func (c *importCommand) Run(ctx context.Context, to streams) error {
+	return app.Import{
+		Database:     c.url(false),
+		File:         c.File,
+		Organization: c.Organization,
+		Refused:      c.Refused,
+		DryRun:       c.DryRun,
+		Stdin:        os.Stdin,
+		Console:      to.stdout,
+		Report:       to.stderr,
+		Log:          c.log(to),
+	}.Run(ctx)
+}
+
+func (c *recordCommand) Run(ctx context.Context, to streams) error {
+	event, err := c.event(os.Stdin)
+	if err != nil {
+		return err
+	}
+	receipt, err := app.RecordOne(ctx, c.url(false), event, c.log(to))
+	if err != nil {
+		return err
+	}
+	if !receipt.Stored {
+		fmt.Fprintln(to.stderr, "Nothing was stored: audit logging is off.")
+		return nil
+	}
+	fmt.Fprintln(to.stdout, receipt.EntryID)
+	return nil
+}
+
+// event is what the flags say.
+func (c *recordCommand) event(stdin io.Reader) (audit.Event, error) {
+	event := audit.Event{
+		ID: c.ID, Organization: c.Organization, Action: audit.Action(c.Action),
+		EntityType: c.EntityType, EntityID: c.EntityID, EntityName: c.EntityName, URL: c.URL,
+		Actor: audit.Actor{ID: c.ActorID, Name: c.ActorName, Email: c.ActorEmail},
+	}
+	if c.System != "" {
+		if event.Actor != (audit.Actor{}) {
+			return event, errors.New("--system stands for an actor: leave out --actor-id, --actor-name and --actor-email")
+		}
+		event.Actor = audit.System(c.System)
+	}
+	if event.Actor.ID == "" {
+		return event, errors.New("actor: is required: say who did it with --actor-id, or with --system for automated actions")
+	}
+	if c.OccurredAt != "" {
+		var err error
+		if event.OccurredAt, err = time.Parse(time.RFC3339Nano, c.OccurredAt); err != nil {
+			return event, fmt.Errorf("occurred_at: %q is not a time such as 2026-11-20T14:03:22Z", c.OccurredAt)
+		}
+	}
+	metadata, err := c.metadata(stdin)
+	if err != nil {
+		return event, fmt.Errorf("metadata: %w", err)
+	}
+	if len(metadata) > 0 {
+		event.Metadata = json.RawMessage(metadata)
+	}
+	return event, nil
+}
+
+func (c *recordCommand) metadata(stdin io.Reader) ([]byte, error) {
+	if c.Metadata == "-" {
+		return io.ReadAll(stdin)
+	}
+	if path, isFile := strings.CutPrefix(c.Metadata, "@"); isFile {
+		return os.ReadFile(path)
+	}
+	return []byte(c.Metadata), nil
 }
 
 // url is where the log is kept. A demo has a file of its own: a later production start must not find

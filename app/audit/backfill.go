@@ -17,9 +17,9 @@ import (
 // kept, so a history may be as long as it likes.
 //
 // It is all or nothing, as RecordAll is: an *EventsError lists every event that was refused, and tx
-// stays usable. Besides what Record refuses it refuses with an *InvalidEventError for "occurred_at"
-// what the organization would not keep, by its retention; and with ErrIDReused an ID that stands for
-// another event at the same time.
+// stays usable. Besides what Record refuses it refuses with ErrExpired what the organization's
+// retention would not keep, and with ErrIDReused an ID that stands for another event at the same
+// time.
 //
 // Where audit logging is off nothing is stored, as with Record.
 func Backfill(ctx context.Context, tx *gorm.DB, events []Event) ([]Receipt, error) {
@@ -44,8 +44,8 @@ func Backfill(ctx context.Context, tx *gorm.DB, events []Event) ([]Receipt, erro
 	var refused EventsError
 	for i, result := range results {
 		if result.Outcome == models.Expired {
-			refused.add(i, &InvalidEventError{"occurred_at", fmt.Sprintf("%s is older than what the organization keeps, which begins %s",
-				events[i].OccurredAt.UTC().Format(time.RFC3339), result.KeptSince.Time().Format(time.RFC3339))})
+			refused.add(i, fmt.Errorf("%w: %s is before %s", ErrExpired,
+				events[i].OccurredAt.UTC().Format(time.RFC3339), result.KeptSince.Time().Format(time.RFC3339)))
 			continue
 		}
 		receipts[i], err = receiptOf(entries[i], result.InsertResult)

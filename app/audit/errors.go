@@ -17,6 +17,8 @@ var (
 	ErrNoActor = errors.New("audit: no actor; set Event.Actor or use WithActor, audit.System for automated actions")
 	// ErrIDReused says that Event.ID was used for another event within the last 24 hours.
 	ErrIDReused = errors.New("audit: id: was used for another event")
+	// ErrExpired says that the event is older than what its organization keeps. Only Backfill asks.
+	ErrExpired = errors.New("audit: occurred_at: is older than the organization keeps")
 )
 
 // ErrOutcomeUnknown says that a Recorder cannot tell whether the event is recorded: it was on its way
@@ -81,7 +83,7 @@ func (e *EventsError) add(index int, err error) {
 // and why, in words for whoever sent the event. Where err does not come from the event, but from the
 // database, ok is false.
 func Refused(err error) (field, reason string, ok bool) {
-	// The error's own text goes on after that of the one it wraps, if only with a quoted name.
+	// The error's own text goes on after that of the one it wraps, most often with a quoted name.
 	named := func(known error) string {
 		_, name, _ := strings.Cut(err.Error(), strings.TrimPrefix(known.Error(), "audit: ")+": ")
 		return name
@@ -98,6 +100,8 @@ func Refused(err error) (field, reason string, ok bool) {
 		return "organization", named(ErrOrganizationClosed) + " is closed and takes no more events", true
 	case errors.Is(err, ErrNoActor):
 		return "actor", "is required", true
+	case errors.Is(err, ErrExpired):
+		return "occurred_at", "is older than the organization keeps: " + named(ErrExpired), true
 	case errors.Is(err, ErrIDReused):
 		return "id", "was used for another event", true
 	default:

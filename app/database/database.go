@@ -51,6 +51,16 @@ func (db *DB) Migrate(ctx context.Context) error {
 	return err
 }
 
+// UpToDate says whether the schema is there and is that of this program, or of a later version. It
+// changes nothing.
+func (db *DB) UpToDate(ctx context.Context) (bool, error) {
+	pool, err := db.Write.DB()
+	if err != nil {
+		return false, err
+	}
+	return migrations.UpToDate(ctx, pool, db.Write.Name())
+}
+
 // Store gives access to the rows. now is the clock retention is measured by; nil means time.Now.
 func (db *DB) Store(now func() time.Time) (*models.Store, error) {
 	return models.NewStore(db.Write, db.Read, now)

@@ -49,6 +49,27 @@ func openSQLite(ctx context.Context, path string, log *slog.Logger) (*DB, error)
 	return db, nil
 }
 
+// CheckExists answers with an error where url names a SQLite file that does not exist: Open would
+// make it. Whether a PostgreSQL database exists is found by Open.
+func CheckExists(url string) error {
+	path, isFile := strings.CutPrefix(url, "sqlite:")
+	if !isFile {
+		return nil
+	}
+	path = strings.TrimPrefix(path, "//")
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("database: there is no SQLite file %s", path)
+	}
+	return nil
+}
+
+// IsBusy says that err is SQLite's, and that another process wrote for so long that waiting for it was
+// given up. Nothing was done; it may be tried again.
+func IsBusy(err error) bool {
+	var sqliteError *sqlite.Error
+	return errors.As(err, &sqliteError) && sqliteError.Code()&0xff == sqlite3.SQLITE_BUSY
+}
+
 // createFile makes the file and its folder, readable by the server's user only.
 func createFile(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {

@@ -56,6 +56,28 @@ func Up(ctx context.Context, db *sql.DB, dialect string) (int, error) {
 	}
 }
 
+// UpToDate says whether the schema in db is there, and as late as this program's. It changes nothing.
+func UpToDate(ctx context.Context, db *sql.DB, dialect string) (bool, error) {
+	there := "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = '" + versionTable + "'"
+	if dialect == "postgres" {
+		there = "SELECT COUNT(to_regclass('" + versionTable + "'))"
+	}
+	var tables int
+	if err := db.QueryRowContext(ctx, there).Scan(&tables); err != nil || tables == 0 {
+		return false, err
+	}
+	var applied int64
+	if err := db.QueryRowContext(ctx, "SELECT COALESCE(MAX(version_id), 0) FROM "+versionTable).Scan(&applied); err != nil {
+		return false, err
+	}
+	provider, err := newProvider(db, dialect)
+	if err != nil {
+		return false, err
+	}
+	sources := provider.ListSources() // in order
+	return applied >= sources[len(sources)-1].Version, nil
+}
+
 // version is the schema's, or -1 where there is none yet.
 func version(ctx context.Context, provider *goose.Provider) int64 {
 	current, err := provider.GetDBVersion(ctx)

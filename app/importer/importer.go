@@ -1,0 +1,181 @@
+// Package importer back-fills the log with a history that was kept elsewhere: a file of events, one
+// JSON object a line.
+package importer
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/database"
+	"github.com/auditlogs/auditlogs/models"
+)
+
+// Config says how a history is read. Zero values are fine, but for Report.
+type Config struct {
+	Organization string    // the slug for lines that name no organization
+	Size         int64     // of the history in bytes; 0 where it is not known
+	DryRun       bool      // check everything and store nothing
+	Refused      io.Writer // gets the lines that are refused, as they are; may be nil
+	Report       io.Writer // gets a line for each of them, and the progress
+}
+
+// Summary counts lines. Empty ones are not counted.
+type Summary struct {
+	Lines    int
+	Imported int
+	There    int // imported or recorded before
+	Off      int // not stored: audit logging is off for their organization
+	Refused  int
+	Expired  int // of Refused: older than what their organization keeps
+	Took     time.Duration
+}
+
+// pauseSQLite is left between two batches on SQLite, where only one transaction writes at a time.
+// Whoever waits for its turn looks at least every 25 ms during the first 100, so a server on the same
+// file goes on recording.
+const pauseSQLite = 25 * time.Millisecond
+
+// errDryRun undoes a batch.
+var errDryRun = errors.New("dry run")
+
+// Run imports the lines of history into store until it ends, or ctx does, or the database fails; the
+// summary says how far it came. Stopped at any moment it can be run again from the beginning: what
+// has been imported is found there.
+func Run(ctx context.Context, store *models.Store, history io.Reader, config Config) (Summary, error) {
+	began := time.Now()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	lines := newLineReader(history, config.Organization)
+	go lines.read(ctx) // ends with ctx, or once a read under way returns
+	i := importer{config: config, store: store, progress: newProgress(config.Report, config.Size)}
+	err := i.run(ctx, lines.batches)
+	if err == nil {
+		err = lines.err // the channel is closed
+	}
+	i.progress.end()
+	i.summary.Took = time.Since(began)
+	return i.summary, err
+}
+
+type importer struct {
+	config   Config
+	store    *models.Store
+	progress *progress
+	summary  Summary
+}
+
+func (i *importer) run(ctx context.Context, batches <-chan batch) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case b, more := <-batches:
+			if !more {
+				return nil
+			}
+			receipts, err := i.keep(ctx, b.lines)
+			for database.IsBusy(err) {
+				i.progress.say("the database is busy; waiting")
+				receipts, err = i.keep(ctx, b.lines)
+			}
+			if err != nil {
+				return err
+			}
+			if err := i.count(b.lines, receipts); err != nil {
+				return err
+			}
+			i.progress.at(b.end, i.summary.Lines)
+			if i.store.Dialect() == "sqlite" {
+				select {
+				case <-time.After(pauseSQLite):
+				case <-ctx.Done():
+				}
+			}
+		}
+	}
+}
+
+// keep stores the lines that can be stored, in one transaction, and marks the others as refused.
+func (i *importer) keep(ctx context.Context, lines []line) (receipts []audit.Receipt, err error) {
+	err = i.store.Transaction(ctx, func(tx *gorm.DB) error {
+		for {
+			var events []audit.Event
+			var from []*line
+			for n := range lines {
+				if lines[n].err == nil {
+					events, from = append(events, lines[n].event), append(from, &lines[n])
+				}
+			}
+			if len(events) == 0 {
+				return nil
+			}
+			receipts, err = audit.Backfill(ctx, tx, events)
+			var refused *audit.EventsError
+			switch {
+			case errors.As(err, &refused): // none was stored: once more without them
+				for _, event := range refused.Events {
+					from[event.Index].err = event.Err
+				}
+			case err == nil && i.config.DryRun:
+				return errDryRun
+			default:
+				return err
+			}
+		}
+	})
+	if errors.Is(err, errDryRun) {
+		err = nil
+	}
+	return receipts, err
+}
+
+// count adds up what became of lines; receipts are those of the lines that were not refused.
+func (i *importer) count(lines []line, receipts []audit.Receipt) error {
+	s := &i.summary
+	for _, l := range lines {
+		s.Lines++
+		if l.err != nil {
+			s.Refused++
+			if errors.Is(l.err, audit.ErrExpired) {
+				s.Expired++
+			}
+			i.progress.say("line %d: %s", l.number, reason(l.err))
+			if i.config.Refused != nil && l.raw != nil {
+				raw := l.raw
+				if !bytes.HasSuffix(raw, []byte("\n")) {
+					raw = append(raw, '\n') // the last line of the history
+				}
+				if _, err := i.config.Refused.Write(raw); err != nil {
+					return fmt.Errorf("write the refused lines: %w", err)
+				}
+			}
+			continue
+		}
+		receipt := receipts[0]
+		receipts = receipts[1:]
+		switch {
+		case !receipt.Stored:
+			s.Off++
+		case receipt.Repeated:
+			s.There++
+		default:
+			s.Imported++
+		}
+	}
+	return nil
+}
+
+// reason says which field was refused and why.
+func reason(err error) string {
+	if field, reason, ok := audit.Refused(err); ok {
+		return field + ": " + reason
+	}
+	return err.Error()
+}

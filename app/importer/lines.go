@@ -1,0 +1,142 @@
+package importer
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/auditlogs/auditlogs/app/audit"
+)
+
+const (
+	maxLine       = 4 << 20 // bytes
+	maxBatch      = 1000    // lines
+	maxBatchBytes = 4 << 20
+)
+
+// line is a line of a history, and the event it stands for or why it is refused.
+type line struct {
+	number int    // from 1
+	raw    []byte // with its end; nil where it is longer than maxLine
+	event  audit.Event
+	err    error
+}
+
+// batch is some lines in a row.
+type batch struct {
+	lines []line
+	size  int
+	end   int64 // how many bytes of the history end with them
+}
+
+func (b *batch) full() bool { return len(b.lines) >= maxBatch || b.size >= maxBatchBytes }
+
+// lineReader makes batches of a history. However long that is, no more than one batch waits in
+// memory; and however slowly lines trickle in, none is held back to fill one.
+type lineReader struct {
+	in           *bufio.Reader
+	organization string // for lines that name none
+	number       int
+	offset       int64
+	// batches holds the one that waits. It grows there until somebody takes it.
+	batches chan batch
+	err     error // why the history broke off, once the channel is closed
+}
+
+func newLineReader(history io.Reader, organization string) *lineReader {
+	return &lineReader{in: bufio.NewReaderSize(history, 256<<10), organization: organization, batches: make(chan batch, 1)}
+}
+
+// read sends the history in batches and closes the channel.
+func (r *lineReader) read(ctx context.Context) {
+	defer close(r.batches)
+	for {
+		raw, tooLong, err := r.next()
+		r.number++
+		if text := bytes.TrimSpace(raw); len(text) > 0 || tooLong {
+			if !r.send(ctx, r.parse(raw, text, tooLong)) {
+				return
+			}
+		}
+		if err != nil {
+			if !errors.Is(err, io.EOF) {
+				r.err = fmt.Errorf("read the history after line %d: %w", r.number-1, err)
+			}
+			return
+		}
+	}
+}
+
+// send adds l to the batch that waits, or begins one. Only this goroutine puts anything into the
+// channel, so what it has just emptied has room.
+func (r *lineReader) send(ctx context.Context, l line) bool {
+	var b batch
+	select {
+	case b = <-r.batches:
+	default:
+	}
+	if b.full() {
+		r.batches <- b
+		b = batch{}
+	}
+	b.lines, b.size, b.end = append(b.lines, l), b.size+len(l.raw), r.offset
+	select {
+	case r.batches <- b:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// next reads up to the end of a line. Of one that is too long nothing is kept.
+func (r *lineReader) next() (raw []byte, tooLong bool, err error) {
+	for {
+		piece, err := r.in.ReadSlice('\n')
+		r.offset += int64(len(piece))
+		if tooLong = tooLong || len(raw)+len(piece) > maxLine; tooLong {
+			raw = nil
+		} else {
+			raw = append(raw, piece...)
+		}
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return raw, tooLong, err
+		}
+	}
+}
+
+// parse reads text, which is raw without the space around it.
+func (r *lineReader) parse(raw, text []byte, tooLong bool) line {
+	if r.number == 1 {
+		text = bytes.TrimPrefix(text, []byte("\ufeff")) // some editors begin a file with it
+	}
+	l := line{number: r.number, raw: raw}
+	if tooLong {
+		l.err = &audit.InvalidEventError{Field: "event", Reason: fmt.Sprintf("is longer than %d MiB", maxLine>>20)}
+		return l
+	}
+	// Not json.Unmarshal, which says less about what it cannot read.
+	if l.err = l.event.UnmarshalJSON(text); l.err != nil {
+		return l
+	}
+	if l.event.Organization == "" && l.event.ExternalID == "" {
+		l.event.Organization = r.organization
+	}
+	if l.event.ID == "" {
+		l.event.ID = lineID(l.number, text)
+	}
+	return l
+}
+
+// lineID is the ID of an event that brings none: the same for the same line of the same history.
+func lineID(number int, text []byte) string {
+	hash := sha256.New()
+	hash.Write([]byte(strconv.Itoa(number) + "\n"))
+	hash.Write(text)
+	return "import-" + hex.EncodeToString(hash.Sum(nil)[:16])
+}

@@ -1,0 +1,76 @@
+package importer
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
+)
+
+// quiet is how long a report that is no terminal hears nothing.
+const quiet = 10 * time.Second
+
+// Number writes n as people read it: 1,234,567.
+func Number(n int) string { return message.NewPrinter(language.English).Sprintf("%d", n) }
+
+// progress shows how far an import is: as a bar on a terminal, elsewhere as a line now and then.
+type progress struct {
+	out   io.Writer
+	bar   *progressbar.ProgressBar // nil where out is no terminal
+	began time.Time
+	said  time.Time
+}
+
+func newProgress(out io.Writer, size int64) *progress {
+	p := &progress{out: out, began: time.Now(), said: time.Now()}
+	if file, ok := out.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+		if size == 0 {
+			size = -1 // a spinner
+		}
+		p.bar = progressbar.NewOptions64(size,
+			progressbar.OptionSetWriter(out),
+			progressbar.OptionSetDescription("Importing"),
+			progressbar.OptionShowBytes(true),
+			progressbar.OptionShowTotalBytes(true),
+			progressbar.OptionSetWidth(24),
+			progressbar.OptionThrottle(100*time.Millisecond),
+			progressbar.OptionSetSpinnerChangeInterval(0), // no goroutine
+			progressbar.OptionClearOnFinish(),
+			progressbar.OptionSetTheme(progressbar.ThemeUnicode),
+		)
+	}
+	return p
+}
+
+// at says that so many bytes of the history are done, which were so many lines.
+func (p *progress) at(bytes int64, lines int) {
+	text := fmt.Sprintf("%s lines, %s a second", Number(lines), Number(int(float64(lines)/max(time.Since(p.began).Seconds(), 1))))
+	switch {
+	case p.bar != nil:
+		p.bar.Describe(text)
+		_ = p.bar.Set64(bytes) // it cannot draw on the terminal: nothing to be done
+	case time.Since(p.said) >= quiet:
+		p.said = time.Now()
+		fmt.Fprintln(p.out, text)
+	}
+}
+
+// say writes a line that stays.
+func (p *progress) say(format string, values ...any) {
+	if p.bar != nil {
+		_ = p.bar.Clear()
+	}
+	fmt.Fprintf(p.out, format+"\n", values...)
+}
+
+// end takes the bar away.
+func (p *progress) end() {
+	if p.bar != nil {
+		_ = p.bar.Clear()
+	}
+}

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/database"
+	"github.com/auditlogs/auditlogs/app/database/databasetest"
+	"github.com/auditlogs/auditlogs/models"
+)
+
+// withAcme makes a database, of each kind, that has the organization acme, and answers the address.
+func withAcme(t *testing.T, test func(t *testing.T, url string, db *database.DB)) {
+	for _, kind := range []string{"sqlite", "postgres"} {
+		t.Run(kind, func(t *testing.T) {
+			url := "sqlite:" + filepath.Join(t.TempDir(), "log.db")
+			if kind == "postgres" {
+				url = databasetest.PostgresURL(t)
+			}
+			db := databasetest.Open(t, url)
+			if err := db.Migrate(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := audit.EnsureOrganization(t.Context(), db.Write, audit.Organization{Slug: "acme"}); err != nil {
+				t.Fatal(err)
+			}
+			test(t, url, db)
+		})
+	}
+}
+
+func TestRecordOneEvent(t *testing.T) {
+	for _, name := range []string{"AUDITLOGS_URL", "AUDITLOGS_ID", "AUDITLOGS_ACTOR_NAME", "AUDITLOGS_METADATA", "AUDITLOGS_SYSTEM"} {
+		t.Setenv(name, "meant for something else")
+	}
+	withAcme(t, func(t *testing.T, url string, db *database.DB) {
+		metadata := filepath.Join(t.TempDir(), "metadata.json")
+		if err := os.WriteFile(metadata, []byte(`{ "commit": "4a1f" }`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		code, stdout, stderr := execute(t, "record", "--database", url, "--organization", "acme", "--action", "deployment:create",
+			"--entity-id", "dep-1", "--entity-name", "checkout", "--entity-type", "release", "--actor-id", "u-7", "--actor-name", "Ada",
+			"--actor-email", "ada@example.com", "--occurred-at", "2026-01-02T03:04:05.5+01:00", "--metadata", "@"+metadata,
+			"--url", "https://ci.example.com/1", "--id", "build-1")
+		if code != 0 || stderr != "" {
+			t.Fatalf("exit code %d: %s", code, stderr)
+		}
+		var entry models.Entry
+		if err := db.Read.Take(&entry).Error; err != nil {
+			t.Fatal(err)
+		}
+		if entry.ID.String()+"\n" != stdout || entry.Action != "deployment:create" || entry.EntityType != "release" || entry.EntityID != "dep-1" ||
+			entry.EntityName != "checkout" || entry.ActorID != "u-7" || entry.ActorName != "Ada" || entry.ActorEmail != "ada@example.com" ||
+			entry.URL != "https://ci.example.com/1" || entry.Metadata != `{"commit":"4a1f"}` ||
+			entry.OccurredAt.Time().Format("15:04:05.0") != "02:04:05.5" {
+			t.Errorf("it prints %q and stored %+v", stdout, entry)
+		}
+
+		t.Setenv("AUDITLOGS_DATABASE", url)
+		t.Setenv("AUDITLOGS_ORGANIZATION", "acme")
+		once := []string{"record", "--action", "backup:finish", "--entity-id", "db", "--system", "nightly-backup", "--id", "2026-11-20"}
+		_, first, _ := execute(t, once...)
+		code, again, stderr := execute(t, once...)
+		if code != 0 || again != first || stderr != "" {
+			t.Errorf("the second time exit code %d, %q, the first time %q: %s", code, again, first, stderr)
+		}
+		var automated models.Entry
+		if err := db.Read.Where("entity_id = 'db'").Take(&automated).Error; err != nil || !automated.BySystem() || automated.Source != "nightly-backup" {
+			t.Errorf("stored %+v, %v", automated, err)
+		}
+
+		if err := db.Write.Exec("UPDATE audit_organizations SET logging_enabled = ?", false).Error; err != nil {
+			t.Fatal(err)
+		}
+		code, stdout, stderr = execute(t, "record", "--action", "a:b", "--entity-id", "1", "--system", "test")
+		if code != 0 || stdout != "" || !strings.Contains(stderr, "audit logging is off") {
+			t.Errorf("while logging is off: exit code %d, %q, %q", code, stdout, stderr)
+		}
+	})
+}
+
+func TestRecordSaysWhatItRefuses(t *testing.T) {
+	withAcme(t, func(t *testing.T, url string, db *database.DB) {
+		valid := []string{"record", "--database", url, "--organization", "acme", "--action", "deployment:create", "--entity-id", "1"}
+		for name, tc := range map[string]struct {
+			arguments []string
+			code      int
+			want      string
+		}{
+			"nobody":             {nil, 1, "actor: is required: say who did it with --actor-id, or with --system"},
+			"a name without ID":  {[]string{"--actor-name", "Ada"}, 1, "actor: is required"},
+			"a person and none":  {[]string{"--actor-id", "u-1", "--system", "backup"}, 1, "--system stands for an actor"},
+			"action":             {[]string{"--system", "x", "--action", "Deploy"}, 1, `action: "Deploy" is not entity:verb`},
+			"time":               {[]string{"--system", "x", "--occurred-at", "noon"}, 1, `occurred_at: "noon" is not a time`},
+			"metadata":           {[]string{"--system", "x", "--metadata", "[1]"}, 1, "metadata: is not a JSON object"},
+			"metadata file":      {[]string{"--system", "x", "--metadata", "@/nowhere"}, 1, "metadata: open /nowhere"},
+			"organization":       {[]string{"--system", "x", "--organization", "nobody"}, 1, `organization: "nobody" does not exist`},
+			"no organization":    {[]string{"--system", "x", "--organization", ""}, 1, "organization: is required"},
+			"URL":                {[]string{"--system", "x", "--url", "ftp://x/"}, 1, `url: scheme "ftp"`},
+			"no such SQLite log": {[]string{"--system", "x", "--database", "sqlite:" + filepath.Join(t.TempDir(), "x", "log.db")}, 1, "there is no SQLite file"},
+			"no such PostgreSQL log": {[]string{"--system", "x", "--database",
+				strings.Replace(databasetest.PostgresURL(t), "auditlogs_test_", "no_such_database_", 1)}, 2, "does not exist"},
+		} {
+			t.Run(name, func(t *testing.T) {
+				code, stdout, stderr := execute(t, append(append([]string{}, valid...), tc.arguments...)...)
+				if code != tc.code || stdout != "" || !strings.Contains(stderr, tc.want) ||
+					strings.Count(stderr, "\n") != 1 {
+					t.Errorf("exit code %d, %q, %q; want %d, %q", code, stdout, stderr, tc.code, tc.want)
+				}
+			})
+		}
+		var stored int64
+		if err := db.Read.Table("audit_entries").Count(&stored).Error; err != nil || stored != 0 {
+			t.Errorf("%d entries were stored (%v)", stored, err)
+		}
+	})
+}

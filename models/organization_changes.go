@@ -30,8 +30,8 @@ func RenameOrganization(ctx context.Context, tx *gorm.DB, orgID int64, name stri
 
 // CloseOrganization deletes an organization for its people, in the caller's transaction: nothing is
 // recorded any more, its admins read the log until the last entry has expired, and its slug is
-// never given away again. Record organization:delete before, in the same transaction. Errors: as
-// LockOrganization.
+// never given away again. Its connection to GitHub ends. Record organization:delete before, in the
+// same transaction. Errors: as LockOrganization.
 func CloseOrganization(ctx context.Context, tx *gorm.DB, orgID int64, now time.Time) error {
 	org, err := LockOrganization(ctx, tx, orgID)
 	if err != nil {
@@ -41,5 +41,5 @@ func CloseOrganization(ctx context.Context, tx *gorm.DB, orgID int64, now time.T
 	if err != nil {
 		return fmt.Errorf("close organization %q: %w", org.Slug, err)
 	}
-	return nil
+	return forgetGitHub(ctx, tx, orgID)
 }

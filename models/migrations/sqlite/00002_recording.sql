@@ -57,7 +57,19 @@ CREATE TABLE audit_github_connections (
     last_delivery    text   NOT NULL DEFAULT '' -- what it was, such as "deployment created"
 );
 
+-- Deliveries of GitHub's webhooks, by the ID GitHub gave them: the second one with an ID is not
+-- stored, and answered as the first was.
+CREATE TABLE audit_github_deliveries (
+    org_id      integer NOT NULL,
+    id          text NOT NULL,
+    entry_id    text NOT NULL DEFAULT '', -- empty where audit logging was off
+    received_at integer NOT NULL,
+    PRIMARY KEY (org_id, id)
+);
+CREATE INDEX audit_github_deliveries_by_time ON audit_github_deliveries (org_id, received_at);
+
 -- +goose Down
+DROP TABLE audit_github_deliveries;
 DROP TABLE audit_github_connections;
 DROP TABLE audit_api_keys;
 DROP TABLE audit_idempotency_keys;

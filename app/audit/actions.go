@@ -59,6 +59,10 @@ const (
 	SubscriptionUpdate    Action = "subscription:update"
 	SubscriptionCancel    Action = "subscription:cancel"
 
+	// DeploymentStatusUpdate is recorded when GitHub reports how a deployment goes. It is not in the
+	// catalogue: the server registers it.
+	DeploymentStatusUpdate Action = "deployment:status_update"
+
 	// Access: what the web app itself records.
 	UserSignIn        Action = "user:sign_in"
 	UserSignOut       Action = "user:sign_out"

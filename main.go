@@ -52,6 +52,7 @@ type serveCommand struct {
 	Addr           string   `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to listen on (default: ${default})."`
 	BaseURL        string   `placeholder:"URL" help:"Address people use, for links and secure cookies (default: http:// and --addr)."`
 	TrustedProxies []string `placeholder:"IP" help:"Proxies whose X-Forwarded-For is believed: addresses and ranges such as 10.0.0.0/8."`
+	SecretKey      string   `placeholder:"KEY" help:"Encrypts stored secrets: the base64 of 32 bytes, as openssl rand -base64 32 makes it; NEW,OLD changes it (default: on SQLite made beside the database)."`
 	Demo           bool     `help:"Fill an empty database with a demo organization whose log goes on growing. On this machine only."`
 }
 
@@ -153,6 +154,7 @@ func (c *serveCommand) Run(ctx context.Context, to streams) error {
 		Addr:           c.Addr,
 		BaseURL:        c.BaseURL,
 		TrustedProxies: c.TrustedProxies,
+		SecretKey:      c.SecretKey,
 		Demo:           c.Demo,
 		Log:            c.log(to),
 	}, c.url(c.Demo), to.stdout)

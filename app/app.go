@@ -11,6 +11,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/auditlogs/auditlogs/app/audit/auditfiber"
+	"github.com/auditlogs/auditlogs/app/secrets"
 	"github.com/auditlogs/auditlogs/app/sessions"
 	"github.com/auditlogs/auditlogs/handlers"
 	"github.com/auditlogs/auditlogs/models"
@@ -64,6 +65,11 @@ func New(config Config, store *models.Store) (*App, error) {
 		BaseURL:  config.BaseURL,
 		Demo:     config.Demo,
 		Assets:   a.assets.address,
+	}
+	if config.SecretKey != "" {
+		if a.handlers.Secrets, err = secrets.New(config.SecretKey); err != nil {
+			return nil, err
+		}
 	}
 	if a.handlers.Views, err = loadViews(handlers.TemplateFuncs(a.assets.address)); err != nil {
 		return nil, err

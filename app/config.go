@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+
+	"github.com/auditlogs/auditlogs/app/secrets"
 )
 
 // Config is what the operator decides about a server.
@@ -15,6 +17,7 @@ type Config struct {
 	Addr           string   // host and port to listen on
 	BaseURL        string   // the address people use; empty: http:// and Addr
 	TrustedProxies []string // addresses and ranges whose X-Forwarded-For is believed
+	SecretKey      string   // encrypts stored secrets, see secrets.New; empty: they cannot be stored
 	Demo           bool     // fill an empty database with a demo organization
 	WithoutJobs    bool     // leave what works in the background to another server; for tests
 	Log            *slog.Logger
@@ -45,6 +48,11 @@ func (c *Config) validate() error {
 		_, prefixErr := netip.ParsePrefix(proxy)
 		if addrErr != nil && prefixErr != nil {
 			return fmt.Errorf("--trusted-proxies %q is neither an address nor a range such as 10.0.0.0/8", proxy)
+		}
+	}
+	if c.SecretKey != "" {
+		if _, err := secrets.New(c.SecretKey); err != nil {
+			return fmt.Errorf("--secret-key %w", err)
 		}
 	}
 	if c.Log == nil {

@@ -35,7 +35,10 @@ func Run(ctx context.Context, config Config, databaseURL string, console io.Writ
 	if err := asked.validate(); err != nil {
 		return err
 	}
-	return withStore(ctx, databaseURL, config.Log, func(store *models.Store) error {
+	return withStore(ctx, databaseURL, config.Log, func(store *models.Store) (err error) {
+		if config.SecretKey, err = secretKey(ctx, config.SecretKey, databaseURL, store); err != nil {
+			return err
+		}
 		if err := prepareDemo(ctx, config, store, console); err != nil {
 			return err
 		}

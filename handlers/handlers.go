@@ -11,6 +11,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 	gorilla "github.com/gorilla/sessions"
 
+	"github.com/auditlogs/auditlogs/app/secrets"
 	"github.com/auditlogs/auditlogs/app/sessions"
 	"github.com/auditlogs/auditlogs/models"
 )
@@ -21,8 +22,9 @@ type Handlers struct {
 	Sessions *sessions.Store
 	Views    fiber.Views
 	Log      *slog.Logger
-	BaseURL  string // for links that leave the app, without a slash at the end
-	Demo     bool   // show the demo accounts on the sign-in page
+	Secrets  *secrets.Box // encrypts what is stored; nil where the operator gave no key
+	BaseURL  string       // for links that leave the app, without a slash at the end
+	Demo     bool         // show the demo accounts on the sign-in page
 	// Assets gives the address of a static file by name ("app.css" → "/static/app.3f9a2c.css").
 	Assets func(name string) string
 

@@ -21,6 +21,9 @@ import (
 	"github.com/auditlogs/auditlogs/models"
 )
 
+// secretKey is the key of every server that an option gives no other.
+const secretKey = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+
 // Server is a running app.
 type Server struct {
 	URL   string // "http://127.0.0.1:41234"
@@ -55,6 +58,7 @@ func StartAt(t testing.TB, db *database.DB, clock *Clock, options ...func(*app.C
 	}
 	config := app.Config{
 		Addr:        listener.Addr().String(),
+		SecretKey:   secretKey,
 		WithoutJobs: true,
 		Log:         slog.New(slog.NewTextHandler(logTo{t}, nil)),
 	}

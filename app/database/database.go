@@ -28,10 +28,11 @@ type DB struct {
 // while it cannot be reached or is still starting; a wrong password or an unknown database fails
 // at once. Every error is one line that can be shown to the operator; it never holds the password.
 func Open(ctx context.Context, url string, log *slog.Logger) (*DB, error) {
-	scheme, rest, found := strings.Cut(url, ":")
+	if path, ok := SQLiteFile(url); ok {
+		return openSQLite(ctx, path, log)
+	}
+	scheme, _, found := strings.Cut(url, ":")
 	switch {
-	case found && scheme == "sqlite":
-		return openSQLite(ctx, strings.TrimPrefix(rest, "//"), log)
 	case found && (scheme == "postgres" || scheme == "postgresql"):
 		return openPostgres(ctx, url, log)
 	case found && !strings.ContainsAny(scheme, `/\.`) && len(scheme) > 1:

@@ -21,6 +21,12 @@ import (
 // sqliteReaders is how many questions SQLite answers at the same time.
 const sqliteReaders = 8
 
+// SQLiteFile is the path of the file that a database's address names, and whether it names one.
+func SQLiteFile(url string) (path string, ok bool) {
+	rest, ok := strings.CutPrefix(url, "sqlite:")
+	return strings.TrimPrefix(rest, "//"), ok
+}
+
 func openSQLite(ctx context.Context, path string, log *slog.Logger) (*DB, error) {
 	if path == "" || strings.HasPrefix(path, ":memory:") {
 		return nil, errors.New("database: SQLite needs the path of a file, such as sqlite:data/auditlogs.db")

@@ -54,6 +54,11 @@ func (a *App) routes() {
 	org.Post("/settings/members/:user/remove", h.RemoveMember)
 	org.Post("/settings/members/:user/reset-link", h.MemberResetLink)
 
+	org.Get("/settings/integrations", h.Integrations)
+	org.Post("/settings/integrations/github", h.ConnectGitHub)
+	org.Post("/settings/integrations/github/secret", h.ReplaceGitHubSecret)
+	org.Post("/settings/integrations/github/disconnect", h.DisconnectGitHub)
+
 	org.Get("/settings/api-keys", h.APIKeys)
 	org.Post("/settings/api-keys", h.CreateAPIKey)
 	org.Post("/settings/api-keys/:key/revoke", h.RevokeAPIKey)

@@ -17,6 +17,7 @@ func TestWhoHasJustLostTheRoleChangesNothing(t *testing.T) {
 		admin, settings := p.signedIn(ada), "/orgs/acme/settings"
 		admin.Post(settings+"/links", "entity_type", "service", "url_template", "https://example.com/{id}").Expect(303)
 		admin.Post(settings+"/members/invitations", "role", "member").Expect(200)
+		connectGitHub(t, admin)
 		open, err := p.Store.OpenInvitations(t.Context(), acme.ID)
 		if err != nil || len(open) != 1 {
 			t.Fatalf("%d invitations are open: %v", len(open), err)
@@ -54,6 +55,9 @@ func TestWhoHasJustLostTheRoleChangesNothing(t *testing.T) {
 			"/links":                             {"entity_type", "project", "url_template", "https://example.com/{id}"},
 			"/links/remove":                      {"entity_type", "service"},
 			"/delete":                            {"confirm", "acme"},
+			"/integrations/github":               {},
+			"/integrations/github/secret":        {"confirm", "yes"},
+			"/integrations/github/disconnect":    {"confirm", "yes"},
 			"/members/invitations":               {"role", "admin"},
 			"/members/invitations/revoke":        {"id", open[0].ID()},
 			"/members/" + ada.ID + "/role":       {"role", "admin"},

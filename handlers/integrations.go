@@ -1,0 +1,158 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+
+	"github.com/gofiber/fiber/v2"
+	"gorm.io/gorm"
+
+	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/models"
+)
+
+// githubName is how entries about the connection name it.
+const githubName = "GitHub"
+
+// integrationsPage shows where deliveries of other services arrive.
+type integrationsPage struct {
+	Frame   Frame
+	GitHub  *models.GitHubConnection // nil: not connected
+	Secret  string                   // shown this once
+	Address string                   // where GitHub delivers to
+	Keyless bool                     // the operator gave no key, so secrets cannot be stored
+	Problem string
+	Notice  string // what the form sent before this page did
+}
+
+// MaySet says that the reader may change the connections.
+func (p integrationsPage) MaySet() bool { return p.Frame.Admin() && !p.Frame.Organization.Closed() }
+
+// Path is the address below which forms change the connection to GitHub.
+func (p integrationsPage) Path() string { return p.Frame.SettingsPath("integrations") + "/github" }
+
+// Integrations answers GET /orgs/:slug/settings/integrations.
+func (h *Handlers) Integrations(c *fiber.Ctx) error {
+	return h.renderIntegrations(c, fiber.StatusOK, integrationsPage{})
+}
+
+func (h *Handlers) renderIntegrations(c *fiber.Ctx, status int, page integrationsPage) error {
+	page.Frame = h.frame(c, "Integrations", "integrations")
+	page.Notice = takeNotice(c)
+	page.Keyless = h.Secrets == nil
+	connection, err := h.Store.GitHubConnection(contextOf(c), page.Frame.Organization.ID)
+	switch {
+	case err == nil:
+		page.GitHub, page.Address = &connection, h.BaseURL+webhookPath(connection.ID)
+	case !errors.Is(err, models.ErrNotFound):
+		return err
+	}
+	return h.render(c, status, "integrations/page", page)
+}
+
+// webhookPath is where deliveries for a connection arrive.
+func webhookPath(connectionID string) string { return "/webhooks/github/" + connectionID }
+
+// ConnectGitHub answers POST /orgs/:slug/settings/integrations/github: it makes the address that
+// GitHub delivers to and shows its secret, once.
+func (h *Handlers) ConnectGitHub(c *fiber.Ctx) error {
+	scope := scopeOf(c)
+	err := h.showGitHubSecret(c, func(ctx context.Context, tx *gorm.DB, seal func(string) []byte) error {
+		connection, err := models.ConnectGitHub(ctx, tx, scope.Organization.ID, scope.User.ID, seal)
+		if err != nil {
+			return err
+		}
+		return recordGitHub(ctx, tx, scope.Organization, audit.GitHubInstallationLink, connection, nil)
+	})
+	if errors.Is(err, models.ErrTaken) {
+		return h.renderIntegrations(c, fiber.StatusUnprocessableEntity, integrationsPage{
+			Problem: "GitHub is connected already. If its secret was lost, make a new one.",
+		})
+	}
+	return err
+}
+
+// ReplaceGitHubSecret answers POST /orgs/:slug/settings/integrations/github/secret: with
+// `confirm=yes` it replaces the secret at once and shows the new one, once; without it asks.
+func (h *Handlers) ReplaceGitHubSecret(c *fiber.Ctx) error {
+	if posted(c, "confirm") != "yes" {
+		return h.askAboutGitHub(c, "Make a new secret", "integrations/new-secret")
+	}
+	scope := scopeOf(c)
+	return h.showGitHubSecret(c, func(ctx context.Context, tx *gorm.DB, seal func(string) []byte) error {
+		connection, err := models.ReplaceGitHubSecret(ctx, tx, scope.Organization.ID, seal)
+		if err != nil {
+			return err
+		}
+		return recordGitHub(ctx, tx, scope.Organization, audit.GitHubInstallationUpdate, connection, []string{"secret"})
+	})
+}
+
+// DisconnectGitHub answers POST /orgs/:slug/settings/integrations/github/disconnect: with
+// `confirm=yes` it ends the connection; without it asks.
+func (h *Handlers) DisconnectGitHub(c *fiber.Ctx) error {
+	if posted(c, "confirm") != "yes" {
+		return h.askAboutGitHub(c, "Disconnect GitHub", "integrations/disconnect")
+	}
+	if err := adminOnly(c); err != nil {
+		return err
+	}
+	scope := scopeOf(c)
+	err := h.asAdmin(c, func(ctx context.Context, tx *gorm.DB) error {
+		connection, err := models.DisconnectGitHub(ctx, tx, scope.Organization.ID)
+		if err != nil {
+			return err
+		}
+		return recordGitHub(ctx, tx, scope.Organization, audit.GitHubInstallationUnlink, connection, nil)
+	})
+	if err != nil {
+		return err
+	}
+	leaveNotice(c, "GitHub was disconnected: its deliveries are refused from now on.")
+	return redirect(c, settingsPath(scope.Organization, "integrations"))
+}
+
+// showGitHubSecret makes a secret, runs store, which keeps it encrypted, as an admin, and shows it.
+func (h *Handlers) showGitHubSecret(c *fiber.Ctx, store func(ctx context.Context, tx *gorm.DB, seal func(purpose string) []byte) error) error {
+	if err := adminOnly(c); err != nil {
+		return err
+	}
+	if h.Secrets == nil { // the page says what the operator must do
+		return h.renderIntegrations(c, fiber.StatusUnprocessableEntity, integrationsPage{})
+	}
+	secret := models.NewGitHubSecret()
+	err := h.asAdmin(c, func(ctx context.Context, tx *gorm.DB) error {
+		return store(ctx, tx, func(purpose string) []byte { return h.Secrets.Seal(purpose, []byte(secret)) })
+	})
+	if err != nil {
+		return err
+	}
+	return h.renderIntegrations(c, fiber.StatusOK, integrationsPage{Secret: secret})
+}
+
+// askAboutGitHub asks before the connection changes.
+func (h *Handlers) askAboutGitHub(c *fiber.Ctx, title, template string) error {
+	if err := adminOnly(c); err != nil {
+		return err
+	}
+	page := integrationsPage{Frame: h.frame(c, title, "integrations")}
+	if _, err := h.Store.GitHubConnection(contextOf(c), page.Frame.Organization.ID); err != nil {
+		return err
+	}
+	return h.render(c, fiber.StatusOK, template, page)
+}
+
+// recordGitHub records what was done with the connection. Its secret is never part of that.
+func recordGitHub(ctx context.Context, tx *gorm.DB, org models.Organization, action audit.Action, connection models.GitHubConnection, changed []string) error {
+	event := audit.Event{
+		Organization: org.Slug,
+		Action:       action,
+		EntityID:     connection.ID,
+		EntityName:   githubName,
+	}
+	if changed != nil {
+		event.Metadata = map[string]any{"changed_fields": changed}
+	}
+	_, err := audit.Record(ctx, tx, event)
+	return err
+}

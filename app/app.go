@@ -88,6 +88,7 @@ func New(config Config, store *models.Store) (*App, error) {
 		WriteTimeout:            time.Minute,
 		IdleTimeout:             2 * time.Minute,
 	})
+	a.fiber.Server().HeaderReceived = limitBody
 	a.fiber.Use(a.answer, a.refuseCrossOrigin, auditfiber.New(auditfiber.Config{}))
 	a.routes()
 	return a, nil

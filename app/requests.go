@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -11,8 +12,10 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/handlers"
 )
 
 // answer is the outermost middleware: it gives the request an ID and a context, turns an error of
@@ -45,6 +48,15 @@ func (a *App) requestID(c *fiber.Ctx) string {
 	return strings.ToLower(rand.Text()[:20])
 }
 
+// limitBody lets deliveries of webhooks be larger than forms. It is asked when the head of a request
+// has been read, before its body is.
+func limitBody(header *fasthttp.RequestHeader) fasthttp.RequestConfig {
+	if bytes.HasPrefix(header.RequestURI(), []byte("/webhooks/")) {
+		return fasthttp.RequestConfig{MaxRequestBodySize: handlers.MaxDelivery}
+	}
+	return fasthttp.RequestConfig{} // maxBody
+}
+
 // isToken says that s is safe to show and to log as it is.
 func isToken(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
@@ -68,6 +80,9 @@ func (a *App) fail(c *fiber.Ctx, err error) error {
 		setSecurityHeaders(c, a.config.secure())
 		a.config.Log.Info("refused a request that cannot be read", "error", err,
 			"ip", c.Context().RemoteIP().String(), "request_id", c.GetRespHeader(fiber.HeaderXRequestID))
+	}
+	if errors.Is(err, fiber.ErrRequestEntityTooLarge) {
+		lingerOn(c)
 	}
 	if errors.Is(err, context.Canceled) && a.running.Err() != nil {
 		c.Set(fiber.HeaderRetryAfter, "5")

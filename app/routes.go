@@ -8,6 +8,9 @@ func (a *App) routes() {
 	r.Get("/healthz", a.health)
 	r.Get("/static/*", a.assets.serve)
 
+	// What other services deliver, signed.
+	r.Post("/webhooks/github/:connection", h.GitHubWebhook)
+
 	// From here on it is known who asks.
 	r.Use(h.WithScope)
 	r.Post("/preferences", h.Preferences)

@@ -131,7 +131,7 @@ func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 	}
 
 	served := make(chan error, 1)
-	go func() { served <- a.fiber.Listener(listener) }()
+	go func() { served <- a.fiber.Listener(lingeringListener{listener}) }()
 	var err error
 	select {
 	case err = <-served:

@@ -259,7 +259,7 @@ func (c *Client) Close(ctx context.Context) error {
 		c.spool.close()
 	}
 	if unsent := c.tally.unsent.Load() + c.tally.waiting.Load(); unsent > 0 {
-		return &UnsentError{Events: unsent, Spool: c.config.Spool}
+		return &UnsentError{Events: unsent, Spool: c.config.Spool, Err: c.outage.last}
 	}
 	return nil
 }
@@ -268,14 +268,21 @@ func (c *Client) Close(ctx context.Context) error {
 type UnsentError struct {
 	Events int64  // that were not sent, or whose outcome is not known
 	Spool  string // where they are kept; empty means that they are not, and that their callers were told
+	Err    error  // why the last attempt failed, with a spool; nil where none did
 }
 
 func (e *UnsentError) Error() string {
 	if e.Spool == "" {
 		return fmt.Sprintf("audit: %d events could not be sent", e.Events)
 	}
-	return fmt.Sprintf("audit: %d events wait in %s to be sent", e.Events, e.Spool)
+	text := fmt.Sprintf("audit: %d events wait in %s to be sent", e.Events, e.Spool)
+	if e.Err != nil {
+		text += ": " + strings.TrimPrefix(e.Err.Error(), "audit: ")
+	}
+	return text
 }
+
+func (e *UnsentError) Unwrap() error { return e.Err }
 
 // ClientStats are a Client's counters since it was made.
 type ClientStats struct {

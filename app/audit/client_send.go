@@ -187,28 +187,36 @@ func (d *delivery) final(err error) bool {
 	return !d.giveUp.IsZero() && !passing(err)
 }
 
-// outage keeps the log of a Client with a spool short: one line when deliveries begin to fail, one
-// every quarter of an hour while they do, one when they succeed again.
+// outage keeps the log of a Client with a spool short: a line when deliveries have failed for a while,
+// one every quarter of an hour as long as they do, one when they succeed again. What does not pass by
+// itself is told of at once.
 type outage struct {
 	log   *slog.Logger
 	since time.Time
 	told  time.Time
+	last  error
 }
+
+const (
+	outageWorthALine = 10 * time.Second
+	outageLineEvery  = 15 * time.Minute
+)
 
 func (o *outage) note(err error, wait time.Duration) {
 	now := time.Now()
-	if o.since.IsZero() {
+	if o.last = err; o.since.IsZero() {
 		o.since = now
 	}
-	if now.Sub(o.told) >= 15*time.Minute {
-		o.told = now
-		o.log.Warn("audit events wait in the spool: the server does not take them", "error", err, "since", o.since, "next_attempt_in", wait)
+	if passing(err) && now.Sub(o.since) < outageWorthALine || now.Sub(o.told) < outageLineEvery {
+		return
 	}
+	o.told = now
+	o.log.Warn("audit events wait in the spool: the server does not take them", "error", err, "since", o.since, "next_attempt_in", wait)
 }
 
 func (o *outage) over() {
-	if !o.since.IsZero() {
+	if !o.told.IsZero() {
 		o.log.Info("the server takes audit events again", "after", time.Since(o.since).Round(time.Second))
-		o.since, o.told = time.Time{}, time.Time{}
 	}
+	*o = outage{log: o.log}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -424,6 +425,45 @@ func TestWhatAnOperatorCanMendRefusesNothing(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestTheLogTellsOfAnOutageNotOfEveryFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := newLogServer()
+		var log bytes.Buffer
+		client := server.client(t, spoolIn(t.TempDir()), func(c *audit.ClientConfig) { c.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+		told := func(what string, warnings, ends int) {
+			t.Helper()
+			synctest.Wait()
+			text := log.String()
+			log.Reset()
+			if strings.Count(text, "level=WARN") != warnings || strings.Count(text, "takes audit events again") != ends {
+				t.Errorf("%s is told of with\n%s", what, text)
+			}
+		}
+		during := func(down failure, lasting time.Duration) {
+			server.set(func() { server.down = down })
+			spooled(t, client, fmt.Sprint(time.Now()))
+			time.Sleep(lasting)
+			server.set(func() { server.down = nil })
+			time.Sleep(time.Minute)
+		}
+		during(refused, time.Second)
+		told("a moment", 0, 0)
+		during(refused, 40*time.Minute)
+		told("an outage", 3, 1)
+		during(answering(http.StatusUnauthorized), time.Second)
+		told("a key that expired", 1, 1)
+
+		server.set(func() { server.down = answering(http.StatusUnauthorized) })
+		spooled(t, client, "last")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		var answered *audit.APIError
+		if err := client.Close(ctx); !errors.As(err, &answered) || answered.Status != http.StatusUnauthorized {
+			t.Errorf("Close answers %v, which does not say why", err)
+		}
+	})
 }
 
 func TestEventsOfADeletedOrganizationAreRefusedAtOnce(t *testing.T) {

@@ -29,6 +29,25 @@ func (postgres) rebind(sql string) string {
 	}
 }
 
+// postgresKnownEntity and postgresKnownActor are the rows, from FROM on, that say that an
+// organization's month has seen the entity or the actor of row.
+//
+// Months and names are compared as expressions, which no index can be used for: as long as
+// PostgreSQL has no statistics, in a new database or after a crash, it takes the indexes by month
+// and by name for as good as audit_entities_known and audit_actors_known, and would read all of the
+// month for each row.
+func postgresKnownEntity(orgID, row string) string {
+	return `audit_entities known WHERE known.org_id = ` + orgID + `
+		AND known.entity_type = ` + row + `.entity_type AND known.entity_id = ` + row + `.entity_id
+		AND known.month + 0 = ` + row + `.month AND known.name_key || '' = ` + row + `.name_key`
+}
+
+func postgresKnownActor(orgID, row string) string {
+	return `audit_actors known WHERE known.org_id = ` + orgID + `
+		AND known.actor_id = ` + row + `.actor_id AND known.month + 0 = ` + row + `.month
+		AND known.actor_name = ` + row + `.actor_name AND known.actor_email = ` + row + `.actor_email`
+}
+
 // insertOneSQL stores an entry in the organization that column names. It is one statement, and so
 // one round trip: the parts of a WITH see the same snapshot.
 func (d postgres) insertOneSQL(column string) string {
@@ -46,15 +65,11 @@ WITH org AS (
 ), entity AS (
 	INSERT INTO audit_entities (org_id, month, entity_type, entity_id, id_key, name_key)
 	SELECT org_id, month, entity_type, entity_id, id_key, name_key FROM derived
-	WHERE NOT EXISTS (SELECT 1 FROM audit_entities known WHERE known.org_id = derived.org_id
-		AND known.entity_type = derived.entity_type AND known.entity_id = derived.entity_id
-		AND known.month = derived.month AND known.name_key = derived.name_key)
+	WHERE NOT EXISTS (SELECT 1 FROM ` + postgresKnownEntity("derived.org_id", "derived") + `)
 ), actor AS (
 	INSERT INTO audit_actors (org_id, month, actor_id, actor_key, actor_name, actor_email, search_key)
 	SELECT org_id, month, actor_id, actor_key, actor_name, actor_email, actor_text FROM derived
-	WHERE NOT EXISTS (SELECT 1 FROM audit_actors known WHERE known.org_id = derived.org_id
-		AND known.actor_id = derived.actor_id AND known.month = derived.month
-		AND known.actor_name = derived.actor_name AND known.actor_email = derived.actor_email)
+	WHERE NOT EXISTS (SELECT 1 FROM ` + postgresKnownActor("derived.org_id", "derived") + `)
 )
 SELECT id, logging_enabled, closed_at FROM org`)
 }
@@ -107,18 +122,14 @@ WITH org AS MATERIALIZED (
 	FROM unnest(?::integer[], ?::boolean[], ?::integer[], ?::text[], ?::text[], ?::text[], ?::text[])
 		AS v(n, even_when_off, month, entity_type, entity_id, id_key, name_key)
 	JOIN allowed ON allowed.n = v.n AND (allowed.logging_enabled OR v.even_when_off)
-	WHERE (SELECT true FROM audit_entities known WHERE known.org_id = allowed.org_id
-		AND known.entity_type = v.entity_type AND known.entity_id = v.entity_id
-		AND known.month = v.month AND known.name_key = v.name_key LIMIT 1) IS NULL
+	WHERE (SELECT true FROM ` + postgresKnownEntity("allowed.org_id", "v") + ` LIMIT 1) IS NULL
 ), actor AS (
 	INSERT INTO audit_actors (org_id, month, actor_id, actor_key, actor_name, actor_email, search_key)
 	SELECT allowed.org_id, v.month, v.actor_id, v.actor_key, v.actor_name, v.actor_email, v.search_key
 	FROM unnest(?::integer[], ?::boolean[], ?::integer[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[])
 		AS v(n, even_when_off, month, actor_id, actor_key, actor_name, actor_email, search_key)
 	JOIN allowed ON allowed.n = v.n AND (allowed.logging_enabled OR v.even_when_off)
-	WHERE (SELECT true FROM audit_actors known WHERE known.org_id = allowed.org_id
-		AND known.actor_id = v.actor_id AND known.month = v.month
-		AND known.actor_name = v.actor_name AND known.actor_email = v.actor_email LIMIT 1) IS NULL
+	WHERE (SELECT true FROM ` + postgresKnownActor("allowed.org_id", "v") + ` LIMIT 1) IS NULL
 )
 SELECT n, id, logging_enabled, closed_at FROM org`)
 

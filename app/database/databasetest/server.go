@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -165,13 +166,8 @@ func (s *Server) create(settings []string) error {
 	if output, err := initdb.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w\n%s", err, output)
 	}
-	config, err := os.OpenFile(filepath.Join(s.Data, "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
+	err := s.configure(append([]string{"listen_addresses = '127.0.0.1'", "unix_socket_directories = '" + s.home + "'"}, settings...))
 	if err != nil {
-		return err
-	}
-	lines := append([]string{"", "listen_addresses = '127.0.0.1'", "unix_socket_directories = '" + s.home + "'"}, settings...)
-	_, err = config.WriteString(strings.Join(lines, "\n") + "\n")
-	if err := errors.Join(err, config.Close()); err != nil {
 		return err
 	}
 	// Below the ports that systems hand out by themselves: nobody takes it while the server is
@@ -189,6 +185,25 @@ func (s *Server) create(settings []string) error {
 		return fmt.Errorf("%w\n%s", err, s.log())
 	}
 	return nil
+}
+
+// configure adds lines to postgresql.conf.
+func (s *Server) configure(lines []string) error {
+	version, err := os.ReadFile(filepath.Join(s.Data, "PG_VERSION"))
+	if err != nil {
+		return err
+	}
+	// After a crash every file of every database is synced, one by one; Linux can do it at once, and
+	// PostgreSQL makes use of that since version 14.
+	if runtime.GOOS == "linux" && strings.TrimSpace(string(version)) != "13" {
+		lines = append([]string{"recovery_init_sync_method = syncfs"}, lines...)
+	}
+	config, err := os.OpenFile(filepath.Join(s.Data, "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = config.WriteString("\n" + strings.Join(lines, "\n") + "\n")
+	return errors.Join(err, config.Close())
 }
 
 var errPortTaken = errors.New("the port is taken")

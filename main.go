@@ -89,7 +89,9 @@ type importCommand struct {
 // from an environment that means something else by them.
 type recordCommand struct {
 	databaseFlags
-	Organization string `placeholder:"SLUG" help:"Organization it happened in."`
+	Server       string `placeholder:"URL" help:"Record over HTTP at this server, instead of in --database."`
+	Key          string `placeholder:"KEY" help:"API key for --server; safer as a variable."`
+	Organization string `placeholder:"SLUG" help:"Organization it happened in (default with --server: the key's)."`
 	Action       string `required:"" placeholder:"ENTITY:VERB" env:"-" help:"What happened, such as deployment:create."`
 	EntityID     string `required:"" name:"entity-id" placeholder:"ID" env:"-" help:"What was affected."`
 	EntityType   string `placeholder:"TYPE" env:"-" help:"Its type (default: the part of the action before the colon)."`
@@ -145,7 +147,7 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) (cod
 	default:
 		code = 1
 	}
-	fmt.Fprintln(stderr, "auditlogs:", strings.Join(strings.Fields(err.Error()), " "))
+	fmt.Fprintln(stderr, "auditlogs:", strings.TrimPrefix(strings.Join(strings.Fields(err.Error()), " "), "audit: "))
 	return code
 }
 
@@ -198,12 +200,21 @@ func (c *importCommand) Run(ctx context.Context, to streams) error {
 	}.Run(ctx)
 }
 
-func (c *recordCommand) Run(ctx context.Context, to streams) error {
+func (c *recordCommand) Run(ctx context.Context, line *kong.Context, to streams) error {
 	event, err := c.event(os.Stdin)
 	if err != nil {
 		return err
 	}
-	receipt, err := app.RecordOne(ctx, c.url(false), event, c.log(to))
+	var receipt audit.Receipt
+	over, err := c.overHTTP(line)
+	switch {
+	case err != nil:
+		return err
+	case over:
+		receipt, err = app.RecordOver(ctx, audit.ClientConfig{URL: c.Server, Key: c.Key, Log: c.log(to)}, event)
+	default:
+		receipt, err = app.RecordOne(ctx, c.url(false), event, c.log(to))
+	}
 	if err != nil {
 		return err
 	}
@@ -213,6 +224,27 @@ func (c *recordCommand) Run(ctx context.Context, to streams) error {
 	}
 	fmt.Fprintln(to.stdout, receipt.EntryID)
 	return nil
+}
+
+// overHTTP says which of a server and a database is meant. A flag wins over variables, which may be
+// there for other commands.
+func (c *recordCommand) overHTTP(line *kong.Context) (bool, error) {
+	given := map[string]bool{}
+	for _, part := range line.Path {
+		if part.Flag != nil {
+			given[part.Flag.Name] = true
+		}
+	}
+	switch {
+	case given["server"] && given["database"]:
+		return false, errors.New("--server and --database: only one of them can be recorded in")
+	case c.Server == "" || given["database"]:
+		return false, nil
+	case c.Key == "":
+		return false, errors.New("--server needs an API key: --key, or the variable AUDITLOGS_KEY")
+	default:
+		return true, nil
+	}
 }
 
 // event is what the flags say.

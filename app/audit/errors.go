@@ -1,8 +1,10 @@
 package audit
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -79,29 +81,39 @@ func (e *EventsError) add(index int, err error) {
 	}
 }
 
+// namesNone is what an ErrNoOrganization goes on with where the event names none.
+const namesNone = "the event names none"
+
 // Refused says which field of an event err, of Record or Validate, is about, as the API names it,
 // and why, in words for whoever sent the event. Where err does not come from the event, but from the
 // database, ok is false.
 func Refused(err error) (field, reason string, ok bool) {
-	// The error's own text goes on after that of the one it wraps, most often with a quoted name.
-	named := func(known error) string {
-		_, name, _ := strings.Cut(err.Error(), strings.TrimPrefix(known.Error(), "audit: ")+": ")
-		return name
+	// The error's own text goes on after that of the one it wraps: with a name in quotes, or with what
+	// a server says.
+	after := func(known error) string {
+		_, text, _ := strings.Cut(err.Error(), strings.TrimPrefix(known.Error(), "audit: ")+": ")
+		return strings.TrimPrefix(text, "audit: ")
+	}
+	about := func(name, problem string) string {
+		if _, err := strconv.Unquote(name); err != nil {
+			return cmp.Or(name, problem)
+		}
+		return name + " " + problem
 	}
 	var invalid *InvalidEventError
 	switch {
 	case errors.As(err, &invalid):
 		return invalid.Field, invalid.Reason, true
-	case errors.Is(err, ErrNoOrganization) && strings.HasPrefix(named(ErrNoOrganization), `"`):
-		return "organization", named(ErrNoOrganization) + " does not exist", true
-	case errors.Is(err, ErrNoOrganization):
+	case errors.Is(err, ErrNoOrganization) && after(ErrNoOrganization) == namesNone:
 		return "organization", "is required", true
+	case errors.Is(err, ErrNoOrganization):
+		return "organization", about(after(ErrNoOrganization), "does not exist"), true
 	case errors.Is(err, ErrOrganizationClosed):
-		return "organization", named(ErrOrganizationClosed) + " is closed and takes no more events", true
+		return "organization", about(after(ErrOrganizationClosed), "is closed and takes no more events"), true
 	case errors.Is(err, ErrNoActor):
 		return "actor", "is required", true
 	case errors.Is(err, ErrExpired):
-		return "occurred_at", "is older than the organization keeps: " + named(ErrExpired), true
+		return "occurred_at", "is older than the organization keeps: " + after(ErrExpired), true
 	case errors.Is(err, ErrIDReused):
 		return "id", "was used for another event", true
 	default:

@@ -60,7 +60,7 @@ func entryOf(ctx context.Context, event Event, now time.Time) (models.NewEntry, 
 	fail := func(err error) (models.NewEntry, error) { return models.NewEntry{}, err }
 	switch {
 	case event.Organization == "" && event.ExternalID == "":
-		return fail(fmt.Errorf("%w: the event names none", ErrNoOrganization))
+		return fail(fmt.Errorf("%w: %s", ErrNoOrganization, namesNone))
 	case event.Organization != "" && event.ExternalID != "":
 		return fail(&InvalidEventError{"organization", "name it by slug or by external ID, not both"})
 	case !storable(event.Organization) || !storable(event.ExternalID):

@@ -3,6 +3,7 @@ package audit
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -55,6 +56,10 @@ func jsonOf(metadata any) (string, error) {
 	encoder := json.NewEncoder(&encoded)
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(metadata); err != nil {
+		var change *changeError
+		if errors.As(err, &change) {
+			return "", &InvalidEventError{"metadata", change.Error()}
+		}
 		return "", &InvalidEventError{"metadata", "cannot be encoded as JSON: " + err.Error()}
 	}
 	encoded.Truncate(encoded.Len() - 1) // Encode ends with a newline

@@ -216,7 +216,7 @@ func (r *Retention) cleanAll(ctx context.Context) (err error) {
 			}
 		}
 	}
-	err = errors.Join(r.cleanAccess(ctx), r.giveBackSpace(ctx))
+	err = errors.Join(r.cleanAccess(ctx), r.cleanKeys(ctx), r.giveBackSpace(ctx))
 	if failed > 0 {
 		// First, so that it is what people are told.
 		err = errors.Join(organizationsFailed{failed, all}, err)
@@ -229,6 +229,14 @@ func (r *Retention) cleanAccess(ctx context.Context) error {
 	now := r.store.Now()
 	return r.inBatches(ctx, func(ctx context.Context, size int) (bool, error) {
 		return r.store.DeleteExpiredAccess(ctx, now, size)
+	})
+}
+
+// cleanKeys forgets the keys of events and requests that have expired.
+func (r *Retention) cleanKeys(ctx context.Context) error {
+	now := r.store.Now()
+	return r.inBatches(ctx, func(ctx context.Context, size int) (bool, error) {
+		return r.store.DeleteExpiredKeys(ctx, now, size)
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/app/database/databasetest"
 	"github.com/auditlogs/auditlogs/models"
@@ -300,6 +301,41 @@ func TestRetentionDeletesExpiredAccess(t *testing.T) {
 			if err := f.store.Writer(t.Context()).Table(table).Count(&n).Error; err != nil || n != 5 {
 				t.Errorf("%s has %d rows left, want 5 (%v)", table, n, err)
 			}
+		}
+	})
+}
+
+func TestRetentionForgetsExpiredKeys(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		f := newFixture(t, db)
+		org := f.organization("acme")
+		f.transaction(func(tx *gorm.DB) error {
+			for i := range 8 { // batches of three
+				lasts := day
+				if i == 7 {
+					lasts = 2 * day
+				}
+				key := models.IdempotencyKey{OrgID: org.ID, Hash: [32]byte{byte(i)}}
+				if _, err := models.ClaimIdempotencyKey(t.Context(), tx, key, lasts); err != nil {
+					return err
+				}
+				_, err := audit.Record(t.Context(), tx, audit.Event{
+					ID: fmt.Sprint(i), Organization: "acme", Action: audit.ServiceUpdate, EntityID: "svc-1", Actor: audit.System("test"),
+				})
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		f.mustRun()
+		if events, requests := f.rows("audit_event_keys", org), f.rows("audit_idempotency_keys", org); events != 8 || requests != 8 {
+			t.Errorf("%d keys of events and %d of requests are left before their time", events, requests)
+		}
+		f.now = f.now.Add(day)
+		f.mustRun()
+		if events, requests := f.rows("audit_event_keys", org), f.rows("audit_idempotency_keys", org); events != 0 || requests != 1 {
+			t.Errorf("%d keys of events and %d of requests are left, want 0 and 1", events, requests)
 		}
 	})
 }

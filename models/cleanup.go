@@ -188,3 +188,18 @@ func (s *Store) DeleteExpiredAccess(ctx context.Context, now time.Time, limit in
 	}
 	return more, nil
 }
+
+// DeleteExpiredKeys forgets at most limit each of the event keys and idempotency keys that have
+// expired at now, and says whether there may be more.
+func (s *Store) DeleteExpiredKeys(ctx context.Context, now time.Time, limit int) (more bool, err error) {
+	for _, table := range []string{"audit_event_keys", "audit_idempotency_keys"} {
+		// The time stands there twice: a key that is taken anew while this waits for it stays.
+		deleted := s.Writer(ctx).Exec(`DELETE FROM `+table+` WHERE expires_at <= ? AND (org_id, key_hash) IN (
+			SELECT org_id, key_hash FROM `+table+` WHERE expires_at <= ? LIMIT ?)`, MicrosOf(now), MicrosOf(now), limit)
+		if deleted.Error != nil {
+			return false, fmt.Errorf("delete expired rows of %s: %w", table, deleted.Error)
+		}
+		more = more || deleted.RowsAffected == int64(limit)
+	}
+	return more, nil
+}

@@ -6,8 +6,6 @@ import (
 	"database/sql"
 	"fmt"
 	"time"
-
-	"gorm.io/gorm"
 )
 
 // EventKey is the caller's own key of an event. Within an organization the second event with a key
@@ -158,16 +156,6 @@ func (c *keyClaim) settle(ctx context.Context, d dialect, run statements, result
 	for _, r := range c.repeats {
 		results[r.index] = results[r.first]
 		results[r.index].Repeated = results[r.first].Outcome == Inserted || results[r.first].Outcome == LoggingOff
-	}
-	return nil
-}
-
-// DeleteExpiredKeys forgets the event keys and idempotency keys that have expired at now.
-func DeleteExpiredKeys(ctx context.Context, tx *gorm.DB, now time.Time) error {
-	for _, table := range []string{"audit_event_keys", "audit_idempotency_keys"} {
-		if err := tx.WithContext(ctx).Exec("DELETE FROM "+table+" WHERE expires_at <= ?", MicrosOf(now)).Error; err != nil {
-			return fmt.Errorf("delete expired rows of %s: %w", table, err)
-		}
 	}
 	return nil
 }

@@ -165,12 +165,6 @@ func TestAnEventWithAnIDIsStoredOnce(t *testing.T) {
 		if receipt, err := audit.Record(t.Context(), late, dated); err != nil || receipt.EntryID != one.EntryID {
 			t.Errorf("an event with a time, a day later: %+v, %v, the first was %+v", receipt, err, one)
 		}
-		if err := models.DeleteExpiredKeys(t.Context(), late, time.Now().Add(25*time.Hour)); err != nil {
-			t.Fatal(err)
-		}
-		if keys := count(t, db.Write, "audit_event_keys"); keys != 2 {
-			t.Errorf("%d keys are left, want those of the day after", keys)
-		}
 	})
 }
 

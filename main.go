@@ -53,6 +53,7 @@ type serveCommand struct {
 	BaseURL        string   `placeholder:"URL" help:"Address people use, for links and secure cookies (default: http:// and --addr)."`
 	TrustedProxies []string `placeholder:"IP" help:"Proxies whose X-Forwarded-For is believed: addresses and ranges such as 10.0.0.0/8."`
 	SecretKey      string   `placeholder:"KEY" help:"Encrypts stored secrets: the base64 of 32 bytes, as openssl rand -base64 32 makes it; NEW,OLD changes it (default: on SQLite made beside the database)."`
+	APIRateLimit   int      `default:"100" placeholder:"N" help:"Requests a second each API key is allowed, and twice as many at once; 0 means any number (default: ${default})."`
 	Demo           bool     `help:"Fill an empty database with a demo organization whose log goes on growing. On this machine only."`
 }
 
@@ -157,6 +158,7 @@ func (c *serveCommand) Run(ctx context.Context, to streams) error {
 		BaseURL:        c.BaseURL,
 		TrustedProxies: c.TrustedProxies,
 		SecretKey:      c.SecretKey,
+		APIRateLimit:   c.APIRateLimit,
 		Demo:           c.Demo,
 		Log:            c.log(to),
 	}, c.url(c.Demo), to.stdout)

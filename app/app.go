@@ -65,6 +65,8 @@ func New(config Config, store *models.Store) (*App, error) {
 		BaseURL:  config.BaseURL,
 		Demo:     config.Demo,
 		Assets:   a.assets.address,
+
+		APIRateLimit: config.APIRateLimit,
 	}
 	if config.SecretKey != "" {
 		if a.handlers.Secrets, err = secrets.New(config.SecretKey); err != nil {

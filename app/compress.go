@@ -35,8 +35,12 @@ func compress(c *fiber.Ctx) {
 }
 
 func isText(contentType string) bool {
-	return strings.HasPrefix(contentType, "text/") || strings.HasPrefix(contentType, "application/json") ||
-		strings.HasPrefix(contentType, "image/svg+xml")
+	for _, text := range []string{"text/", "application/json", "application/problem+json", "application/yaml", "image/svg+xml"} {
+		if strings.HasPrefix(contentType, text) {
+			return true
+		}
+	}
+	return false
 }
 
 // acceptedEncoding is the best encoding the client reads: "br", "gzip" or "" for none.

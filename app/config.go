@@ -18,6 +18,7 @@ type Config struct {
 	BaseURL        string   // the address people use; empty: http:// and Addr
 	TrustedProxies []string // addresses and ranges whose X-Forwarded-For is believed
 	SecretKey      string   // encrypts stored secrets, see secrets.New; empty: they cannot be stored
+	APIRateLimit   int      // requests a second an API key is allowed, and twice as many at once; 0: any number
 	Demo           bool     // fill an empty database with a demo organization
 	WithoutJobs    bool     // leave what works in the background to another server; for tests
 	Log            *slog.Logger
@@ -54,6 +55,9 @@ func (c *Config) validate() error {
 		if _, err := secrets.New(c.SecretKey); err != nil {
 			return fmt.Errorf("--secret-key %w", err)
 		}
+	}
+	if c.APIRateLimit < 0 {
+		return fmt.Errorf("--api-rate-limit %d is less than 0, which means no limit", c.APIRateLimit)
 	}
 	if c.Log == nil {
 		return errors.New("no log")

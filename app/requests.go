@@ -48,10 +48,13 @@ func (a *App) requestID(c *fiber.Ctx) string {
 	return strings.ToLower(rand.Text()[:20])
 }
 
-// limitBody lets deliveries of webhooks be larger than forms. It is asked when the head of a request
-// has been read, before its body is.
+// limitBody lets requests with events and deliveries of webhooks be larger than forms. It is asked when
+// the head of a request has been read, before its body is.
 func limitBody(header *fasthttp.RequestHeader) fasthttp.RequestConfig {
-	if bytes.HasPrefix(header.RequestURI(), []byte("/webhooks/")) {
+	switch address := header.RequestURI(); {
+	case bytes.HasPrefix(address, []byte("/api/")):
+		return fasthttp.RequestConfig{MaxRequestBodySize: handlers.MaxEventsBody}
+	case bytes.HasPrefix(address, []byte("/webhooks/")):
 		return fasthttp.RequestConfig{MaxRequestBodySize: handlers.MaxDelivery}
 	}
 	return fasthttp.RequestConfig{} // maxBody

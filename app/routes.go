@@ -1,5 +1,7 @@
 package app
 
+import "github.com/auditlogs/auditlogs/models"
+
 // routes is the table of everything the app answers. What stands further up comes first: a page
 // beside the organizations, such as /orgs/new, stands before them.
 func (a *App) routes() {
@@ -10,6 +12,14 @@ func (a *App) routes() {
 
 	// What other services deliver, signed.
 	r.Post("/webhooks/github/:connection", h.GitHubWebhook)
+
+	// For programs, which have a key and no session.
+	api := r.Group("/api")
+	api.Post("/v1/events", h.WithAPIKey(models.ScopeWrite), h.RecordEvents)
+	api.Get("/v1/entries", h.WithAPIKey(models.ScopeRead), h.ListEntries)
+	api.Get("/v1/entries/:entry", h.WithAPIKey(models.ScopeRead), h.ShowEntry)
+	api.Get("/v1/actions", h.WithAPIKey(models.ScopeRead, models.ScopeWrite), h.ListActions)
+	api.Use(h.NoSuchEndpoint)
 
 	// From here on it is known who asks.
 	r.Use(h.WithScope)

@@ -15,7 +15,9 @@ import (
 // Requests the server cannot read have been through no middleware when Fiber hands over the error.
 // They are made up here: over a network, whoever sends too much may find the connection gone before
 // the answer is read.
-func TestRequestsTheServerCannotReadGetAPage(t *testing.T) {
+// What the server knows of them ends where it could not read on: the address where the head was
+// too large or the body is too large by its head, nothing where a body broke off.
+func TestRequestsTheServerCannotReadGetAnAnswer(t *testing.T) {
 	store, err := databasetest.SQLite(t).Store(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -24,11 +26,25 @@ func TestRequestsTheServerCannotReadGetAPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, unreadable := range []*fiber.Error{
-		fiber.ErrRequestHeaderFieldsTooLarge, fiber.ErrRequestEntityTooLarge, fiber.ErrBadRequest, fiber.ErrRequestTimeout,
+	for name, tc := range map[string]struct {
+		address    string
+		unreadable *fiber.Error
+		page       bool
+	}{
+		"a head that is too large":             {"", fiber.ErrRequestHeaderFieldsTooLarge, true},
+		"a form that is too large":             {"/login", fiber.ErrRequestEntityTooLarge, true},
+		"events that are too large":            {"/api/v1/events", fiber.ErrRequestEntityTooLarge, false},
+		"a body that broke off":                {"", fiber.ErrBadRequest, false},
+		"a body that took too long":            {"", fiber.ErrRequestTimeout, false},
+		"a body in chunks that went on and on": {"", fiber.ErrRequestEntityTooLarge, false},
 	} {
-		t.Run(unreadable.Message, func(t *testing.T) {
-			c := app.fiber.AcquireCtx(&fasthttp.RequestCtx{})
+		t.Run(name, func(t *testing.T) {
+			request, unreadable := &fasthttp.RequestCtx{}, tc.unreadable
+			if tc.address != "" {
+				request.Request.SetRequestURI(tc.address)
+				request.Request.Header.SetHost("audit.example.com")
+			}
+			c := app.fiber.AcquireCtx(request)
 			defer app.fiber.ReleaseCtx(c)
 			if err := app.fail(c, unreadable); err != nil {
 				t.Fatal(err)
@@ -40,6 +56,12 @@ func TestRequestsTheServerCannotReadGetAPage(t *testing.T) {
 				if c.GetRespHeader(header) == "" {
 					t.Errorf("the answer has no %s", header)
 				}
+			}
+			if contentType := c.GetRespHeader(fiber.HeaderContentType); !tc.page {
+				if contentType != "application/problem+json" {
+					t.Errorf("the answer is of type %s", contentType)
+				}
+				return
 			}
 			page, err := goquery.NewDocumentFromReader(bytes.NewReader(c.Response().Body()))
 			if err != nil || page.Find("h1").Text() == "" {

@@ -17,10 +17,14 @@ type failurePage struct {
 	Reference string // the request's ID, to be quoted to the operator
 }
 
-// Failure answers with what err means for the person who asked: a page, or a paragraph where htmx
-// asked for a part of one. What is wrong inside is for the log alone.
+// Failure answers with what err means for whoever asked: a page for a person, or a paragraph where
+// htmx asked for a part of one; problem details for a program. What is wrong inside is for the log
+// alone.
 func (h *Handlers) Failure(c *fiber.Ctx, err error) error {
 	status := statusOf(err)
+	if InAPI(c) || brokeOff(c, status) {
+		return sendProblem(c, err)
+	}
 	page := failurePage{Status: status, Reference: c.GetRespHeader(fiber.HeaderXRequestID)}
 	page.Heading, page.Text = wordsFor(status, err)
 	page.Frame = h.frame(c, page.Heading, "")

@@ -4,6 +4,7 @@ package handlers
 
 import (
 	"context"
+	"crypto/sha256"
 	"log/slog"
 	"strings"
 	"time"
@@ -27,8 +28,13 @@ type Handlers struct {
 	Demo     bool         // show the demo accounts on the sign-in page
 	// Assets gives the address of a static file by name ("app.css" → "/static/app.3f9a2c.css").
 	Assets func(name string) string
+	// APIRateLimit is how many requests a second an API key is allowed; twice as many at once. Zero
+	// means any number.
+	APIRateLimit int
 
-	signIns throttle
+	signIns     throttle
+	keyRequests buckets[[sha256.Size]byte] // requests with a key that can be used, by the key's hash
+	refusedKeys buckets[string]            // requests with one that cannot, by the client's network
 }
 
 // Scope is who asks and what about. Middleware makes it once per request.
@@ -52,7 +58,10 @@ func (s *Scope) Admin() bool { return s.Role == models.RoleAdmin }
 
 type localsKey int
 
-const scopeKey localsKey = iota
+const (
+	scopeKey localsKey = iota
+	callerKey
+)
 
 // scopeOf is the scope middleware set; an empty one where no middleware ran.
 func scopeOf(c *fiber.Ctx) *Scope {

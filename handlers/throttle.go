@@ -25,7 +25,7 @@ type throttle struct {
 }
 
 type throttleKey struct {
-	address string // of the client; for IPv6 its /64, which is what one client has
+	address string // of the client, by networkOf
 	account string // the folded e-mail; empty for all of the address
 }
 
@@ -94,11 +94,16 @@ func (t *throttle) makeRoom(now time.Time) {
 }
 
 func throttleKeys(ip, email string) [2]throttleKey {
-	address := ip
+	address := networkOf(ip)
+	return [2]throttleKey{{address, models.Fold(email)}, {address, ""}}
+}
+
+// networkOf is the address of a client; for IPv6 its /64, which is what one client has.
+func networkOf(ip string) string {
 	if parsed, err := netip.ParseAddr(ip); err == nil && parsed.Unmap().Is6() {
 		if network, err := parsed.Prefix(64); err == nil {
-			address = network.String()
+			return network.String()
 		}
 	}
-	return [2]throttleKey{{address, models.Fold(email)}, {address, ""}}
+	return ip
 }

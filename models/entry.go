@@ -24,7 +24,7 @@ type Entry struct {
 	APIKeyID   string // the API key the event was sent with, and
 	APIKeyName string // what that key was called then; empty where none was
 	URL        string // the event's own link to the resource; may be empty
-	Metadata   string // a JSON object, or empty; read by Store.Entry and Store.EachEntry only
+	Metadata   string // a JSON object, or empty; not read by Store.Entries
 }
 
 func (Entry) TableName() string { return "audit_entries" }

@@ -74,6 +74,13 @@ func Validate(ctx context.Context, event Event) error {
 	return err
 }
 
+// ValidateAll checks events as RecordAll would at the moment now, without a database: it answers nil
+// or an *EventsError.
+func ValidateAll(ctx context.Context, events []Event, now time.Time) error {
+	_, err := entriesOf(ctx, events, now)
+	return err
+}
+
 // entriesOf checks events and makes rows of them, or answers with an *EventsError.
 func entriesOf(ctx context.Context, events []Event, now time.Time) ([]models.NewEntry, error) {
 	entries := make([]models.NewEntry, len(events))

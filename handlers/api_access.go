@@ -1,0 +1,118 @@
+package handlers
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"golang.org/x/time/rate"
+
+	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/models"
+)
+
+// apiCaller is the program that asks: the key it showed, and the organization the key belongs to.
+type apiCaller struct {
+	key models.APIKey
+	org models.Organization
+}
+
+// callerOf is the program that WithAPIKey found.
+func callerOf(c *fiber.Ctx) apiCaller {
+	caller, _ := c.Locals(callerKey).(apiCaller)
+	return caller
+}
+
+// How often a client may show keys that cannot be used. Whoever shows one that could be used lately
+// is not held up by others at the same address.
+const (
+	refusedKeysPerSecond = 1
+	refusedKeysAtOnce    = 60
+)
+
+// WithAPIKey is middleware for what programs ask. It finds out whose key the request bears, and
+// refuses keys that cannot be used, whose scope is none of scopes, or that ask too often.
+func (h *Handlers) WithAPIKey(scopes ...models.KeyScope) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		token, ok := bearerToken(c)
+		if !ok {
+			return unauthorized(c, `Bearer realm="Audit Logs"`, "Send an API key: Authorization: Bearer alk_…. Admins make keys in Settings → API Keys.")
+		}
+		caller, err := h.callerWith(c, token)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(scopes, caller.key.Scope) {
+			c.Set(fiber.HeaderWWWAuthenticate, fmt.Sprintf(`Bearer realm="Audit Logs", error="insufficient_scope", scope=%q`, scopes[0]))
+			return &problem{Type: "about:blank", Title: "Forbidden", Status: fiber.StatusForbidden,
+				Detail: fmt.Sprintf("The scope of this key is %s; this takes a key of the scope %s.", caller.key.Scope, scopes[0])}
+		}
+		if err := h.Store.NoteAPIKeyUse(contextOf(c), caller.key); err != nil {
+			// Only when the key was last used is lost; the request can be answered all the same.
+			h.Log.ErrorContext(contextOf(c), "note the use of an API key", "error", err)
+		}
+		c.Locals(callerKey, caller)
+		return c.Next()
+	}
+}
+
+// callerWith finds who shows token, unless it or who shows it asks too often.
+func (h *Handlers) callerWith(c *fiber.Ctx, token string) (apiCaller, error) {
+	ctx, now := contextOf(c), h.Store.Now()
+	key, address := sha256.Sum256([]byte(token)), networkOf(audit.RequestFrom(contextOf(c)).IP)
+	known := h.keyRequests.has(key)
+	if known {
+		if err := h.takeRequest(c, key, now); err != nil {
+			return apiCaller{}, err
+		}
+	} else if wait := h.refusedKeys.wait(address, now); wait > 0 {
+		return apiCaller{}, tooMany(c, wait, "Too many requests with keys that cannot be used.")
+	}
+	var caller apiCaller
+	var err error
+	caller.key, caller.org, err = h.Store.APIKeyByToken(ctx, token)
+	if errors.Is(err, models.ErrNotFound) {
+		h.keyRequests.forget(key)
+		h.refusedKeys.take(address, now, refusedKeysPerSecond, refusedKeysAtOnce)
+		return apiCaller{}, unauthorized(c, `Bearer realm="Audit Logs", error="invalid_token"`, "There is no such API key, or it was revoked or has expired.")
+	}
+	if err == nil && !known {
+		err = h.takeRequest(c, key, now)
+	}
+	return caller, err
+}
+
+// takeRequest counts a request of a key, or refuses it.
+func (h *Handlers) takeRequest(c *fiber.Ctx, key [sha256.Size]byte, now time.Time) error {
+	perSecond, atOnce := rate.Limit(h.APIRateLimit), 2*h.APIRateLimit
+	if h.APIRateLimit <= 0 {
+		perSecond = rate.Inf
+	}
+	if wait := h.keyRequests.take(key, now, perSecond, atOnce); wait > 0 {
+		return tooMany(c, wait, fmt.Sprintf("This key is allowed %d requests a second, and %d at once.", h.APIRateLimit, atOnce))
+	}
+	return nil
+}
+
+// bearerToken is what the request's Authorization header bears.
+func bearerToken(c *fiber.Ctx) (string, bool) {
+	scheme, token, _ := strings.Cut(c.Get(fiber.HeaderAuthorization), " ")
+	token = strings.TrimSpace(token)
+	return token, strings.EqualFold(scheme, "Bearer") && token != ""
+}
+
+func unauthorized(c *fiber.Ctx, challenge, detail string) error {
+	c.Set(fiber.HeaderWWWAuthenticate, challenge)
+	return &problem{Type: "about:blank", Title: "Unauthorized", Status: fiber.StatusUnauthorized, Detail: detail}
+}
+
+func tooMany(c *fiber.Ctx, wait time.Duration, detail string) error {
+	c.Set(fiber.HeaderRetryAfter, strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+	return newProblem(fiber.StatusTooManyRequests, rateLimited, detail)
+}

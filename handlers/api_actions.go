@@ -1,0 +1,26 @@
+package handlers
+
+import "github.com/gofiber/fiber/v2"
+
+// actionJSON is an action as the API answers it.
+type actionJSON struct {
+	Action   string `json:"action"`
+	Group    string `json:"group"`
+	Recorded bool   `json:"recorded"` // the log holds an entry of it
+}
+
+// ListActions answers with every action the log's page offers: the catalogue, what the application
+// registered and what the log holds.
+func (h *Handlers) ListActions(c *fiber.Ctx) error {
+	kinds, err := h.Store.Kinds(contextOf(c), callerOf(c).org)
+	if err != nil {
+		return err
+	}
+	actions := []actionJSON{}
+	for _, group := range actionMenuOf(nil, kinds).Groups {
+		for _, option := range group.Options {
+			actions = append(actions, actionJSON{Action: option.Action, Group: group.Name, Recorded: !option.Unused})
+		}
+	}
+	return sendJSON(c, fiber.StatusOK, fiber.MIMEApplicationJSON, map[string]any{"actions": actions})
+}

@@ -1,0 +1,125 @@
+package handlers
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/auditlogs/auditlogs/models"
+)
+
+// entryJSON is an entry as the API answers it.
+type entryJSON struct {
+	ID         string           `json:"id"`
+	OccurredAt string           `json:"occurred_at"`
+	RecordedAt string           `json:"recorded_at"`
+	Action     string           `json:"action"`
+	EntityType string           `json:"entity_type"`
+	EntityID   string           `json:"entity_id"`
+	EntityName string           `json:"entity_name"`
+	Actor      entryActorJSON   `json:"actor"`
+	Request    entryRequestJSON `json:"request"`
+	APIKey     *entryKeyJSON    `json:"api_key,omitempty"` // absent where the event came another way
+	URL        string           `json:"url"`
+	Metadata   json.RawMessage  `json:"metadata"`
+}
+
+// entryActorJSON is a person, or the automation behind "system": one has an e-mail, the other a source.
+type entryActorJSON struct {
+	ID     string  `json:"id"`
+	Name   string  `json:"name"`
+	Email  *string `json:"email,omitempty"`
+	Source *string `json:"source,omitempty"`
+}
+
+type entryRequestJSON struct {
+	IP        string `json:"ip"`
+	UserAgent string `json:"user_agent"`
+	ID        string `json:"id"`
+}
+
+type entryKeyJSON struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+func entryAsJSON(e *models.Entry) entryJSON {
+	entry := entryJSON{
+		ID:         e.ID.String(),
+		OccurredAt: e.OccurredAt.Time().Format(exportTime),
+		RecordedAt: e.RecordedAt.Time().Format(exportTime),
+		Action:     e.Action,
+		EntityType: e.EntityType,
+		EntityID:   e.EntityID,
+		EntityName: e.EntityName,
+		Actor:      entryActorJSON{ID: e.ActorID, Name: e.ActorName},
+		Request:    entryRequestJSON{e.IP, e.UserAgent, e.RequestID},
+		URL:        e.URL,
+		Metadata:   json.RawMessage(exportMetadata(*e)),
+	}
+	if e.BySystem() {
+		entry.Actor.Source = &e.Source
+	} else {
+		entry.Actor.Email = &e.ActorEmail
+	}
+	if e.APIKeyID != "" {
+		entry.APIKey = &entryKeyJSON{e.APIKeyID, e.APIKeyName}
+	}
+	return entry
+}
+
+// entriesJSON is a page of entries, and where its neighbours are.
+type entriesJSON struct {
+	Entries  []entryJSON `json:"entries"`
+	Next     *string     `json:"next"`
+	Previous *string     `json:"previous"`
+}
+
+// ListEntries answers with a page of entries: the same as the log's page for the same query.
+func (h *Handlers) ListEntries(c *fiber.Ctx) error {
+	filter, err := ParseFilter(string(c.Request().URI().QueryString()), time.UTC, h.Store.Now())
+	if err != nil {
+		return err
+	}
+	page, err := h.Store.EntriesWithMetadata(contextOf(c), callerOf(c).org, filter.Query())
+	if err != nil {
+		return err
+	}
+	answer := entriesJSON{Entries: make([]entryJSON, len(page.Entries))}
+	for i := range page.Entries {
+		answer.Entries[i] = entryAsJSON(&page.Entries[i])
+	}
+	var links []string
+	for _, neighbour := range []struct {
+		relation string
+		cursor   *models.Cursor
+		address  **string
+	}{{"next", page.Next, &answer.Next}, {"prev", page.Previous, &answer.Previous}} {
+		if neighbour.cursor == nil {
+			continue
+		}
+		address := filter.At(neighbour.cursor).Address(c.Path())
+		*neighbour.address = &address
+		links = append(links, fmt.Sprintf("<%s>; rel=%q", address, neighbour.relation))
+	}
+	if len(links) > 0 {
+		c.Set(fiber.HeaderLink, strings.Join(links, ", "))
+	}
+	return sendJSON(c, fiber.StatusOK, fiber.MIMEApplicationJSON, answer)
+}
+
+// ShowEntry answers with one entry. A malformed, unknown, expired or foreign ID is the same 404.
+func (h *Handlers) ShowEntry(c *fiber.Ctx) error {
+	id, err := models.ParseEntryID(c.Params("entry"))
+	if err != nil {
+		return fmt.Errorf("%w: %w", models.ErrNotFound, err)
+	}
+	entry, err := h.Store.Entry(contextOf(c), callerOf(c).org, id)
+	if err != nil {
+		return err
+	}
+	return sendJSON(c, fiber.StatusOK, fiber.MIMEApplicationJSON, entryAsJSON(&entry))
+}

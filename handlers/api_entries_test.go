@@ -1,0 +1,185 @@
+package handlers_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/auditlogs/auditlogs/models"
+)
+
+// entriesPage is what GET /entries answers.
+type entriesPage struct {
+	Entries []struct {
+		ID       string         `json:"id"`
+		EntityID string         `json:"entity_id"`
+		Metadata map[string]any `json:"metadata"`
+	} `json:"entries"`
+	Next, Previous *string
+}
+
+func (p entriesPage) ids() (ids []string) {
+	for _, e := range p.Entries {
+		ids = append(ids, e.ID)
+	}
+	return ids
+}
+
+// fill records n events, a minute apart, of some kinds and people.
+func (s *service) fill(n int) {
+	s.t.Helper()
+	actions := []string{"service:update", "deployment:create", "project:delete", "report:publish"}
+	var events []string
+	for i := range n {
+		events = append(events, event("action", fmt.Sprintf("%q", actions[i%len(actions)]), "entity_id", fmt.Sprintf(`"svc-%d"`, i%11),
+			"actor", fmt.Sprintf(`{"id":"u-%d","name":"Person %d"}`, i%5, i%3), "metadata", fmt.Sprintf(`{"n":%d}`, i),
+			"occurred_at", fmt.Sprintf("%q", s.Clock.Now().Add(-time.Duration(i)*time.Minute).Format(time.RFC3339))))
+	}
+	s.post(list(events...)).Expect(http.StatusCreated)
+}
+
+func TestEntriesAreThoseOfThePage(t *testing.T) {
+	eachService(t, func(t *testing.T, s *service) {
+		s.fill(130)
+		reader := s.As(t, s.Member(t, "jo@example.com", models.RoleMember, s.org))
+		other := s.Organization(t, "other")
+		for _, query := range []string{
+			"", "limit=25", "dir=asc", "sort=action", "sort=user&dir=desc&limit=25", "sort=entity_type", "action=service:update&action=project:delete",
+			"actor=u-1&actor=u-3", "actor=system", "entity_type=deployment", "q=svc-7", "q=delete+svc&sort=user", "from=-1h", "to=2026-05-20T08:00:00Z",
+			"from=2026-05-20&to=2026-05-20&tz=Europe/Berlin", "q=nothing", "unknown=x&tz=UTC", "q=a%20b&actor=a%26b",
+		} {
+			path, forward := "/entries?"+query, [][]string{}
+			for {
+				page := s.get(path).Expect(http.StatusOK)
+				answer := decoded[entriesPage](t, page)
+				forward = append(forward, answer.ids())
+				var shown []string
+				log := reader.Get("/orgs/acme/settings/audit-logs" + strings.TrimPrefix(path, "/entries"))
+				for _, row := range log.Find("#entries tbody[data-entry-id]").EachIter() {
+					shown = append(shown, row.AttrOr("data-entry-id", ""))
+				}
+				if !slices.Equal(shown, answer.ids()) {
+					t.Fatalf("%s: the page shows %d entries, the API %d, or another order", path, len(shown), len(answer.ids()))
+				}
+				for _, e := range answer.Entries {
+					if len(e.Metadata) != 1 && strings.HasPrefix(e.EntityID, "svc-") { // that somebody signed in has none
+						t.Errorf("%s: the metadata is %v", path, e.Metadata)
+					}
+				}
+				wantLink := ""
+				if answer.Next != nil {
+					wantLink = "<" + *answer.Next + `>; rel="next"`
+				}
+				if link := page.Header.Get("Link"); !strings.HasPrefix(link, wantLink) || wantLink == "" && strings.Contains(link, "next") {
+					t.Errorf("%s: Link is %q, want %q", path, link, wantLink)
+				}
+				if answer.Next == nil {
+					// And all the way back.
+					for i := len(forward) - 2; i >= 0; i-- {
+						if answer = decoded[entriesPage](t, s.get(strings.TrimPrefix(*answer.Previous, "/api/v1")).Expect(http.StatusOK)); !slices.Equal(answer.ids(), forward[i]) {
+							t.Errorf("%s: page %d is another one on the way back", query, i)
+						}
+					}
+					if answer.Previous != nil {
+						t.Errorf("%s: there is a page before the first", query)
+					}
+					break
+				}
+				path = strings.TrimPrefix(*answer.Next, "/api/v1")
+			}
+		}
+		s.read = s.key(other, models.ScopeRead, 0)
+		if page := s.get("/entries").Expect(http.StatusOK); page.Body != `{"entries":[],"next":null,"previous":null}`+"\n" {
+			t.Errorf("the other organization's log is %s", page.Body)
+		}
+	})
+}
+
+func TestAMalformedParameterIsNamed(t *testing.T) {
+	eachService(t, func(t *testing.T, s *service) {
+		for query, field := range map[string]string{
+			"sort=password": "sort", "limit=1000": "limit", "limit=0": "limit", "from=yesterdayish": "from", "cursor=torn": "cursor", "dir=up": "dir",
+			"action=Update": "action", "tz=Mars": "tz", "q=%00": "q", "q=%ff": "q", "actor=%zz": "actor", "entity_type=A": "entity_type",
+		} {
+			p := problemOf(t, s.get("/entries?"+query), http.StatusBadRequest)
+			if p.faults() != "- "+field || !strings.HasSuffix(p.Type, "#invalid-parameter") {
+				t.Errorf("%s: %+v", query, p)
+			}
+		}
+	})
+}
+
+func TestOneEntry(t *testing.T) {
+	eachService(t, func(t *testing.T, s *service) {
+		s.Clock.Advance(123456 * time.Microsecond)
+		s.post(list(
+			event("entity_name", `"A<b>"`, "metadata", `{"n":1.50,"<":"&"}`, "url", `"https://example.com/?a=1&b=2"`, "request", `{"ip":"192.0.2.7"}`),
+			event("occurred_at", `"2026-05-19T00:00:00Z"`, "actor", `{"id":"system","source":"nightly"}`),
+		)).Expect(http.StatusCreated)
+		entries := s.entries()
+		for i, want := range []string{
+			`{"id":"` + entries[0].ID.String() + `","occurred_at":"2026-05-20T09:30:00.123456Z","recorded_at":"2026-05-20T09:30:00.123456Z",
+			"action":"service:update","entity_type":"service","entity_id":"svc-1","entity_name":"A<b>",
+			"actor":{"id":"u-7","name":"Ada Lovelace","email":"ada@example.com"},"request":{"ip":"192.0.2.7","user_agent":"","id":""},
+			"api_key":{"id":"` + s.write.ID + `","name":"The write key"},"url":"https://example.com/?a=1&b=2","metadata":{"<":"&","n":1.50}}`,
+			`{"id":"` + entries[1].ID.String() + `","occurred_at":"2026-05-19T00:00:00.000000Z","recorded_at":"2026-05-20T09:30:00.123456Z",
+			"action":"service:update","entity_type":"service","entity_id":"svc-1","entity_name":"",
+			"actor":{"id":"system","name":"system","source":"nightly"},"request":{"ip":"","user_agent":"","id":""},
+			"api_key":{"id":"` + s.write.ID + `","name":"The write key"},"url":"","metadata":{}}`,
+		} {
+			page := s.get("/entries/" + entries[i].ID.String()).Expect(http.StatusOK)
+			var got, wanted any
+			if err := json.Unmarshal([]byte(want), &wanted); err != nil {
+				t.Fatal(err)
+			}
+			if err := json.Unmarshal([]byte(page.Body), &got); err != nil || !reflect.DeepEqual(got, wanted) {
+				t.Errorf("the entry is %s\nwant %s (%v)", page.Body, want, err)
+			}
+			if i == 0 && !strings.Contains(page.Body, `{"<":"&","n":1.50}`) {
+				t.Errorf("the digits of the metadata changed: %s", page.Body)
+			}
+		}
+
+		id := entries[0].ID.String()
+		for _, wrong := range []string{"x", strings.Repeat("0", 36), "00000000-0000-7000-8000-000000000000"} {
+			problemOf(t, s.get("/entries/"+wrong), http.StatusNotFound)
+		}
+		mine := s.read
+		s.read = s.key(s.Organization(t, "other"), models.ScopeRead, 0)
+		problemOf(t, s.get("/entries/"+id), http.StatusNotFound)
+		s.read = mine
+		s.Clock.Advance(90*24*time.Hour + time.Microsecond)
+		problemOf(t, s.get("/entries/"+id), http.StatusNotFound)
+	})
+}
+
+func TestActionsOfTheCatalogueAndOfTheLog(t *testing.T) {
+	eachService(t, func(t *testing.T, s *service) {
+		s.fill(4)
+		answer := decoded[struct {
+			Actions []struct {
+				Action, Group string
+				Recorded      bool
+			}
+		}](t, s.get("/actions").Expect(http.StatusOK))
+		found := map[string]string{}
+		for _, a := range answer.Actions {
+			found[a.Action] = fmt.Sprint(a.Group, " ", a.Recorded)
+		}
+		for action, want := range map[string]string{
+			"deployment:create": "Deployments true", "deployment:delete": "Deployments false", "user:sign_in": "Access false", "report:publish": "Your application true",
+		} {
+			if found[action] != want {
+				t.Errorf("%s is %q, want %q", action, found[action], want)
+			}
+		}
+		if len(found) != len(answer.Actions) || answer.Actions[0].Action != "deployment:create" {
+			t.Errorf("%d actions, %d of them different, the first %s", len(answer.Actions), len(found), answer.Actions[0].Action)
+		}
+	})
+}

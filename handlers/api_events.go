@@ -1,0 +1,193 @@
+package handlers
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"gorm.io/gorm"
+
+	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/models"
+)
+
+// RecordEvents records the events of a request, all of them or none, in the organization of the key.
+func (h *Handlers) RecordEvents(c *fiber.Ctx) error {
+	lines, err := readsLines(c)
+	if err != nil {
+		return err
+	}
+	request := eventsRequest{caller: callerOf(c), key: c.Get(idempotencyHeader), content: c.Request().Body(), lines: lines}
+	if err := request.checkKey(); err != nil {
+		return err
+	}
+	body := decodeEvents(request.content, lines)
+	if body.broken != "" || len(body.refused) > 0 {
+		return refuseAll(contextOf(c), request.caller.org, body, h.Store.Now())
+	}
+	answer, repeated, err := h.recordOnce(contextOf(c), request, body.events)
+	if err != nil {
+		return err
+	}
+	if repeated {
+		c.Set("Idempotent-Replayed", "true")
+	}
+	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
+	return c.Status(answer.Status).SendString(answer.Body)
+}
+
+// eventsRequest is a request with events.
+type eventsRequest struct {
+	caller  apiCaller
+	key     string // its Idempotency-Key; may be empty
+	content []byte // the body as it came
+	lines   bool   // the body is NDJSON
+}
+
+const (
+	idempotencyHeader = "Idempotency-Key"
+	// answersKeptFor is how long a request with an Idempotency-Key is answered as the first time.
+	answersKeptFor    = 24 * time.Hour
+	maxIdempotencyKey = 200
+)
+
+func (r *eventsRequest) checkKey() error {
+	for _, char := range []byte(r.key) {
+		if char < ' ' || char > '~' {
+			return &BadInput{Field: idempotencyHeader, Value: r.key, Reason: "must be printable ASCII"}
+		}
+	}
+	if len(r.key) > maxIdempotencyKey {
+		return &BadInput{Field: idempotencyHeader, Value: r.key, Reason: fmt.Sprintf("is longer than %d bytes", maxIdempotencyKey)}
+	}
+	return nil
+}
+
+// idempotencyKey is what the request is remembered by. Keys of two API keys never meet.
+func (r *eventsRequest) idempotencyKey() models.IdempotencyKey {
+	content := sha256.New()
+	fmt.Fprintln(content, r.lines)
+	content.Write(r.content)
+	return models.IdempotencyKey{
+		OrgID:       r.caller.org.ID,
+		Hash:        sha256.Sum256([]byte(r.caller.key.ID + "\x00" + r.key)),
+		Fingerprint: [sha256.Size]byte(content.Sum(nil)),
+	}
+}
+
+// recordOnce records the events of a request, or answers as it did when the request came before.
+func (h *Handlers) recordOnce(ctx context.Context, request eventsRequest, events []audit.Event) (answer models.Answer, repeated bool, err error) {
+	err = h.Store.Transaction(ctx, func(tx *gorm.DB) error {
+		if request.key == "" {
+			answer, err = h.record(ctx, tx, request.caller, events)
+			return err
+		}
+		key := request.idempotencyKey()
+		earlier, err := models.ClaimIdempotencyKey(ctx, tx, key, answersKeptFor)
+		if err != nil {
+			return err
+		}
+		if repeated = earlier != nil; repeated {
+			answer = *earlier
+			return nil
+		}
+		if answer, err = h.record(ctx, tx, request.caller, events); err != nil {
+			return err
+		}
+		return models.KeepAnswer(ctx, tx, key, answer)
+	})
+	if errors.Is(err, models.ErrKeyReused) {
+		err = newProblem(fiber.StatusUnprocessableEntity, keyReused, "The Idempotency-Key was used for another body within the last 24 hours. Nothing was recorded.")
+	}
+	return answer, repeated, err
+}
+
+// receiptJSON is audit.Receipt as the API answers it.
+type receiptJSON struct {
+	EntryID  *string `json:"entry_id"` // null where nothing was stored
+	Stored   bool    `json:"stored"`
+	Repeated bool    `json:"repeated"`
+}
+
+// record records events in tx, with the key beside them. Where they came from is what they say, or
+// unknown: the program that sends them is no answer.
+func (h *Handlers) record(ctx context.Context, tx *gorm.DB, caller apiCaller, events []audit.Event) (models.Answer, error) {
+	now := models.TransactionNow(tx)
+	if refused := settle(caller.org, events, now); len(refused) > 0 {
+		return models.Answer{}, refuseAll(ctx, caller.org, eventsBody{events: events, refused: refused}, now)
+	}
+	ctx = audit.WithAPIKey(audit.WithRequest(ctx, audit.Request{}), audit.APIKey{ID: caller.key.ID, Name: caller.key.Name})
+	receipts, err := audit.RecordAll(ctx, tx, events)
+	var refused *audit.EventsError
+	if errors.As(err, &refused) {
+		return models.Answer{}, refusal(refused.Events, "")
+	}
+	if err != nil {
+		return models.Answer{}, err
+	}
+	answer := struct {
+		Events []receiptJSON `json:"events"`
+	}{make([]receiptJSON, len(receipts))}
+	status := fiber.StatusOK
+	for i, receipt := range receipts {
+		if receipt.Stored {
+			answer.Events[i].EntryID = &receipt.EntryID
+		}
+		answer.Events[i].Stored, answer.Events[i].Repeated = receipt.Stored, receipt.Repeated
+		if receipt.Stored && !receipt.Repeated {
+			status = fiber.StatusCreated
+		}
+	}
+	body, err := json.Marshal(answer)
+	return models.Answer{Status: status, Body: string(body)}, err
+}
+
+// settle puts events into org, and answers those that belong to another or are too old for it.
+func settle(org models.Organization, events []audit.Event, now time.Time) (refused []audit.EventError) {
+	kept := org.KeptSince(now).Time()
+	for i := range events {
+		e := &events[i]
+		switch {
+		case e.Organization != "" && e.Organization != org.Slug:
+			refused = append(refused, eventError(i, "organization", "is not the one the key belongs to; leave it out"))
+		case e.ExternalID != "" && (org.ExternalID == nil || e.ExternalID != *org.ExternalID):
+			refused = append(refused, eventError(i, "external_id", "is not the one the key belongs to; leave it out"))
+		case !e.OccurredAt.IsZero() && e.OccurredAt.Before(kept):
+			refused = append(refused, eventError(i, "occurred_at", fmt.Sprintf("is before %s; the organization keeps entries for %s",
+				kept.Format(time.RFC3339), count(org.RetentionDays, "day", "days"))))
+		}
+		e.Organization, e.ExternalID = org.Slug, ""
+	}
+	return refused
+}
+
+func eventError(index int, field, reason string) audit.EventError {
+	return audit.EventError{Index: index, Err: &audit.InvalidEventError{Field: field, Reason: reason}}
+}
+
+// refuseAll is the refusal of a body of which some events are refused already, with whatever else
+// is wrong in it: the first reason of each event.
+func refuseAll(ctx context.Context, org models.Organization, body eventsBody, now time.Time) error {
+	reasons := map[int]audit.EventError{}
+	add := func(refused []audit.EventError) {
+		for _, e := range refused {
+			if _, already := reasons[e.Index]; !already {
+				reasons[e.Index] = e
+			}
+		}
+	}
+	add(body.refused)
+	add(settle(org, body.events, now))
+	var invalid *audit.EventsError
+	if errors.As(audit.ValidateAll(ctx, body.events, now), &invalid) {
+		add(invalid.Events)
+	}
+	refused := slices.SortedFunc(maps.Values(reasons), func(a, b audit.EventError) int { return a.Index - b.Index })
+	return refusal(refused, body.broken)
+}

@@ -1,0 +1,183 @@
+package handlers
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"mime"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/auditlogs/auditlogs/app/audit"
+)
+
+// Limits of a request with events.
+const (
+	// MaxEventsBody is how many bytes it has at most.
+	MaxEventsBody = 5 << 20
+	maxEvents     = 1000
+)
+
+// eventsBody is the body of a request with events, as far as it could be read.
+type eventsBody struct {
+	events  []audit.Event      // empty ones where they could not be read
+	refused []audit.EventError // those that could not be read
+	broken  string             // why the body could not be read to its end
+}
+
+// readsLines says whether the body of the request is NDJSON rather than JSON, by its media type; or
+// why it cannot be read at all.
+func readsLines(c *fiber.Ctx) (bool, error) {
+	refuse := func(detail string) error {
+		return &problem{Type: "about:blank", Title: "Unsupported Media Type", Status: fiber.StatusUnsupportedMediaType, Detail: detail}
+	}
+	if encoding := c.Get(fiber.HeaderContentEncoding); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		c.Set(fiber.HeaderAcceptEncoding, "identity")
+		return false, refuse("Send the body as it is, without Content-Encoding.")
+	}
+	media, parameters, err := mime.ParseMediaType(c.Get(fiber.HeaderContentType))
+	if charset := parameters["charset"]; err == nil && charset != "" && !strings.EqualFold(charset, "utf-8") {
+		return false, refuse("Send the body in UTF-8.")
+	}
+	switch media {
+	case "application/json":
+		return false, nil
+	case "application/x-ndjson":
+		return true, nil
+	}
+	return false, refuse("Send Content-Type: application/json for one event or a list, application/x-ndjson for an event a line.")
+}
+
+// decodeEvents reads one event, a list of them or, with lines, an event a line. What it answers
+// shares no memory with body.
+func decodeEvents(body []byte, lines bool) eventsBody {
+	var b eventsBody
+	switch trimmed := bytes.TrimSpace(body); {
+	case len(trimmed) == 0:
+		b.broken = "The body is empty."
+	case lines:
+		b.decodeLines(body)
+	case trimmed[0] == '[':
+		b.decodeList(trimmed[1:])
+	default:
+		b.decode(trimmed)
+	}
+	return b
+}
+
+// decode reads one event, unless there are too many.
+func (b *eventsBody) decode(raw []byte) (more bool) {
+	if len(b.events) == maxEvents {
+		b.broken = fmt.Sprintf("The body holds more than %d events.", maxEvents)
+		return false
+	}
+	var event audit.Event
+	if err := event.UnmarshalJSON(raw); err != nil {
+		b.refused = append(b.refused, audit.EventError{Index: len(b.events), Err: err})
+		event = audit.Event{}
+	}
+	b.events = append(b.events, event)
+	return true
+}
+
+func (b *eventsBody) decodeLines(body []byte) {
+	for line := range bytes.Lines(body) {
+		if line = bytes.TrimSpace(line); len(line) > 0 && !b.decode(line) {
+			return
+		}
+	}
+}
+
+// decodeList reads the rest of a list behind its bracket.
+func (b *eventsBody) decodeList(rest []byte) {
+	if rest = bytes.TrimSpace(rest); len(rest) > 0 && rest[0] == ']' {
+		b.broken = "The list holds no events."
+		return
+	}
+	for {
+		length := lengthOfItem(rest)
+		if !b.decode(rest[:length]) {
+			return
+		}
+		switch rest = rest[length:]; {
+		case len(rest) == 0:
+			b.broken = "The list ends before it is complete."
+			return
+		case rest[0] == ',':
+			rest = rest[1:]
+		default:
+			if rest = bytes.TrimSpace(rest[1:]); len(rest) > 0 {
+				b.broken = "The list is followed by something else."
+			}
+			return
+		}
+	}
+}
+
+// lengthOfItem is how far the first item of a list reaches: to the comma or bracket behind it, or to
+// the end of the text. Whether the item is JSON finds out who reads it.
+func lengthOfItem(list []byte) int {
+	depth, quoted := 0, false
+	for i := 0; i < len(list); i++ {
+		switch char := list[i]; {
+		case quoted && char == '\\':
+			i++
+		case char == '"':
+			quoted = !quoted
+		case quoted:
+		case char == '{' || char == '[':
+			depth++
+		case depth > 0 && (char == '}' || char == ']'):
+			depth--
+		case depth == 0 && (char == ',' || char == ']'):
+			return i
+		}
+	}
+	return len(list)
+}
+
+// refusal lists the events that were refused. A body that is not JSON throughout is another matter
+// than events that are, but cannot be recorded.
+func refusal(refused []audit.EventError, broken string) error {
+	fields := make([]problemField, 0, len(refused))
+	malformed := broken != ""
+	for _, e := range refused {
+		field, detail, ok := inWords(e.Err)
+		if !ok {
+			return e
+		}
+		malformed = malformed || field == wholeEvent
+		fields = append(fields, problemField{Index: &e.Index, Field: field, Detail: detail})
+	}
+	counted := fmt.Sprintf("%d of the events were refused, and none was recorded.", len(refused))
+	if len(refused) == 1 {
+		counted = "One event was refused, and none was recorded."
+	}
+	switch {
+	case broken != "" && len(refused) == 0:
+		return newProblem(fiber.StatusBadRequest, malformedBody, broken+" Nothing was recorded.")
+	case malformed:
+		return newProblem(fiber.StatusBadRequest, malformedBody, strings.TrimSpace(broken+" "+counted), fields...)
+	default:
+		return newProblem(fiber.StatusUnprocessableEntity, invalidEvents, counted, fields...)
+	}
+}
+
+// wholeEvent is the field of what is wrong with an event as a whole: it is not JSON, or no object.
+const wholeEvent = "event"
+
+// inWords says which field an event was refused for, and why.
+func inWords(err error) (field, detail string, ok bool) {
+	var invalid *audit.InvalidEventError
+	switch {
+	case errors.As(err, &invalid):
+		return invalid.Field, invalid.Reason, true
+	case errors.Is(err, audit.ErrNoActor):
+		return "actor", `is required: who did it, or {"id":"system"} for automated actions`, true
+	case errors.Is(err, audit.ErrIDReused):
+		return "id", "was used for another event within the last 24 hours", true
+	default:
+		return "", "", false
+	}
+}

@@ -1,0 +1,120 @@
+package audittest
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/models"
+)
+
+// Recorder is an audit.Recorder in memory. It refuses what audit.Record refuses, except that it
+// takes every organization for one that exists. The zero Recorder is ready, and may be used by
+// several goroutines.
+type Recorder struct {
+	mu      sync.Mutex
+	events  []audit.Event
+	named   map[eventName]namedEvent
+	failure error
+}
+
+var _ audit.Recorder = (*Recorder)(nil)
+
+// eventName is what a caller's own ID of an event is unique within.
+type eventName struct{ organization, externalID, id string }
+
+type namedEvent struct {
+	said    string
+	receipt audit.Receipt
+}
+
+// Record keeps event. One with the ID of another is answered as that was, or with
+// audit.ErrIDReused.
+func (r *Recorder) Record(ctx context.Context, event audit.Event) (audit.Receipt, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.failure != nil {
+		return audit.Receipt{}, r.failure
+	}
+	if err := audit.Validate(ctx, event); err != nil {
+		return audit.Receipt{}, err
+	}
+	kept, said, err := resolve(ctx, event)
+	if err != nil {
+		return audit.Receipt{}, err
+	}
+	name := eventName{event.Organization, event.ExternalID, event.ID}
+	if earlier, again := r.named[name]; again {
+		if earlier.said != said {
+			return audit.Receipt{}, audit.ErrIDReused
+		}
+		earlier.receipt.Repeated = true
+		return earlier.receipt, nil
+	}
+	r.events = append(r.events, kept)
+	receipt := audit.Receipt{EntryID: models.NewEntryID(models.MicrosOf(kept.OccurredAt)).String(), Stored: true}
+	if event.ID != "" {
+		if r.named == nil {
+			r.named = map[eventName]namedEvent{}
+		}
+		r.named[name] = namedEvent{said, receipt}
+	}
+	return receipt, nil
+}
+
+// Events lists what was recorded, in order: with the actor, the request and the time that would be
+// stored, and metadata as the json.RawMessage that would be, masked.
+func (r *Recorder) Events() []audit.Event {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.events)
+}
+
+// Fail lets Record answer err, and keep nothing, until Fail(nil).
+func (r *Recorder) Fail(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failure = err
+}
+
+// resolve fills in what Record takes from elsewhere. said is what tells the event from another one
+// with its ID.
+func resolve(ctx context.Context, event audit.Event) (kept audit.Event, said string, err error) {
+	if event.Actor == (audit.Actor{}) {
+		event.Actor = audit.ActorFrom(ctx)
+	}
+	event.Actor.Name = cmp.Or(event.Actor.Name, event.Actor.Email, event.Actor.ID)
+	event.EntityType = cmp.Or(event.EntityType, event.Action.Entity())
+	event.OccurredAt = event.OccurredAt.Truncate(time.Microsecond)
+	request := cmp.Or(event.Request, audit.RequestFrom(ctx))
+	event.Request = audit.Request{}
+	encoded, err := json.Marshal(event)
+	if err != nil {
+		return kept, "", err
+	}
+	if err := json.Unmarshal(encoded, &kept); err != nil {
+		return kept, "", err
+	}
+	kept.Request = request
+	if kept.OccurredAt.IsZero() {
+		kept.OccurredAt = time.Now().UTC().Truncate(time.Microsecond)
+	}
+	return kept, string(encoded), nil
+}
+
+func (r *Recorder) read() ([]facts, error) {
+	events := r.Events()
+	slices.Reverse(events)
+	held := make([]facts, len(events))
+	for i, event := range events {
+		var err error
+		if held[i], err = decodeFacts(event); err != nil {
+			return nil, err
+		}
+	}
+	return held, nil
+}

@@ -50,6 +50,11 @@ race: ## Run the tests of concurrent code under the race detector
 	@scripts/test-tools postgresql gcc
 	CGO_ENABLED=1 scripts/test-postgres go test -race $(RACE_PACKAGES)
 
+.PHONY: soak
+soak: ## Kill what records, and PostgreSQL, twenty times each under load, and look for what is lost
+	@scripts/test-tools postgresql
+	SOAK_KILLS=$${SOAK_KILLS:-20} go test -count=1 -v -timeout 1h ./app/soak
+
 .PHONY: bench
 bench: ## Run the benchmarks
 	scripts/test-postgres go test -run '^$$' -bench . ./...

@@ -17,11 +17,7 @@ import (
 func run(t *testing.T, program string) []models.Entry {
 	t.Helper()
 	folder := t.TempDir()
-	binary := filepath.Join(folder, "program")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "./"+program).CombinedOutput(); err != nil {
-		t.Fatalf("build %s: %v\n%s", program, err, out)
-	}
-	command := exec.CommandContext(t.Context(), binary)
+	command := exec.CommandContext(t.Context(), build(t, program))
 	command.Dir = folder
 	if out, err := command.CombinedOutput(); err != nil || len(out) > 0 {
 		t.Fatalf("run %s: %v, and it says:\n%s", program, err, out)

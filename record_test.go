@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"gorm.io/gorm"
+
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/app/database/databasetest"
@@ -115,6 +117,80 @@ func TestRecordSaysWhatItRefuses(t *testing.T) {
 		var stored int64
 		if err := db.Read.Table("audit_entries").Count(&stored).Error; err != nil || stored != 0 {
 			t.Errorf("%d entries were stored (%v)", stored, err)
+		}
+	})
+}
+
+func TestRecordOneEventOverHTTP(t *testing.T) {
+	withAcme(t, func(t *testing.T, url string, db *database.DB) {
+		var acme models.Organization
+		var writes, reads string
+		err := db.Write.Transaction(func(tx *gorm.DB) (err error) {
+			if acme, err = models.OrganizationByRef(t.Context(), tx, models.OrganizationRef{Slug: "acme"}); err != nil {
+				return err
+			}
+			if _, writes, err = models.CreateAPIKey(t.Context(), tx, acme.ID, "scripts", models.ScopeWrite, "usr_1", 0); err != nil {
+				return err
+			}
+			_, reads, err = models.CreateAPIKey(t.Context(), tx, acme.ID, "reports", models.ScopeRead, "usr_1", 0)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		console, stop := serve(t, "--database", url)
+		defer stop()
+		address := find(t, console, `Audit Logs is at (http://127\.0\.0\.1:\d+)`)
+		t.Setenv("AUDITLOGS_SERVER", address)
+		t.Setenv("AUDITLOGS_KEY", writes)
+		t.Setenv("AUDITLOGS_DATABASE", "sqlite:/nowhere/log.db") // it is there for other commands
+		backup := []string{"record", "--action", "backup:finish", "--entity-id", "orders", "--system", "nightly-backup"}
+
+		code, stdout, stderr := execute(t, backup...)
+		if code != 0 || stderr != "" {
+			t.Fatalf("exit code %d: %s", code, stderr)
+		}
+		var entry models.Entry
+		if err := db.Read.Where("action = 'backup:finish'").Take(&entry).Error; err != nil {
+			t.Fatal(err)
+		}
+		if entry.ID.String()+"\n" != stdout || entry.Source != "nightly-backup" || entry.APIKeyName != "scripts" || entry.OrgID != acme.ID {
+			t.Errorf("it prints %q and stored %+v", stdout, entry)
+		}
+
+		if code, _, stderr := execute(t, append(backup, "--database", url, "--organization", "acme", "--entity-id", "direct")...); code != 0 {
+			t.Errorf("into a database that a flag names: exit code %d: %s", code, stderr)
+		}
+		var direct models.Entry
+		if err := db.Read.Where("entity_id = 'direct'").Take(&direct).Error; err != nil || direct.APIKeyID != "" {
+			t.Errorf("a flag that names a database does not win over the variables: %+v, %v", direct, err)
+		}
+		for name, tc := range map[string]struct {
+			arguments []string
+			code      int
+			want      string
+		}{
+			"two places":           {[]string{"--server", address, "--database", url}, 1, "only one of them can be recorded in"},
+			"no key":               {[]string{"--key", ""}, 1, "--server needs an API key"},
+			"a key nobody knows":   {[]string{"--key", "alk_nobody"}, 1, "401"},
+			"a key that may read":  {[]string{"--key", reads}, 1, "403"},
+			"a bad field":          {[]string{"--action", "Backup"}, 1, "action: "},
+			"another organization": {[]string{"--organization", "other"}, 1, "organization: "},
+			"no server address":    {[]string{"--server", "audit.example.com"}, 1, "is not an address such as"},
+		} {
+			t.Run(name, func(t *testing.T) {
+				code, stdout, stderr := execute(t, append(backup, tc.arguments...)...)
+				if code != tc.code || stdout != "" || !strings.Contains(stderr, tc.want) || strings.Count(stderr, "\n") != 1 {
+					t.Errorf("exit code %d, %q, %q; want %d, %q", code, stdout, stderr, tc.code, tc.want)
+				}
+			})
+		}
+
+		if err := db.Write.Exec("UPDATE audit_organizations SET logging_enabled = ?", false).Error; err != nil {
+			t.Fatal(err)
+		}
+		if code, stdout, stderr := execute(t, backup...); code != 0 || stdout != "" || !strings.Contains(stderr, "audit logging is off") {
+			t.Errorf("while logging is off: exit code %d, %q, %q", code, stdout, stderr)
 		}
 	})
 }

@@ -34,6 +34,7 @@ func pages(p *page) []string {
 		settings,
 		members,
 		apiKeys,
+		integrations,
 		"/orgs/acme-labs/settings/api-keys",
 		"/orgs/new",
 		"/orgs/nobody-has-this/settings/audit-logs",
@@ -66,7 +67,7 @@ func TestNoBarriers(t *testing.T) {
 	seen.look(p, "the list of keys", "light and dark")
 
 	p.size(390, 844)
-	for _, path := range []string{logs + "?limit=25", settings, members, apiKeys} {
+	for _, path := range []string{logs + "?limit=25", settings, members, apiKeys, integrations} {
 		p.visit(path)
 		seen.look(p, path+" on a phone", "light")
 	}

@@ -19,6 +19,8 @@ const (
 	settings = "/orgs/northwind/settings/organization"
 	members  = "/orgs/northwind/settings/members"
 	apiKeys  = "/orgs/northwind/settings/api-keys"
+
+	integrations = "/orgs/northwind/settings/integrations"
 )
 
 // filled is the file of a demo database, made once: every test gets a copy.

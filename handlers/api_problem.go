@@ -57,7 +57,9 @@ func newProblem(status int, title, detail string, fields ...problemField) *probl
 }
 
 // InAPI says that a program asks: it reads JSON, errors included.
-func InAPI(c *fiber.Ctx) bool { return c.Path() == "/api" || strings.HasPrefix(c.Path(), "/api/") }
+func InAPI(c *fiber.Ctx) bool {
+	return c.Path() == "/api" || strings.HasPrefix(c.Path(), "/api/") || strings.HasPrefix(c.Path(), "/webhooks/")
+}
 
 // brokeOff says that the request's body could not be read to its end: too little of it came, or too
 // much, or too slowly. By then the server has forgotten its head. Pages send no such bodies, so a

@@ -31,33 +31,15 @@ type received struct {
 	Repeated bool   `json:"repeated,omitempty"`
 }
 
-// refusedDelivery says why a delivery was refused, in the form of RFC 9457.
-type refusedDelivery struct {
-	Type   string `json:"type"`
-	Title  string `json:"title"`
-	Status int    `json:"status"`
-	Detail string `json:"detail"`
-}
-
-func (r *refusedDelivery) Error() string { return r.Detail }
-
+// refuseDelivery says why a delivery is refused: GitHub shows that as well.
 func refuseDelivery(status int, detail string) error {
-	return &refusedDelivery{"about:blank", http.StatusText(status), status, detail}
+	return &problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail}
 }
 
 // GitHubWebhook answers POST /webhooks/github/:connection: what GitHub delivers. Nothing is believed
 // before its signature has been checked, and an address without a connection is refused like a wrong
 // signature. What is refused leaves the log as it was.
 func (h *Handlers) GitHubWebhook(c *fiber.Ctx) error {
-	err := h.receiveDelivery(c)
-	var refused *refusedDelivery
-	if errors.As(err, &refused) {
-		return c.Status(refused.Status).JSON(refused, "application/problem+json")
-	}
-	return err
-}
-
-func (h *Handlers) receiveDelivery(c *fiber.Ctx) error {
 	delivery, err := h.checkDelivery(c)
 	if err != nil {
 		return err
@@ -194,7 +176,7 @@ func (h *Handlers) recordDelivery(c *fiber.Ctx, d signedDelivery, event audit.Ev
 	case err != nil:
 		return fmt.Errorf("record delivery %s: %w", d.ID, err)
 	}
-	return c.JSON(answer)
+	return sendJSON(c, fiber.StatusOK, fiber.MIMEApplicationJSON, answer)
 }
 
 // ignoreDelivery answers a delivery of which nothing is kept but that it came: 200 to GitHub's trial
@@ -212,7 +194,7 @@ func (h *Handlers) ignoreDelivery(c *fiber.Ctx, d signedDelivery, ignored *githu
 	if err := models.NoteGitHubDelivery(ctx, h.Store.Writer(ctx), d.connection.ID, what); err != nil {
 		return err
 	}
-	return c.Status(status).JSON(answer)
+	return sendJSON(c, status, fiber.MIMEApplicationJSON, answer)
 }
 
 // sentence is an error as a sentence.

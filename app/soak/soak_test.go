@@ -30,7 +30,7 @@ import (
 )
 
 // patience is how long anything may take before the test is given up.
-const patience = 2 * time.Minute
+const patience = 5 * time.Minute
 
 // TestMain runs the tests or, in a process that one of them has started, that test's child.
 func TestMain(m *testing.M) {

@@ -82,7 +82,7 @@ func TestImportAnswersWithItsExitCode(t *testing.T) {
 		}
 		code, stdout, stderr := execute(t, "import", file, "--database", url, "--organization", "acme")
 		if code != 1 || !strings.Contains(stdout, ": 0 imported, 1 refused.") ||
-			stderr != "line 1: occurred_at: is required\nauditlogs: 1 line was refused\n" {
+			stderr != "line 1: occurred_at: is required\nauditlogs: 1 line refused\n" {
 			t.Errorf("exit code %d: %s%s", code, stdout, stderr)
 		}
 		code, _, stderr = execute(t, "import", filepath.Join(t.TempDir(), "nowhere.ndjson"), "--database", url)

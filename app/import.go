@@ -62,10 +62,8 @@ func (i Import) Run(ctx context.Context) error {
 			return Unfinished{errors.New("stopped; " + startAgain)}
 		case err != nil:
 			return Unfinished{fmt.Errorf("broke off: %w; %s", err, startAgain)}
-		case summary.Refused == 1:
-			return errors.New("1 line was refused")
 		case summary.Refused > 0:
-			return fmt.Errorf("%s lines were refused", importer.Number(summary.Refused))
+			return fmt.Errorf("%s refused", importer.Lines(summary.Refused))
 		}
 		return nil
 	})
@@ -100,7 +98,7 @@ func (i Import) describe(s importer.Summary) string {
 			parts = append(parts, importer.Number(part.n)+" "+part.text)
 		}
 	}
-	text := fmt.Sprintf("%s lines in %.1f s: %s", importer.Number(s.Lines), s.Took.Seconds(), strings.Join(parts, ", "))
+	text := fmt.Sprintf("%s in %.1f s: %s", importer.Lines(s.Lines), s.Took.Seconds(), strings.Join(parts, ", "))
 	if s.Expired > 0 {
 		text += fmt.Sprintf(" (%s of them older than the organization keeps)", importer.Number(s.Expired))
 	}

@@ -169,7 +169,7 @@ func TestImportNamesLineAndFieldOfWhatItRefuses(t *testing.T) {
 		got := importHistory(t.Context(), address, strings.NewReader(history.String()), func(i *app.Import) {
 			i.Organization, i.Refused = "acme", file
 		})
-		if got.err == nil || got.err.Error() != "12 lines were refused" || errors.As(got.err, new(app.Unfinished)) {
+		if got.err == nil || got.err.Error() != "12 lines refused" || errors.As(got.err, new(app.Unfinished)) {
 			t.Errorf("the error is %v", got.err)
 		}
 		if !strings.Contains(got.console, "17 lines in") || !strings.Contains(got.console, ": 5 imported, 12 refused (1 of them older than the organization keeps).") {

@@ -18,6 +18,14 @@ const quiet = 10 * time.Second
 // Number writes n as people read it: 1,234,567.
 func Number(n int) string { return message.NewPrinter(language.English).Sprintf("%d", n) }
 
+// Lines counts lines: 1 line, 1,234 lines.
+func Lines(n int) string {
+	if n == 1 {
+		return "1 line"
+	}
+	return Number(n) + " lines"
+}
+
 // progress shows how far an import is: as a bar on a terminal, elsewhere as a line now and then.
 type progress struct {
 	out   io.Writer
@@ -34,14 +42,12 @@ func newProgress(out io.Writer, size int64) *progress {
 		}
 		p.bar = progressbar.NewOptions64(size,
 			progressbar.OptionSetWriter(out),
-			progressbar.OptionSetDescription("Importing"),
-			progressbar.OptionShowBytes(true),
-			progressbar.OptionShowTotalBytes(true),
+			progressbar.OptionShowDescriptionAtLineEnd(),
 			progressbar.OptionSetWidth(24),
 			progressbar.OptionThrottle(100*time.Millisecond),
 			progressbar.OptionSetSpinnerChangeInterval(0), // no goroutine
 			progressbar.OptionClearOnFinish(),
-			progressbar.OptionSetTheme(progressbar.ThemeUnicode),
+			progressbar.OptionSetTheme(progressbar.Theme{Saucer: "█", SaucerPadding: "░", BarStart: "", BarEnd: ""}),
 		)
 	}
 	return p
@@ -49,7 +55,7 @@ func newProgress(out io.Writer, size int64) *progress {
 
 // at says that so many bytes of the history are done, which were so many lines.
 func (p *progress) at(bytes int64, lines int) {
-	text := fmt.Sprintf("%s lines, %s a second", Number(lines), Number(int(float64(lines)/max(time.Since(p.began).Seconds(), 1))))
+	text := fmt.Sprintf("%s, %s a second", Lines(lines), Number(int(float64(lines)/max(time.Since(p.began).Seconds(), 1))))
 	switch {
 	case p.bar != nil:
 		p.bar.Describe(text)

@@ -46,13 +46,18 @@ func InsertEntries(ctx context.Context, tx *gorm.DB, entries []NewEntry, options
 			return err
 		}
 		refused := false
-		for _, e := range batch.entries {
+		for i := range batch.entries {
+			e := &batch.entries[i]
 			outcome := states[e.organization].outcome(e.evenWhenOff)
 			results[e.index].Outcome = outcome
 			refused = refused || outcome != Inserted && outcome != LoggingOff
 		}
 		if options.AllOrNothing && refused {
 			return claim.release(ctx, d, run)
+		}
+		for i := range batch.entries {
+			e := &batch.entries[i]
+			results[e.index].names = e.names
 		}
 		return claim.settle(ctx, d, run, results)
 	})
@@ -77,6 +82,7 @@ type batchEntry struct {
 	index        int // in what InsertEntries was given
 	organization int // in entryBatch.organizations
 	evenWhenOff  bool
+	names        knownNames
 }
 
 // newEntryBatch takes those of entries that are to be inserted: the others have been, as results
@@ -98,9 +104,10 @@ func newEntryBatch(entries []NewEntry, results []InsertResult, options BatchOpti
 			batch.organizations = append(batch.organizations, e.Organization)
 		}
 		n := len(batch.entries)
-		batch.entries = append(batch.entries, batchEntry{newEntryRow(e.Entry), i, organization, e.EvenWhenOff})
-		row := &batch.entries[n].entryRow
-		entity, actor := knownEntity(e.Organization, row), knownActor(e.Organization, row)
+		batch.entries = append(batch.entries, batchEntry{newEntryRow(e.Entry), i, organization, e.EvenWhenOff, knownNames{}})
+		row := &batch.entries[n]
+		entity, actor := knownEntity(e.Organization, &row.entryRow), knownActor(e.Organization, &row.entryRow)
+		row.names = knownNames{entity, actor}
 		if !seen[entity] && !options.Known.has(entity) {
 			batch.entities = append(batch.entities, n)
 			seen[entity] = !e.EvenWhenOff // one that is stored although logging is off speaks for no other

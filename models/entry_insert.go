@@ -61,6 +61,8 @@ type InsertResult struct {
 	// Repeated: the key has been used for the same event before; Outcome is that of the first time
 	// (Inserted or LoggingOff), and nothing was stored now.
 	Repeated bool
+
+	names knownNames // of an entry that was stored now, for Known.Add
 }
 
 // InsertEntry stores an entry in tx.

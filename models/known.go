@@ -22,6 +22,9 @@ const knownGeneration = 1 << 16
 // knownKey is the beginning of the SHA-256 of an entity or actor of a month.
 type knownKey [16]byte
 
+// knownNames are the entity and the actor of an entry.
+type knownNames struct{ entity, actor knownKey }
+
 func (k *Known) has(key knownKey) bool {
 	if k == nil {
 		return false
@@ -38,18 +41,18 @@ func (k *Known) has(key knownKey) bool {
 	return ok
 }
 
-// Add remembers what the entries name; the transaction that stored them has committed with results.
-func (k *Known) Add(entries []NewEntry, results []InsertResult) {
+// Add remembers what entries named; the transaction that stored them, as InsertEntries answered with
+// results, has committed. It was given this Known.
+func (k *Known) Add(results []InsertResult) {
 	if k == nil {
 		return
 	}
 	k.mutex.Lock()
 	defer k.mutex.Unlock()
-	for i := range entries {
-		if results[i].Outcome == Inserted && !results[i].Repeated {
-			row := newEntryRow(entries[i].Entry)
-			k.add(knownEntity(entries[i].Organization, &row))
-			k.add(knownActor(entries[i].Organization, &row))
+	for i := range results {
+		if r := &results[i]; r.Outcome == Inserted && r.names != (knownNames{}) {
+			k.add(r.names.entity)
+			k.add(r.names.actor)
 		}
 	}
 }

@@ -55,28 +55,40 @@ func (postgres) idAmong(ids []EntryID) condition {
 
 // arrayText is a PostgreSQL array in its text form, which every driver can send.
 func arrayText(values []string) string {
-	size := 2
+	var array strings.Builder
 	for _, value := range values {
-		size += len(value) + 3
+		addToArray(&array, value)
 	}
-	text := make([]byte, 0, size+size/8)
-	text = append(text, '{')
-	for i, value := range values {
-		if i > 0 {
-			text = append(text, ',')
-		}
-		text = append(text, '"')
-		for {
-			special := strings.IndexAny(value, `"\\`)
-			if special < 0 {
-				break
-			}
-			text = append(append(text, value[:special]...), '\\', value[special])
-			value = value[special+1:]
-		}
-		text = append(append(text, value...), '"')
+	return arrayOf(&array)
+}
+
+// addToArray writes one more value of an array that arrayOf ends.
+func addToArray(array *strings.Builder, value string) {
+	if array.Len() == 0 {
+		_, _ = array.WriteString(`{"`)
+	} else {
+		_, _ = array.WriteString(`,"`)
 	}
-	return string(append(text, '}'))
+	for {
+		special := strings.IndexAny(value, `"\\`)
+		if special < 0 {
+			break
+		}
+		_, _ = array.WriteString(value[:special])
+		_ = array.WriteByte('\\')
+		_ = array.WriteByte(value[special])
+		value = value[special+1:]
+	}
+	_, _ = array.WriteString(value)
+	_ = array.WriteByte('"')
+}
+
+func arrayOf(array *strings.Builder) string {
+	if array.Len() == 0 {
+		return "{}"
+	}
+	_ = array.WriteByte('}')
+	return array.String()
 }
 
 // entitiesContaining uses the trigram index: its expression, word for word.

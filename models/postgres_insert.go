@@ -134,11 +134,11 @@ WITH org AS MATERIALIZED (
 SELECT n, id, logging_enabled, closed_at FROM org`)
 
 func (postgres) insertBatch(ctx context.Context, run statements, batch *entryBatch) ([]organizationState, error) {
-	organizations := newArrays(len(batch.organizations), 2)
+	organizations := newArrays(2)
 	for _, o := range batch.organizations {
 		organizations.add(o.Slug, o.ExternalID)
 	}
-	entries := newArrays(len(batch.entries), 21)
+	entries := newArrays(21)
 	for i := range batch.entries {
 		e := &batch.entries[i]
 		entries.add(strconv.Itoa(e.organization), strconv.FormatBool(e.evenWhenOff), e.ID.String(),
@@ -146,13 +146,13 @@ func (postgres) insertBatch(ctx context.Context, run statements, batch *entryBat
 			e.Action, e.EntityType, e.EntityID, e.EntityName, e.ActorID, e.ActorKey, e.ActorName, e.ActorEmail,
 			e.Source, e.IP, e.UserAgent, e.RequestID, e.APIKeyID, e.APIKeyName, e.URL, e.Metadata)
 	}
-	entities := newArrays(len(batch.entities), 7)
+	entities := newArrays(7)
 	for _, i := range batch.entities {
 		e := &batch.entries[i]
 		entities.add(strconv.Itoa(e.organization), strconv.FormatBool(e.evenWhenOff), strconv.Itoa(e.Month),
 			e.EntityType, e.EntityID, e.IDKey, e.NameKey)
 	}
-	actors := newArrays(len(batch.actors), 8)
+	actors := newArrays(8)
 	for _, i := range batch.actors {
 		e := &batch.entries[i]
 		actors.add(strconv.Itoa(e.organization), strconv.FormatBool(e.evenWhenOff), strconv.Itoa(e.Month),
@@ -175,7 +175,7 @@ func (postgres) insertBatch(ctx context.Context, run statements, batch *entryBat
 }
 
 func (postgres) claimKeys(ctx context.Context, run statements, keys []claimedKey, now Micros) (map[keyID]bool, error) {
-	rows := newArrays(len(keys), 5)
+	rows := newArrays(5)
 	for _, k := range keys {
 		rows.add(strconv.FormatInt(k.orgID, 10), `\x`+hex.EncodeToString(k.key.Hash[:]), `\x`+hex.EncodeToString(k.key.Fingerprint[:]),
 			k.entryID.String(), strconv.FormatInt(int64(k.expires), 10))
@@ -205,26 +205,20 @@ ON CONFLICT (org_id, key_hash) DO UPDATE SET
 	WHERE audit_event_keys.expires_at <= ?
 RETURNING org_id, key_hash`)
 
-// arrays are the columns of rows, on their way into unnest.
-type arrays [][]string
+// arrays are the columns of rows, on their way into unnest: each a PostgreSQL array in its text form.
+type arrays []strings.Builder
 
-func newArrays(rows, columns int) arrays {
-	a := make(arrays, columns)
-	for i := range a {
-		a[i] = make([]string, 0, rows)
-	}
-	return a
-}
+func newArrays(columns int) arrays { return make(arrays, columns) }
 
 func (a arrays) add(row ...string) {
 	for i, value := range row {
-		a[i] = append(a[i], value)
+		addToArray(&a[i], value)
 	}
 }
 
 func (a arrays) appendTo(values []any) []any {
-	for _, column := range a {
-		values = append(values, arrayText(column))
+	for i := range a {
+		values = append(values, arrayOf(&a[i]))
 	}
 	return values
 }

@@ -69,7 +69,7 @@ func (b *Batcher) insert(batch []*queuedEvent) ([]models.InsertResult, error) {
 		results, committing, err := b.attempt(entries)
 		if err == nil {
 			b.tally.batches.Add(1)
-			b.known.Add(entries, results)
+			b.known.Add(results)
 			return results, nil
 		}
 		stopped := b.stopped.Err() != nil

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -34,14 +33,12 @@ const (
 // MaxAhead is how far in the future an event may lie: clocks differ a little.
 const MaxAhead = 5 * time.Minute
 
-var (
-	actionGrammar     = regexp.MustCompile(`^[a-z][a-z0-9_]*:[a-z][a-z0-9_]*$`)
-	entityTypeGrammar = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
-)
-
 // Valid says whether the action is entity:verb in lower case, [a-z][a-z0-9_]*:[a-z][a-z0-9_]*, and
 // at most 100 bytes.
-func (a Action) Valid() bool { return len(a) <= maxAction && actionGrammar.MatchString(string(a)) }
+func (a Action) Valid() bool {
+	entity, verb, found := strings.Cut(string(a), ":")
+	return found && len(a) <= maxAction && isIdentifier(entity) && isIdentifier(verb)
+}
 
 // Entity is the part before the colon.
 func (a Action) Entity() string { entity, _, _ := strings.Cut(string(a), ":"); return entity }
@@ -51,7 +48,18 @@ func (a Action) Verb() string { _, verb, _ := strings.Cut(string(a), ":"); retur
 
 // ValidEntityType says whether s can name a type of entity: [a-z][a-z0-9_]*, at most 100 bytes.
 func ValidEntityType(s string) bool {
-	return len(s) <= maxEntityType && entityTypeGrammar.MatchString(s)
+	return len(s) <= maxEntityType && isIdentifier(s)
+}
+
+// isIdentifier says whether s is [a-z][a-z0-9_]*.
+func isIdentifier(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if letter := 'a' <= c && c <= 'z'; !letter && (i == 0 || c != '_' && (c < '0' || c > '9')) {
+			return false
+		}
+	}
+	return s != ""
 }
 
 // entryOf checks an event and makes the row of it. Everything a database could refuse is found
@@ -217,6 +225,8 @@ func checkID(field, id string, limit int) error {
 		return &InvalidEventError{field, "is required"}
 	case len(id) > limit:
 		return &InvalidEventError{field, fmt.Sprintf("has %d bytes; at most %d are allowed", len(id), limit)}
+	case isPlain(id):
+		return nil
 	case !utf8.ValidString(id):
 		return &InvalidEventError{field, "is not valid UTF-8"}
 	case strings.ContainsFunc(id, unicode.IsControl):
@@ -236,6 +246,9 @@ func cleanText(field, text string, limit int) (string, error) {
 }
 
 func mend(text string) string {
+	if isPlain(text) {
+		return text
+	}
 	text = strings.Map(func(r rune) rune {
 		switch {
 		case r == 0:
@@ -247,6 +260,16 @@ func mend(text string) string {
 		}
 	}, text) // Map itself turns invalid UTF-8 into U+FFFD
 	return strings.TrimSpace(text)
+}
+
+// isPlain says that text is fine as it is, as most is: printable ASCII, without space at its ends.
+func isPlain(text string) bool {
+	for i := range len(text) {
+		if text[i] < ' ' || text[i] > '~' {
+			return false
+		}
+	}
+	return text == "" || text[0] != ' ' && text[len(text)-1] != ' '
 }
 
 // cut mends text that is worth keeping in part.

@@ -83,11 +83,11 @@ func InsertEntry(ctx context.Context, tx *gorm.DB, entry NewEntry) (InsertResult
 	if err != nil {
 		return InsertResult{}, err
 	}
-	state, err := d.insertEntry(ctx, tx, entry.Organization, newEntryRow(entry.Entry), entry.EvenWhenOff)
+	outcome, err := d.insertEntry(ctx, tx, entry.Organization, newEntryRow(entry.Entry), entry.EvenWhenOff)
 	if err != nil {
 		return InsertResult{}, fmt.Errorf("insert entry %s: %w", entry.Entry.Action, err)
 	}
-	return InsertResult{Outcome: state.outcome(entry.EvenWhenOff), ID: entry.Entry.ID}, nil
+	return InsertResult{Outcome: outcome, ID: entry.Entry.ID}, nil
 }
 
 // statements runs SQL: the pool, transaction or connection of a *gorm.DB. Recording goes past

@@ -48,16 +48,15 @@ func postgresKnownActor(orgID, row string) string {
 		AND known.actor_name = ` + row + `.actor_name AND known.actor_email = ` + row + `.actor_email`
 }
 
-// insertOneSQL stores an entry in the organization that column names. It is one statement, and so
-// one round trip: the parts of a WITH see the same snapshot.
+// insertOneSQL stores an entry in the organization that column names, and answers with one row if it
+// did. It is one statement, and so one round trip: the parts of a WITH see the same snapshot.
 func (d postgres) insertOneSQL(column string) string {
 	return d.rebind(`
 WITH org AS (
-	SELECT id, logging_enabled, closed_at FROM audit_organizations WHERE ` + column + ` = ?
+	SELECT id FROM audit_organizations WHERE ` + column + ` = ? AND closed_at = 0 AND (logging_enabled OR ?::boolean)
 ), entry AS (
 	INSERT INTO audit_entries (org_id, id, ` + entryColumns + `)
 	SELECT id, ?::uuid, ?::bigint, ?::bigint, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM org
-	WHERE closed_at = 0 AND (logging_enabled OR ?::boolean)
 	ON CONFLICT (org_id, id) DO NOTHING
 	RETURNING org_id, entity_type, entity_id, actor_id, actor_key, actor_name, actor_email
 ), derived AS (
@@ -71,7 +70,7 @@ WITH org AS (
 	SELECT org_id, month, actor_id, actor_key, actor_name, actor_email, actor_text FROM derived
 	WHERE NOT EXISTS (SELECT 1 FROM ` + postgresKnownActor("derived.org_id", "derived") + `)
 )
-SELECT id, logging_enabled, closed_at FROM org`)
+SELECT 1 FROM entry`)
 }
 
 var postgresInsertOne = map[string]string{
@@ -79,17 +78,50 @@ var postgresInsertOne = map[string]string{
 	"external_id": postgres{}.insertOneSQL("external_id"),
 }
 
-func (postgres) insertEntry(ctx context.Context, tx *gorm.DB, ref OrganizationRef, row entryRow, evenWhenOff bool) (state organizationState, err error) {
+// whyNotSQL asks whether the organization that column names has an entry, and for its state.
+func (d postgres) whyNotSQL(column string) string {
+	return d.rebind(`
+SELECT EXISTS (SELECT 1 FROM audit_entries e WHERE e.org_id = o.id AND e.id = ?::uuid), o.id, o.logging_enabled, o.closed_at
+FROM audit_organizations o WHERE ` + column + ` = ?`)
+}
+
+var postgresWhyNot = map[string]string{
+	"slug":        postgres{}.whyNotSQL("slug"),
+	"external_id": postgres{}.whyNotSQL("external_id"),
+}
+
+// insertEntry asks why an entry was not stored only where it was not: a statement that answers with
+// rows costs more than one that counts them.
+func (postgres) insertEntry(ctx context.Context, tx *gorm.DB, ref OrganizationRef, row entryRow, evenWhenOff bool) (InsertOutcome, error) {
 	run, err := statementsOf(tx)
 	if err != nil {
-		return state, err
+		return 0, err
 	}
 	column, value := ref.column()
-	values := append(make([]any, 0, 32), value, row.ID.String())
+	values := append(make([]any, 0, 32), value, evenWhenOff, row.ID.String())
 	values = appendEntryValues(values, &row.Entry)
-	values = append(values, evenWhenOff, row.Month, row.IDKey, row.NameKey, row.ActorText)
-	err = queryRows(ctx, run, func(rows *sql.Rows) error { return state.scan(rows) }, postgresInsertOne[column], values...)
-	return state, err
+	values = append(values, row.Month, row.IDKey, row.NameKey, row.ActorText)
+	for {
+		result, err := run.ExecContext(ctx, postgresInsertOne[column], values...)
+		if err != nil {
+			return 0, err
+		}
+		if stored, err := result.RowsAffected(); err != nil || stored == 1 {
+			return Inserted, err
+		}
+		var state organizationState
+		there := false
+		err = queryRows(ctx, run, func(rows *sql.Rows) error {
+			return rows.Scan(&there, &state.ID, &state.LoggingEnabled, (*int64)(&state.ClosedAt))
+		}, postgresWhyNot[column], row.ID.String(), value)
+		if err != nil {
+			return 0, err
+		}
+		if outcome := state.outcome(evenWhenOff); there || outcome != Inserted {
+			return outcome, nil
+		}
+		// The organization was opened to events between the two statements.
+	}
 }
 
 // beginWriting has nothing to do: transactions may begin to write at any time.

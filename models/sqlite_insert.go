@@ -32,7 +32,7 @@ var sqliteInsertOne = map[string]string{
 
 // insertEntry is a few statements in one transaction, the first of which writes; SQLite has one
 // writer, so nothing comes between them. Of an entity and an actor that are known it is one.
-func (d sqlite) insertEntry(ctx context.Context, tx *gorm.DB, ref OrganizationRef, row entryRow, evenWhenOff bool) (state organizationState, err error) {
+func (d sqlite) insertEntry(ctx context.Context, tx *gorm.DB, ref OrganizationRef, row entryRow, evenWhenOff bool) (outcome InsertOutcome, err error) {
 	column, value := ref.column()
 	values := append(make([]any, 0, 32), row.ID[:])
 	values = appendEntryValues(values, &row.Entry)
@@ -46,10 +46,12 @@ func (d sqlite) insertEntry(ctx context.Context, tx *gorm.DB, ref OrganizationRe
 			return err
 		}
 		if orgID == 0 { // refused, or stored already
-			return queryRows(ctx, run, func(rows *sql.Rows) error { return state.scan(rows) },
+			var state organizationState
+			err := queryRows(ctx, run, func(rows *sql.Rows) error { return state.scan(rows) },
 				"SELECT id, logging_enabled, closed_at FROM audit_organizations WHERE "+column+" = ?", value)
+			outcome = state.outcome(evenWhenOff)
+			return err
 		}
-		state = organizationState{ID: orgID, LoggingEnabled: true}
 		if !entityKnown {
 			if _, err := run.ExecContext(ctx, sqliteInsertEntity, entityValues(orgID, &row)...); err != nil {
 				return err
@@ -60,7 +62,7 @@ func (d sqlite) insertEntry(ctx context.Context, tx *gorm.DB, ref OrganizationRe
 		}
 		return err
 	})
-	return state, err
+	return outcome, err
 }
 
 // The entity and the actor of an entry, where this month has not seen them yet. Their IDs begin with

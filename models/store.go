@@ -57,8 +57,8 @@ type dialect interface {
 	name() string
 	// rebind turns the ? of a statement into the database's own placeholders.
 	rebind(sql string) string
-	// insertEntry stores one entry, if the organization's state, which it answers, allows it.
-	insertEntry(ctx context.Context, tx *gorm.DB, ref OrganizationRef, row entryRow, evenWhenOff bool) (organizationState, error)
+	// insertEntry stores one entry, if the organization's state allows it.
+	insertEntry(ctx context.Context, tx *gorm.DB, ref OrganizationRef, row entryRow, evenWhenOff bool) (InsertOutcome, error)
 	// beginWriting makes sure that the transaction may write before it reads.
 	beginWriting(ctx context.Context, run statements) error
 	// insertBatch stores those entries that the states of their organizations, which it answers,

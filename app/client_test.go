@@ -204,7 +204,7 @@ func TestClientsEventsOutliveAnOutageOnce(t *testing.T) {
 				if spooled {
 					spool = t.TempDir()
 				}
-				const producers, each = 16, 20
+				const producers, each = 40, 8
 				client := f.client(spool)
 				var recorded atomic.Int64
 				var running sync.WaitGroup

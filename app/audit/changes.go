@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -223,7 +224,7 @@ func stateOf(value any) *state {
 
 // plainJSON makes a state of JSON that a type encodes itself as.
 func plainJSON(encoded []byte, path string, level int) *state {
-	decoder := json.NewDecoder(strings.NewReader(string(encoded)))
+	decoder := json.NewDecoder(bytes.NewReader(encoded))
 	decoder.UseNumber()
 	var value any
 	if err := decoder.Decode(&value); err != nil {

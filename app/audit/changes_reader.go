@@ -170,14 +170,12 @@ func (r reader) readEncoded(v reflect.Value, path string, level int) *state {
 	if err != nil {
 		return problemAt(path, "%w", err)
 	}
+	if v.Type() != numberType && v.Kind() != reflect.Slice && !encodesItself(v.Type()) {
+		return &state{plain: v.Interface(), text: string(encoded)} // a number stays an int or a float64
+	}
 	s := plainJSON(encoded, path, level)
-	switch {
-	case s.problem != nil:
-	case v.Type() == timeType:
+	if v.Type() == timeType && s.problem == nil {
 		s.text = strconv.Quote(v.Interface().(time.Time).UTC().Format(time.RFC3339Nano))
-	case encodesItself(v.Type()) || v.Type() == numberType:
-	case v.Kind() == reflect.Bool || v.CanInt() || v.CanUint() || v.CanFloat() || v.Kind() == reflect.String:
-		s.plain = v.Interface() // a number stays an int or a float64, as the application has it
 	}
 	return s
 }

@@ -152,7 +152,9 @@ func TestFieldsAreNamedAsInJSON(t *testing.T) {
 			*Pointed
 			A int `json:"a"`
 			D int
+			//lint:ignore SA5008 package json has rules for these too
 			E int `json:"-,"`
+			//lint:ignore SA5008 as above
 			F int `json:"bad\"name"`
 			G int `json:"ok name,omitempty"`
 			h int
@@ -281,7 +283,6 @@ func TestUndeclared(t *testing.T) {
 		Typo    int           `json:"typo" audit:"tracked"`
 		Left    int           `json:"-"`
 		Next    *whole        `json:"next"`
-		unseen  int
 	}
 	want := []string{"foreign.Int64", "foreign.Valid", "name", "part.forgotten", "parts.forgotten", "typo", "when"}
 	for _, value := range []any{whole{}, &whole{}, (*whole)(nil)} {

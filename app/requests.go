@@ -81,7 +81,7 @@ func (a *App) fail(c *fiber.Ctx, err error) error {
 	if c.GetRespHeader(fiber.HeaderXRequestID) == "" {
 		c.Set(fiber.HeaderXRequestID, a.requestID(c))
 		setSecurityHeaders(c, a.config.secure())
-		a.config.Log.Info("refused a request that cannot be read", "error", err,
+		a.config.Log.Info("refused a request that cannot be read", "error", withoutQuotes(err),
 			"ip", c.Context().RemoteIP().String(), "request_id", c.GetRespHeader(fiber.HeaderXRequestID))
 	}
 	if errors.Is(err, fiber.ErrRequestEntityTooLarge) {
@@ -92,6 +92,13 @@ func (a *App) fail(c *fiber.Ctx, err error) error {
 		err = errors.Join(fiber.ErrServiceUnavailable, err)
 	}
 	return a.handlers.Failure(c, err)
+}
+
+// withoutQuotes is what err says of a request that cannot be read, up to where it quotes the request:
+// keys, cookies and passwords stand in it, and the log is not for them.
+func withoutQuotes(err error) string {
+	said, _, _ := strings.Cut(err.Error(), `"`)
+	return strings.TrimRight(strings.TrimSuffix(said, "contents: "), "., ")
 }
 
 // logRequest writes a line about the request. The status of the answer is final here: errors have

@@ -2,7 +2,11 @@ package app
 
 import (
 	"bytes"
+	"context"
+	"io"
 	"log/slog"
+	"net"
+	"strings"
 	"testing"
 
 	"github.com/PuerkitoBio/goquery"
@@ -68,5 +72,57 @@ func TestRequestsTheServerCannotReadGetAnAnswer(t *testing.T) {
 				t.Errorf("the page has no heading (%v)", err)
 			}
 		})
+	}
+}
+
+// The log names what could not be read, and quotes nothing of it: keys, cookies and passwords are in there.
+func TestTheLogQuotesNoRequestsThatCannotBeRead(t *testing.T) {
+	store, err := databasetest.SQLite(t).Store(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	app, err := New(Config{Addr: "127.0.0.1:8080", Log: slog.New(slog.NewTextHandler(&log, nil)), WithoutJobs: true}, store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- app.Serve(ctx, listener) }()
+	requests := []string{
+		"POST /api/v1/events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer alk_hidden\r\nbroken\r\n\r\n",
+		"POST /api/v1/events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer alk_hidden\r\nContent-Length: -1\r\n\r\n",
+		"POST /login HTTP/1.1\r\nHost: a\r\nCookie: session=hidden\r\nContent-Le",
+		" /reset/hidden HTTP/1.1\r\nHost: a\r\n\r\n",
+		"GET  HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer alk_hidden\r\n\r\n",
+		"POST /login HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nhidden\r\n",
+	}
+	for _, request := range requests {
+		conn, err := net.Dial("tcp", listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(conn, request); err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, conn) // to the end of the answer, or a reset
+		_ = conn.Close()
+	}
+	stop()
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+	if got := strings.Count(log.String(), "refused a request that cannot be read"); got != len(requests) {
+		t.Errorf("%d requests were refused, want %d", got, len(requests))
+	}
+	if strings.Contains(log.String(), "hidden") {
+		t.Errorf("the log holds what the requests do:\n%s", log.String())
 	}
 }

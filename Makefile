@@ -6,7 +6,7 @@ export CGO_ENABLED = 0
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## Build bin/auditlogs, a static binary
@@ -58,6 +58,16 @@ soak: ## Kill what records, and PostgreSQL, twenty times each under load, and lo
 .PHONY: bench
 bench: ## Run the benchmarks
 	scripts/test-postgres go test -run '^$$' -bench . ./...
+
+# The filled logs are kept for the next run; the PostgreSQL server's where its own user may go.
+BENCH_POSTGRES = $(or $(TMPDIR),/tmp)/auditlogs-bench-postgres
+
+.PHONY: bench-recording
+bench-recording: ## Compare recording with the fastest way to write the same rows (ROWS=1000000)
+	TEST_POSTGRES_DURABLE=1 TEST_POSTGRES_KEEP=$(BENCH_POSTGRES) ROWS=$(or $(ROWS),1000000) \
+		scripts/test-postgres go test ./app/benchdata -run '^$$' -bench 'Record$$|Batcher$$|API$$' -benchtime 15x -timeout 2h
+	TEST_POSTGRES_DURABLE=1 TEST_POSTGRES_KEEP=$(BENCH_POSTGRES) ROWS=$(or $(ROWS),1000000) \
+		scripts/test-postgres go test ./app/benchdata -run '^$$' -bench 'BatcherMemory$$' -benchtime 1x -timeout 2h
 
 .PHONY: ci
 ci: fmt-check vet staticcheck test race ## Everything continuous integration checks

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -37,7 +38,8 @@ const (
 )
 
 // WithAPIKey is middleware for what programs ask. It finds out whose key the request bears, and
-// refuses keys that cannot be used, whose scope is none of scopes, or that ask too often.
+// refuses keys that cannot be used, that ask too often, whose organization has been deleted, or whose
+// scope is none of scopes.
 func (h *Handlers) WithAPIKey(scopes ...models.KeyScope) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		token, ok := bearerToken(c)
@@ -48,17 +50,30 @@ func (h *Handlers) WithAPIKey(scopes ...models.KeyScope) fiber.Handler {
 		if err != nil {
 			return err
 		}
+		if caller.org.Closed() {
+			return models.ErrClosed // nobody could revoke a key that went on
+		}
 		if !slices.Contains(scopes, caller.key.Scope) {
 			c.Set(fiber.HeaderWWWAuthenticate, fmt.Sprintf(`Bearer realm="Audit Logs", error="insufficient_scope", scope=%q`, scopes[0]))
 			return &problem{Type: "about:blank", Title: "Forbidden", Status: fiber.StatusForbidden,
 				Detail: fmt.Sprintf("The scope of this key is %s; this takes a key of the scope %s.", caller.key.Scope, scopes[0])}
 		}
-		if err := h.Store.NoteAPIKeyUse(contextOf(c), caller.key); err != nil {
-			// Only when the key was last used is lost; the request can be answered all the same.
-			h.Log.ErrorContext(contextOf(c), "note the use of an API key", "error", err)
-		}
+		h.noteUse(contextOf(c), caller.key)
 		c.Locals(callerKey, caller)
 		return c.Next()
+	}
+}
+
+// useNotedWithin is how long a request waits to write down that its key was used.
+const useNotedWithin = time.Second
+
+// noteUse writes down that key was used. Where that fails, or others write for so long that reading
+// would wait for them, only the time of its use is lost.
+func (h *Handlers) noteUse(ctx context.Context, key models.APIKey) {
+	soon, cancel := context.WithTimeout(ctx, useNotedWithin)
+	defer cancel()
+	if err := h.Store.NoteAPIKeyUse(soon, key); err != nil {
+		h.Log.WarnContext(ctx, "note the use of an API key", "error", err)
 	}
 }
 

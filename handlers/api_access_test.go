@@ -10,6 +10,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app"
+	"github.com/auditlogs/auditlogs/app/apptest"
 	"github.com/auditlogs/auditlogs/app/database/databasetest"
 	"github.com/auditlogs/auditlogs/models"
 )
@@ -72,6 +73,31 @@ func TestAKeyDoesWhatItsScopeAllows(t *testing.T) {
 	})
 }
 
+func TestTheKeysOfADeletedOrganizationDoNothing(t *testing.T) {
+	eachService(t, func(t *testing.T, s *service) {
+		s.post(event(), "Idempotency-Key", "k").Expect(http.StatusCreated)
+		entry := s.entries()[0].ID.String()
+		s.Clock.Advance(time.Hour)
+		s.set("UPDATE audit_organizations SET closed_at = ?", models.MicrosOf(s.Clock.Now()))
+		for range 2 {
+			for _, page := range []*apptest.Page{
+				s.post(event()), s.post("{"), s.post(event(), "Idempotency-Key", "k"), // which is no replay of the first
+				s.get("/entries"), s.get("/entries/" + entry), s.get("/actions"),
+				s.client.Get("/api/v1/entries", "Authorization", "Bearer "+s.write.token),
+			} {
+				if p := problemOf(t, page, http.StatusConflict); !strings.HasSuffix(p.Type, "#organization-deleted") || strings.Contains(page.Body, "svc-1") {
+					t.Errorf("it is answered %s", page.Body)
+				}
+			}
+			s.Clock.Advance(91 * 24 * time.Hour) // until the last entry has expired
+		}
+		if key, err := s.Store.APIKey(t.Context(), s.org.ID, s.read.ID); err != nil || key.LastUsedAt != 0 {
+			t.Errorf("the key was used at %d, %v", key.LastUsedAt, err)
+		}
+		problemOf(t, s.client.Get("/api/v1/entries", "Authorization", "Bearer "+s.read.token+"x"), http.StatusUnauthorized)
+	})
+}
+
 func TestAKeyRemembersWhenItWasUsed(t *testing.T) {
 	eachService(t, func(t *testing.T, s *service) {
 		used := func() models.Micros {
@@ -88,6 +114,21 @@ func TestAKeyRemembersWhenItWasUsed(t *testing.T) {
 		s.get("/actions").Expect(http.StatusOK)
 		if got, want := used(), models.MicrosOf(s.Clock.Now()); got != want {
 			t.Errorf("it was used at %d, want %d", got, want)
+		}
+	})
+}
+
+func TestReadingDoesNotWaitForThoseWhoWrite(t *testing.T) {
+	eachService(t, func(t *testing.T, s *service) {
+		s.post(event()).Expect(http.StatusCreated)
+		writing := s.DB.Write.Begin()
+		defer writing.Rollback()
+		if err := writing.Exec("UPDATE audit_api_keys SET revoked_at = 0").Error; err != nil {
+			t.Fatal(err)
+		}
+		// When the key was used is not written down now.
+		if page := s.get("/entries").Expect(http.StatusOK); !strings.Contains(page.Body, "svc-1") {
+			t.Errorf("it is answered %s", page.Body)
 		}
 	})
 }

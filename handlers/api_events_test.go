@@ -351,19 +351,3 @@ func TestRecordingWhileLoggingIsOff(t *testing.T) {
 		s.wantEntries(0)
 	})
 }
-
-func TestADeletedOrganizationTakesNoEvents(t *testing.T) {
-	eachService(t, func(t *testing.T, s *service) {
-		s.post(event(), "Idempotency-Key", "k").Expect(http.StatusCreated)
-		s.set("UPDATE audit_organizations SET closed_at = ?", models.MicrosOf(s.Clock.Now()))
-		p := problemOf(t, s.post(event()), http.StatusConflict)
-		if !strings.HasSuffix(p.Type, "#organization-deleted") {
-			t.Errorf("it is a problem of type %s", p.Type)
-		}
-		s.post(event(), "Idempotency-Key", "k").Expect(http.StatusCreated) // as the first time
-		s.get("/entries").Expect(http.StatusOK)
-		s.wantEntries(1)
-		s.Clock.Advance(91 * 24 * time.Hour)
-		problemOf(t, s.get("/entries"), http.StatusUnauthorized)
-	})
-}

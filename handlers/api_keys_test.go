@@ -201,7 +201,8 @@ func TestMembersSeeAPIKeysAndSetNone(t *testing.T) {
 		member.Post(page+"/"+key.ID+"/revoke", "confirm", "yes").Expect(403)
 
 		p.close(acme)
-		if closed := admin.Get(page).Expect(200); closed.Find("main form").Length() != 0 || closed.Find("[data-key-id]").Length() != 1 {
+		if closed := admin.Get(page).Expect(200); closed.Find("main form").Length() != 0 || closed.Find("[data-key-id]").Length() != 1 ||
+			!strings.Contains(closed.Text("main"), "its keys do nothing any more") {
 			t.Errorf("in a deleted organization an admin sees %q", closed.Text("main"))
 		}
 	})

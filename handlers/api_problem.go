@@ -88,7 +88,7 @@ func problemOf(err error) problem {
 	case errors.As(err, &bad):
 		return *newProblem(fiber.StatusBadRequest, invalidParameter, bad.Error(), problemField{Field: bad.Field, Detail: bad.Reason})
 	case errors.Is(err, models.ErrClosed), errors.Is(err, audit.ErrOrganizationClosed):
-		return *newProblem(fiber.StatusConflict, closed, "The organization has been deleted: its log can be read until the last entry has expired, and nothing is recorded any more.")
+		return *newProblem(fiber.StatusConflict, closed, "The organization has been deleted, and its keys do nothing any more. Its admins read the log in the web app until the last entry has expired.")
 	}
 	status := statusOf(err)
 	return problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detailOf(status)}

@@ -145,20 +145,19 @@ func (s *Store) APIKey(ctx context.Context, orgID int64, id string) (APIKey, err
 }
 
 // APIKeyByToken finds the key a program shows and the organization it belongs to, which may be
-// closed: its log can still be read then. ErrNotFound says that there is no such key, or that it was
-// revoked or has expired, or that nothing is left of its organization.
+// closed: the key does nothing any more then. ErrNotFound says that there is no such key, or that it
+// was revoked or has expired.
 func (s *Store) APIKeyByToken(ctx context.Context, token string) (APIKey, Organization, error) {
-	now := s.Now()
 	key, err := findAPIKey(s.Reader(ctx).Where("token_hash = ? AND revoked_at = 0", hashToken(token)))
+	if err == nil && key.Expired(s.Now()) {
+		err = fmt.Errorf("API key %s: %w", key.ID, ErrNotFound)
+	}
 	if err != nil {
 		return APIKey{}, Organization{}, err
 	}
 	var org Organization
 	if err := s.Reader(ctx).Where("id = ?", key.OrgID).Take(&org).Error; err != nil {
 		return APIKey{}, Organization{}, fmt.Errorf("find the organization of API key %s: %w", key.ID, err)
-	}
-	if key.Expired(now) || org.Gone(now) {
-		return APIKey{}, Organization{}, fmt.Errorf("API key %s: %w", key.ID, ErrNotFound)
 	}
 	return key, org, nil
 }

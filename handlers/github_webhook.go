@@ -22,8 +22,6 @@ import (
 // MaxDelivery is the largest delivery of GitHub that is read, in bytes.
 const MaxDelivery = 5 << 20
 
-func init() { audit.Register(audit.DeploymentStatusUpdate) }
-
 // received is the answer to a delivery: GitHub shows it to the people who set the webhook up.
 type received struct {
 	Message  string `json:"message"`

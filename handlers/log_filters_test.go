@@ -121,6 +121,9 @@ func TestMenusOfferWhatThereIs(t *testing.T) {
 			"Subscriptions", "Access", "Your application"}; !slices.Equal(groups, want) {
 			t.Errorf("the groups are %v, want %v", groups, want)
 		}
+		if actions.Find("[data-group]").First().Find(`input[value="deployment:status_update"]`).Length() != 1 {
+			t.Error("what GitHub's deliveries become is not offered among the deployments")
+		}
 		if own := actions.Find("[data-group]").Last().Find("input[name=action]"); own.Length() != 1 || own.AttrOr("value", "") != "invoice:pay" {
 			t.Errorf("%d actions of the application are offered", own.Length())
 		}

@@ -39,14 +39,25 @@ type actionOption struct {
 // ownGroup is the name of the group of actions that are not in the catalogue.
 const ownGroup = "Your application"
 
-// actionMenuOf lists the catalogue, and below it whatever else was registered, recorded or
+// offeredActions is the catalogue, with what the server makes of GitHub's deliveries.
+func offeredActions() []audit.ActionGroup {
+	groups := audit.Catalogue()
+	for i, group := range groups {
+		if slices.Contains(group.Actions, audit.DeploymentCreate) {
+			groups[i].Actions = append(group.Actions, audit.DeploymentStatusUpdate)
+		}
+	}
+	return groups
+}
+
+// actionMenuOf lists the offered actions, and below them whatever else was registered, recorded or
 // selected.
 func actionMenuOf(selected []string, kinds []models.Kind) actionMenu {
 	used := map[string]bool{}
 	for _, kind := range kinds {
 		used[kind.Action] = true
 	}
-	groups := audit.Catalogue()
+	groups := offeredActions()
 	known := map[audit.Action]bool{}
 	for _, group := range groups {
 		for _, action := range group.Actions {

@@ -60,7 +60,7 @@ const (
 	SubscriptionCancel    Action = "subscription:cancel"
 
 	// DeploymentStatusUpdate is recorded when GitHub reports how a deployment goes. It is not in the
-	// catalogue: the server registers it.
+	// catalogue: only the server records it, and its filters offer it.
 	DeploymentStatusUpdate Action = "deployment:status_update"
 
 	// Access: what the web app itself records.

@@ -15,6 +15,7 @@ func (a *App) routes() {
 
 	// For programs, which have a key and no session.
 	api := r.Group("/api")
+	api.Get("/v1/openapi.yaml", h.APIDescription)
 	api.Post("/v1/events", h.WithAPIKey(models.ScopeWrite), h.RecordEvents)
 	api.Get("/v1/entries", h.WithAPIKey(models.ScopeRead), h.ListEntries)
 	api.Get("/v1/entries/:entry", h.WithAPIKey(models.ScopeRead), h.ShowEntry)

@@ -182,7 +182,7 @@ func TestAddressesTheAPIDoesNotHave(t *testing.T) {
 	for _, path := range []string{"/api", "/api/", "/api/v1", "/api/v1/event", "/api/v1/entries/x/y", "/api/v2/entries"} {
 		problemOf(t, s.client.Get(path), http.StatusNotFound)
 	}
-	for path, allowed := range map[string]string{"/events": "POST", "/entries": "GET, HEAD", "/entries/x": "GET, HEAD", "/actions": "GET, HEAD"} {
+	for path, allowed := range map[string]string{"/events": "POST", "/entries": "GET, HEAD", "/entries/x": "GET, HEAD", "/actions": "GET, HEAD", "/openapi.yaml": "GET, HEAD"} {
 		page := s.client.Do(http.MethodDelete, "/api/v1"+path, nil)
 		problemOf(t, page, http.StatusMethodNotAllowed)
 		if got := page.Header.Get("Allow"); got != allowed {

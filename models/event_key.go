@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -86,14 +87,18 @@ func claimKeys(ctx context.Context, d dialect, run statements, entries []NewEntr
 	if err != nil {
 		return nil, fmt.Errorf("claim event keys: %w", err)
 	}
+	var taken []claimedKey
 	for _, k := range keys {
 		if fresh[k.id()] {
 			claim.claimed = append(claim.claimed, k)
-			continue
+		} else {
+			taken = append(taken, k)
 		}
-		if results[k.index], err = earlierResult(ctx, d, run, k); err != nil {
-			return nil, fmt.Errorf("read an event key: %w", err)
-		}
+	}
+	if err := earlierResults(ctx, d, run, taken, results); err != nil {
+		return nil, fmt.Errorf("read event keys: %w", err)
+	}
+	for _, k := range taken {
 		claim.reused = claim.reused || results[k.index].Outcome == KeyReused
 	}
 	return claim, nil
@@ -107,51 +112,89 @@ func organizationID(ctx context.Context, d dialect, run statements, ref Organiza
 	return id, err
 }
 
-// earlierResult is what became of the event that has taken the key before.
-func earlierResult(ctx context.Context, d dialect, run statements, k claimedKey) (InsertResult, error) {
-	result := InsertResult{Repeated: true}
-	var print []byte
-	var stored bool
-	err := queryRows(ctx, run, func(rows *sql.Rows) error { return rows.Scan(&print, &result.ID, &stored) },
-		d.rebind("SELECT fingerprint, entry_id, stored FROM audit_event_keys WHERE org_id = ? AND key_hash = ?"), k.orgID, k.key.Hash[:])
-	switch {
-	case err != nil:
-		return InsertResult{}, err
-	case string(print) != string(k.key.Fingerprint[:]):
-		return InsertResult{Outcome: KeyReused}, nil
-	case !stored:
-		result.Outcome = LoggingOff
-	}
-	return result, nil
+// earlierResults answers keys that have been taken before with what became of the event that did.
+func earlierResults(ctx context.Context, d dialect, run statements, keys []claimedKey, results []InsertResult) error {
+	return eachKeyAmong(d, keys, func(keys []claimedKey, among condition) error {
+		byHash := make(map[[sha256.Size]byte]*claimedKey, len(keys))
+		for i := range keys {
+			byHash[keys[i].key.Hash] = &keys[i]
+		}
+		return queryRows(ctx, run, func(rows *sql.Rows) error {
+			var hash, print []byte
+			var stored bool
+			earlier := InsertResult{Repeated: true}
+			if err := rows.Scan(&hash, &print, &earlier.ID, &stored); err != nil {
+				return err
+			}
+			k := byHash[[sha256.Size]byte(hash)]
+			switch {
+			case string(print) != string(k.key.Fingerprint[:]):
+				earlier = InsertResult{Outcome: KeyReused}
+			case !stored:
+				earlier.Outcome = LoggingOff
+			}
+			results[k.index] = earlier
+			return nil
+		}, d.rebind("SELECT key_hash, fingerprint, entry_id, stored FROM audit_event_keys WHERE "+among.sql), among.args...)
+	})
 }
 
-// release gives the claimed keys back: nothing of the batch was stored.
-func (c *keyClaim) release(ctx context.Context, d dialect, run statements) error {
-	for _, k := range c.claimed {
-		_, err := run.ExecContext(ctx, d.rebind("DELETE FROM audit_event_keys WHERE org_id = ? AND key_hash = ?"), k.orgID, k.key.Hash[:])
-		if err != nil {
-			return fmt.Errorf("release an event key: %w", err)
+// eachKeyAmong hands keys to fn, as many at a time as one statement takes, with the condition that a
+// row of audit_event_keys is that of one of them.
+func eachKeyAmong(d dialect, keys []claimedKey, fn func(keys []claimedKey, among condition) error) error {
+	const most = 500
+	byOrganization := map[int64][]claimedKey{}
+	for _, k := range keys {
+		byOrganization[k.orgID] = append(byOrganization[k.orgID], k)
+	}
+	for orgID, keys := range byOrganization {
+		for chunk := range slices.Chunk(keys, most) {
+			among := d.keyAmong(chunk)
+			among = condition{sql: "org_id = ? AND " + among.sql, args: append([]any{orgID}, among.args...)}
+			if err := fn(chunk, among); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
+// release gives the claimed keys back: nothing of the batch was stored.
+func (c *keyClaim) release(ctx context.Context, d dialect, run statements) error {
+	return releaseKeys(ctx, d, run, c.claimed)
+}
+
+func releaseKeys(ctx context.Context, d dialect, run statements, keys []claimedKey) error {
+	return eachKeyAmong(d, keys, func(_ []claimedKey, among condition) error {
+		if _, err := run.ExecContext(ctx, d.rebind("DELETE FROM audit_event_keys WHERE "+among.sql), among.args...); err != nil {
+			return fmt.Errorf("release event keys: %w", err)
+		}
+		return nil
+	})
+}
+
 // settle notes which of the claimed keys stand for events that were not stored, and answers repeats
 // within the batch as what they repeat.
 func (c *keyClaim) settle(ctx context.Context, d dialect, run statements, results []InsertResult) error {
+	var notStored, refused []claimedKey
 	for _, k := range c.claimed {
-		var err error
 		switch results[k.index].Outcome {
 		case Inserted:
 		case LoggingOff:
-			_, err = run.ExecContext(ctx, d.rebind("UPDATE audit_event_keys SET stored = ? WHERE org_id = ? AND key_hash = ?"),
-				false, k.orgID, k.key.Hash[:])
+			notStored = append(notStored, k)
 		default:
-			_, err = run.ExecContext(ctx, d.rebind("DELETE FROM audit_event_keys WHERE org_id = ? AND key_hash = ?"), k.orgID, k.key.Hash[:])
+			refused = append(refused, k)
 		}
-		if err != nil {
-			return fmt.Errorf("settle an event key: %w", err)
-		}
+	}
+	err := eachKeyAmong(d, notStored, func(_ []claimedKey, among condition) error {
+		_, err := run.ExecContext(ctx, d.rebind("UPDATE audit_event_keys SET stored = ? WHERE "+among.sql), append([]any{false}, among.args...)...)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("settle event keys: %w", err)
+	}
+	if err := releaseKeys(ctx, d, run, refused); err != nil {
+		return err
 	}
 	for _, r := range c.repeats {
 		results[r.index] = results[r.first]

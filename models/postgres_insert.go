@@ -209,7 +209,7 @@ func (postgres) insertBatch(ctx context.Context, run statements, batch *entryBat
 func (postgres) claimKeys(ctx context.Context, run statements, keys []claimedKey, now Micros) (map[keyID]bool, error) {
 	rows := newArrays(5)
 	for _, k := range keys {
-		rows.add(strconv.FormatInt(k.orgID, 10), `\x`+hex.EncodeToString(k.key.Hash[:]), `\x`+hex.EncodeToString(k.key.Fingerprint[:]),
+		rows.add(strconv.FormatInt(k.orgID, 10), byteaText(k.key.Hash[:]), byteaText(k.key.Fingerprint[:]),
 			k.entryID.String(), strconv.FormatInt(int64(k.expires), 10))
 	}
 	fresh := make(map[keyID]bool, len(keys))
@@ -236,6 +236,17 @@ ON CONFLICT (org_id, key_hash) DO UPDATE SET
 	fingerprint = EXCLUDED.fingerprint, entry_id = EXCLUDED.entry_id, stored = true, expires_at = EXCLUDED.expires_at
 	WHERE audit_event_keys.expires_at <= ?
 RETURNING org_id, key_hash`)
+
+func (postgres) keyAmong(keys []claimedKey) condition {
+	hashes := make([]string, len(keys))
+	for i, k := range keys {
+		hashes[i] = byteaText(k.key.Hash[:])
+	}
+	return condition{sql: "key_hash = ANY (?::bytea[])", args: []any{arrayText(hashes)}}
+}
+
+// byteaText is the text form of bytes.
+func byteaText(bytes []byte) string { return `\x` + hex.EncodeToString(bytes) }
 
 // arrays are the columns of rows, on their way into unnest: each a PostgreSQL array in its text form.
 type arrays []strings.Builder

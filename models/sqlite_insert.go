@@ -196,6 +196,14 @@ ON CONFLICT (org_id, key_hash) DO UPDATE SET
 	return fresh, nil
 }
 
+func (sqlite) keyAmong(keys []claimedKey) condition {
+	c := condition{sql: "key_hash IN (?" + strings.Repeat(", ?", len(keys)-1) + ")"}
+	for _, k := range keys {
+		c.args = append(c.args, k.key.Hash[:])
+	}
+	return c
+}
+
 // preparing is a statement that is prepared when it is first used.
 type preparing struct {
 	run       statements

@@ -69,6 +69,8 @@ type dialect interface {
 	// idAmong is the condition that an entry's ID is one of ids, of which there is at least one and at
 	// most a few hundred.
 	idAmong(ids []EntryID) condition
+	// keyAmong is the condition that an event key's hash is that of one of keys, as many as for idAmong.
+	keyAmong(keys []claimedKey) condition
 	// streamsSQL asks for the first entries of some streams of a query, in its order.
 	streamsSQL(q streamQuery, streams []stream) (sql string, args []any)
 	// entitiesContaining is the table of an organization's entities whose ID or name contains every

@@ -37,15 +37,12 @@ func InsertEntries(ctx context.Context, tx *gorm.DB, entries []NewEntry, options
 			return err
 		}
 		batch := newEntryBatch(entries, results, options)
-		if options.AllOrNothing && claim.reused {
-			// What can be inserted is not, and its key is free again.
-			return claim.release(ctx, d, run)
-		}
+		batch.refused = options.AllOrNothing && claim.reused
 		states, err := d.insertBatch(ctx, run, batch)
 		if err != nil {
 			return err
 		}
-		refused := false
+		refused := batch.refused
 		for i := range batch.entries {
 			e := &batch.entries[i]
 			outcome := states[e.organization].outcome(e.evenWhenOff)
@@ -53,6 +50,7 @@ func InsertEntries(ctx context.Context, tx *gorm.DB, entries []NewEntry, options
 			refused = refused || outcome != Inserted && outcome != LoggingOff
 		}
 		if options.AllOrNothing && refused {
+			// What could have been inserted was not, and its key is free again.
 			return claim.release(ctx, d, run)
 		}
 		for i := range batch.entries {
@@ -71,6 +69,7 @@ func InsertEntries(ctx context.Context, tx *gorm.DB, entries []NewEntry, options
 // named once.
 type entryBatch struct {
 	allOrNothing  bool
+	refused       bool // all of it: nothing is stored, and only the organizations' states are asked for
 	organizations []OrganizationRef
 	entries       []batchEntry
 	entities      []int // which of entries name an entity that may be new

@@ -191,7 +191,11 @@ func (postgres) insertBatch(ctx context.Context, run statements, batch *entryBat
 			e.ActorID, e.ActorKey, e.ActorName, e.ActorEmail, e.ActorText)
 	}
 	values := organizations.appendTo(nil)
-	values = append(values, batch.allOrNothing, len(batch.organizations))
+	needed := len(batch.organizations) // to be open, where it is all or nothing
+	if batch.refused {
+		needed = -1
+	}
+	values = append(values, batch.allOrNothing, needed)
 	values = actors.appendTo(entities.appendTo(entries.appendTo(values)))
 	states := make([]organizationState, len(batch.organizations))
 	err := queryRows(ctx, run, func(rows *sql.Rows) error {

@@ -115,7 +115,7 @@ var sqliteInsertMany, sqliteInsertSingle = sqliteInsertRows(sqliteRows), sqliteI
 
 func (sqlite) insertBatch(ctx context.Context, run statements, batch *entryBatch) ([]organizationState, error) {
 	states := make([]organizationState, len(batch.organizations))
-	refused := false
+	refused := batch.refused
 	for i, o := range batch.organizations {
 		column, value := o.column()
 		err := queryRows(ctx, run, func(rows *sql.Rows) error { return states[i].scan(rows) },

@@ -111,6 +111,27 @@ func TestRecordAllIsAllOrNothing(t *testing.T) {
 	})
 }
 
+func TestRecordAllListsEveryEventThatIsRefused(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		ensure(t, db.Write, audit.Organization{Slug: "acme"})
+		_, err := audit.RecordAll(t.Context(), db.Write, []audit.Event{
+			event(func(e *audit.Event) { e.ID = "m-1" }),
+			event(func(e *audit.Event) { e.ID, e.EntityID = "m-1", "svc-2" }),
+			event(),
+			event(func(e *audit.Event) { e.ID, e.Organization = "m-2", "nobody" }),
+		})
+		var refused *audit.EventsError
+		if !errors.As(err, &refused) || len(refused.Events) != 2 ||
+			refused.Events[0].Index != 1 || !errors.Is(refused.Events[0], audit.ErrIDReused) ||
+			refused.Events[1].Index != 3 || !errors.Is(refused.Events[1], audit.ErrNoOrganization) {
+			t.Errorf("answers %v", err)
+		}
+		if n, keys := count(t, db.Write, "audit_entries"), count(t, db.Write, "audit_event_keys"); n != 0 || keys != 0 {
+			t.Errorf("%d entries and %d keys were stored", n, keys)
+		}
+	})
+}
+
 func TestAnEventWithAnIDIsStoredOnce(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		ensure(t, db.Write, audit.Organization{Slug: "acme"})

@@ -139,3 +139,12 @@ func BenchmarkValidateMetadata(b *testing.B) {
 		})
 	}
 }
+
+func TestKeysWithNULStayApart(t *testing.T) {
+	for range 20 { // maps are read in another order each time
+		got := storedMetadata(t, json.RawMessage(`{"a\u0000":1,"a\ufffd":2,"a\ufffd\u0000":3}`))
+		if want := `{"a�":2,"a��":1,"a���":3}`; got != want {
+			t.Fatalf("stored as %s, want %s", got, want)
+		}
+	}
+}

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -156,10 +158,13 @@ func withoutNUL(value any) any {
 			v[i] = withoutNUL(v[i])
 		}
 	case map[string]any:
-		for key, child := range v {
-			clean := strings.ReplaceAll(key, "\x00", string(utf8.RuneError))
+		for _, key := range slices.Sorted(maps.Keys(v)) { // the same each time
+			child, clean := v[key], strings.ReplaceAll(key, "\x00", string(utf8.RuneError))
 			if clean != key {
 				delete(v, key)
+				for _, taken := v[clean]; taken; _, taken = v[clean] {
+					clean += string(utf8.RuneError) // two keys stay two
+				}
 			}
 			v[clean] = withoutNUL(child)
 		}

@@ -57,6 +57,7 @@ func New(config Config) fiber.Handler {
 		})
 		if config.Actor != nil {
 			if actor := config.Actor(c); actor != (audit.Actor{}) {
+				actor.ID, actor.Name, actor.Email = utils.CopyString(actor.ID), utils.CopyString(actor.Name), utils.CopyString(actor.Email)
 				ctx = audit.WithActor(ctx, actor)
 			}
 		}

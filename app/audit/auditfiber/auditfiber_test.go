@@ -97,21 +97,33 @@ func TestClientIP(t *testing.T) {
 
 func TestWhatIsRecordedOutlivesTheRequest(t *testing.T) {
 	var seen []audit.Request
+	var actors []audit.Actor
 	server := fiber.New() // not Immutable: its strings change with the next request
-	server.Use(auditfiber.New(auditfiber.Config{RequestID: func(c *fiber.Ctx) string { return c.Get("X-Trace") }}))
+	server.Use(auditfiber.New(auditfiber.Config{
+		RequestID: func(c *fiber.Ctx) string { return c.Get("X-Trace") },
+		Actor: func(c *fiber.Ctx) audit.Actor {
+			name := c.Get("X-User")
+			return audit.Actor{ID: name, Name: name, Email: name}
+		},
+	}))
 	server.Get("/", func(c *fiber.Ctx) error {
 		seen = append(seen, audit.RequestFrom(c.UserContext()))
+		actors = append(actors, audit.ActorFrom(c.UserContext()))
 		return nil
 	})
 	for _, name := range []string{"first-first", "other-other"} {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Header.Set("User-Agent", name)
 		r.Header.Set("X-Trace", name)
+		r.Header.Set("X-User", name)
 		if _, err := server.Test(r); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if seen[0].UserAgent != "first-first" || seen[0].ID != "first-first" {
 		t.Errorf("the first request became %+v", seen[0])
+	}
+	if want := (audit.Actor{ID: "first-first", Name: "first-first", Email: "first-first"}); actors[0] != want {
+		t.Errorf("the first actor became %+v", actors[0])
 	}
 }

@@ -3,7 +3,9 @@ package examples
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -28,9 +30,10 @@ func build(t *testing.T, program string) string {
 
 // service is a program that listens.
 type service struct {
-	t       *testing.T
-	address string
-	db      *database.DB
+	t         *testing.T
+	address   string
+	db        *database.DB
+	interrupt func()
 }
 
 // start runs a service on the database that url names, until the test ends.
@@ -45,10 +48,13 @@ func start(t *testing.T, binary, url string) *service {
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	interrupt := func() {
 		if err := command.Process.Signal(os.Interrupt); err != nil {
 			t.Error(err)
 		}
+	}
+	t.Cleanup(func() {
+		interrupt()
 		if err := command.Wait(); err != nil {
 			t.Errorf("interrupted it ends with %v", err)
 		}
@@ -58,7 +64,7 @@ func start(t *testing.T, binary, url string) *service {
 	if err != nil || !found {
 		t.Fatalf("it says %q (%v)", first, err)
 	}
-	return &service{t, strings.TrimSpace(address), databasetest.Open(t, url)}
+	return &service{t, strings.TrimSpace(address), databasetest.Open(t, url), interrupt}
 }
 
 // ask sends a request as ada and answers the ID of the service it is about.
@@ -114,6 +120,43 @@ func TestServicesRecordTheirChanges(t *testing.T) {
 		} {
 			t.Run(program+" on "+kind, func(t *testing.T) { testService(t, start(t, binary, url)) })
 		}
+		t.Run(program+" interrupted", func(t *testing.T) {
+			testInterrupt(t, start(t, binary, "sqlite:"+filepath.Join(t.TempDir(), "service.db")))
+		})
+	}
+}
+
+// testInterrupt interrupts a service while a request is under way.
+func testInterrupt(t *testing.T, s *service) {
+	address := strings.TrimPrefix(s.address, "http://")
+	client, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	const begun, rest = `{"name": "checkout", `, `"replicas": 2}`
+	_, _ = fmt.Fprintf(client, "POST /services HTTP/1.1\r\nHost: %s\r\nAuthorization: Basic YWRhOg==\r\n"+
+		"Content-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n", address, len(begun+rest))
+	answers := bufio.NewReader(client)
+	if answer, err := http.ReadResponse(answers, nil); err != nil || answer.StatusCode != http.StatusContinue {
+		t.Fatalf("the service does not wait for the body: %v, %v", answer, err)
+	}
+	_, _ = io.WriteString(client, begun)
+	s.interrupt()
+	for { // until it lets nobody in any more
+		another, err := net.Dial("tcp", address)
+		if err != nil {
+			break
+		}
+		another.Close()
+	}
+	_, _ = io.WriteString(client, rest)
+	answer, err := http.ReadResponse(answers, nil)
+	if err != nil || answer.StatusCode != http.StatusOK {
+		t.Fatalf("the request under way is answered %v, %v", answer, err)
+	}
+	if services, entries := s.count("services"), s.count("audit_entries"); services != 1 || entries != 1 {
+		t.Errorf("%d services and %d entries, want one of each", services, entries)
 	}
 }
 

@@ -73,10 +73,15 @@ func main() {
 		log.Fatal(err)
 	}
 	fmt.Printf("Listening on http://%s\n", listener.Addr())
-	context.AfterFunc(ctx, func() { _ = app.Shutdown() })
+	answered := make(chan struct{}) // closed when an interrupt finds no request under way any more
+	context.AfterFunc(ctx, func() {
+		defer close(answered)
+		_ = app.Shutdown()
+	})
 	if err := app.Listener(listener); err != nil {
 		log.Fatal(err)
 	}
+	<-answered
 }
 
 // open opens the database, and makes the tables of the service and of its audit log.

@@ -76,10 +76,15 @@ func main() {
 	}
 	fmt.Printf("Listening on http://%s\n", listener.Addr())
 	web := &http.Server{Handler: signedIn(identify(mux))}
-	context.AfterFunc(ctx, func() { _ = web.Shutdown(context.Background()) })
+	answered := make(chan struct{}) // closed when an interrupt finds no request under way any more
+	context.AfterFunc(ctx, func() {
+		defer close(answered)
+		_ = web.Shutdown(context.Background())
+	})
 	if err := web.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		log.Fatal(err)
 	}
+	<-answered
 }
 
 // open opens the database, and makes the tables of the service and of its audit log.

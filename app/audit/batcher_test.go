@@ -35,8 +35,9 @@ func newBatcher(t *testing.T, db *gorm.DB, config audit.BatcherConfig) *audit.Ba
 // event, is being committed already.
 type held struct {
 	*audit.Batcher
-	calls sync.WaitGroup
-	letGo func()
+	faults *faults
+	calls  sync.WaitGroup
+	letGo  func()
 }
 
 func hold(t *testing.T, db *gorm.DB, config audit.BatcherConfig) *held {
@@ -53,7 +54,7 @@ func hold(t *testing.T, db *gorm.DB, config audit.BatcherConfig) *held {
 		}
 	})
 	config.Writers = 1
-	h := &held{Batcher: newBatcher(t, faulty, config), letGo: sync.OnceFunc(func() { close(gate) })}
+	h := &held{Batcher: newBatcher(t, faulty, config), faults: faults, letGo: sync.OnceFunc(func() { close(gate) })}
 	t.Cleanup(h.letGo)
 	h.calls.Go(func() {
 		if _, err := h.Record(t.Context(), event(func(e *audit.Event) { e.EntityID = "first" })); err != nil &&
@@ -284,6 +285,26 @@ func TestBatcherKeepsBadEventsApart(t *testing.T) {
 			t.Errorf("counted %+v", stats)
 		}
 	})
+}
+
+func TestBatcherBlamesNoEventWhereNoTransactionBegins(t *testing.T) {
+	db := databasetest.SQLite(t)
+	ensure(t, db.Write, audit.Organization{Slug: "acme"})
+	h := hold(t, db.Write, audit.BatcherConfig{})
+	var attempts atomic.Int64
+	h.faults.onBegin(func() error { attempts.Add(1); return errors.New("password authentication failed") })
+	for range 20 {
+		h.record(t, t.Context(), event(), func(_ audit.Receipt, err error) {
+			if err == nil || !strings.Contains(err.Error(), "password authentication failed") {
+				t.Errorf("answers %v", err)
+			}
+		})
+	}
+	h.letGo()
+	h.calls.Wait()
+	if stats := h.Stats(); stats.Recorded != 1 || stats.Failed != 20 || stats.Refused != 0 || attempts.Load() != 1 {
+		t.Errorf("%d attempts, counted %+v", attempts.Load(), stats)
+	}
 }
 
 func TestBatcherSurvivesAPanic(t *testing.T) {

@@ -44,10 +44,10 @@ func (b *Batcher) store(batch []*queuedEvent) {
 		}
 	case errors.As(err, &lost):
 		for _, item := range batch {
-			b.fail(item, lost.of(item))
+			b.fail(item, item.because(lost.reason))
 		}
 	case len(batch) == 1:
-		b.refuse(batch[0], err)
+		b.refuse(batch[0], batch[0].because(err))
 	default:
 		// One of them is to blame: the others are recorded without it.
 		half := len(batch) / 2
@@ -69,23 +69,23 @@ func (b *Batcher) insert(batch []*queuedEvent) ([]models.InsertResult, error) {
 		if b.stopped.Err() != nil {
 			return nil, &givenUpError{ErrBatcherClosed}
 		}
-		results, committing, err := b.attempt(entries)
+		results, reached, err := b.attempt(entries)
 		if err == nil {
 			b.tally.batches.Add(1)
 			b.known.Add(results)
 			return results, nil
 		}
-		stopped := b.stopped.Err() != nil
-		if !stopped && !models.Passing(err) {
+		stopped, passing := b.stopped.Err() != nil, models.Passing(err)
+		if !stopped && !passing && reached != nothing {
 			return nil, fmt.Errorf("audit: %w", err)
 		}
 		for _, item := range batch {
-			item.unsure = item.unsure || committing
+			item.unsure = item.unsure || reached == theCommit
 		}
 		switch {
 		case stopped:
 			return nil, &givenUpError{fmt.Errorf("%w: %w", ErrBatcherClosed, err)}
-		case time.Since(began)+pause > b.config.RetryFor:
+		case !passing || time.Since(began)+pause > b.config.RetryFor:
 			return nil, &givenUpError{fmt.Errorf("audit: not recorded: %w", err)}
 		}
 		select {
@@ -96,9 +96,17 @@ func (b *Batcher) insert(batch []*queuedEvent) ([]models.InsertResult, error) {
 	}
 }
 
-// attempt is one transaction. committing says that an error came after all statements had succeeded:
-// with the connection lost then, nobody knows whether it was committed.
-func (b *Batcher) attempt(entries []models.NewEntry) (results []models.InsertResult, committing bool, err error) {
+// progress is how far a transaction came.
+type progress int
+
+const (
+	nothing       progress = iota // it could not begin, which is no event's fault
+	theStatements                 // one of them failed
+	theCommit                     // with the connection lost then, nobody knows whether it was committed
+)
+
+// attempt is one transaction, and says how far it came where there is an error.
+func (b *Batcher) attempt(entries []models.NewEntry) (results []models.InsertResult, reached progress, err error) {
 	ctx, cancel := context.WithTimeout(b.stopped, attemptTimeout)
 	defer cancel()
 	defer func() {
@@ -107,11 +115,14 @@ func (b *Batcher) attempt(entries []models.NewEntry) (results []models.InsertRes
 		}
 	}()
 	err = b.db.WithContext(ctx).Transaction(func(tx *gorm.DB) (err error) {
+		reached = theStatements
 		results, err = models.InsertEntries(ctx, tx, entries, models.BatchOptions{Known: b.known})
-		committing = err == nil
+		if err == nil {
+			reached = theCommit
+		}
 		return err
 	})
-	return results, committing, err
+	return results, reached, err
 }
 
 // givenUpError is why a batch was given up, by no fault of its events.
@@ -119,12 +130,12 @@ type givenUpError struct{ reason error }
 
 func (e *givenUpError) Error() string { return e.reason.Error() }
 
-// of is the error for one event of the batch.
-func (e *givenUpError) of(item *queuedEvent) error {
+// because is the error for an event that no attempt is known to have recorded.
+func (item *queuedEvent) because(reason error) error {
 	if item.unsure {
-		return fmt.Errorf("%w: %w", ErrOutcomeUnknown, e.reason)
+		return fmt.Errorf("%w: %w", ErrOutcomeUnknown, reason)
 	}
-	return e.reason
+	return reason
 }
 
 // settle answers for an event of a transaction that was committed.

@@ -46,8 +46,9 @@ type UnflushedError struct {
 
 // UnflushedEvent is an event that was accepted and not recorded.
 type UnflushedEvent struct {
-	// Event says by itself what it had from the caller's context and when it occurred, so that it
-	// can be kept as JSON, and recorded later.
+	// Event says by itself what it had from the caller's context, so that it can be kept as JSON, and
+	// recorded later. It says when it occurred too, unless it has an ID and said no time: with one it
+	// would be another event.
 	Event Event
 	// Err is what Record answered: ErrOutcomeUnknown where the event may be stored nevertheless.
 	Err error

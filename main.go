@@ -143,8 +143,6 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) (cod
 		return 0
 	case errors.As(err, &unfinished):
 		code = unfinished.ExitCode()
-	case errors.Is(err, context.Canceled):
-		return 0 // a server that was told to stop
 	default:
 		code = 1
 	}
@@ -153,7 +151,7 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) (cod
 }
 
 func (c *serveCommand) Run(ctx context.Context, to streams) error {
-	return app.Run(ctx, app.Config{
+	err := app.Run(ctx, app.Config{
 		Addr:           c.Addr,
 		BaseURL:        c.BaseURL,
 		TrustedProxies: c.TrustedProxies,
@@ -162,6 +160,10 @@ func (c *serveCommand) Run(ctx context.Context, to streams) error {
 		Demo:           c.Demo,
 		Log:            c.log(to),
 	}, c.url(c.Demo), to.stdout)
+	if errors.Is(err, context.Canceled) {
+		return nil // it was told to stop before it was up
+	}
+	return err
 }
 
 func (c *migrateCommand) Run(ctx context.Context, to streams) error {

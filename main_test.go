@@ -58,6 +58,22 @@ func TestMistakesAreOneLineAndExitCode1(t *testing.T) {
 	}
 }
 
+// A script must not go on as if an interrupted command had done its work.
+func TestOnlyAServerIsStoppedWithSuccess(t *testing.T) {
+	file := "sqlite:" + filepath.Join(t.TempDir(), "log.db")
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	for code, arguments := range map[int][]string{
+		0: {"serve", "--addr", "127.0.0.1:0", "--database", file},
+		1: {"migrate", "--database", file},
+	} {
+		var stdout, stderr bytes.Buffer
+		if got := run(stopped, arguments, &stdout, &stderr); got != code || (stderr.Len() > 0) != (code > 0) {
+			t.Errorf("%s: exit code %d: %q", arguments[0], got, stderr.String())
+		}
+	}
+}
+
 func TestTheDemoRefusesADatabaseInUse(t *testing.T) {
 	file := "sqlite:" + filepath.Join(t.TempDir(), "log.db")
 	db := databasetest.Open(t, file)

@@ -30,7 +30,7 @@ type Import struct {
 func (i Import) Run(ctx context.Context) error {
 	config := importer.Config{Organization: i.Organization, DryRun: i.DryRun, Report: i.Report}
 	history := i.Stdin
-	var file *os.File
+	file, _ := i.Stdin.(*os.File) // where it is one
 	if i.File != "-" {
 		var err error
 		if file, err = os.Open(i.File); err != nil {
@@ -74,7 +74,7 @@ const startAgain = "start the same command again: what has been imported stays a
 // createBeside makes an empty file that is not the one being read.
 func createBeside(path string, reading *os.File) (*os.File, error) {
 	if info, err := os.Stat(path); err == nil && reading != nil {
-		if own, err := reading.Stat(); err == nil && os.SameFile(info, own) {
+		if own, err := reading.Stat(); err == nil && own.Mode().IsRegular() && os.SameFile(info, own) {
 			return nil, fmt.Errorf("--refused %s is the file that is imported", path)
 		}
 	}

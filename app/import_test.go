@@ -370,6 +370,15 @@ func TestImportMakesNothing(t *testing.T) {
 		if got.err == nil || !strings.Contains(got.err.Error(), "is the file that is imported") {
 			t.Errorf("refused lines into the file itself: %v", got.err)
 		}
+		redirected, err := os.Open(history)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer redirected.Close()
+		got = importHistory(t.Context(), address, redirected, func(i *app.Import) { i.Refused = history })
+		if got.err == nil || !strings.Contains(got.err.Error(), "is the file that is imported") {
+			t.Errorf("refused lines into the file on standard input: %v", got.err)
+		}
 		if kept, err := os.ReadFile(history); err != nil || string(kept) != historyOf(1) {
 			t.Errorf("the file is %q (%v)", kept, err)
 		}

@@ -7,8 +7,13 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// worthCompressing is the size below which compressing gains nothing.
-const worthCompressing = 500
+const (
+	// worthCompressing is the size below which compressing gains nothing.
+	worthCompressing = 500
+	// costlyToCompress is the size above which it would keep a processor busy for seconds. Only what
+	// programs ask for is that large: a page of entries may hold 25 MB of metadata.
+	costlyToCompress = 1 << 20
+)
 
 // compress compresses a text that is complete. Streams go out as they are: their length is not
 // known, and a break in one must reach the reader as a break.
@@ -18,7 +23,7 @@ func compress(c *fiber.Ctx) {
 		return
 	}
 	body := response.Body()
-	if len(body) < worthCompressing {
+	if len(body) < worthCompressing || len(body) > costlyToCompress {
 		return
 	}
 	if string(response.Header.Peek(fiber.HeaderCacheControl)) != noStore {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/auditlogs/auditlogs/app/database/databasetest"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -182,4 +183,16 @@ func TestActionsOfTheCatalogueAndOfTheLog(t *testing.T) {
 			t.Errorf("%d actions, %d of them different, the first %s", len(answer.Actions), len(found), answer.Actions[0].Action)
 		}
 	})
+}
+
+func TestLargeAnswersAreSentAsTheyAre(t *testing.T) {
+	s := newService(t, databasetest.SQLite(t))
+	large := event("metadata", `{"text":"`+strings.Repeat("x", 250_000)+`"}`)
+	s.post(list(large, large, large, large, large)).Expect(http.StatusCreated)
+	for path, want := range map[string]string{"/entries": "", "/entries/" + s.entries()[0].ID.String(): "br"} {
+		page := s.client.Get("/api/v1"+path, "Authorization", "Bearer "+s.read.token, "Accept-Encoding", "gzip, br").Expect(http.StatusOK)
+		if got := page.Header.Get("Content-Encoding"); got != want {
+			t.Errorf("%s: Content-Encoding is %q, want %q", path, got, want)
+		}
+	}
 }

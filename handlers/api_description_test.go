@@ -163,6 +163,9 @@ func TestTheServerIsAsDescribed(t *testing.T) {
 
 		s.set("UPDATE audit_organizations SET closed_at = ?", models.MicrosOf(s.Clock.Now()))
 		ask("POST /events 409", "", s.write, event())
+		ask("GET /entries 409", "", s.read, "")
+		ask("GET /entries/{id} 409", "/x", s.read, "")
+		ask("GET /actions 409", "", s.read, "")
 		s.set("UPDATE audit_organizations SET closed_at = 0")
 		s.set("ALTER TABLE audit_entries RENAME TO gone")
 		ask("POST /events 5XX", "", s.write, event())

@@ -24,6 +24,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"gorm.io/gorm"
 
+	"github.com/auditlogs/auditlogs/app"
 	"github.com/auditlogs/auditlogs/app/apptest"
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/benchdata"
@@ -386,7 +387,7 @@ func BenchmarkAPI(b *testing.B) {
 	eachLog(b, func(b *testing.B, log *benchLog) {
 		clock := apptest.NewClock()
 		clock.Advance(time.UnixMicro(log.at.Load()).Add(time.Minute).Sub(clock.Now()))
-		server := apptest.StartAt(b, log.DB, clock)
+		server := apptest.StartAt(b, log.DB, clock, func(config *app.Config) { config.Log = slog.New(slog.DiscardHandler) })
 		org, err := models.OrganizationByRef(b.Context(), log.Write, models.OrganizationRef{Slug: benchdata.Large})
 		if err != nil {
 			b.Fatal(err)

@@ -84,8 +84,8 @@ func (db *DB) Close() error {
 }
 
 // gormConfig is how GORM behaves on both databases. Single statements need no transaction of
-// their own. Statements are not prepared by GORM: pgx caches them per connection, and SQLite
-// prepares in microseconds.
+// their own. Statements are not prepared by GORM: pgx keeps them per connection, and so do our
+// connections to SQLite.
 func gormConfig(log *slog.Logger) *gorm.Config {
 	return &gorm.Config{
 		Logger:                 statementLog{log},

@@ -106,10 +106,11 @@ func openSQLitePool(ctx context.Context, path string, options url.Values, connec
 		options.Add("_pragma", pragma)
 	}
 	address := url.URL{Scheme: "file", Path: absolute, RawQuery: options.Encode()}
-	pool, err := sql.Open("sqlite", address.String())
+	connector, err := sqlite.NewConnector(address.String())
 	if err != nil {
 		return nil, err
 	}
+	pool := sql.OpenDB(keepingStatements{connector})
 	pool.SetMaxOpenConns(connections)
 	pool.SetMaxIdleConns(connections)
 	if err := pool.PingContext(ctx); err != nil {

@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -98,11 +99,45 @@ func (q *eventQueue) remove(item *queuedEvent) {
 // take waits for events and answers the oldest, at most most; none once the queue is closed and
 // empty. The caller settles each of them.
 func (q *eventQueue) take(most int) []*queuedEvent {
+	for q.await() {
+		q.gather(most)
+		if batch := q.pop(most); len(batch) > 0 {
+			return batch
+		}
+		// Another writer was faster.
+	}
+	return nil
+}
+
+// await returns when there are events, or with false when there will be none.
+func (q *eventQueue) await() bool {
 	q.mutex.Lock()
 	defer q.mutex.Unlock()
 	for q.events.Len() == 0 && !q.closed {
 		q.filled.Wait()
 	}
+	return q.events.Len() > 0
+}
+
+// gather lets other goroutines run as long as they bring more events. Callers who have just been
+// answered often have another one at once; without this they would fall into groups that wait for
+// each other's commits.
+func (q *eventQueue) gather(most int) {
+	for n, before := q.length(), -1; n > before && n < most; n = q.length() {
+		before = n
+		runtime.Gosched()
+	}
+}
+
+func (q *eventQueue) length() int {
+	q.mutex.Lock()
+	defer q.mutex.Unlock()
+	return q.events.Len()
+}
+
+func (q *eventQueue) pop(most int) []*queuedEvent {
+	q.mutex.Lock()
+	defer q.mutex.Unlock()
 	batch := make([]*queuedEvent, 0, min(most, q.events.Len()))
 	for size := 0; len(batch) < most && q.events.Len() > 0; {
 		item := q.events.Front().Value.(*queuedEvent)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"time"
 
 	"gorm.io/gorm"
@@ -23,8 +22,6 @@ const (
 // write stores what gathers in the queue until that is closed and empty.
 func (b *Batcher) write() {
 	for {
-		// Those who have just been answered often have another event at once: it joins this batch.
-		runtime.Gosched()
 		batch := b.queue.take(b.config.MaxBatch)
 		if len(batch) == 0 {
 			return

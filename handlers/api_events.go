@@ -145,7 +145,7 @@ func (h *Handlers) record(ctx context.Context, tx *gorm.DB, caller apiCaller, ev
 		}
 	}
 	body, err := json.Marshal(answer)
-	return models.Answer{Status: status, Body: string(body)}, err
+	return models.Answer{Status: status, Body: string(body) + "\n"}, err
 }
 
 // settle puts events into org, and answers those that belong to another or are too old for it.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -129,10 +130,14 @@ func decodingError(err error) error {
 		if field == "" {
 			field = "event"
 		}
-		return &InvalidEventError{field, fmt.Sprintf("is of type %s; %s is expected", mistyped.Value, jsonKind(mistyped.Type.Kind().String()))}
+		return &InvalidEventError{field, fmt.Sprintf("is of type %.60s; %s is expected", mistyped.Value, jsonKind(mistyped.Type.Kind().String()))}
 	}
-	if _, name, unknown := strings.Cut(err.Error(), "unknown field "); unknown {
-		return &InvalidEventError{strings.Trim(name, `"`), "is not a field of an event"}
+	if _, quoted, unknown := strings.Cut(err.Error(), "unknown field "); unknown {
+		name, err := strconv.Unquote(quoted)
+		if err != nil || name == "" || len(name) > 100 {
+			return &InvalidEventError{"event", fmt.Sprintf("%.60s is not a field of one", quoted)}
+		}
+		return &InvalidEventError{name, "is not a field of an event"}
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return &InvalidEventError{"event", "ends before it is complete"}

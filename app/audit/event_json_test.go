@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,16 +40,19 @@ func TestAnEventSurvivesItsJSON(t *testing.T) {
 
 func TestAnEventThatCannotBeReadNamesTheField(t *testing.T) {
 	for name, tc := range map[string]struct{ raw, field string }{
-		"unknown field":        {`{"action":"a:b","entity_id":"1","entiy_name":"x"}`, "entiy_name"},
-		"unknown in actor":     {`{"actor":{"id":"1","nmae":"x"}}`, "nmae"},
-		"number for a text":    {`{"entity_id":7}`, "entity_id"},
-		"text for the actor":   {`{"actor":"anna"}`, "actor"},
-		"number in the actor":  {`{"actor":{"id":7}}`, "actor.id"},
-		"time without zone":    {`{"occurred_at":"2026-11-20 14:03"}`, "occurred_at"},
-		"a list":               {`[]`, "event"},
-		"system with a name":   {`{"actor":{"id":"system","name":"Anna"}}`, "actor"},
-		"a person with source": {`{"actor":{"id":"u1","source":"x"}}`, "actor.source"},
-		"not UTF-8":            {"{\"entity_id\":\"\xff\"}", "event"},
+		"unknown field":         {`{"action":"a:b","entity_id":"1","entiy_name":"x"}`, "entiy_name"},
+		"unknown, without name": {`{"":1}`, "event"},
+		"unknown, quoted":       {`{"a\"":1}`, `a"`},
+		"unknown, long":         {`{"` + strings.Repeat("a", 1<<20) + `":1}`, "event"},
+		"unknown in actor":      {`{"actor":{"id":"1","nmae":"x"}}`, "nmae"},
+		"number for a text":     {`{"entity_id":7}`, "entity_id"},
+		"text for the actor":    {`{"actor":"anna"}`, "actor"},
+		"number in the actor":   {`{"actor":{"id":7}}`, "actor.id"},
+		"time without zone":     {`{"occurred_at":"2026-11-20 14:03"}`, "occurred_at"},
+		"a list":                {`[]`, "event"},
+		"system with a name":    {`{"actor":{"id":"system","name":"Anna"}}`, "actor"},
+		"a person with source":  {`{"actor":{"id":"u1","source":"x"}}`, "actor.source"},
+		"not UTF-8":             {"{\"entity_id\":\"\xff\"}", "event"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var e audit.Event
@@ -56,6 +60,9 @@ func TestAnEventThatCannotBeReadNamesTheField(t *testing.T) {
 			var invalid *audit.InvalidEventError
 			if !errors.As(err, &invalid) || invalid.Field != tc.field {
 				t.Errorf("answers %v, want an *InvalidEventError about %s", err, tc.field)
+			}
+			if text := err.Error(); len(text) > 300 {
+				t.Errorf("answers %d bytes", len(text))
 			}
 		})
 	}

@@ -55,12 +55,14 @@ soak: ## Kill what records, and PostgreSQL, twenty times each under load, and lo
 	@scripts/test-tools postgresql
 	SOAK_KILLS=$${SOAK_KILLS:-20} go test -count=1 -v -timeout 1h ./app/soak
 
-.PHONY: bench
-bench: ## Run the benchmarks
-	scripts/test-postgres go test -run '^$$' -bench . ./...
-
 # The filled logs are kept for the next run; the PostgreSQL server's where its own user may go.
 BENCH_POSTGRES = $(or $(TMPDIR),/tmp)/auditlogs-bench-postgres
+
+.PHONY: bench
+bench: ## Measure reading, serving and retention at ROWS=1000000 entries into BENCHMARKS.md (SECTIONS="…" for some)
+	@scripts/test-tools postgresql
+	TEST_POSTGRES_DURABLE=1 TEST_POSTGRES_KEEP=$(BENCH_POSTGRES) ROWS=$(or $(ROWS),1000000) \
+		scripts/test-postgres go run ./app/bench $(SECTIONS)
 
 .PHONY: bench-recording
 bench-recording: ## Compare recording with the fastest way to write the same rows (ROWS=1000000)

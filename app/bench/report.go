@@ -1,0 +1,52 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// writeSection puts markdown between the marks of a section in the report; a section that is not
+// there yet goes to the end.
+func writeSection(report, name, markdown string) error {
+	content, err := os.ReadFile(report)
+	if err != nil {
+		return err
+	}
+	begin, end := "<!-- bench "+name+" -->\n", "<!-- end of "+name+" -->\n"
+	block := begin + strings.TrimSpace(markdown) + "\n" + end
+	text := string(content)
+	if before, rest, found := strings.Cut(text, begin); found {
+		_, after, closed := strings.Cut(rest, end)
+		if !closed {
+			return fmt.Errorf("%s: the section %s has no end", report, name)
+		}
+		text = before + block + after
+	} else {
+		text = strings.TrimRight(text, "\n") + "\n\n" + block
+	}
+	return os.WriteFile(report, []byte(text), 0o644)
+}
+
+// machine says in a line where and when something was measured.
+func machine() string {
+	return fmt.Sprintf("Measured on %s, %d cores of %s, %s.", time.Now().Format(time.DateOnly), runtime.NumCPU(), processor(), runtime.Version())
+}
+
+// processor is the processor's name, where Linux says it.
+func processor() string {
+	file, err := os.Open("/proc/cpuinfo")
+	if err != nil {
+		return runtime.GOARCH
+	}
+	defer file.Close()
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		if key, value, found := strings.Cut(lines.Text(), ":"); found && strings.TrimSpace(key) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return runtime.GOARCH
+}

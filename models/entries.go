@@ -9,14 +9,6 @@ import (
 	"gorm.io/gorm"
 )
 
-// listColumns are read for a page; the metadata, which may be large, only for exports and the
-// entry itself.
-const (
-	listColumns = "org_id, id, occurred_at, recorded_at, action, entity_type, entity_id, entity_name, " +
-		"actor_id, actor_key, actor_name, actor_email, source, ip, user_agent, request_id, api_key_id, api_key_name, url"
-	exportColumns = listColumns + ", metadata"
-)
-
 // exportBatch is how many entries EachEntry holds at a time.
 const exportBatch = 500
 
@@ -27,7 +19,7 @@ func (s *Store) Entries(ctx context.Context, org Organization, q EntryQuery) (En
 	if err != nil {
 		return EntryPage{}, err
 	}
-	entries, err := s.walk(p, listColumns).collect(ctx, q.Limit+1)
+	entries, err := s.walk(p, listColumns).next(ctx, q.Limit+1)
 	if err != nil {
 		return EntryPage{}, err
 	}
@@ -89,31 +81,6 @@ func (q EntryQuery) withDefaults() EntryQuery {
 	return q
 }
 
-// collect reads n entries that answer the query; fewer only at the end.
-func (w *entryWalk) collect(ctx context.Context, n int) ([]Entry, error) {
-	entries, batch := make([]Entry, 0, n), n
-	for len(entries) < n && !w.done {
-		read, err := w.next(ctx, batch)
-		if err != nil {
-			return nil, err
-		}
-		entries = append(entries, w.matching(read)...)
-		if len(read) < batch {
-			break
-		}
-		batch = min(batch*4, 4000)
-	}
-	return entries[:min(len(entries), n)], nil
-}
-
-// matching keeps the entries that the words of the search match.
-func (w *entryWalk) matching(entries []Entry) []Entry {
-	if w.plan.words == nil {
-		return entries
-	}
-	return slices.DeleteFunc(entries, func(e Entry) bool { return !matchesAll(w.plan.words, &e) })
-}
-
 // EachEntry hands every entry that answers q to fn, in order, metadata included, a few hundred at
 // a time; memory does not grow with the answer. It stops at the first error. Limit and Cursor of q
 // are not read.
@@ -129,7 +96,7 @@ func (s *Store) EachEntry(ctx context.Context, org Organization, q EntryQuery, f
 		if err != nil {
 			return err
 		}
-		if entries = w.matching(entries); len(entries) == 0 {
+		if len(entries) == 0 {
 			continue
 		}
 		if err := fn(entries); err != nil {

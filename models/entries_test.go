@@ -193,7 +193,7 @@ func queries(random *rand.Rand) []models.EntryQuery {
 		return values[:1+random.IntN(len(values))]
 	}
 	var all []models.EntryQuery
-	for range 250 {
+	for range 400 {
 		q := models.EntryQuery{
 			Actions:   pick([]string{"deployment:create", "service:update", "never:recorded", "a:b"}),
 			Actors:    pick([]string{"u1", "u2", "system", "nobody"}),
@@ -227,13 +227,17 @@ func TestEntriesAnswersLikeAPlainScan(t *testing.T) {
 		entries := insert(t, store, org, sampleLog(random)...)
 		insert(t, store, other, sampleLog(random)...)
 		ctx := t.Context()
-		for _, q := range queries(random) {
+		seeking, scanning := newStore(t, db), newStore(t, db)
+		seeking.SeekAtOnce()
+		scanning.ScanInSteps()
+		for i, q := range queries(random) {
+			store := []*models.Store{store, seeking, scanning}[i%3]
 			want := expected(entries, org, q)
 			checkForward(ctx, t, store, org, q, want)
 			checkBackward(ctx, t, store, org, q, want)
 			checkEach(ctx, t, store, org, q, want)
 			if t.Failed() {
-				t.Fatalf("query: %+v", q)
+				t.Fatalf("query %d: %+v", i, q)
 			}
 		}
 	})

@@ -1,8 +1,6 @@
 package models
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -10,44 +8,61 @@ import (
 	"gorm.io/gorm"
 )
 
-// entryWalk reads the entries of a plan in order, some at a time.
+// entryWalk reads the entries that answer a query in order, some at a time.
 type entryWalk struct {
 	store *Store
 	plan  *entryPlan
 	// columns are read of each entry.
-	columns string
+	columns columnSet
+	// selections are what is read, several of them merged; nil while a search scans.
+	selections []selection
+	everyone   []group // the one group there is in the order of time, once it is known
 
 	resumeIn string  // the group the walk goes on in
 	resumeAt EntryID // the entry of it that was read last; zero at the beginning of a group
 	started  bool    // resumeIn is set
 	chunk    int     // how many groups are read together next
 	done     bool
+
+	// For a search: how many entries were scanned, how many of them matched, how often seeking was
+	// tried, that few entries are left, and what is left of those that were gathered, nil where none
+	// were.
+	scanned, matched, attempts int
+	little                     bool
+	gathered                   []Entry
 }
 
 // walk begins at the query's cursor.
-func (s *Store) walk(p *entryPlan, columns string) *entryWalk {
-	w := &entryWalk{store: s, plan: p, columns: columns, chunk: 1, done: len(p.selections) == 0}
+func (s *Store) walk(p *entryPlan, columns columnSet) *entryWalk {
+	w := &entryWalk{store: s, plan: p, columns: columns, chunk: 1, done: p.base.empty()}
+	if len(p.words) == 0 {
+		w.selections = []selection{p.base}
+	}
 	if cursor := p.query.Cursor; cursor != nil {
 		w.resumeIn, w.resumeAt, w.started = cursor.Value, cursor.ID, true
 	}
 	return w
 }
 
-// next reads up to n entries that the streams of the plan yield; fewer only at the end.
+// next reads up to n entries; fewer only at the end.
 func (w *entryWalk) next(ctx context.Context, n int) ([]Entry, error) {
+	if len(w.plan.words) > 0 {
+		return w.search(ctx, n)
+	}
+	return w.stream(ctx, n)
+}
+
+// stream reads up to n entries that the selections let through; fewer only at the end.
+func (w *entryWalk) stream(ctx context.Context, n int) ([]Entry, error) {
 	var entries []Entry
 	for !w.done && len(entries) < n {
 		groups, err := w.nextGroups(ctx)
 		if err != nil {
 			return nil, err
 		}
-		if len(groups) == 0 && !w.resumeAt.IsZero() {
-			w.resumeAt = EntryID{} // the group is gone: on behind it
-			continue
-		}
 		if len(groups) == 0 {
-			w.done = true
-			break
+			w.passGroups(nil)
+			continue
 		}
 		wanted := n - len(entries)
 		read, err := w.read(ctx, groups, wanted)
@@ -60,13 +75,24 @@ func (w *entryWalk) next(ctx context.Context, n int) ([]Entry, error) {
 			w.resumeIn, w.resumeAt, w.started = w.plan.query.Sort.value(last), last.ID, true
 			break
 		}
-		w.resumeIn, w.resumeAt, w.started = groups[len(groups)-1].value, EntryID{}, true
-		w.chunk = min(w.chunk*4, 64)
-		if w.plan.query.Sort == SortTimestamp {
-			w.done = true
-		}
+		w.passGroups(groups)
 	}
 	return entries, nil
+}
+
+// passGroups goes on behind groups, or behind the group the walk stopped within where none of it is
+// left.
+func (w *entryWalk) passGroups(groups []group) {
+	switch {
+	case len(groups) > 0:
+		w.resumeIn, w.resumeAt, w.started = groups[len(groups)-1].value, EntryID{}, true
+		w.chunk = min(w.chunk*4, 64)
+		w.done = w.plan.query.Sort == SortTimestamp
+	case !w.resumeAt.IsZero():
+		w.resumeAt = EntryID{}
+	default:
+		w.done = true
+	}
 }
 
 // nextGroups are the groups to be read together: the one the walk stopped within alone, or a
@@ -75,8 +101,14 @@ func (w *entryWalk) nextGroups(ctx context.Context) ([]group, error) {
 	q, within := w.plan.query, w.started && !w.resumeAt.IsZero()
 	switch q.Sort {
 	case SortTimestamp:
-		actors, err := w.store.namesOf(ctx, w.plan)
-		return []group{{actors: actors}}, err
+		if w.everyone == nil {
+			actors, err := w.store.namesOf(ctx, w.plan)
+			if err != nil {
+				return nil, err
+			}
+			w.everyone = []group{{actors: actors}}
+		}
+		return w.everyone, nil
 	case SortUser:
 		return w.store.userGroups(ctx, w.plan, w.resumeIn, w.started, within, w.chunk)
 	}
@@ -93,159 +125,49 @@ func (w *entryWalk) nextGroups(ctx context.Context) ([]group, error) {
 	}
 	groups := make([]group, 0, w.chunk)
 	for _, value := range values[:min(len(values), w.chunk)] {
-		group := group{value: value}
-		for _, id := range w.plan.query.Actors {
-			group.actors = append(group.actors, actorKey{ActorID: id})
-		}
-		groups = append(groups, group)
+		groups = append(groups, group{value: value, actors: q.actors()})
 	}
 	return groups, nil
 }
 
+// actors are those asked for, whatever their names were.
+func (q EntryQuery) actors() []actorKey {
+	var actors []actorKey
+	for _, id := range q.Actors {
+		actors = append(actors, actorKey{ActorID: id})
+	}
+	return actors
+}
+
 // read reads the first n entries of some groups, in the order of the query.
 func (w *entryWalk) read(ctx context.Context, groups []group, n int) ([]Entry, error) {
-	q := w.plan.query
-	bounds := idBounds{from: w.plan.from, to: w.plan.to}
-	if !w.resumeAt.IsZero() {
-		bounds.pass(w.resumeAt, q.newestFirst())
-	}
 	var found []groupedEntry
-	for _, selection := range w.plan.selections {
-		set := selection.streamSet(q.Sort, groups, w.plan.kinds)
-		entries, err := w.store.readStreams(ctx, streamQuery{
-			orgID: w.plan.org.ID, set: set, bounds: bounds, newestFirst: q.newestFirst(), limit: n, columns: w.columns,
-		})
+	for _, selection := range w.selections {
+		q := w.streamQuery(selection, groups)
+		q.limit = n
+		entries, err := w.store.readStreams(ctx, q)
 		if err != nil {
 			return nil, fmt.Errorf("read entries of %s: %w", w.plan.org.Slug, err)
 		}
 		found = append(found, entries...)
 	}
-	if len(w.plan.selections) > 1 {
-		found = sortGrouped(found, q.newestFirst())
+	if len(w.selections) > 1 {
+		found = sortGrouped(found, w.plan.query.newestFirst())
 	}
-	entries := make([]Entry, 0, min(n, len(found)))
-	for i := range found[:min(n, len(found))] {
-		entries = append(entries, found[i].Entry)
-	}
-	return entries, nil
+	return ungrouped(found[:min(n, len(found))]), nil
 }
 
-// groupedEntry is an entry and the number of its group among those read together.
-type groupedEntry struct {
-	Entry `gorm:"embedded"`
-	Grp   int
-}
-
-// sortGrouped puts what several reads found in order; an entry that two of them found stays once.
-func sortGrouped(entries []groupedEntry, newestFirst bool) []groupedEntry {
-	slices.SortFunc(entries, func(a, b groupedEntry) int {
-		byID := bytes.Compare(a.ID[:], b.ID[:])
-		if newestFirst {
-			byID = -byID
-		}
-		return cmp.Or(cmp.Compare(a.Grp, b.Grp), byID)
-	})
-	return slices.CompactFunc(entries, func(a, b groupedEntry) bool { return a.ID == b.ID })
-}
-
-// idBounds is a range of entry IDs: from <= id < to, or after < id; zero values do not restrict.
-type idBounds struct {
-	from, to, after EntryID
-}
-
-// pass leaves out id and what was read before it.
-func (b *idBounds) pass(id EntryID, newestFirst bool) {
-	switch {
-	case !newestFirst:
-		b.after = id
-	case b.to.IsZero() || bytes.Compare(id[:], b.to[:]) < 0:
-		b.to = id
+// streamQuery asks for what a selection lets through in some groups, from where the walk is.
+func (w *entryWalk) streamQuery(s selection, groups []group) streamQuery {
+	q := w.plan.query
+	bounds := idBounds{from: w.plan.from, to: w.plan.to}
+	if !w.resumeAt.IsZero() {
+		bounds.pass(w.resumeAt, q.newestFirst())
 	}
-}
-
-// where is the range as SQL on the column id.
-func (b idBounds) where() condition {
-	c := condition{sql: "id >= ?", args: []any{b.from}}
-	if !b.to.IsZero() {
-		c.sql, c.args = c.sql+" AND id < ?", append(c.args, b.to)
+	return streamQuery{
+		orgID: w.plan.org.ID, set: s.streamSet(q.Sort, groups, w.plan.kinds), bounds: bounds,
+		newestFirst: q.newestFirst(), columns: w.columns,
 	}
-	if !b.after.IsZero() {
-		c.sql, c.args = c.sql+" AND id > ?", append(c.args, b.after)
-	}
-	return c
-}
-
-// streamQuery asks for the first entries of a set of streams, group by group, by ID inside each.
-type streamQuery struct {
-	orgID       int64
-	set         streamSet
-	bounds      idBounds
-	newestFirst bool
-	limit       int
-	columns     string
-}
-
-// order is the direction of IDs as SQL.
-func (q streamQuery) order() string {
-	if q.newestFirst {
-		return "DESC"
-	}
-	return "ASC"
-}
-
-// where is what all streams have in common, as SQL on the entries.
-func (q streamQuery) where() condition {
-	all := condition{sql: "org_id = ?", args: []any{q.orgID}}
-	for _, c := range append([]condition{q.bounds.where()}, q.set.conditions...) {
-		all.sql, all.args = all.sql+" AND "+c.sql, append(all.args, c.args...)
-	}
-	return all
-}
-
-// SQLite takes 500 parts of a UNION, each of which repeats the values that all streams have in
-// common, and 32,766 values in all.
-const (
-	maxStreams = 400
-	maxValues  = 32_000
-)
-
-// streamsAtOnce is how many streams one statement reads.
-func (q streamQuery) streamsAtOnce() int {
-	each := len(q.set.columns) + 1 // the limit
-	for _, value := range q.where().args {
-		if list, ok := value.([]string); ok {
-			each += len(list)
-		} else {
-			each++
-		}
-	}
-	return max(1, min(maxStreams, maxValues/each))
-}
-
-// readStreams reads the first limit entries of a set of streams.
-func (s *Store) readStreams(ctx context.Context, q streamQuery) ([]groupedEntry, error) {
-	db := s.Reader(ctx)
-	if len(q.set.columns) == 0 {
-		where := q.where()
-		var entries []groupedEntry
-		err := db.Raw("SELECT "+q.columns+" FROM audit_entries WHERE "+where.sql+
-			" ORDER BY id "+q.order()+" LIMIT ?", append(where.args, q.limit)...).Scan(&entries).Error
-		return entries, err
-	}
-	var found []groupedEntry
-	atOnce := q.streamsAtOnce()
-	for part := range slices.Chunk(q.set.streams, atOnce) {
-		sql, args := s.dialect.streamsSQL(q, part)
-		var entries []groupedEntry
-		if err := db.Raw(sql, args...).Scan(&entries).Error; err != nil {
-			return nil, err
-		}
-		found = append(found, entries...)
-	}
-	if len(q.set.streams) > atOnce {
-		found = sortGrouped(found, q.newestFirst)
-	}
-	return found[:min(len(found), q.limit)], nil
 }
 
 // namesOf lists the names under which the actors of a plan are known, where its streams need them.
@@ -253,16 +175,10 @@ func (s *Store) namesOf(ctx context.Context, p *entryPlan) ([]actorKey, error) {
 	if len(p.query.Actors) == 0 {
 		return nil, nil
 	}
-	needsNames := slices.ContainsFunc(p.selections, func(sel selection) bool {
-		return slices.Contains(sel.indexColumns(p.query.Sort), "actor_key")
-	})
-	var names []actorKey
-	if !needsNames {
-		for _, id := range p.query.Actors {
-			names = append(names, actorKey{ActorID: id})
-		}
-		return names, nil
+	if !slices.Contains(p.base.indexColumns(p.query.Sort), "actor_key") {
+		return p.query.actors(), nil
 	}
+	var names []actorKey
 	err := s.Reader(ctx).Raw("SELECT DISTINCT actor_key, actor_id FROM audit_actors WHERE org_id = ? AND actor_id IN ?",
 		p.org.ID, p.query.Actors).Scan(&names).Error
 	if err != nil {

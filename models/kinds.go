@@ -11,10 +11,9 @@ type Kind struct {
 	Action     string
 }
 
-// kindsSQL reads the distinct pairs by one index seek each (a "loose index scan"), where SELECT
-// DISTINCT would read every entry. Its last condition is a subquery with a limit, not EXISTS:
-// PostgreSQL makes a join of that, which reads every entry until its statistics are fresh.
-const kindsSQL = `
+// recordedKindsSQL reads the distinct pairs by one index seek each (a "loose index scan"), where SELECT
+// DISTINCT would read every entry.
+const recordedKindsSQL = `
 WITH RECURSIVE types(entity_type) AS (
 	SELECT (SELECT MIN(entity_type) FROM audit_entries WHERE org_id = @org)
 	UNION ALL
@@ -30,14 +29,22 @@ WITH RECURSIVE types(entity_type) AS (
 	FROM kinds WHERE kinds.action IS NOT NULL
 )
 SELECT entity_type, action FROM kinds
-WHERE action IS NOT NULL AND (SELECT true FROM audit_entries e
-	WHERE e.org_id = @org AND e.entity_type = kinds.entity_type AND e.action = kinds.action AND e.id >= @kept LIMIT 1)
-ORDER BY entity_type, action`
+WHERE action IS NOT NULL`
+
+// visibleKindsSQL leaves out kinds of which every entry has expired. The condition is a subquery with a
+// limit, not EXISTS: PostgreSQL makes a join of that, which reads every entry until its statistics are
+// fresh.
+const visibleKindsSQL = recordedKindsSQL + ` AND (SELECT true FROM audit_entries e
+	WHERE e.org_id = @org AND e.entity_type = kinds.entity_type AND e.action = kinds.action AND e.id >= @kept LIMIT 1)`
 
 // Kinds lists what the organization's log holds, by entity type, then action.
 func (s *Store) Kinds(ctx context.Context, org Organization) ([]Kind, error) {
+	return s.kinds(ctx, org, visibleKindsSQL)
+}
+
+func (s *Store) kinds(ctx context.Context, org Organization, sql string) ([]Kind, error) {
 	var kinds []Kind
-	err := s.Reader(ctx).Raw(kindsSQL, map[string]any{
+	err := s.Reader(ctx).Raw(sql+" ORDER BY entity_type, action", map[string]any{
 		"org":  org.ID,
 		"kept": FirstEntryID(org.KeptSince(s.Now())),
 	}).Scan(&kinds).Error

@@ -10,10 +10,9 @@ type postgres struct{}
 
 func (postgres) name() string { return "postgres" }
 
-// streamsSQL seeks in the index once a stream, for IDs only, and then reads the rows of the page.
-// The values go in as arrays, so the statement's text, and with it its plan, is the same for any
-// number of streams.
-func (postgres) streamsSQL(q streamQuery, streams []stream) (string, []any) {
+// streamsSQL seeks in the index once a stream. The values go in as arrays, so the statement's text,
+// and with it its plan, is the same for any number of streams.
+func (postgres) streamsSQL(q streamQuery, streams []stream, limit int) condition {
 	var arrays, names, equal []string
 	var args []any
 	for i, column := range append([]string{"grp"}, q.set.columns...) {
@@ -35,14 +34,34 @@ func (postgres) streamsSQL(q streamQuery, streams []stream) (string, []any) {
 		args = append(args, arrayText(values))
 	}
 	where := q.where()
-	args = append(append(args, where.args...), q.limit, q.limit, q.orgID)
-	return `SELECT page.grp, ` + q.columns + ` FROM (
-	SELECT s.v0 AS grp, hit.id AS hit_id FROM unnest(` + strings.Join(arrays, ", ") + `) AS s(` + strings.Join(names, ", ") + `)
+	return condition{sql: `SELECT s.v0 AS grp, hit.id AS hit_id FROM unnest(` + strings.Join(arrays, ", ") + `) AS s(` + strings.Join(names, ", ") + `)
 	CROSS JOIN LATERAL (SELECT id FROM audit_entries WHERE ` + where.sql + strings.Join(equal, "") + `
 		ORDER BY id ` + q.order() + ` LIMIT ?) AS hit
-	ORDER BY s.v0, hit.id ` + q.order() + ` LIMIT ?
-) AS page JOIN audit_entries e ON e.org_id = ? AND e.id = page.hit_id
-ORDER BY page.grp, e.id ` + q.order(), args
+	ORDER BY s.v0, hit.id ` + q.order() + ` LIMIT ?`, args: append(append(args, where.args...), limit, limit)}
+}
+
+// entriesAt looks up one entry after the other: the OFFSET keeps PostgreSQL from a join that reads the
+// whole table.
+func (postgres) entriesAt(q streamQuery, ids condition) condition {
+	c := condition{
+		sql: "SELECT page.grp, e.* FROM (" + ids.sql + ") AS page CROSS JOIN LATERAL (SELECT " + q.columns.sql +
+			" FROM audit_entries WHERE org_id = ? AND id = page.hit_id OFFSET 0) AS e",
+		args: append(ids.args, q.orgID),
+	}
+	if q.matching.sql != "" {
+		c.sql, c.args = c.sql+" WHERE "+q.matching.sql, append(c.args, q.matching.args...)
+	}
+	c.sql, c.args = c.sql+" ORDER BY page.grp, page.hit_id "+q.order()+" LIMIT ?", append(c.args, q.limit)
+	return c
+}
+
+// contains folds ASCII only, which is quicker than what ILIKE does.
+func (postgres) contains(column, pattern, others string) condition {
+	c := condition{sql: `lower(` + column + ` COLLATE "C") LIKE ? ESCAPE '\'`, args: []any{pattern}}
+	if others != "" {
+		c.sql, c.args = c.sql+" OR octet_length("+column+") <> char_length("+column+") AND "+column+" ~ ?", append(c.args, "["+others+"]")
+	}
+	return c
 }
 
 func (postgres) idAmong(ids []EntryID) condition {
@@ -91,12 +110,16 @@ func arrayOf(array *strings.Builder) string {
 	return array.String()
 }
 
-// entitiesContaining uses the trigram index: its expression, word for word.
+// entitiesContaining uses the index of every three letters in a row: its expression, word for word. Of
+// a long word the end is enough, where words differ most; each three letters are a list to be read.
 func (postgres) entitiesContaining(orgID int64, words []string) condition {
+	const text, enough = `(id_key || E'\n' || name_key)`, 12
 	c := condition{sql: "audit_entities WHERE org_id = ?", args: []any{orgID}}
 	for _, word := range words {
-		c.sql += ` AND (id_key || E'\n' || name_key) LIKE ? ESCAPE '\'`
-		c.args = append(c.args, "%"+escapeLike(word)+"%")
+		end := []rune(word)
+		end = end[max(0, len(end)-enough):]
+		c.sql += " AND audit_grams(org_id, " + text + ") @> audit_grams(?, ?) AND " + text + ` LIKE ? ESCAPE '\'`
+		c.args = append(c.args, orgID, string(end), "%"+escapeLike(word)+"%")
 	}
 	return c
 }

@@ -1,6 +1,7 @@
 package models
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -17,7 +18,9 @@ type searchWord struct {
 func searchWords(search string) []searchWord {
 	var words []searchWord
 	for _, text := range strings.Fields(Fold(search)) {
-		words = append(words, searchWord{text: text, short: !hasTrigram(text)})
+		if word := (searchWord{text: text, short: !hasTrigram(text)}); !slices.Contains(words, word) {
+			words = append(words, word)
+		}
 	}
 	return words
 }
@@ -81,4 +84,68 @@ func unmatchedBy(words []searchWord, k Kind) (mask uint64) {
 // escapeLike makes s stand for itself in a LIKE pattern with ESCAPE '\'.
 func escapeLike(s string) string {
 	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(s)
+}
+
+// wordsMatch is the condition in SQL that an entry matches all words, and perhaps some that it does
+// not: SQL folds the letters of ASCII only, so where others take part it is generous.
+func (s *Store) wordsMatch(words []searchWord) condition {
+	var all condition
+	for i, word := range words {
+		pattern, ascii, others := word.pattern()
+		one := s.dialect.contains("entity_id", pattern, others)
+		name := s.dialect.contains("entity_name", pattern, others)
+		one.sql, one.args = one.sql+" OR "+name.sql, append(one.args, name.args...)
+		switch {
+		case !ascii:
+		case word.short:
+			one.sql += ` OR entity_type LIKE ? ESCAPE '\' OR action LIKE ? ESCAPE '\'`
+			one.args = append(one.args, pattern, "%:"+pattern)
+		default:
+			one.sql, one.args = one.sql+` OR action LIKE ? ESCAPE '\'`, append(one.args, pattern)
+		}
+		if i > 0 {
+			all.sql += " AND "
+		}
+		all.sql, all.args = all.sql+"("+one.sql+")", append(all.args, one.args...)
+	}
+	return all
+}
+
+// pattern is the word for LIKE, anything standing for what is not ASCII. A text that matches has
+// either that pattern or one of others in it.
+func (w searchWord) pattern() (pattern string, ascii bool, others string) {
+	ascii = true
+	var like strings.Builder
+	for part := range strings.FieldsFuncSeq(w.text, func(r rune) bool { return r >= 0x80 }) {
+		if ascii = len(part) == len(w.text); !ascii {
+			_ = like.WriteByte('%')
+		}
+		_, _ = like.WriteString(escapeLike(part))
+	}
+	if pattern = like.String() + "%"; !w.short {
+		pattern = "%" + pattern
+	}
+	ascii = ascii && like.Len() > 0
+	for _, letter := range foldedToASCII {
+		if overlap(Fold(string(letter)), w.text) {
+			others += string(letter)
+		}
+	}
+	return pattern, ascii, others
+}
+
+// foldedToASCII are the letters outside of ASCII that Fold makes ASCII of, alone or among others.
+const foldedToASCII = "ßİŉſǰ\u037eẖẗẘẙẚẞ\u1fef\u212aﬀﬁﬂﬃﬄﬅﬆ"
+
+// overlap says that a text with part in it may contain word, and need not without it.
+func overlap(part, word string) bool {
+	if strings.Contains(word, part) || strings.Contains(part, word) {
+		return true
+	}
+	for i := 1; i < len(part); i++ {
+		if strings.HasSuffix(word, part[:i]) || strings.HasPrefix(word, part[i:]) {
+			return true
+		}
+	}
+	return false
 }

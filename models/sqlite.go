@@ -10,8 +10,8 @@ type sqlite struct{}
 
 func (sqlite) name() string { return "sqlite" }
 
-// streamsSQL is a UNION of one seek a stream, for IDs only, and then reads the rows of the page.
-func (sqlite) streamsSQL(q streamQuery, streams []stream) (string, []any) {
+// streamsSQL is a UNION of one seek a stream.
+func (sqlite) streamsSQL(q streamQuery, streams []stream, limit int) condition {
 	where := q.where()
 	var parts []string
 	var args []any
@@ -26,21 +26,39 @@ func (sqlite) streamsSQL(q streamQuery, streams []stream) (string, []any) {
 		for _, value := range stream.values {
 			args = append(args, value)
 		}
-		args = append(args, q.limit)
+		args = append(args, limit)
 	}
-	args = append(args, q.limit, q.orgID)
-	return `SELECT page.grp, ` + q.columns + ` FROM (
-	` + strings.Join(parts, `
+	return condition{sql: strings.Join(parts, `
 	UNION ALL `) + `
-	ORDER BY grp, hit_id ` + q.order() + ` LIMIT ?
-) AS page CROSS JOIN audit_entries e ON e.org_id = ? AND e.id = page.hit_id
-ORDER BY page.grp, e.id ` + q.order(), args
+	ORDER BY grp, hit_id ` + q.order() + ` LIMIT ?`, args: append(args, limit)}
+}
+
+// entriesAt reads in the order written.
+func (sqlite) entriesAt(q streamQuery, ids condition) condition {
+	c := condition{
+		sql:  "SELECT page.grp, " + q.columns.sql + " FROM (" + ids.sql + ") AS page CROSS JOIN audit_entries e ON e.org_id = ? AND e.id = page.hit_id",
+		args: append(ids.args, q.orgID),
+	}
+	if q.matching.sql != "" {
+		c.sql, c.args = c.sql+" WHERE "+q.matching.sql, append(c.args, q.matching.args...)
+	}
+	c.sql, c.args = c.sql+" ORDER BY page.grp, e.id "+q.order()+" LIMIT ?", append(c.args, q.limit)
+	return c
+}
+
+// contains compares as LIKE does, which folds ASCII only.
+func (sqlite) contains(column, pattern, others string) condition {
+	c := condition{sql: column + ` LIKE ? ESCAPE '\'`, args: []any{pattern}}
+	if others != "" {
+		c.sql, c.args = c.sql+" OR "+column+" GLOB ?", append(c.args, "*["+others+"]*")
+	}
+	return c
 }
 
 func (sqlite) idAmong(ids []EntryID) condition {
 	c := condition{sql: "id IN (?" + strings.Repeat(", ?", len(ids)-1) + ")"}
 	for i := range ids {
-		c.args = append(c.args, ids[i][:])
+		c.args = append(c.args, ids[i])
 	}
 	return c
 }

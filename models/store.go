@@ -17,6 +17,7 @@ type Store struct {
 	write, read *gorm.DB
 	dialect     dialect
 	now         func() time.Time
+	effort      searchEffort
 }
 
 // NewStore reads from read and writes to write, which may be the same pool. now is the clock that
@@ -31,7 +32,7 @@ func NewStore(write, read *gorm.DB, now func() time.Time) (*Store, error) {
 		now = time.Now
 	}
 	clocked := &gorm.Session{NewDB: true, NowFunc: now}
-	return &Store{write: write.Session(clocked), read: read.Session(clocked), dialect: d, now: now}, nil
+	return &Store{write: write.Session(clocked), read: read.Session(clocked), dialect: d, now: now, effort: usualEffort}, nil
 }
 
 // Now is the store's clock, in UTC.
@@ -71,8 +72,14 @@ type dialect interface {
 	idAmong(ids []EntryID) condition
 	// keyAmong is the condition that an event key's hash is that of one of keys, as many as for idAmong.
 	keyAmong(keys []claimedKey) condition
-	// streamsSQL asks for the first entries of some streams of a query, in its order.
-	streamsSQL(q streamQuery, streams []stream) (sql string, args []any)
+	// streamsSQL asks for the groups and IDs of the first entries of some streams of a query, in its
+	// order, as grp and hit_id.
+	streamsSQL(q streamQuery, streams []stream, limit int) condition
+	// entriesAt asks for the entries of such IDs, those that match where the query wants that.
+	entriesAt(q streamQuery, ids condition) condition
+	// contains is the condition that a column is like pattern, whose letters are in lower case, whatever
+	// the case of its own ASCII letters, or that it has one of others in it.
+	contains(column, pattern, others string) condition
 	// entitiesContaining is the table of an organization's entities whose ID or name contains every
 	// word, from FROM to the beginning of a WHERE that more conditions can be added to.
 	entitiesContaining(orgID int64, words []string) condition

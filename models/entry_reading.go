@@ -1,0 +1,269 @@
+package models
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"iter"
+	"slices"
+)
+
+// groupedEntry is an entry and the number of its group among those read together.
+type groupedEntry struct {
+	Entry
+	Grp int
+}
+
+// sortGrouped puts what several reads found in order; an entry that two of them found stays once.
+func sortGrouped(entries []groupedEntry, newestFirst bool) []groupedEntry {
+	slices.SortFunc(entries, func(a, b groupedEntry) int {
+		byID := bytes.Compare(a.ID[:], b.ID[:])
+		if newestFirst {
+			byID = -byID
+		}
+		return cmp.Or(cmp.Compare(a.Grp, b.Grp), byID)
+	})
+	return slices.CompactFunc(entries, func(a, b groupedEntry) bool { return a.ID == b.ID })
+}
+
+// idBounds is a range of entry IDs: from <= id < to, or after < id; zero values do not restrict.
+type idBounds struct {
+	from, to, after EntryID
+}
+
+// pass leaves out id and what was read before it.
+func (b *idBounds) pass(id EntryID, newestFirst bool) {
+	switch {
+	case !newestFirst:
+		b.after = id
+	case b.to.IsZero() || bytes.Compare(id[:], b.to[:]) < 0:
+		b.to = id
+	}
+}
+
+// where is the range as SQL on the column id.
+func (b idBounds) where() condition {
+	c := condition{sql: "id >= ?", args: []any{b.from}}
+	if !b.to.IsZero() {
+		c.sql, c.args = c.sql+" AND id < ?", append(c.args, b.to)
+	}
+	if !b.after.IsZero() {
+		c.sql, c.args = c.sql+" AND id > ?", append(c.args, b.after)
+	}
+	return c
+}
+
+// streamQuery asks for the first entries of a set of streams, group by group, by ID inside each.
+type streamQuery struct {
+	orgID       int64
+	set         streamSet
+	bounds      idBounds
+	newestFirst bool
+	limit       int // entries answered
+	columns     columnSet
+	// Where matching is set, only those entries are answered that fulfil it, among the first scanned
+	// ones. placeless says that where the scan ended is of no interest unless it found as many as limit.
+	matching  condition
+	scanned   int
+	placeless bool
+}
+
+// reach is how many entries are looked at.
+func (q streamQuery) reach() int {
+	if q.matching.sql != "" {
+		return q.scanned
+	}
+	return q.limit
+}
+
+// order is the direction of IDs as SQL.
+func (q streamQuery) order() string {
+	if q.newestFirst {
+		return "DESC"
+	}
+	return "ASC"
+}
+
+// where is what all streams have in common, as SQL on the entries.
+func (q streamQuery) where() condition {
+	all := condition{sql: "org_id = ?", args: []any{q.orgID}}
+	for _, c := range append([]condition{q.bounds.where()}, q.set.conditions...) {
+		all.sql, all.args = all.sql+" AND "+c.sql, append(all.args, c.args...)
+	}
+	return all
+}
+
+// SQLite takes 500 parts of a UNION, each of which repeats the values that all streams have in
+// common, and 32,766 values in all.
+const (
+	maxStreams = 400
+	maxValues  = 32_000
+)
+
+// parts are the streams that one statement reads each; one part without streams where the whole log
+// is read.
+func (q streamQuery) parts() iter.Seq[[]stream] {
+	if len(q.set.columns) == 0 {
+		return func(yield func([]stream) bool) { yield(nil) }
+	}
+	each := len(q.set.columns) + 1 // the limit
+	for _, value := range q.where().args {
+		if list, ok := value.([]string); ok {
+			each += len(list)
+		} else {
+			each++
+		}
+	}
+	return slices.Chunk(q.set.streams, max(1, min(maxStreams, maxValues/each)))
+}
+
+// idsSQL asks for the IDs of the first entries of some streams, as hit_id, and for their groups, as
+// grp, in the order of the query.
+func (s *Store) idsSQL(q streamQuery, streams []stream, limit int) condition {
+	if len(q.set.columns) > 0 {
+		return s.dialect.streamsSQL(q, streams, limit)
+	}
+	where := q.where()
+	return condition{
+		sql:  "SELECT 0 AS grp, id AS hit_id FROM audit_entries WHERE " + where.sql + " ORDER BY id " + q.order() + " LIMIT ?",
+		args: append(where.args, limit),
+	}
+}
+
+// entriesSQL asks for the first entries of some streams.
+func (s *Store) entriesSQL(q streamQuery, streams []stream) condition {
+	if len(q.set.columns) > 0 {
+		return s.dialect.entriesAt(q, s.idsSQL(q, streams, q.reach()))
+	}
+	where := q.where()
+	c := condition{sql: "audit_entries WHERE " + where.sql, args: where.args}
+	if q.matching.sql != "" {
+		c.sql = "(SELECT * FROM " + c.sql + " ORDER BY id " + q.order() + " LIMIT ?) AS e WHERE " + q.matching.sql
+		c.args = append(append(c.args, q.scanned), q.matching.args...)
+	}
+	c.sql = "SELECT 0, " + q.columns.sql + " FROM " + c.sql + " ORDER BY id " + q.order() + " LIMIT ?"
+	c.args = append(c.args, q.limit)
+	return c
+}
+
+// readStreams reads the first entries of a set of streams.
+func (s *Store) readStreams(ctx context.Context, q streamQuery) ([]groupedEntry, error) {
+	found, _, err := s.scanStreams(ctx, q)
+	return found, err
+}
+
+// scanStreams reads the first entries of a set of streams. end is the last one that was looked at, nil
+// where that were all.
+func (s *Store) scanStreams(ctx context.Context, q streamQuery) (found []groupedEntry, end *groupedEntry, err error) {
+	parts := 0
+	for part := range q.parts() {
+		parts++
+		entries, err := s.queryEntries(ctx, q.columns, s.entriesSQL(q, part))
+		if err != nil {
+			return nil, nil, err
+		}
+		found = append(found, entries...)
+		var last *groupedEntry
+		if len(entries) == q.limit {
+			last = &entries[len(entries)-1]
+		} else if q.matching.sql != "" && !q.placeless {
+			if last, err = s.placeOf(ctx, q, part, q.scanned); err != nil {
+				return nil, nil, err
+			}
+		}
+		if last != nil && (end == nil || q.compare(*last, *end) < 0) {
+			end = last
+		}
+	}
+	if parts > 1 {
+		found = sortGrouped(found, q.newestFirst)
+	}
+	if end != nil {
+		// What lies beyond was not looked at in every part.
+		found = slices.DeleteFunc(found, func(e groupedEntry) bool { return q.compare(e, *end) > 0 })
+	}
+	if len(found) > q.limit {
+		found = found[:q.limit]
+		end = &found[q.limit-1]
+	}
+	return found, end, nil
+}
+
+// placeOf is group and ID of the n-th entry of some streams; nil where there are fewer.
+func (s *Store) placeOf(ctx context.Context, q streamQuery, streams []stream, n int) (*groupedEntry, error) {
+	ids := s.idsSQL(q, streams, n)
+	rows, err := s.Reader(ctx).Raw("SELECT grp, hit_id FROM ("+ids.sql+") AS ids ORDER BY grp, hit_id "+q.order()+" LIMIT 1 OFFSET ?",
+		append(ids.args, n-1)...).Rows()
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	if !rows.Next() {
+		return nil, rows.Err()
+	}
+	var place groupedEntry
+	return &place, rows.Scan(&place.Grp, &place.ID)
+}
+
+// compare puts entries in the order of the query.
+func (q streamQuery) compare(a, b groupedEntry) int {
+	byID := bytes.Compare(a.ID[:], b.ID[:])
+	if q.newestFirst {
+		byID = -byID
+	}
+	return cmp.Or(cmp.Compare(a.Grp, b.Grp), byID)
+}
+
+// columnSet are columns of the entries, in SQL, and where a row of them goes.
+type columnSet struct {
+	sql  string
+	into func(e *Entry) []any
+}
+
+// What pages read of an entry, what exports do, whose metadata may be large, and what sorting needs.
+var (
+	listColumns = columnSet{
+		"org_id, id, occurred_at, recorded_at, action, entity_type, entity_id, entity_name, actor_id, actor_key, " +
+			"actor_name, actor_email, source, ip, user_agent, request_id, api_key_id, api_key_name, url",
+		func(e *Entry) []any {
+			return []any{&e.OrgID, &e.ID, &e.OccurredAt, &e.RecordedAt, &e.Action, &e.EntityType, &e.EntityID, &e.EntityName,
+				&e.ActorID, &e.ActorKey, &e.ActorName, &e.ActorEmail, &e.Source, &e.IP, &e.UserAgent, &e.RequestID,
+				&e.APIKeyID, &e.APIKeyName, &e.URL}
+		},
+	}
+	exportColumns = columnSet{
+		listColumns.sql + ", metadata",
+		func(e *Entry) []any { return append(listColumns.into(e), &e.Metadata) },
+	}
+	sortColumns = columnSet{
+		"id, action, entity_type, actor_key",
+		func(e *Entry) []any { return []any{&e.ID, &e.Action, &e.EntityType, &e.ActorKey} },
+	}
+)
+
+// queryEntries runs a statement that answers with groups and columns of entries.
+func (s *Store) queryEntries(ctx context.Context, columns columnSet, statement condition) ([]groupedEntry, error) {
+	rows, err := s.Reader(ctx).Raw(statement.sql, statement.args...).Rows()
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var entries []groupedEntry
+	for rows.Next() {
+		var e groupedEntry
+		if err := rows.Scan(append([]any{&e.Grp}, columns.into(&e.Entry)...)...); err != nil {
+			return nil, err
+		}
+		entries = append(entries, e)
+	}
+	return entries, rows.Err()
+}
+
+// ungrouped are the entries alone.
+func ungrouped(found []groupedEntry) []Entry {
+	entries := make([]Entry, len(found))
+	for i := range found {
+		entries[i] = found[i].Entry
+	}
+	return entries
+}

@@ -1,0 +1,20 @@
+package models
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// The letters that SQL cannot fold and the search looks for by themselves are all there are.
+func TestLettersThatFoldToASCII(t *testing.T) {
+	for r := rune(utf8.RuneSelf); r <= utf8.MaxRune; r++ {
+		if !utf8.ValidRune(r) {
+			continue
+		}
+		toASCII := strings.ContainsFunc(Fold(string(r)), func(r rune) bool { return r < utf8.RuneSelf })
+		if toASCII != strings.ContainsRune(foldedToASCII, r) {
+			t.Errorf("%U folds to %q", r, Fold(string(r)))
+		}
+	}
+}

@@ -44,11 +44,11 @@ func (b *idBounds) pass(id EntryID, newestFirst bool) {
 // where is the range as SQL on the column id.
 func (b idBounds) where() condition {
 	c := condition{sql: "id >= ?", args: []any{b.from}}
+	if bytes.Compare(b.after[:], b.from[:]) >= 0 { // only one of them: SQLite begins at the first it is told
+		c = condition{sql: "id > ?", args: []any{b.after}}
+	}
 	if !b.to.IsZero() {
 		c.sql, c.args = c.sql+" AND id < ?", append(c.args, b.to)
-	}
-	if !b.after.IsZero() {
-		c.sql, c.args = c.sql+" AND id > ?", append(c.args, b.after)
 	}
 	return c
 }
@@ -138,7 +138,7 @@ func (s *Store) entriesSQL(q streamQuery, streams []stream) condition {
 	where := q.where()
 	c := condition{sql: "audit_entries WHERE " + where.sql, args: where.args}
 	if q.matching.sql != "" {
-		c.sql = "(SELECT * FROM " + c.sql + " ORDER BY id " + q.order() + " LIMIT ?) AS e WHERE " + q.matching.sql
+		c.sql = "(SELECT * FROM " + c.sql + " ORDER BY id " + q.order() + " LIMIT ?) AS scanned WHERE " + q.matching.sql
 		c.args = append(append(c.args, q.scanned), q.matching.args...)
 	}
 	c.sql = "SELECT 0, " + q.columns.sql + " FROM " + c.sql + " ORDER BY id " + q.order() + " LIMIT ?"

@@ -288,13 +288,18 @@ func wordsOf(words []searchWord, mask uint64) []searchWord {
 // matchEntities lists the resources of the types of kinds that match all words; more than atMost
 // where there are more.
 func (s *Store) matchEntities(ctx context.Context, p *entryPlan, words []searchWord, kinds []Kind, atMost int) ([]entityKey, error) {
-	var long []string
+	var long, short []string
 	for _, word := range words {
-		if !word.short {
+		if word.short {
+			short = append(short, word.text)
+		} else {
 			long = append(long, word.text)
 		}
 	}
 	matching := s.dialect.entitiesContaining(p.org.ID, long)
+	if len(long) == 0 {
+		matching = entitiesBeginning(p.org.ID, short[0])
+	}
 	// Without DISTINCT: it would have to find every match before it gives the first.
 	sql := "SELECT entity_type, entity_id FROM " + matching.sql + " AND month >= ? AND entity_type IN ?"
 	args := append(matching.args, MonthOf(MicrosOf(p.from.Occurred())), project(kinds, Kind.entityType))
@@ -302,14 +307,9 @@ func (s *Store) matchEntities(ctx context.Context, p *entryPlan, words []searchW
 		sql += " AND month <= ?"
 		args = append(args, MonthOf(MicrosOf(p.to.Occurred())))
 	}
-	for _, word := range words {
-		if word.short {
-			// Every text that begins with the word lies between it and the word with the last code
-			// point behind it.
-			beyond := word.text + "\U0010FFFF"
-			sql += " AND (id_key >= ? AND id_key < ? OR name_key >= ? AND name_key < ?)"
-			args = append(args, word.text, beyond, word.text, beyond)
-		}
+	for _, word := range short {
+		sql += " AND (id_key >= ? AND id_key < ? OR name_key >= ? AND name_key < ?)"
+		args = append(args, word, beyond(word), word, beyond(word))
 	}
 	// An entity has a row for each month it was seen in.
 	var rows []entityKey
@@ -324,3 +324,16 @@ func (s *Store) matchEntities(ctx context.Context, p *entryPlan, words []searchW
 	})
 	return slices.Compact(rows), nil
 }
+
+// entitiesBeginning is the table of the entities whose ID or name begins with text, as entitiesContaining
+// is. Those of which both do are in it twice: with OR instead, either database may look through all.
+func entitiesBeginning(orgID int64, text string) condition {
+	const one = "SELECT * FROM audit_entities WHERE org_id = ? AND "
+	return condition{
+		sql:  "(" + one + "id_key >= ? AND id_key < ? UNION ALL " + one + "name_key >= ? AND name_key < ?) AS found WHERE org_id = ?",
+		args: []any{orgID, text, beyond(text), orgID, text, beyond(text), orgID},
+	}
+}
+
+// beyond is behind every text that begins with text, by code point.
+func beyond(text string) string { return text + "\U0010FFFF" }

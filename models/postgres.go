@@ -110,16 +110,22 @@ func arrayOf(array *strings.Builder) string {
 	return array.String()
 }
 
-// entitiesContaining uses the index of every three letters in a row: its expression, word for word. Of
-// a long word the end is enough, where words differ most; each three letters are a list to be read.
+// entitiesContaining uses the index of every three letters in a row: its expression, word for word. The
+// OFFSET keeps PostgreSQL from reading everything of the organization besides.
 func (postgres) entitiesContaining(orgID int64, words []string) condition {
-	const text, enough = `(id_key || E'\n' || name_key)`, 12
-	c := condition{sql: "audit_entities WHERE org_id = ?", args: []any{orgID}}
-	for _, word := range words {
-		end := []rune(word)
-		end = end[max(0, len(end)-enough):]
-		c.sql += " AND audit_grams(org_id, " + text + ") @> audit_grams(?, ?) AND " + text + ` LIKE ? ESCAPE '\'`
-		c.args = append(c.args, orgID, string(end), "%"+escapeLike(word)+"%")
+	const text = `(id_key || E'\n' || name_key)`
+	var index, all condition
+	for i, word := range words {
+		if i > 0 {
+			index.sql += " AND "
+		}
+		index.sql += "audit_grams(org_id, " + text + ") @> audit_grams(?, ?)"
+		index.args = append(index.args, orgID, endOf(word))
+		all.sql += " AND " + text + ` LIKE ? ESCAPE '\'`
+		all.args = append(all.args, "%"+escapeLike(word)+"%")
 	}
-	return c
+	return condition{
+		sql:  "(SELECT * FROM audit_entities WHERE " + index.sql + " OFFSET 0) AS found WHERE org_id = ?" + all.sql,
+		args: append(append(index.args, orgID), all.args...),
+	}
 }

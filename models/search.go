@@ -39,6 +39,14 @@ func hasTrigram(text string) bool {
 	return false
 }
 
+// endOf is the end of a word, which is enough to ask an index of three letters in a row, where each three
+// are a list to be read: words differ most at their ends.
+func endOf(word string) string {
+	const enough = 12
+	letters := []rune(word)
+	return string(letters[max(0, len(letters)-enough):])
+}
+
 // matchesKind says that the word is found in the action or, when short, begins the entity type or
 // the verb: then every entry of the kind matches it.
 func (w searchWord) matchesKind(k Kind) bool {

@@ -63,21 +63,22 @@ func (sqlite) idAmong(ids []EntryID) condition {
 	return c
 }
 
-// entitiesContaining asks the full-text index; its trigrams make a quoted word match as a substring.
-// The join is a CROSS JOIN, which SQLite reads in the order written: it would otherwise look
-// through every entity of the organization until it has statistics.
+// entitiesContaining asks the full-text index; its trigrams make a quoted text match as a substring. Of
+// a long word the end is enough, where words differ most. The join is a CROSS JOIN, which SQLite reads in
+// the order written: it would otherwise look through every entity of the organization until it has
+// statistics.
 func (sqlite) entitiesContaining(orgID int64, words []string) condition {
-	if len(words) == 0 {
-		return condition{sql: "audit_entities WHERE org_id = ?", args: []any{orgID}}
-	}
 	quoted := make([]string, len(words))
-	for i, word := range words {
-		quoted[i] = `"` + strings.ReplaceAll(word, `"`, `""`) + `"`
-	}
 	first, last := sqliteIDs(orgID)
-	return condition{
+	c := condition{
 		sql: `audit_entities_search CROSS JOIN audit_entities ON audit_entities.id = audit_entities_search.rowid
 WHERE audit_entities_search.text MATCH ? AND audit_entities_search.rowid BETWEEN ? AND ? AND org_id = ?`,
-		args: []any{strings.Join(quoted, " AND "), first, last, orgID},
+		args: []any{nil, first, last, orgID},
 	}
+	for i, word := range words {
+		quoted[i] = `"` + strings.ReplaceAll(endOf(word), `"`, `""`) + `"`
+		c.sql, c.args = c.sql+" AND instr(id_key || char(10) || name_key, ?) > 0", append(c.args, word)
+	}
+	c.args[0] = strings.Join(quoted, " AND ")
+	return c
 }

@@ -7,6 +7,9 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
 )
 
 // writeSection puts markdown between the marks of a section in the report; a section that is not
@@ -30,6 +33,9 @@ func writeSection(report, name, markdown string) error {
 	}
 	return os.WriteFile(report, []byte(text), 0o644)
 }
+
+// number writes n as people read it: 1,234,567.
+func number(n int) string { return message.NewPrinter(language.English).Sprintf("%d", n) }
 
 // machine says in a line where and when something was measured.
 func machine() string {

@@ -17,10 +17,19 @@ import (
 const chunk = 50_000
 
 // Fill writes the log of spec into db, which is migrated and empty, past what keeps rows in order
-// when applications record: only the result is the same. Indexes of the entries are made afterwards.
-// progress, which may be nil, hears how many entries are written. The organizations keep entries for
-// a year.
+// when applications record: only the result is the same. Indexes are made afterwards. progress, which
+// may be nil, hears how many entries are written. The organizations keep entries for a year.
 func Fill(ctx context.Context, db *database.DB, spec Spec, progress func(done int)) error {
+	return fillWith(ctx, db, spec, progress, writer.tidy)
+}
+
+// Import is Fill, but leaves the database as a bulk import does: it has no statistics of what there
+// is, and PostgreSQL has not vacuumed it.
+func Import(ctx context.Context, db *database.DB, spec Spec) error {
+	return fillWith(ctx, db, spec, nil, func(writer, context.Context) error { return nil })
+}
+
+func fillWith(ctx context.Context, db *database.DB, spec Spec, progress func(done int), after func(writer, context.Context) error) error {
 	if progress == nil {
 		progress = func(int) {}
 	}
@@ -38,11 +47,13 @@ func Fill(ctx context.Context, db *database.DB, spec Spec, progress func(done in
 	if err != nil {
 		return fmt.Errorf("fill: %w", err)
 	}
-	if err := fill(ctx, w, spec, organizations, progress); err != nil {
-		_ = w.close()
-		return fmt.Errorf("fill: %w", err)
+	if err = fill(ctx, w, spec, organizations, progress); err == nil {
+		err = after(w, ctx)
 	}
-	if err := w.close(); err != nil {
+	if closing := w.close(); err == nil {
+		err = closing
+	}
+	if err != nil {
 		return fmt.Errorf("fill: %w", err)
 	}
 	return nil
@@ -50,11 +61,13 @@ func Fill(ctx context.Context, db *database.DB, spec Spec, progress func(done in
 
 // writer is a fast way into a database. Rows are values in the order of the columns below.
 type writer interface {
-	// begin drops the indexes of the entries.
+	// begin drops indexes that are made faster afterwards.
 	begin(ctx context.Context) error
 	write(ctx context.Context, table string, columns []string, rows [][]any) error
-	// end makes the indexes again.
+	// end makes them again.
 	end(ctx context.Context) error
+	// tidy leaves the tables as the database's own upkeep would in time.
+	tidy(ctx context.Context) error
 	close() error
 }
 

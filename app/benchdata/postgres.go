@@ -29,7 +29,8 @@ func newPostgresWriter(ctx context.Context, db *gorm.DB) (*postgresWriter, error
 
 func (w *postgresWriter) begin(ctx context.Context) error {
 	rows, err := w.conn.QueryContext(ctx, `SELECT indexname, indexdef FROM pg_indexes
-WHERE schemaname = current_schema() AND tablename = 'audit_entries' AND indexname <> 'audit_entries_pkey'`)
+WHERE schemaname = current_schema() AND tablename IN ('audit_entries', 'audit_entities', 'audit_actors')
+	AND indexname NOT LIKE '%\_pkey'`)
 	if err != nil {
 		return err
 	}
@@ -62,10 +63,16 @@ func (w *postgresWriter) write(ctx context.Context, table string, columns []stri
 	})
 }
 
-// end leaves the tables as autovacuum would in time.
 func (w *postgresWriter) end(ctx context.Context) error {
-	for _, statement := range append(w.indexes, "VACUUM (ANALYZE) audit_entries", "VACUUM (ANALYZE) audit_entities",
-		"VACUUM (ANALYZE) audit_actors", "RESET maintenance_work_mem", "CHECKPOINT") {
+	return w.exec(ctx, append(w.indexes, "RESET maintenance_work_mem")...)
+}
+
+func (w *postgresWriter) tidy(ctx context.Context) error {
+	return w.exec(ctx, "VACUUM (ANALYZE) audit_entries", "VACUUM (ANALYZE) audit_entities", "VACUUM (ANALYZE) audit_actors", "CHECKPOINT")
+}
+
+func (w *postgresWriter) exec(ctx context.Context, statements ...string) error {
+	for _, statement := range statements {
 		if _, err := w.conn.ExecContext(ctx, statement); err != nil {
 			return fmt.Errorf("%s: %w", statement, err)
 		}

@@ -27,6 +27,8 @@ const (
 	Large = "large"
 	// rowsPerEntity is how many entries there are of one entity, on average.
 	rowsPerEntity = 10
+	// largeShare is how much of the log is the large organization's.
+	largeShare = 0.9
 )
 
 // Small is the slug of one of the SmallOrganizations, from 0.
@@ -82,10 +84,10 @@ func (s Spec) happening(n int) happening {
 		person: -1,
 		random: random.Uint64(),
 	}
-	share := 0.9
+	share := largeShare
 	if random.Float64() >= share {
 		h.org = 1 + random.IntN(SmallOrganizations)
-		share = 0.1 / SmallOrganizations
+		share = (1 - largeShare) / SmallOrganizations
 	}
 	h.entity = random.IntN(max(1, int(float64(s.Rows)/rowsPerEntity*share*typeShares()[h.action.Entity()])))
 	if random.Float64() >= 0.2 {

@@ -74,6 +74,9 @@ func (w *sqliteWriter) end(ctx context.Context) error {
 	return w.exec(ctx, append(w.indexes, "PRAGMA wal_checkpoint(TRUNCATE)", "PRAGMA cache_size = -2000", "PRAGMA synchronous = FULL")...)
 }
 
+// tidy has nothing to do: SQLite keeps no statistics unless it is told to.
+func (w *sqliteWriter) tidy(context.Context) error { return nil }
+
 func (w *sqliteWriter) exec(ctx context.Context, statements ...string) error {
 	for _, statement := range statements {
 		if _, err := w.conn.ExecContext(ctx, statement); err != nil {

@@ -1,0 +1,174 @@
+package benchdata_test
+
+import (
+	"database/sql/driver"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/auditlogs/auditlogs/app/benchdata"
+	"github.com/auditlogs/auditlogs/app/database"
+	"github.com/auditlogs/auditlogs/app/database/databasetest"
+)
+
+// plansSpec is large enough for a scan of the entries to show.
+var plansSpec = benchdata.Spec{Rows: 100_000, Seed: 1, Until: time.Now().Add(-time.Minute)}
+
+// Every question is answered through indexes and touches few buffers: right after a bulk import, when
+// PostgreSQL knows nothing of the tables, and when it does; with a plan made for the values of a
+// question, and with one for any values, which PostgreSQL makes in time for statements asked often.
+func TestPlansOfPostgreSQL(t *testing.T) {
+	db := databasetest.Postgres(t)
+	exec(t, db, "ALTER TABLE audit_entries SET (autovacuum_enabled = off)",
+		"ALTER TABLE audit_entities SET (autovacuum_enabled = off)", "ALTER TABLE audit_actors SET (autovacuum_enabled = off)")
+	if err := benchdata.Import(t.Context(), db, plansSpec); err != nil {
+		t.Fatal(err)
+	}
+	asked := statementsOf(t, db)
+	check := func(t *testing.T) {
+		for question, statements := range asked {
+			for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
+				buffers, texts := 0, ""
+				for _, statement := range statements {
+					plan := explain(t, db, statement, mode)
+					buffers += plan.Buffers
+					texts += plan.Text + "\n"
+					for _, table := range []string{"audit_entries", "audit_entities"} {
+						if slices.Contains(plan.Scanned, table) {
+							t.Errorf("%s: %s: scans %s:\n%s", question.Name, mode, table, plan.Text)
+						}
+					}
+				}
+				if buffers > question.Buffers {
+					t.Errorf("%s: %s: touches %d buffers, more than %d:\n%s", question.Name, mode, buffers, question.Buffers, texts)
+				}
+			}
+		}
+	}
+	t.Run("imported", check)
+	exec(t, db, "VACUUM (ANALYZE) audit_entries", "VACUUM (ANALYZE) audit_entities", "VACUUM (ANALYZE) audit_actors")
+	t.Run("vacuumed", check)
+}
+
+func TestPlansOfSQLite(t *testing.T) {
+	db := databasetest.SQLite(t)
+	if err := benchdata.Import(t.Context(), db, plansSpec); err != nil {
+		t.Fatal(err)
+	}
+	asked := statementsOf(t, db)
+	// Everything of an organization is as bad as everything; the first value of an index is one row.
+	scans := regexp.MustCompile(`^SCAN (audit_entries|audit_entities|e)\b|^SEARCH (audit_entries|audit_entities|e) .*\(org_id=\?\)$`)
+	first := regexp.MustCompile(`COVERING INDEX audit_entries_by_(type|entity) \(org_id=\?\)$`)
+	check := func(t *testing.T) {
+		for question, statements := range asked {
+			for _, statement := range statements {
+				steps, err := benchdata.ExplainSQLite(t.Context(), db.Read, statement)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, step := range steps {
+					if scans.MatchString(step) && !first.MatchString(step) {
+						t.Errorf("%s: %s\n%s\n%s", question.Name, step, strings.Join(steps, "\n"), statement.SQL)
+					}
+				}
+			}
+		}
+	}
+	t.Run("imported", check)
+	exec(t, db, "ANALYZE")
+	t.Run("analyzed", check)
+}
+
+// question is one of benchdata's, and who it is asked of.
+type question struct {
+	Name    string
+	Buffers int
+}
+
+// statementsOf asks every question of a large and of a small organization, and answers with the
+// statements that took.
+func statementsOf(t *testing.T, db *database.DB) map[question][]benchdata.Statement {
+	t.Helper()
+	kept, err := benchdata.KeepStatements(db.Read)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := db.Store(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := map[question][]benchdata.Statement{}
+	for _, slug := range []string{benchdata.Large, benchdata.Small(7)} {
+		org, err := store.OrganizationBySlug(t.Context(), slug)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept.Take()
+		for _, q := range plansSpec.Questions(slug) {
+			if _, err := q.Ask(t.Context(), store, org); err != nil {
+				t.Fatalf("%s: %v", q.Name, err)
+			}
+			asked[question{slug + ": " + q.Name, q.Buffers}] = kept.Take()
+		}
+	}
+	return asked
+}
+
+func explain(t *testing.T, db *database.DB, statement benchdata.Statement, mode string) (plan benchdata.Plan) {
+	t.Helper()
+	var values []string
+	for _, arg := range statement.Args {
+		values = append(values, literal(t, arg))
+	}
+	err := db.Read.WithContext(t.Context()).Connection(func(tx *gorm.DB) (err error) {
+		for _, sql := range []string{"SET plan_cache_mode = " + mode, "PREPARE asked AS " + statement.SQL} {
+			if _, err := tx.Statement.ConnPool.ExecContext(t.Context(), sql); err != nil {
+				return fmt.Errorf("%s: %w", sql, err)
+			}
+		}
+		plan, err = benchdata.ExplainPostgres(t.Context(), tx, benchdata.Statement{SQL: "EXECUTE asked(" + strings.Join(values, ", ") + ")"})
+		if err == nil {
+			_, err = tx.Statement.ConnPool.ExecContext(t.Context(), "DEALLOCATE asked")
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan.Text = statement.SQL + "\n" + plan.Text
+	return plan
+}
+
+// literal is a value as it is written in SQL.
+func literal(t *testing.T, value any) string {
+	t.Helper()
+	if valuer, ok := value.(driver.Valuer); ok {
+		stored, err := valuer.Value()
+		if err != nil {
+			t.Fatal(err)
+		}
+		value = stored
+	}
+	switch v := value.(type) {
+	case []byte: // an entry's ID
+		return fmt.Sprintf("'%x'", v)
+	case string:
+		return "'" + strings.ReplaceAll(v, "'", "''") + "'"
+	default:
+		return fmt.Sprint(v)
+	}
+}
+
+func exec(t *testing.T, db *database.DB, statements ...string) {
+	t.Helper()
+	for _, statement := range statements {
+		if err := db.Write.WithContext(t.Context()).Exec(statement).Error; err != nil {
+			t.Fatal(err)
+		}
+	}
+}

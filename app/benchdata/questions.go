@@ -1,0 +1,198 @@
+package benchdata
+
+import (
+	"context"
+	"time"
+
+	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/models"
+)
+
+// Question is one that people ask of a log.
+type Question struct {
+	Name string
+	// Query is the page asked for; zero where Ask is something else.
+	Query models.EntryQuery
+	// Sparse says that the search finds hardly anything; Rare, that it finds a few in a thousand.
+	Sparse, Rare bool
+	// Buffers bounds how many buffers of PostgreSQL answering it may touch, in a log of any size.
+	Buffers int
+
+	ask func(ctx context.Context, store *models.Store, org models.Organization) (rows int, err error)
+}
+
+// Names of the questions that are not pages of the log.
+const (
+	ActionMenu   = "dropdown: actions and types"
+	ActorMenu    = "dropdown: users"
+	CappedCount  = "count behind the retention question"
+	DeepPage     = "page 100,000"
+	NothingFound = "search: nothing found"
+	ActionText   = "search: action text"
+	ByActionAsc  = "sort by action, A to Z"
+)
+
+// IsPage says that the question asks for a page of the log.
+func (q Question) IsPage() bool { return q.ask == nil }
+
+// Ask asks the question and answers how many rows there were.
+func (q Question) Ask(ctx context.Context, store *models.Store, org models.Organization) (rows int, err error) {
+	if q.ask != nil {
+		return q.ask(ctx, store, org)
+	}
+	page, err := store.Entries(ctx, org, q.Query)
+	return len(page.Entries), err
+}
+
+// PageSize is how many entries the questions ask for.
+const PageSize = 50
+
+// CountedEntries is up to how many entries are counted before retention is lowered.
+const CountedEntries = 10_000
+
+// maxPage is the page that DeepPage asks for, where there are that many before the middle.
+const maxPage = 100_000
+
+// Questions are asked of the organization with slug, Large or a Small one.
+func (s Spec) Questions(slug string) []Question {
+	middle := s.eventOf(slug, s.Rows/2)
+	at := models.MicrosOf(middle.OccurredAt)
+	deep := func(sort models.Sort, value string) *models.Cursor {
+		return &models.Cursor{Value: value, ID: models.FirstEntryID(at)}
+	}
+	const common, rare = string(audit.DeploymentCreate), string(audit.SubscriptionCancel)
+	const busy, idle, nobody = "usr_0000", "usr_0199", "usr_9999"
+	hour := func(from time.Time) models.EntryQuery {
+		return models.EntryQuery{From: models.MicrosOf(from), To: models.MicrosOf(from.Add(time.Hour))}
+	}
+	end := s.Until.Truncate(time.Second)
+
+	questions := []Question{
+		{Name: "newest page"},
+		{Name: DeepPage, Query: models.EntryQuery{Cursor: &models.Cursor{ID: s.deepID(slug)}}},
+		{Name: "oldest first", Query: models.EntryQuery{Ascending: true}},
+		{Name: "oldest first, deep", Query: models.EntryQuery{Ascending: true, Cursor: deep(models.SortTimestamp, "")}},
+	}
+	for _, sorted := range []struct {
+		sort                    models.Sort
+		name, ascending, middle string
+	}{
+		{models.SortAction, "sort by action", ByActionAsc, string(audit.ServiceUpdate)},
+		{models.SortEntityType, "sort by entity type", "sort by entity type, A to Z", "service"},
+		{models.SortUser, "sort by user", "sort by user, A to Z", models.Fold(happening{person: 57}.actorName())},
+	} {
+		for _, ascending := range []bool{true, false} {
+			name := sorted.ascending
+			if !ascending {
+				name = sorted.name + ", Z to A"
+			}
+			q := models.EntryQuery{Sort: sorted.sort, Ascending: ascending}
+			questions = append(questions, Question{Name: name, Query: q})
+			q.Cursor = deep(sorted.sort, sorted.middle)
+			questions = append(questions, Question{Name: name + ", deep", Query: q})
+		}
+	}
+	sparse := func(name string, q models.EntryQuery) {
+		questions = append(questions, Question{Name: name, Query: q, Sparse: true})
+	}
+	pages := func(name string, q models.EntryQuery) { questions = append(questions, Question{Name: name, Query: q}) }
+	pages("action: common", models.EntryQuery{Actions: []string{common}})
+	pages("action: rare", models.EntryQuery{Actions: []string{rare}})
+	pages("user: busy", models.EntryQuery{Actors: []string{busy}})
+	pages("user: idle", models.EntryQuery{Actors: []string{idle}})
+	pages("user: system", models.EntryQuery{Actors: []string{models.SystemActorID}})
+	pages("action and user: common", models.EntryQuery{Actions: []string{common}, Actors: []string{busy}})
+	pages("action and user: rare", models.EntryQuery{Actions: []string{rare}, Actors: []string{idle}})
+	pages("action and user: nothing", models.EntryQuery{Actions: []string{common}, Actors: []string{nobody}})
+	pages("three actions", models.EntryQuery{Actions: []string{common, string(audit.ServiceUpdate), rare}})
+	pages("one hour, old", hour(middle.OccurredAt.Add(-Days/3*24*time.Hour)))
+	pages("one hour, new", hour(end.Add(-time.Hour)))
+
+	id := middle.EntityID
+	sparse("search: exact ID", models.EntryQuery{Search: id})
+	sparse("search: rare part", models.EntryQuery{Search: id[7:15]})
+	questions = append(questions, Question{Name: "search: a few in a thousand", Query: models.EntryQuery{Search: "billing-media"}, Rare: true})
+	sparse("search: a few in ten thousand", models.EntryQuery{Search: id[7:11]})
+	pages("search: very common part", models.EntryQuery{Search: "dep_"})
+	pages("search: two characters", models.EntryQuery{Search: "de"})
+	sparse("search: two characters, nothing found", models.EntryQuery{Search: "#!"})
+	pages(ActionText, models.EntryQuery{Search: "rollback"})
+	sparse(NothingFound, models.EntryQuery{Search: "no-such-thing"})
+	together := hour(end.Add(-30 * 24 * time.Hour))
+	together.To = models.MicrosOf(end)
+	together.Actions, together.Actors, together.Search = []string{common}, []string{busy}, "billing"
+	pages("search, action, user and range: common", together)
+	together.Search = id[7:11]
+	sparse("search, action, user and range: rare", together)
+	sorted := models.EntryQuery{Search: "billing", Sort: models.SortUser, Ascending: true}
+	pages("search, sorted by user", sorted)
+	sorted.Sort = models.SortAction
+	pages("search, sorted by action", sorted)
+
+	pages("one resource's history", models.EntryQuery{EntityType: middle.Action.Entity(), EntityID: id})
+	questions = append(questions,
+		Question{Name: ActionMenu, ask: func(ctx context.Context, store *models.Store, org models.Organization) (int, error) {
+			kinds, err := store.Kinds(ctx, org)
+			return len(kinds), err
+		}},
+		Question{Name: ActorMenu, ask: func(ctx context.Context, store *models.Store, org models.Organization) (int, error) {
+			actors, err := store.LatestActors(ctx, org, 20)
+			return len(actors), err
+		}},
+		Question{Name: CappedCount, ask: func(ctx context.Context, store *models.Store, org models.Organization) (int, error) {
+			return store.CountEntriesBefore(ctx, org, at, CountedEntries+1)
+		}},
+	)
+	for i := range questions {
+		questions[i].Query.Limit = PageSize
+		questions[i].Buffers = questions[i].buffers()
+	}
+	return questions
+}
+
+// buffers is about twice what answering takes before PostgreSQL has vacuumed the log, when an entry that
+// an index names is looked up to see whether it is there.
+func (q Question) buffers() int {
+	switch query := q.Query; {
+	case q.Name == ActionMenu:
+		return 800
+	case q.Name == ActorMenu:
+		return 300
+	case q.Name == CappedCount:
+		return 1500
+	case query.Search != "" && (query.Actors != nil || query.Sort != ""):
+		return 6000 // as many entries looked up as a scan reads, through an index other than that of time
+	case query.Search != "" || query.Sort != "":
+		return 1500
+	case query.Actions != nil || query.Actors != nil || query.EntityID != "":
+		return 600
+	default:
+		return 60
+	}
+}
+
+// Page is which page DeepPage asks for.
+func (s Spec) Page(slug string) int {
+	return min(maxPage, int(float64(s.Rows)*shareOf(slug))/PageSize/2)
+}
+
+// deepID is the place before that page.
+func (s Spec) deepID(slug string) models.EntryID {
+	before := float64(s.Page(slug)-1) * PageSize / shareOf(slug)
+	return models.FirstEntryID(models.MicrosOf(s.happening(s.Rows - int(before)).at))
+}
+
+func shareOf(slug string) float64 {
+	if slug == Large {
+		return largeShare
+	}
+	return (1 - largeShare) / SmallOrganizations
+}
+
+// eventOf is the first event of an organization from the n-th of the log on.
+func (s Spec) eventOf(slug string, n int) audit.Event {
+	for slugOf(s.happening(n).org) != slug {
+		n++
+	}
+	return s.Event(n)
+}

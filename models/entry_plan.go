@@ -184,7 +184,7 @@ func (s *Store) matchEntities(ctx context.Context, p *entryPlan, words []searchW
 		}
 	}
 	found = []entityKey{} // not nil: nothing found is a restriction
-	if err := s.Reader(ctx).Raw(sql+" LIMIT ?", append(args, maxSparse+1)...).Scan(&found).Error; err != nil {
+	if err := s.LogReader(ctx).Raw(sql+" LIMIT ?", append(args, maxSparse+1)...).Scan(&found).Error; err != nil {
 		return nil, false, fmt.Errorf("search the entities of %s: %w", p.org.Slug, err)
 	}
 	return found, len(found) <= maxSparse, nil

@@ -224,7 +224,7 @@ func (q streamQuery) streamsAtOnce() int {
 
 // readStreams reads the first limit entries of a set of streams.
 func (s *Store) readStreams(ctx context.Context, q streamQuery) ([]groupedEntry, error) {
-	db := s.Reader(ctx)
+	db := s.LogReader(ctx)
 	if len(q.set.columns) == 0 {
 		where := q.where()
 		var entries []groupedEntry
@@ -263,7 +263,7 @@ func (s *Store) namesOf(ctx context.Context, p *entryPlan) ([]actorKey, error) {
 		}
 		return names, nil
 	}
-	err := s.Reader(ctx).Raw("SELECT DISTINCT actor_key, actor_id FROM audit_actors WHERE org_id = ? AND actor_id IN ?",
+	err := s.LogReader(ctx).Raw("SELECT DISTINCT actor_key, actor_id FROM audit_actors WHERE org_id = ? AND actor_id IN ?",
 		p.org.ID, p.query.Actors).Scan(&names).Error
 	if err != nil {
 		return nil, fmt.Errorf("find the names of actors of %s: %w", p.org.Slug, err)
@@ -275,7 +275,7 @@ func (s *Store) namesOf(ctx context.Context, p *entryPlan) ([]actorKey, error) {
 // name, or name itself where the walk stopped within it.
 func (s *Store) userGroups(ctx context.Context, p *entryPlan, name string, started, within bool, count int) ([]group, error) {
 	names := func() *gorm.DB {
-		db := s.Reader(ctx).Table("audit_actors").Where("org_id = ?", p.org.ID)
+		db := s.LogReader(ctx).Table("audit_actors").Where("org_id = ?", p.org.ID)
 		if len(p.query.Actors) > 0 {
 			db = db.Where("actor_id IN ?", p.query.Actors)
 		}

@@ -37,7 +37,7 @@ ORDER BY entity_type, action`
 // Kinds lists what the organization's log holds, by entity type, then action.
 func (s *Store) Kinds(ctx context.Context, org Organization) ([]Kind, error) {
 	var kinds []Kind
-	err := s.Reader(ctx).Raw(kindsSQL, map[string]any{
+	err := s.LogReader(ctx).Raw(kindsSQL, map[string]any{
 		"org":  org.ID,
 		"kept": FirstEntryID(org.KeptSince(s.Now())),
 	}).Scan(&kinds).Error

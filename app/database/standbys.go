@@ -22,7 +22,7 @@ const (
 	// standbyPatience is how long connecting to a standby may take: the primary can be asked instead.
 	standbyPatience = 2 * time.Second
 	// standbyRest is how long a standby that failed to answer is left alone.
-	standbyRest = 3 * time.Second
+	standbyRest = 2 * time.Second
 )
 
 // standbys are the streaming replicas of a PostgreSQL database that the log is read from.

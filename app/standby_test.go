@@ -5,6 +5,7 @@ package app_test
 import (
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +31,7 @@ var quietLog = slog.New(slog.DiscardHandler)
 // replicated is a primary and a standby, and two servers that read the log from the standby.
 type replicated struct {
 	t                *testing.T
+	address          string // of the database at the primary
 	primary, standby *databasetest.Server
 	one, two         *apptest.Server
 	admin, reader    *apptest.Client // at one
@@ -37,12 +39,12 @@ type replicated struct {
 }
 
 func newReplicated(t *testing.T) *replicated {
-	r := &replicated{t: t, primary: databasetest.StartServer(t)}
-	address := r.primary.Database(t)
-	r.standby = r.primary.Standby(t, address)
+	r := &replicated{t: t, primary: databasetest.StartServer(t, "fsync = off")}
+	r.address = r.primary.Database(t)
+	r.standby = r.primary.Standby(t, r.address)
 	clock := apptest.NewClock()
 	open := func() *database.DB {
-		db := databasetest.Open(t, address)
+		db := databasetest.Open(t, r.address)
 		if err := db.ReadLogFrom(t.Context(), []string{r.standby.URL}, quietLog); err != nil {
 			t.Fatal(err)
 		}
@@ -255,4 +257,40 @@ func TestTheLogIsReadWhateverHappensToTheStandby(t *testing.T) {
 	r.onStandby("SELECT pg_promote()")
 	health("ok\nread database 1: is none: it takes changes itself\n")
 	wantAll(r.record(audit.ServiceDelete))
+}
+
+// An address may name both servers of a pair: whichever takes changes is the primary, and the other
+// one, where it follows, is read from.
+func TestAServerFollowsAFailover(t *testing.T) {
+	r := newReplicated(t)
+	both, err := url.Parse(r.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := url.Parse(r.standby.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	both.Host += "," + second.Host
+	both.RawQuery += "&target_session_attrs=read-write"
+	db := databasetest.Open(t, both.String())
+	if err := db.ReadLogFrom(t.Context(), []string{r.address, r.standby.URL}, quietLog); err != nil {
+		t.Fatal(err)
+	}
+	if problems := db.ReadProblems(); len(problems) != 1 || problems[0] != "read database 1: is none: it takes changes itself" {
+		t.Errorf("it says %q", problems)
+	}
+	server := apptest.StartAt(t, db, r.one.Clock)
+	r.resume(r.pause())
+	r.primary.Stop(databasetest.Immediate)
+	r.onStandby("SELECT pg_promote()")
+
+	admin := r.admin.At(server)
+	deadline := time.Now().Add(patience) // the connections to the old primary are found to be broken
+	for admin.Post("/orgs/acme/settings/organization", "name", "ACME").Status != http.StatusSeeOther && time.Now().Before(deadline) {
+		time.Sleep(50 * time.Millisecond)
+	}
+	if got := latest(admin); got != string(audit.OrganizationUpdate) {
+		t.Errorf("after a failover the log begins with %q", got)
+	}
 }

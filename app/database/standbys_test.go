@@ -23,7 +23,7 @@ type replication struct {
 }
 
 func TestReadReplicas(t *testing.T) {
-	primary := databasetest.StartServer(t)
+	primary := databasetest.StartServer(t, "fsync = off")
 	address := primary.Database(t)
 	r := replication{primary, primary.Standby(t, address, "max_standby_streaming_delay = 0"), address}
 	t.Run("answer, and the primary where they cannot", r.testAnswers)

@@ -212,6 +212,8 @@ func TestTheLogIsReadFromAStandby(t *testing.T) {
 	if page := r.one.Client(t).Get("/healthz").Expect(http.StatusOK); page.Body != "ok\n" {
 		t.Errorf("healthz says %q", page.Body)
 	}
+	r.onStandby("SELECT pg_wal_replay_resume()")
+	t.Run("or from the primary, whatever happens to it", r.testFailures)
 }
 
 func (r *replicated) organization() models.Organization {
@@ -223,8 +225,7 @@ func (r *replicated) organization() models.Organization {
 	return org
 }
 
-func TestTheLogIsReadWhateverHappensToTheStandby(t *testing.T) {
-	r := newReplicated(t)
+func (r *replicated) testFailures(t *testing.T) {
 	wantAll := func(id string) {
 		t.Helper()
 		if !r.sees(r.reader, id) || !strings.Contains(r.reader.Get(acmeLog+"/export?format=ndjson").Expect(http.StatusOK).Body, id) ||

@@ -16,7 +16,8 @@ const (
 	// standbyWatch is how often the standbys are looked at. For as long somebody who changed
 	// something may be answered by the primary although a standby could.
 	standbyWatch = 500 * time.Millisecond
-	// standbyLate is how far behind a standby may be.
+	// standbyLate is how far behind a standby may be, once it has caught up with where the primary was
+	// when the server started.
 	standbyLate = 30 * time.Second
 )
 
@@ -43,7 +44,7 @@ func (s *standbys) look(ctx context.Context) {
 	if err == nil { // or else the standbys have nothing to be late for
 		s.late.note(time.Now(), written)
 	}
-	bound := s.late.bound(time.Now())
+	bound := s.late.bound()
 	var looking sync.WaitGroup
 	for _, one := range s.all {
 		looking.Go(func() {
@@ -86,7 +87,7 @@ func (one *standby) look(ctx context.Context, primary identity, bound models.Pos
 	case seen.schema < primary.schema:
 		found.problem = "has an older schema than the primary"
 	case seen.replayed < bound:
-		found.problem = "is more than 30 s behind"
+		found.problem = "is too far behind"
 	}
 	return found, err
 }
@@ -107,7 +108,8 @@ func identify(ctx context.Context, pool *sql.DB) (found identity, err error) {
 	return found, err
 }
 
-// lateness remembers where the primary was lately.
+// lateness remembers where the primary was lately. Its first note is the newest that is standbyLate
+// old, or the first ever.
 type lateness struct{ notes []lateNote }
 
 type lateNote struct {
@@ -117,16 +119,15 @@ type lateNote struct {
 
 func (l *lateness) note(now time.Time, position models.Position) {
 	l.notes = append(l.notes, lateNote{now, position})
+	for len(l.notes) > 1 && now.Sub(l.notes[1].at) >= standbyLate {
+		l.notes = l.notes[1:]
+	}
 }
 
 // bound is where a standby must be that is not late.
-func (l *lateness) bound(now time.Time) (bound models.Position) {
-	for i, note := range l.notes {
-		if now.Sub(note.at) < standbyLate {
-			l.notes = l.notes[max(0, i-1):] // and the one that was the bound
-			break
-		}
-		bound = note.position
+func (l *lateness) bound() models.Position {
+	if len(l.notes) == 0 {
+		return 0
 	}
-	return bound
+	return l.notes[0].position
 }

@@ -50,6 +50,7 @@ type databaseFlags struct {
 type serveCommand struct {
 	databaseFlags
 	Addr           string   `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to listen on (default: ${default})."`
+	ReadDatabase   []string `placeholder:"URL" help:"Streaming replicas of a PostgreSQL database that the log is read from: postgres://… addresses."`
 	BaseURL        string   `placeholder:"URL" help:"Address people use, for links and secure cookies (default: http:// and --addr)."`
 	TrustedProxies []string `placeholder:"IP" help:"Proxies whose X-Forwarded-For is believed: addresses and ranges such as 10.0.0.0/8."`
 	SecretKey      string   `placeholder:"KEY" help:"Encrypts stored secrets: the base64 of 32 bytes, as openssl rand -base64 32 makes it; NEW,OLD changes it (default: on SQLite made beside the database)."`
@@ -156,6 +157,7 @@ func (c *serveCommand) Run(ctx context.Context, to streams) error {
 		BaseURL:        c.BaseURL,
 		TrustedProxies: c.TrustedProxies,
 		SecretKey:      c.SecretKey,
+		ReadDatabases:  c.ReadDatabase,
 		APIRateLimit:   c.APIRateLimit,
 		Demo:           c.Demo,
 		Log:            c.log(to),

@@ -19,9 +19,13 @@ type Config struct {
 	TrustedProxies []string // addresses and ranges whose X-Forwarded-For is believed
 	SecretKey      string   // encrypts stored secrets, see secrets.New; empty: they cannot be stored
 	APIRateLimit   int      // requests a second an API key is allowed, and twice as many at once; 0: any number
+	ReadDatabases  []string // addresses of PostgreSQL's streaming replicas that the log is read from
 	Demo           bool     // fill an empty database with a demo organization
 	WithoutJobs    bool     // leave what works in the background to another server; for tests
 	Log            *slog.Logger
+
+	// ReadProblems says which of ReadDatabases are not read from, and why; Run sets it. nil: none.
+	ReadProblems func() []string
 }
 
 // validate completes the configuration, or says in one line what is wrong with it.

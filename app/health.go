@@ -14,7 +14,8 @@ import (
 const healthTimeout = 3 * time.Second
 
 // health answers what a load balancer and an operator need: 200, or 503 naming what fails. Why is
-// in the log, not in the answer, which anybody may read.
+// in the log, not in the answer, which anybody may read. A replica that is not read from is named
+// and no failure: the primary answers in its place, and leaving out the server would cure nothing.
 func (a *App) health(c *fiber.Ctx) error {
 	ctx, cancel := context.WithTimeout(c.UserContext(), healthTimeout)
 	defer cancel()
@@ -23,7 +24,11 @@ func (a *App) health(c *fiber.Ctx) error {
 	if len(failing) > 0 {
 		return c.Status(fiber.StatusServiceUnavailable).SendString(strings.Join(failing, "\n") + "\n")
 	}
-	return c.SendString("ok\n")
+	lines := []string{"ok"}
+	if a.config.ReadProblems != nil {
+		lines = append(lines, a.config.ReadProblems()...)
+	}
+	return c.SendString(strings.Join(lines, "\n") + "\n")
 }
 
 func (a *App) checkHealth(ctx context.Context) []string {

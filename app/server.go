@@ -35,7 +35,18 @@ func Run(ctx context.Context, config Config, databaseURL string, console io.Writ
 	if err := asked.validate(); err != nil {
 		return err
 	}
-	return withStore(ctx, databaseURL, config.Log, func(store *models.Store) (err error) {
+	if _, isFile := database.SQLiteFile(databaseURL); isFile && len(config.ReadDatabases) > 0 {
+		return errors.New("--read-database is for PostgreSQL: a SQLite database has no replicas")
+	}
+	return withDatabase(ctx, databaseURL, config.Log, func(db *database.DB) error {
+		if err := db.ReadLogFrom(ctx, config.ReadDatabases, config.Log); err != nil {
+			return fmt.Errorf("--read-database: %w", err)
+		}
+		config.ReadProblems = db.ReadProblems
+		store, err := db.Store(nil)
+		if err != nil {
+			return err
+		}
 		if config.SecretKey, err = secretKey(ctx, config.SecretKey, databaseURL, store); err != nil {
 			return err
 		}
@@ -59,8 +70,19 @@ func Run(ctx context.Context, config Config, databaseURL string, console io.Writ
 	})
 }
 
-// withStore opens and migrates the database, and closes it after do.
-func withStore(ctx context.Context, databaseURL string, log *slog.Logger, do func(*models.Store) error) (err error) {
+// withStore opens and migrates the database for do, which works on its rows, and closes it after.
+func withStore(ctx context.Context, databaseURL string, log *slog.Logger, do func(*models.Store) error) error {
+	return withDatabase(ctx, databaseURL, log, func(db *database.DB) error {
+		store, err := db.Store(nil)
+		if err != nil {
+			return err
+		}
+		return do(store)
+	})
+}
+
+// withDatabase opens and migrates the database, and closes it after do.
+func withDatabase(ctx context.Context, databaseURL string, log *slog.Logger, do func(*database.DB) error) (err error) {
 	db, err := database.Open(ctx, databaseURL, log)
 	if err != nil {
 		return err
@@ -69,11 +91,7 @@ func withStore(ctx context.Context, databaseURL string, log *slog.Logger, do fun
 	if err := db.Migrate(ctx); err != nil {
 		return fmt.Errorf("database: %w", err)
 	}
-	store, err := db.Store(nil)
-	if err != nil {
-		return err
-	}
-	return do(store)
+	return do(db)
 }
 
 // prepareDemo fills the demo where one is asked for, before the server listens: who connects sees a

@@ -4,8 +4,11 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
+
+	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/apptest"
 	"github.com/auditlogs/auditlogs/app/database/databasetest"
@@ -25,6 +28,61 @@ func TestTwoServersShareSessions(t *testing.T) {
 	browser.At(two).Get(page).Expect(http.StatusOK)
 	browser.At(two).Post("/logout").Expect(http.StatusSeeOther)
 	browser.Get(page).Expect(http.StatusSeeOther)
+}
+
+func TestTwoServersShareWhatIsDecided(t *testing.T) {
+	url := databasetest.PostgresURL(t)
+	clock := apptest.NewClock()
+	one := apptest.StartAt(t, databasetest.Open(t, url), clock)
+	two := apptest.StartAt(t, databasetest.Open(t, url), clock)
+	org := one.Organization(t, "acme")
+	admin := one.As(t, one.Member(t, "ada@example.com", models.RoleAdmin, org))
+	jo := one.Member(t, "jo@example.com", models.RoleAdmin, org)
+	browser := one.As(t, jo).At(two)
+	var key models.APIKey
+	var token string
+	err := one.Store.Transaction(t.Context(), func(tx *gorm.DB) (err error) {
+		key, token, err = models.CreateAPIKey(t.Context(), tx, org.ID, "ci", models.ScopeWrite, jo.ID, 0)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const settings, log = "/orgs/acme/settings/audit", "/orgs/acme/settings/audit-logs"
+	record := func(want int) *apptest.Page {
+		t.Helper()
+		return two.Client(t).Do(http.MethodPost, "/api/v1/events",
+			strings.NewReader(`{"action":"service:update","entity_id":"s","actor":{"id":"u","name":"U"}}`),
+			"Authorization", "Bearer "+token, "Content-Type", "application/json").Expect(want)
+	}
+	shown := func() int {
+		t.Helper()
+		return browser.Get(log).Expect(http.StatusOK).Find("tbody[data-entry-id]").Length()
+	}
+
+	// Each change is made at one server, and the other goes by it from its next request on.
+	record(http.StatusCreated)
+	admin.Post(settings, "retention_days", "90", "confirm", "yes").Expect(http.StatusSeeOther)
+	if page := record(http.StatusOK); !strings.Contains(page.Body, `"stored":false`) {
+		t.Errorf("an event is stored although logging is off: %s", page.Body)
+	}
+	admin.Post(settings, "enabled", "on", "retention_days", "90").Expect(http.StatusSeeOther)
+	record(http.StatusCreated)
+	clock.Advance(25 * time.Hour)
+	if shown() == 0 {
+		t.Error("nothing is shown")
+	}
+	admin.Post(settings, "enabled", "on", "retention_days", "1", "confirm", "yes").Expect(http.StatusSeeOther)
+	if n := shown(); n != 1 {
+		t.Errorf("%d entries are shown, want that of the change alone", n)
+	}
+	browser.Post(settings, "enabled", "on", "retention_days", "2").Expect(http.StatusSeeOther)
+	admin.Post("/orgs/acme/settings/members/"+jo.ID+"/role", "role", "member").Expect(http.StatusSeeOther)
+	browser.Post(settings, "enabled", "on", "retention_days", "3").Expect(http.StatusForbidden)
+	admin.Post("/orgs/acme/settings/members/"+jo.ID+"/remove", "confirm", "yes").Expect(http.StatusSeeOther)
+	browser.Get(log).Expect(http.StatusNotFound)
+	admin.Post("/orgs/acme/settings/api-keys/"+key.ID+"/revoke", "confirm", "yes").Expect(http.StatusSeeOther)
+	record(http.StatusUnauthorized)
 }
 
 func TestSomebodyElsesOrganizationIsNotFound(t *testing.T) {

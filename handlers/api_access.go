@@ -60,6 +60,8 @@ func (h *Handlers) WithAPIKey(scopes ...models.KeyScope) fiber.Handler {
 		}
 		h.noteUse(contextOf(c), caller.key)
 		c.Locals(callerKey, caller)
+		visiting, _ := models.WithVisit(contextOf(c), caller.key.ID, 0)
+		c.SetUserContext(visiting)
 		return c.Next()
 	}
 }

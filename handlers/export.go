@@ -51,7 +51,7 @@ func (h *Handlers) Export(c *fiber.Ctx) error {
 	entryStream{
 		format: format,
 		read: func(ctx context.Context, fn func([]models.Entry) error) error {
-			return h.Store.EachEntry(ctx, org, query, fn)
+			return h.Store.EachEntry(models.AsBefore(ctx), org, query, fn)
 		},
 		include: func(e models.Entry) bool { return e.RecordedAt <= taken && e.ID.String() != own },
 		log:     h.Log.With("organization", org.Slug, "format", name, "user", scope.User.ID),

@@ -29,11 +29,11 @@ const recentEntries = 1000
 func (s *Store) LatestActors(ctx context.Context, org Organization, limit int) ([]Actor, error) {
 	var latest, others []Actor
 	kept := org.KeptSince(s.Now())
-	err := s.Reader(ctx).Raw(`SELECT `+actorColumns+` FROM audit_entries
+	err := s.LogReader(ctx).Raw(`SELECT `+actorColumns+` FROM audit_entries
 WHERE org_id = ? AND id >= ? ORDER BY audit_entries.id DESC LIMIT ?`,
 		org.ID, FirstEntryID(kept), recentEntries).Scan(&latest).Error
 	if latest = distinctActors(latest); err == nil && len(latest) < limit {
-		err = s.Reader(ctx).Raw(`SELECT `+actorColumns+` FROM audit_actors
+		err = s.LogReader(ctx).Raw(`SELECT `+actorColumns+` FROM audit_actors
 WHERE org_id = ? AND month >= ? AND `+stillSeen+` ORDER BY month DESC LIMIT ?`,
 			org.ID, MonthOf(kept), FirstEntryID(kept), recentEntries).Scan(&others).Error
 	}
@@ -49,7 +49,7 @@ WHERE org_id = ? AND month >= ? AND `+stillSeen+` ORDER BY month DESC LIMIT ?`,
 func (s *Store) FindActors(ctx context.Context, org Organization, text string, limit int) ([]Actor, error) {
 	var actors []Actor
 	kept := org.KeptSince(s.Now())
-	err := s.Reader(ctx).Raw(`SELECT `+actorColumns+` FROM audit_actors
+	err := s.LogReader(ctx).Raw(`SELECT `+actorColumns+` FROM audit_actors
 WHERE org_id = ? AND month >= ? AND search_key LIKE ? ESCAPE '\' AND `+stillSeen+`
 ORDER BY actor_key, actor_id, month DESC LIMIT ?`,
 		org.ID, MonthOf(kept), "%"+escapeLike(Fold(text))+"%", FirstEntryID(kept), limit*monthsKept).Scan(&actors).Error
@@ -70,7 +70,7 @@ func (s *Store) ActorsByID(ctx context.Context, org Organization, ids []string) 
 		return nil, nil
 	}
 	var actors []Actor
-	err := s.Reader(ctx).Raw(`SELECT `+actorColumns+` FROM audit_actors
+	err := s.LogReader(ctx).Raw(`SELECT `+actorColumns+` FROM audit_actors
 WHERE org_id = ? AND actor_id IN ? AND `+stillSeen+` ORDER BY month DESC`,
 		org.ID, ids, FirstEntryID(org.KeptSince(s.Now()))).Scan(&actors).Error
 	if err != nil {

@@ -57,7 +57,7 @@ func (s *Store) EntriesWithMetadata(ctx context.Context, org Organization, q Ent
 		ids[i] = page.Entries[i].ID
 	}
 	var rows []Entry
-	err = s.Reader(ctx).Select("id, metadata").Where("org_id = ? AND id IN ?", org.ID, ids).Find(&rows).Error
+	err = s.LogReader(ctx).Select("id, metadata").Where("org_id = ? AND id IN ?", org.ID, ids).Find(&rows).Error
 	if err != nil {
 		return EntryPage{}, fmt.Errorf("read the metadata of entries of %s: %w", org.Slug, err)
 	}
@@ -106,10 +106,10 @@ func (s *Store) EachEntry(ctx context.Context, org Organization, q EntryQuery, f
 	return nil
 }
 
-// Entry finds one entry with its metadata, or ErrNotFound (expired and foreign ones included).
-func (s *Store) Entry(ctx context.Context, org Organization, id EntryID) (Entry, error) {
+// findEntry is Entry in the pool that suits the visit.
+func (s *Store) findEntry(ctx context.Context, org Organization, id EntryID) (Entry, error) {
 	var entry Entry
-	err := s.Reader(ctx).Where("org_id = ? AND id = ? AND id >= ?", org.ID, id, FirstEntryID(org.KeptSince(s.Now()))).
+	err := s.LogReader(ctx).Where("org_id = ? AND id = ? AND id >= ?", org.ID, id, FirstEntryID(org.KeptSince(s.Now()))).
 		Take(&entry).Error
 	if errors.Is(err, gorm.ErrRecordNotFound) {
 		return Entry{}, fmt.Errorf("entry %s of %s: %w", id, org.Slug, ErrNotFound)
@@ -120,7 +120,8 @@ func (s *Store) Entry(ctx context.Context, org Organization, id EntryID) (Entry,
 	return entry, nil
 }
 
-// CountEntriesBefore counts the visible entries that occurred before t, up to atMost.
+// CountEntriesBefore counts the visible entries that occurred before t, up to atMost. The answer is
+// what somebody decides by: it comes from the primary.
 func (s *Store) CountEntriesBefore(ctx context.Context, org Organization, t Micros, atMost int) (int, error) {
 	var count int
 	err := s.Reader(ctx).Raw(`SELECT COUNT(*) FROM (

@@ -192,7 +192,7 @@ func (s *Store) scanStreams(ctx context.Context, q streamQuery) (found []grouped
 // placeOf is group and ID of the n-th entry of some streams; nil where there are fewer.
 func (s *Store) placeOf(ctx context.Context, q streamQuery, streams []stream, n int) (*groupedEntry, error) {
 	ids := s.idsSQL(q, streams, n)
-	rows, err := s.Reader(ctx).Raw("SELECT grp, hit_id FROM ("+ids.sql+") AS ids ORDER BY grp, hit_id "+q.order()+" LIMIT 1 OFFSET ?",
+	rows, err := s.LogReader(ctx).Raw("SELECT grp, hit_id FROM ("+ids.sql+") AS ids ORDER BY grp, hit_id "+q.order()+" LIMIT 1 OFFSET ?",
 		append(ids.args, n-1)...).Rows()
 	if err != nil {
 		return nil, err
@@ -243,7 +243,7 @@ var (
 
 // queryEntries runs a statement that answers with groups and columns of entries.
 func (s *Store) queryEntries(ctx context.Context, columns columnSet, statement condition) ([]groupedEntry, error) {
-	rows, err := s.Reader(ctx).Raw(statement.sql, statement.args...).Rows()
+	rows, err := s.LogReader(ctx).Raw(statement.sql, statement.args...).Rows()
 	if err != nil {
 		return nil, err
 	}

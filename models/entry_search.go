@@ -313,7 +313,7 @@ func (s *Store) matchEntities(ctx context.Context, p *entryPlan, words []searchW
 	}
 	// An entity has a row for each month it was seen in.
 	var rows []entityKey
-	if err := s.Reader(ctx).Raw(sql+" LIMIT ?", append(args, atMost+1)...).Scan(&rows).Error; err != nil {
+	if err := s.LogReader(ctx).Raw(sql+" LIMIT ?", append(args, atMost+1)...).Scan(&rows).Error; err != nil {
 		return nil, fmt.Errorf("search the entities of %s: %w", p.org.Slug, err)
 	}
 	if len(rows) > atMost {

@@ -179,7 +179,7 @@ func (s *Store) namesOf(ctx context.Context, p *entryPlan) ([]actorKey, error) {
 		return p.query.actors(), nil
 	}
 	var names []actorKey
-	err := s.Reader(ctx).Raw("SELECT DISTINCT actor_key, actor_id FROM audit_actors WHERE org_id = ? AND actor_id IN ?",
+	err := s.LogReader(ctx).Raw("SELECT DISTINCT actor_key, actor_id FROM audit_actors WHERE org_id = ? AND actor_id IN ?",
 		p.org.ID, p.query.Actors).Scan(&names).Error
 	if err != nil {
 		return nil, fmt.Errorf("find the names of actors of %s: %w", p.org.Slug, err)
@@ -191,7 +191,7 @@ func (s *Store) namesOf(ctx context.Context, p *entryPlan) ([]actorKey, error) {
 // name, or name itself where the walk stopped within it.
 func (s *Store) userGroups(ctx context.Context, p *entryPlan, name string, started, within bool, count int) ([]group, error) {
 	names := func() *gorm.DB {
-		db := s.Reader(ctx).Table("audit_actors").Where("org_id = ?", p.org.ID)
+		db := s.LogReader(ctx).Table("audit_actors").Where("org_id = ?", p.org.ID)
 		if len(p.query.Actors) > 0 {
 			db = db.Where("actor_id IN ?", p.query.Actors)
 		}

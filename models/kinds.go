@@ -44,7 +44,7 @@ func (s *Store) Kinds(ctx context.Context, org Organization) ([]Kind, error) {
 
 func (s *Store) kinds(ctx context.Context, org Organization, sql string) ([]Kind, error) {
 	var kinds []Kind
-	err := s.Reader(ctx).Raw(sql+" ORDER BY entity_type, action", map[string]any{
+	err := s.LogReader(ctx).Raw(sql+" ORDER BY entity_type, action", map[string]any{
 		"org":  org.ID,
 		"kept": FirstEntryID(org.KeptSince(s.Now())),
 	}).Scan(&kinds).Error

@@ -10,6 +10,10 @@ type postgres struct{}
 
 func (postgres) name() string { return "postgres" }
 
+// writtenUpTo asks for the Position of the primary: of what was committed, whether it is on the disk
+// yet or not.
+const writtenUpTo = "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint"
+
 // streamsSQL seeks in the index once a stream. The values go in as arrays, so the statement's text,
 // and with it its plan, is the same for any number of streams.
 func (postgres) streamsSQL(q streamQuery, streams []stream, limit int) condition {

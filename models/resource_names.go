@@ -19,7 +19,7 @@ const namesFromLatest = 1000
 // last first, at most limit.
 func (s *Store) ResourceNames(ctx context.Context, org Organization, entityType, entityID string, limit int) ([]ResourceName, error) {
 	var names []ResourceName
-	err := s.Reader(ctx).Raw(`SELECT entity_name, MAX(occurred_at) AS last_seen FROM (
+	err := s.LogReader(ctx).Raw(`SELECT entity_name, MAX(occurred_at) AS last_seen FROM (
 	SELECT entity_name, occurred_at FROM audit_entries
 	WHERE org_id = ? AND entity_type = ? AND entity_id = ? AND id >= ? ORDER BY id DESC LIMIT ?) AS latest
 WHERE entity_name <> '' GROUP BY entity_name ORDER BY last_seen DESC, entity_name LIMIT ?`,

@@ -70,14 +70,19 @@ func StartSession(ctx context.Context, tx *gorm.DB, user User, data []byte) (tok
 	return token, session, nil
 }
 
-// SaveSession stores what a live session keeps and puts off its idle deadline. It never brings a
-// session back: one that ended meanwhile stays ended, and the answer is ErrNotFound.
+// SaveSession stores what a live session keeps, nil for what it kept before, and puts off its idle
+// deadline. It never brings a session back: one that ended meanwhile stays ended, and the answer is
+// ErrNotFound.
 func SaveSession(ctx context.Context, tx *gorm.DB, session Session, data []byte) error {
 	now := TransactionNow(tx)
 	expires := min(MicrosOf(now.Add(SessionIdle)), MicrosOf(session.CreatedAt.Time().Add(SessionLifetime)))
+	values := map[string]any{"seen_at": MicrosOf(now), "expires_at": expires}
+	if data != nil {
+		values["data"] = data
+	}
 	saved := tx.WithContext(ctx).Model(&Session{}).
 		Where("token_hash = ? AND expires_at > ?", session.TokenHash, MicrosOf(now)).
-		Updates(map[string]any{"data": data, "seen_at": MicrosOf(now), "expires_at": expires})
+		Updates(values)
 	if saved.Error != nil {
 		return fmt.Errorf("save session: %w", saved.Error)
 	}

@@ -14,16 +14,18 @@ import (
 // Store answers questions about the rows. Its methods take the pool that suits them; functions
 // that change rows take the caller's transaction instead.
 type Store struct {
-	write, read *gorm.DB
-	dialect     dialect
-	now         func() time.Time
-	effort      searchEffort
+	write, read, log *gorm.DB
+	copies           bool // log reads from copies of the database
+	dialect          dialect
+	now              func() time.Time
+	effort           searchEffort
 }
 
-// NewStore reads from read and writes to write, which may be the same pool. now is the clock that
-// retention is measured by; nil means time.Now. Transactions of the store carry the same clock as
-// their NowFunc, for functions that have only the transaction.
-func NewStore(write, read *gorm.DB, now func() time.Time) (*Store, error) {
+// NewStore reads from read and writes to write, which may be the same pool. log, where it is not nil,
+// reads the log from copies of the database. now is the clock that retention is measured by; nil
+// means time.Now. Transactions of the store carry the same clock as their NowFunc, for functions that
+// have only the transaction.
+func NewStore(write, read, log *gorm.DB, now func() time.Time) (*Store, error) {
 	d, err := dialectOf(write)
 	if err != nil {
 		return nil, err
@@ -32,7 +34,13 @@ func NewStore(write, read *gorm.DB, now func() time.Time) (*Store, error) {
 		now = time.Now
 	}
 	clocked := &gorm.Session{NewDB: true, NowFunc: now}
-	return &Store{write: write.Session(clocked), read: read.Session(clocked), dialect: d, now: now, effort: usualEffort}, nil
+	s := &Store{write: write.Session(clocked), read: read.Session(clocked), dialect: d, now: now, effort: usualEffort}
+	s.log = s.read
+	if log != nil {
+		// Not a session without what was set before: that is what leads its statements to the copies.
+		s.log, s.copies = log.Session(&gorm.Session{NowFunc: now}), true
+	}
+	return s, nil
 }
 
 // Now is the store's clock, in UTC.
@@ -44,14 +52,22 @@ func (s *Store) Dialect() string { return s.dialect.name() }
 // Transaction runs fn in one transaction on the writing pool: all that fn did is kept when it
 // returns nil and nothing otherwise.
 func (s *Store) Transaction(ctx context.Context, fn func(tx *gorm.DB) error) error {
-	return s.write.WithContext(ctx).Transaction(fn)
+	err := s.write.WithContext(ctx).Transaction(fn)
+	if err == nil {
+		noteWriting(ctx)
+	}
+	return err
 }
 
 // Writer is the pool for single statements that change rows.
 func (s *Store) Writer(ctx context.Context) *gorm.DB { return s.write.WithContext(ctx) }
 
-// Reader is the pool for questions.
+// Reader is the pool for questions about anything but the log: it sees what was committed before.
 func (s *Store) Reader(ctx context.Context) *gorm.DB { return s.read.WithContext(ctx) }
+
+// LogReader is the pool for questions about entries, and the entities and actors they name. Copies
+// of the database may answer them, which follow a moment behind: see Visit.
+func (s *Store) LogReader(ctx context.Context) *gorm.DB { return s.log.WithContext(ctx) }
 
 // dialect is what differs between the databases.
 type dialect interface {

@@ -61,6 +61,8 @@ func StartAt(t testing.TB, db *database.DB, clock *Clock, options ...func(*app.C
 		SecretKey:   secretKey,
 		WithoutJobs: true,
 		Log:         slog.New(slog.NewTextHandler(logTo{t}, nil)),
+
+		ReadProblems: db.ReadProblems,
 	}
 	for _, option := range options {
 		option(&config)

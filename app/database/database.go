@@ -20,6 +20,8 @@ import (
 // same; on SQLite Write has the one connection that writes, and Read refuses to.
 type DB struct {
 	Write, Read *gorm.DB
+
+	standbys *standbys // nil: the log is read from Read as well
 }
 
 // Open opens the database that url names: "sqlite:PATH", or "postgres://user:password@host/name".
@@ -64,12 +66,12 @@ func (db *DB) UpToDate(ctx context.Context) (bool, error) {
 
 // Store gives access to the rows. now is the clock retention is measured by; nil means time.Now.
 func (db *DB) Store(now func() time.Time) (*models.Store, error) {
-	return models.NewStore(db.Write, db.Read, now)
+	return models.NewStore(db.Write, db.Read, db.standbys.reader(), now)
 }
 
 // Close closes the pools. Statements under way end first.
 func (db *DB) Close() error {
-	var errs []error
+	errs := []error{db.standbys.Close()}
 	for _, g := range []*gorm.DB{db.Read, db.Write} {
 		if g == nil {
 			continue

@@ -2,6 +2,7 @@ package database
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -29,39 +30,63 @@ const (
 )
 
 func openPostgres(ctx context.Context, address string, log *slog.Logger) (*DB, error) {
-	parsed, err := url.Parse(address)
-	if err != nil || parsed.Host == "" && parsed.Query().Get("host") == "" {
-		// What url.Parse says may quote a part of the password.
-		return nil, errors.New("database: not a PostgreSQL address; it looks like postgres://USER:PASSWORD@HOST:5432/NAME, with special characters of the password written as %XX")
-	}
-	config, err := pgx.ParseConfig(address)
+	server, err := parsePostgres(address, 10*time.Second)
 	if err != nil {
-		return nil, fmt.Errorf("database: PostgreSQL address: %s", oneLine(parseReason(err), parsed.User))
+		return nil, fmt.Errorf("database: %w", err)
 	}
-	if config.RuntimeParams["application_name"] == "" {
-		config.RuntimeParams["application_name"] = "auditlogs"
-	}
-	if config.ConnectTimeout == 0 {
-		config.ConnectTimeout = 10 * time.Second
-	}
-	where := fmt.Sprintf("PostgreSQL at %s:%d, database %q", config.Host, config.Port, config.Database)
-
-	pool := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(tellPlanner))
-	pool.SetMaxOpenConns(postgresConnections)
-	pool.SetMaxIdleConns(postgresConnections / 2)
-	pool.SetConnMaxIdleTime(5 * time.Minute)
+	pool := server.open()
 	db, err := gorm.Open(gormpostgres.New(gormpostgres.Config{Conn: pool}), gormConfig(log))
 	if err == nil {
-		err = waitForPostgres(ctx, pool, where, log)
+		err = waitForPostgres(ctx, pool, server.String(), log)
 	}
 	if err == nil {
 		err = checkPostgres(ctx, db)
 	}
 	if err != nil {
 		_ = pool.Close()
-		return nil, fmt.Errorf("database: %s: %s", where, oneLine(err, parsed.User))
+		return nil, fmt.Errorf("database: %s: %s", server, oneLine(err, server.user))
 	}
 	return &DB{Write: db, Read: db}, nil
+}
+
+// postgresServer is what an address names.
+type postgresServer struct {
+	config *pgx.ConnConfig
+	user   *url.Userinfo
+}
+
+// String is where the database is, without the password.
+func (s postgresServer) String() string {
+	return fmt.Sprintf("PostgreSQL at %s:%d, database %q", s.config.Host, s.config.Port, s.config.Database)
+}
+
+// parsePostgres reads an address. Connecting takes at most patience where it says nothing else.
+func parsePostgres(address string, patience time.Duration) (postgresServer, error) {
+	parsed, err := url.Parse(address)
+	if err != nil || parsed.Scheme != "postgres" && parsed.Scheme != "postgresql" || parsed.Host == "" && parsed.Query().Get("host") == "" {
+		// What url.Parse says may quote a part of the password.
+		return postgresServer{}, errors.New("not a PostgreSQL address; it looks like postgres://USER:PASSWORD@HOST:5432/NAME, with special characters of the password written as %XX")
+	}
+	config, err := pgx.ParseConfig(address)
+	if err != nil {
+		return postgresServer{}, fmt.Errorf("PostgreSQL address: %s", oneLine(parseReason(err), parsed.User))
+	}
+	if config.RuntimeParams["application_name"] == "" {
+		config.RuntimeParams["application_name"] = "auditlogs"
+	}
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = patience
+	}
+	return postgresServer{config, parsed.User}, nil
+}
+
+// open makes a pool of connections, which are made when they are needed.
+func (s postgresServer) open() *sql.DB {
+	pool := stdlib.OpenDB(*s.config, stdlib.OptionAfterConnect(tellPlanner))
+	pool.SetMaxOpenConns(postgresConnections)
+	pool.SetMaxIdleConns(postgresConnections / 2)
+	pool.SetConnMaxIdleTime(5 * time.Minute)
+	return pool
 }
 
 // tellPlanner tells PostgreSQL what our statements are like: all of them read a few rows through an

@@ -124,9 +124,11 @@ func (s *Store) Save(r *http.Request, w http.ResponseWriter, session *gorilla.Se
 	if err != nil {
 		return err
 	}
-	idle := s.rows.Now().Sub(known.row.SeenAt.Time())
-	if bytes.Equal(data, known.row.Data) && idle < seenEvery {
-		return nil
+	if bytes.Equal(data, known.row.Data) {
+		if s.rows.Now().Sub(known.row.SeenAt.Time()) < seenEvery {
+			return nil
+		}
+		data = nil // another request may have changed it meanwhile
 	}
 	err = models.SaveSession(ctx, s.rows.Writer(ctx), known.row, data)
 	if errors.Is(err, models.ErrNotFound) {

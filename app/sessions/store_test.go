@@ -201,6 +201,22 @@ func TestARequestThatEndsAfterSignOutBringsNothingBack(t *testing.T) {
 	})
 }
 
+func TestARequestThatChangesNothingOverwritesNothing(t *testing.T) {
+	each(t, func(t *testing.T, s *site) {
+		token := s.signIn("")
+		slow := s.request(token)
+		s.open(slow)
+		changing := s.request(token)
+		s.open(changing).Values["theme"] = "dark"
+		s.save(changing)
+		s.now = s.now.Add(2 * time.Minute) // so that it writes down that the session was seen
+		s.save(slow)
+		if theme := s.open(s.request(token)).Values["theme"]; theme != "dark" {
+			t.Errorf("the session keeps %v", theme)
+		}
+	})
+}
+
 func TestASessionEndsWhenNobodyUsesIt(t *testing.T) {
 	each(t, func(t *testing.T, s *site) {
 		token := s.signIn("")

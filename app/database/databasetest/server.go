@@ -59,6 +59,29 @@ type Server struct {
 // are lines of its postgresql.conf.
 func StartServer(t testing.TB, settings ...string) *Server {
 	t.Helper()
+	s := newServer(t)
+	if err := s.create(settings); err != nil {
+		t.Fatalf("create a PostgreSQL server: %v", err)
+	}
+	return s
+}
+
+// Standby makes a streaming replica of the server and starts it; it is stopped and removed when the
+// test ends, before the server. Its URL names the database that url, an address at the server, does.
+// settings are lines of its postgresql.conf, besides those of the server.
+func (s *Server) Standby(t testing.TB, url string, settings ...string) *Server {
+	t.Helper()
+	standby := newServer(t)
+	if err := standby.follow(s, settings); err != nil {
+		t.Fatalf("create a standby of PostgreSQL: %v", err)
+	}
+	standby.URL = strings.Replace(url, ":"+strconv.Itoa(s.port)+"/", ":"+strconv.Itoa(standby.port)+"/", 1)
+	return standby
+}
+
+// newServer is a server that has a folder and nothing in it.
+func newServer(t testing.TB) *Server {
+	t.Helper()
 	programs, err := serverPrograms()
 	if err != nil {
 		t.Fatal(err)
@@ -81,8 +104,10 @@ func StartServer(t testing.TB, settings ...string) *Server {
 			t.Error(err)
 		}
 	})
-	if err := s.create(settings); err != nil {
-		t.Fatalf("create a PostgreSQL server: %v", err)
+	if owner != nil {
+		if err := os.Chown(home, int(owner.Uid), int(owner.Gid)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return s
 }
@@ -155,10 +180,8 @@ func (s *Server) create(settings []string) error {
 		return err
 	}
 	if s.owner != nil {
-		for _, path := range []string{s.home, passwordFile} {
-			if err := os.Chown(path, int(s.owner.Uid), int(s.owner.Gid)); err != nil {
-				return err
-			}
+		if err := os.Chown(passwordFile, int(s.owner.Uid), int(s.owner.Gid)); err != nil {
+			return err
 		}
 	}
 	initdb := s.command("initdb", "--pgdata="+s.Data, "--username=postgres", "--pwfile="+passwordFile,
@@ -166,16 +189,39 @@ func (s *Server) create(settings []string) error {
 	if output, err := initdb.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w\n%s", err, output)
 	}
-	err := s.configure(append([]string{"listen_addresses = '127.0.0.1'", "unix_socket_directories = '" + s.home + "'"}, settings...))
+	if err := s.configure(append([]string{"listen_addresses = '127.0.0.1'"}, settings...)); err != nil {
+		return err
+	}
+	return s.startSomewhere(&url.URL{Scheme: "postgres", User: url.UserPassword("postgres", password), Path: "/postgres", RawQuery: "sslmode=disable"})
+}
+
+// follow makes the server's folder from a copy of primary's, which it goes on copying, and starts it
+// on a port nobody else has.
+func (s *Server) follow(primary *Server, settings []string) error {
+	// With a slot the primary keeps what a standby that is stopped will ask for.
+	slot := "standby_" + strings.ToLower(rand.Text()[:12])
+	backup := s.command("pg_basebackup", "--dbname="+primary.URL, "--pgdata="+s.Data, "--write-recovery-conf",
+		"--wal-method=stream", "--checkpoint=fast", "--no-sync", "--create-slot", "--slot="+slot)
+	if output, err := backup.CombinedOutput(); err != nil {
+		return fmt.Errorf("pg_basebackup: %w\n%s", err, output)
+	}
+	if err := s.configure(settings); err != nil {
+		return err
+	}
+	address, err := url.Parse(primary.URL)
 	if err != nil {
 		return err
 	}
+	return s.startSomewhere(address)
+}
+
+// startSomewhere starts the server on a port nobody else has; address is its own, but for that.
+func (s *Server) startSomewhere(address *url.URL) (err error) {
 	// Below the ports that systems hand out by themselves: nobody takes it while the server is
 	// stopped. One that is free now may be taken a moment later: others are tried.
 	for range 8 {
 		s.port = 20000 + mathrand.IntN(12000)
-		address := url.URL{Scheme: "postgres", User: url.UserPassword("postgres", password),
-			Host: "127.0.0.1:" + strconv.Itoa(s.port), Path: "/postgres", RawQuery: "sslmode=disable"}
+		address.Host = "127.0.0.1:" + strconv.Itoa(s.port)
 		s.URL = address.String()
 		if err = s.start(); err == nil || !errors.Is(err, errPortTaken) {
 			break
@@ -198,6 +244,7 @@ func (s *Server) configure(lines []string) error {
 	if runtime.GOOS == "linux" && strings.TrimSpace(string(version)) != "13" {
 		lines = append([]string{"recovery_init_sync_method = syncfs"}, lines...)
 	}
+	lines = append(lines, "unix_socket_directories = '"+s.home+"'")
 	config, err := os.OpenFile(filepath.Join(s.Data, "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		return err

@@ -78,7 +78,7 @@ func (i *importer) run(ctx context.Context, batches <-chan batch) error {
 			return ctx.Err()
 		case b, more := <-batches:
 			if !more {
-				return nil
+				return ctx.Err() // the reader ends with ctx, too
 			}
 			receipts, err := i.keep(ctx, b.lines)
 			for database.IsBusy(err) {

@@ -11,9 +11,23 @@ import "slices"
 // streamSet is a number of streams over the same columns.
 type streamSet struct {
 	columns    []string
+	indexed    int // how many of the columns, from the first on, are those of the index
 	streams    []stream
 	conditions []condition // what rows must fulfil besides
 }
+
+// operands are the columns as they are compared. Those that are not of the index, and those of the
+// conditions, are compared as an expression, so that neither database takes another index for them: one
+// that has many more entries in each of its runs.
+func (s streamSet) operands() []string {
+	operands := slices.Clone(s.columns)
+	for i := s.indexed; i < len(operands); i++ {
+		operands[i] = unindexed(operands[i])
+	}
+	return operands
+}
+
+func unindexed(column string) string { return column + " || ''" }
 
 // stream is one run of entries: its values for the columns of its set, and which of the groups
 // that are read together it belongs to.
@@ -93,18 +107,19 @@ func (s selection) indexColumns(sort Sort) []string {
 // where the selection does not restrict them but streams must tell them apart.
 func (s selection) streamSet(sort Sort, groups []group, allKinds []Kind) streamSet {
 	set := streamSet{columns: s.indexColumns(sort)}
+	set.indexed = len(set.columns)
 	if sort != SortTimestamp && !slices.Contains(set.columns, sort.column()) {
-		set.columns = append(set.columns, sort.column()) // checked on the rows, not by the index
+		set.columns = append(set.columns, sort.column())
 	}
 	carries := func(column string) bool { return slices.Contains(set.columns, column) }
 	if s.actors != nil && !carries("actor_id") {
-		set.conditions = append(set.conditions, condition{"actor_id IN ?", []any{s.actors}})
+		set.conditions = append(set.conditions, condition{unindexed("actor_id") + " IN ?", []any{s.actors}})
 	}
 	if s.kinds != nil && !carries("action") {
-		set.conditions = append(set.conditions, condition{"action IN ?", []any{project(s.kinds, Kind.action)}})
+		set.conditions = append(set.conditions, condition{unindexed("action") + " IN ?", []any{project(s.kinds, Kind.action)}})
 	}
 	if s.kinds != nil && !s.anyType && !carries("entity_type") {
-		set.conditions = append(set.conditions, condition{"entity_type IN ?", []any{project(s.kinds, Kind.entityType)}})
+		set.conditions = append(set.conditions, condition{unindexed("entity_type") + " IN ?", []any{project(s.kinds, Kind.entityType)}})
 	}
 
 	kinds := s.kinds

@@ -19,7 +19,7 @@ const writtenUpTo = "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0'):
 func (postgres) streamsSQL(q streamQuery, streams []stream, limit int) condition {
 	var arrays, names, equal []string
 	var args []any
-	for i, column := range append([]string{"grp"}, q.set.columns...) {
+	for i, operand := range append([]string{"grp"}, q.set.operands()...) {
 		values := make([]string, len(streams))
 		for n, stream := range streams {
 			if i == 0 {
@@ -32,7 +32,7 @@ func (postgres) streamsSQL(q streamQuery, streams []stream, limit int) condition
 		if i == 0 {
 			array = "?::int[]"
 		} else {
-			equal = append(equal, " AND "+column+" = s."+name)
+			equal = append(equal, " AND "+operand+" = s."+name)
 		}
 		arrays, names = append(arrays, array), append(names, name)
 		args = append(args, arrayText(values))

@@ -16,8 +16,8 @@ func (sqlite) streamsSQL(q streamQuery, streams []stream, limit int) condition {
 	var parts []string
 	var args []any
 	equal := ""
-	for _, column := range q.set.columns {
-		equal += " AND " + column + " = ?"
+	for _, operand := range q.set.operands() {
+		equal += " AND " + operand + " = ?"
 	}
 	for _, stream := range streams {
 		parts = append(parts, `SELECT * FROM (SELECT `+strconv.Itoa(stream.group)+` AS grp, id AS hit_id FROM audit_entries

@@ -35,6 +35,7 @@ type section struct {
 // sections are measured in this order.
 var sections = []section{
 	{"questions", measureQuestions},
+	{"partitions", measurePartitions},
 }
 
 // bench is what the sections share.

@@ -34,6 +34,7 @@ const (
 // logUnderTest is a filled database and the ways into it.
 type logUnderTest struct {
 	*database.DB
+	url   string
 	spec  benchdata.Spec
 	store *models.Store
 	kept  *benchdata.Statements
@@ -44,7 +45,7 @@ func openLog(ctx context.Context, kept benchdata.Kept) (*logUnderTest, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &logUnderTest{DB: db, spec: kept.Spec}
+	l := &logUnderTest{DB: db, url: kept.URL, spec: kept.Spec}
 	if l.kept, err = benchdata.KeepStatements(db.Read); err == nil {
 		l.store, err = db.Store(nil)
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/auditlogs/auditlogs/app/secrets"
+	"github.com/auditlogs/auditlogs/handlers"
 )
 
 // Config is what the operator decides about a server.
@@ -22,6 +23,10 @@ type Config struct {
 	Demo           bool     // fill an empty database with a demo organization
 	WithoutJobs    bool     // leave what works in the background to another server; for tests
 	Log            *slog.Logger
+
+	// Listing is what the log's page reads its entries from where that is not the database: rows in
+	// memory, for benchmarks.
+	Listing handlers.Listing
 }
 
 // validate completes the configuration, or says in one line what is wrong with it.

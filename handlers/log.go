@@ -80,13 +80,13 @@ func (h *Handlers) AuditLog(c *fiber.Ctx) error {
 // fillEntries asks for the page of entries and says what stands between them.
 func (h *Handlers) fillEntries(ctx context.Context, page *logPage) error {
 	org := page.Organization
-	entries, err := h.Store.Entries(ctx, org, page.Filter.Query())
+	entries, err := h.Listing.Entries(ctx, org, page.Filter.Query())
 	if err != nil {
 		return err
 	}
 	var gaps []models.Gap
 	if page.Filter.Sort == models.SortTimestamp || !org.LoggingEnabled {
-		if gaps, err = h.Store.LoggingGaps(ctx, org); err != nil {
+		if gaps, err = h.Listing.LoggingGaps(ctx, org); err != nil {
 			return err
 		}
 	}

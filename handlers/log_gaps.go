@@ -31,7 +31,7 @@ func (h *Handlers) gapsOn(ctx context.Context, page *logPage, entries models.Ent
 	if entries.Previous != nil && len(gaps) > 0 && precedes(gaps[0], first, f.Ascending) {
 		query := f.Query()
 		query.Cursor, query.Limit = entries.Previous, 1
-		before, err := h.Store.Entries(ctx, page.Organization, query)
+		before, err := h.Listing.Entries(ctx, page.Organization, query)
 		if err != nil {
 			return nil, err
 		}

@@ -33,7 +33,9 @@ type section struct {
 }
 
 // sections are measured in this order.
-var sections = []section{}
+var sections = []section{
+	{"http", measureHTTP},
+}
 
 // bench is what the sections share.
 type bench struct {
@@ -42,6 +44,13 @@ type bench struct {
 }
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == peerCommand {
+		if err := runPeer(os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	names := ""
 	for i, s := range sections {
 		if i > 0 {

@@ -90,14 +90,14 @@ type servedLog struct {
 type answer struct {
 	what    string
 	bytes   int
-	steady  load    // at steadyRate
+	steady  asked   // at steadyRate
 	highest float64 // with p99 under held
 }
 
 // stage is a request that does a little more than the one before it, one after the other.
 type stage struct {
 	what string
-	load
+	asked
 }
 
 // serveKept measures the server on a copy of a log, which serving writes to.

@@ -18,8 +18,8 @@ const (
 	held = 50 * time.Millisecond
 )
 
-// load is what a server did while it was asked.
-type load struct {
+// asked is what a server did while it was asked.
+type asked struct {
 	requests uint64
 	rate     float64 // answers a second
 	p50, p99 time.Duration
@@ -33,12 +33,12 @@ type asker struct {
 }
 
 // flatOut asks with so many connections, each as fast as it is answered.
-func (a asker) flatOut(ctx context.Context, connections uint64, duration time.Duration) (load, error) {
+func (a asker) flatOut(ctx context.Context, connections uint64, duration time.Duration) (asked, error) {
 	return a.ask(ctx, vegeta.Rate{}, connections, duration)
 }
 
 // times asks so often, with all workers.
-func (a asker) times(ctx context.Context, n uint64) (load, error) {
+func (a asker) times(ctx context.Context, n uint64) (asked, error) {
 	return a.ask(ctx, counted(n), workers, 0)
 }
 
@@ -51,7 +51,7 @@ func (n counted) Pace(_ time.Duration, hits uint64) (time.Duration, bool) {
 func (n counted) Rate(time.Duration) float64 { return 0 }
 
 // at asks at a fixed rate, whether answered or not.
-func (a asker) at(ctx context.Context, rate float64, duration time.Duration) (load, error) {
+func (a asker) at(ctx context.Context, rate float64, duration time.Duration) (asked, error) {
 	return a.ask(ctx, vegeta.Rate{Freq: int(math.Round(rate)), Per: time.Second}, openWorkers, duration)
 }
 
@@ -82,13 +82,13 @@ func (a asker) highest(ctx context.Context, guess float64, duration time.Duratio
 	return math.Round(low), nil
 }
 
-func (a asker) ask(ctx context.Context, pacer vegeta.Pacer, connections uint64, duration time.Duration) (load, error) {
+func (a asker) ask(ctx context.Context, pacer vegeta.Pacer, connections uint64, duration time.Duration) (asked, error) {
 	attacker := vegeta.NewAttacker(vegeta.Workers(min(connections, workers)), vegeta.MaxWorkers(connections),
 		vegeta.Connections(int(connections)), vegeta.MaxBody(0), vegeta.Redirects(vegeta.NoFollow), vegeta.HTTP2(false))
 	defer context.AfterFunc(ctx, func() { attacker.Stop() })()
 	before, err := a.server.cpu()
 	if err != nil {
-		return load{}, err
+		return asked{}, err
 	}
 	var m vegeta.Metrics
 	for result := range attacker.Attack(vegeta.NewStaticTargeter(a.targets...), pacer, duration, "") {
@@ -98,13 +98,13 @@ func (a asker) ask(ctx context.Context, pacer vegeta.Pacer, connections uint64, 
 	after, err := a.server.cpu()
 	switch {
 	case err != nil:
-		return load{}, err
+		return asked{}, err
 	case ctx.Err() != nil:
-		return load{}, ctx.Err()
+		return asked{}, ctx.Err()
 	case m.Success < 1:
-		return load{}, fmt.Errorf("%s: %d of %d requests failed: %v", a.targets[0].URL, m.Requests-uint64(m.Success*float64(m.Requests)), m.Requests, m.Errors)
+		return asked{}, fmt.Errorf("%s: %d of %d requests failed: %v", a.targets[0].URL, m.Requests-uint64(m.Success*float64(m.Requests)), m.Requests, m.Errors)
 	}
-	return load{
+	return asked{
 		requests: m.Requests, rate: m.Throughput, p50: m.Latencies.P50, p99: m.Latencies.P99,
 		cpu: (after - before) / time.Duration(max(m.Requests, 1)),
 	}, nil

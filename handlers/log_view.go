@@ -244,7 +244,7 @@ func itemsOf(page *logPage, entries models.EntryPage, gaps []models.Gap, now tim
 	under := ""
 	for i := range entries.Entries {
 		entry := &entries.Entries[i]
-		for len(gaps) > 0 && precedes(gaps[0], entry, f.Ascending) {
+		for len(gaps) > 0 && precedes(gaps[0], entry.OccurredAt, f.Ascending) {
 			items = append(items, item{Gap: &gapRow{gaps[0].From, gaps[0].To}})
 			gaps = gaps[1:]
 		}

@@ -9,12 +9,12 @@ import (
 	"gorm.io/gorm"
 )
 
-// listColumns are read for a page; the metadata, which may be large, only for exports and the
-// entry itself.
+// listColumns are what a list shows. The others, of which the metadata may be large, are read only
+// for exports, the API and the entry itself.
 const (
 	listColumns = "org_id, id, occurred_at, recorded_at, action, entity_type, entity_id, entity_name, " +
-		"actor_id, actor_key, actor_name, actor_email, source, ip, user_agent, request_id, api_key_id, api_key_name, url"
-	exportColumns = listColumns + ", metadata"
+		"actor_id, actor_key, actor_name, actor_email, source, url"
+	exportColumns = listColumns + ", ip, user_agent, request_id, api_key_id, api_key_name, metadata"
 )
 
 // exportBatch is how many entries EachEntry holds at a time.
@@ -28,17 +28,20 @@ func (s *Store) Entries(ctx context.Context, org Organization, q EntryQuery) (En
 		return EntryPage{}, err
 	}
 	entries, err := s.walk(p, listColumns).collect(ctx, q.Limit+1)
+	if err == nil && q.backward() && len(entries) <= q.Limit {
+		q.Cursor = nil // the beginning is near: the first page, whole
+		entries, err = s.walk(p.fromBeginning(), listColumns).collect(ctx, q.Limit+1)
+	}
 	if err != nil {
 		return EntryPage{}, err
-	}
-	if q.backward() && len(entries) <= q.Limit {
-		q.Cursor = nil // the beginning is near: the first page, whole
-		return s.Entries(ctx, org, q)
 	}
 	more := len(entries) > q.Limit
 	page := EntryPage{Entries: entries[:min(len(entries), q.Limit)]}
 	if q.backward() {
+		page.Ahead = entries[q.Limit].ID
 		slices.Reverse(page.Entries)
+	} else if q.Cursor != nil {
+		page.Ahead = q.Cursor.ID
 	}
 	if len(page.Entries) == 0 {
 		return page, nil
@@ -53,7 +56,7 @@ func (s *Store) Entries(ctx context.Context, org Organization, q EntryQuery) (En
 	return page, nil
 }
 
-// EntriesWithMetadata answers q as Entries does, with the metadata of the page's entries.
+// EntriesWithMetadata answers q as Entries does, with whole entries.
 func (s *Store) EntriesWithMetadata(ctx context.Context, org Organization, q EntryQuery) (EntryPage, error) {
 	page, err := s.Entries(ctx, org, q)
 	if err != nil || len(page.Entries) == 0 {
@@ -65,16 +68,18 @@ func (s *Store) EntriesWithMetadata(ctx context.Context, org Organization, q Ent
 		ids[i] = page.Entries[i].ID
 	}
 	var rows []Entry
-	err = s.Reader(ctx).Select("id, metadata").Where("org_id = ? AND id IN ?", org.ID, ids).Find(&rows).Error
+	err = s.Reader(ctx).Where("org_id = ? AND id IN ?", org.ID, ids).Find(&rows).Error
 	if err != nil {
 		return EntryPage{}, fmt.Errorf("read the metadata of entries of %s: %w", org.Slug, err)
 	}
-	metadata := make(map[EntryID]string, len(rows))
+	whole := make(map[EntryID]Entry, len(rows))
 	for _, row := range rows {
-		metadata[row.ID] = row.Metadata
+		whole[row.ID] = row
 	}
-	for i := range page.Entries {
-		page.Entries[i].Metadata = metadata[page.Entries[i].ID]
+	for i, entry := range page.Entries {
+		if row, found := whole[entry.ID]; found { // or it has expired meanwhile
+			page.Entries[i] = row
+		}
 	}
 	return page, nil
 }

@@ -19,6 +19,8 @@ type entryPlan struct {
 	kinds []Kind
 	// groups are the values of the sorted column, in order, when sorting by action or entity type.
 	groups []string
+	// names are those of the query's actors, once namesOf has asked for them.
+	names []actorKey
 	// words are checked on every row that was read; nil where the streams are exact.
 	words []searchWord
 }
@@ -45,9 +47,12 @@ func (s *Store) plan(ctx context.Context, org Organization, q EntryQuery) (*entr
 		return p, nil
 	}
 
-	kinds, err := s.Kinds(ctx, org)
-	if err != nil {
-		return nil, err
+	kinds := q.Kinds
+	if kinds == nil {
+		var err error
+		if kinds, err = s.Kinds(ctx, org); err != nil {
+			return nil, err
+		}
 	}
 	restricted := slices.DeleteFunc(slices.Clone(kinds), func(k Kind) bool {
 		return len(q.Actions) > 0 && !slices.Contains(q.Actions, k.Action) ||
@@ -67,6 +72,16 @@ func (s *Store) plan(ctx context.Context, org Organization, q EntryQuery) (*entr
 		p.groups = groupValues(q, p.selections, kinds)
 	}
 	return p, nil
+}
+
+// fromBeginning is the plan of the first page, of which p is any.
+func (p entryPlan) fromBeginning() *entryPlan {
+	if p.query.backward() {
+		p.groups = slices.Clone(p.groups)
+		slices.Reverse(p.groups)
+	}
+	p.query.Cursor = nil
+	return &p
 }
 
 // groupValues lists the values of the sorted column that can occur, in the order of the query.

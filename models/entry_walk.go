@@ -250,8 +250,8 @@ func (s *Store) readStreams(ctx context.Context, q streamQuery) ([]groupedEntry,
 
 // namesOf lists the names under which the actors of a plan are known, where its streams need them.
 func (s *Store) namesOf(ctx context.Context, p *entryPlan) ([]actorKey, error) {
-	if len(p.query.Actors) == 0 {
-		return nil, nil
+	if len(p.query.Actors) == 0 || p.names != nil {
+		return p.names, nil
 	}
 	needsNames := slices.ContainsFunc(p.selections, func(sel selection) bool {
 		return slices.Contains(sel.indexColumns(p.query.Sort), "actor_key")
@@ -268,6 +268,7 @@ func (s *Store) namesOf(ctx context.Context, p *entryPlan) ([]actorKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the names of actors of %s: %w", p.org.Slug, err)
 	}
+	p.names = names
 	return names, nil
 }
 

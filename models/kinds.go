@@ -36,7 +36,7 @@ ORDER BY entity_type, action`
 
 // Kinds lists what the organization's log holds, by entity type, then action.
 func (s *Store) Kinds(ctx context.Context, org Organization) ([]Kind, error) {
-	var kinds []Kind
+	kinds := []Kind{} // not nil: none is an answer, too
 	err := s.Reader(ctx).Raw(kindsSQL, map[string]any{
 		"org":  org.ID,
 		"kept": FirstEntryID(org.KeptSince(s.Now())),

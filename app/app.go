@@ -65,8 +65,12 @@ func New(config Config, store *models.Store) (*App, error) {
 		BaseURL:  config.BaseURL,
 		Demo:     config.Demo,
 		Assets:   a.assets.address,
+		Listing:  store,
 
 		APIRateLimit: config.APIRateLimit,
+	}
+	if config.Listing != nil {
+		a.handlers.Listing = config.Listing
 	}
 	if config.SecretKey != "" {
 		if a.handlers.Secrets, err = secrets.New(config.SecretKey); err != nil {

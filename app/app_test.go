@@ -3,10 +3,13 @@ package app_test
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/andybalholm/brotli"
 
 	"github.com/auditlogs/auditlogs/app"
 	"github.com/auditlogs/auditlogs/app/apptest"
@@ -144,11 +147,39 @@ func TestStaticFilesAreKeptForEver(t *testing.T) {
 	}
 }
 
+func TestStaticFilesThatABrowserHasAreNotSentAgain(t *testing.T) {
+	client := apptest.Start(t, databasetest.SQLite(t)).Client(t)
+	address := assetOf(t, client, "app.css")
+	tags := map[string]bool{}
+	for _, encoding := range []string{"identity", "br", "gzip"} {
+		tag := client.Get(address, "Accept-Encoding", encoding).Expect(http.StatusOK).Header.Get("ETag")
+		if len(tag) < 10 || tags[tag] {
+			t.Errorf("as %s the ETag is %q", encoding, tag)
+		}
+		tags[tag] = true
+		for _, known := range []string{tag, `"another", ` + tag, "W/" + tag} {
+			page := client.Get(address, "Accept-Encoding", encoding, "If-None-Match", known).Expect(http.StatusNotModified)
+			if page.Body != "" || page.Header.Get("ETag") != tag || page.Header.Get("Cache-Control") == "" {
+				t.Errorf("%s: the answer is %q with %v", known, page.Body, page.Header)
+			}
+		}
+		client.Get(address, "Accept-Encoding", encoding, "If-None-Match", `"another"`).Expect(http.StatusOK)
+	}
+}
+
 func TestPagesAreCompressed(t *testing.T) {
 	client := apptest.Start(t, databasetest.SQLite(t)).Client(t)
+	plain := client.Get("/no-such-page", "Accept-Encoding", "identity").Body
 	page := client.Get("/no-such-page", "Accept-Encoding", "gzip, deflate, br")
 	if got := page.Header.Get("Content-Encoding"); got != "br" {
 		t.Errorf("Content-Encoding is %q", got)
+	}
+	for range 3 { // an encoder is used again
+		body := client.Get("/no-such-page", "Accept-Encoding", "br").Body
+		unpacked, err := io.ReadAll(brotli.NewReader(strings.NewReader(body)))
+		if err != nil || len(unpacked) != len(plain) || len(body) >= len(plain) {
+			t.Errorf("%d bytes become %d, and %d again: %v", len(plain), len(body), len(unpacked), err)
+		}
 	}
 	if vary := page.Header.Values("Vary"); len(vary) != 1 || vary[0] != "HX-Request, HX-Request-Type" {
 		t.Errorf("Vary is %q", vary)

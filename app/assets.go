@@ -23,6 +23,7 @@ type assets struct {
 
 type asset struct {
 	address     string
+	hash        string
 	contentType string
 	content     []byte
 	// Compressed once, when first asked for.
@@ -57,9 +58,11 @@ func (a *assets) add(name string, content []byte) error {
 	if !ok {
 		return fmt.Errorf("static file %s: unknown type", name)
 	}
-	hash := sha256.Sum256(content)
+	sum := sha256.Sum256(content)
+	hash := hex.EncodeToString(sum[:4])
 	added := &asset{
-		address:     "/static/" + strings.TrimSuffix(name, extension) + "." + hex.EncodeToString(hash[:4]) + extension,
+		address:     "/static/" + strings.TrimSuffix(name, extension) + "." + hash + extension,
+		hash:        hash,
 		contentType: contentType,
 		content:     content,
 		brotli:      sync.OnceValue(func() []byte { return fasthttp.AppendBrotliBytesLevel(nil, content, 9) }),
@@ -80,26 +83,31 @@ func (a *assets) address(name string) string {
 	return found.address
 }
 
-// serve answers a file.
+// serve answers a file, or 304 to a browser that has it and asks whether it is still so.
 func (a *assets) serve(c *fiber.Ctx) error {
 	found, ok := a.byAddress[c.Path()]
 	if !ok {
 		return fiber.ErrNotFound
 	}
-	c.Set(fiber.HeaderContentType, found.contentType)
 	c.Set(fiber.HeaderCacheControl, "public, max-age=31536000, immutable")
-	if !isText(found.contentType) {
-		return c.Send(found.content)
+	content, encoding := found.content, ""
+	if isText(found.contentType) {
+		c.Vary(fiber.HeaderAcceptEncoding)
+		switch encoding = acceptedEncoding(c); encoding {
+		case "br":
+			content = found.brotli()
+		case "gzip":
+			content = found.gzip()
+		}
 	}
-	c.Vary(fiber.HeaderAcceptEncoding)
-	switch encoding := acceptedEncoding(c); encoding {
-	case "br":
-		c.Set(fiber.HeaderContentEncoding, encoding)
-		return c.Send(found.brotli())
-	case "gzip":
-		c.Set(fiber.HeaderContentEncoding, encoding)
-		return c.Send(found.gzip())
-	default:
-		return c.Send(found.content)
+	c.Set(fiber.HeaderETag, `"`+found.hash+encoding+`"`)
+	if c.Fresh() {
+		c.Status(fiber.StatusNotModified)
+		return nil
 	}
+	c.Set(fiber.HeaderContentType, found.contentType)
+	if encoding != "" {
+		c.Set(fiber.HeaderContentEncoding, encoding)
+	}
+	return c.Send(content)
 }

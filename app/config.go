@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/auditlogs/auditlogs/app/secrets"
+	"github.com/auditlogs/auditlogs/handlers"
 )
 
 // Config is what the operator decides about a server.
@@ -26,6 +27,10 @@ type Config struct {
 
 	// ReadProblems says which of ReadDatabases are not read from, and why; Run sets it. nil: none.
 	ReadProblems func() []string
+
+	// Listing is what the log's page reads its entries from where that is not the database: rows in
+	// memory, for benchmarks.
+	Listing handlers.Listing
 }
 
 // validate completes the configuration, or says in one line what is wrong with it.

@@ -19,6 +19,11 @@ func loadViews(funcs map[string]any) (*html.Engine, error) {
 	if err := engine.Load(); err != nil {
 		return nil, fmt.Errorf("templates: %w", err)
 	}
+	for _, template := range engine.Templates.Templates() {
+		if template.Tree != nil {
+			foldConstants(template.Tree.Root, funcs)
+		}
+	}
 	// html/template works out how to escape when a template runs for the first time, and the engine
 	// copies templates without waiting for that. Doing it now keeps the two apart, and finds every
 	// mistake in escaping at start. Whatever else a template says without data does not matter.

@@ -2,7 +2,6 @@ package handlers
 
 import (
 	"context"
-	"errors"
 	"net/url"
 	"strings"
 	"time"
@@ -24,10 +23,8 @@ func (h *Handlers) WithScope(c *fiber.Ctx) error {
 	}
 	scope := &Scope{Session: exchange.Session, Location: time.UTC}
 	c.Locals(scopeKey, scope)
-	if id := sessions.UserID(exchange.Session); id != "" {
-		if err := h.identify(c, scope, id); err != nil {
-			return err
-		}
+	if user, access, ok := sessions.User(exchange.Session); ok {
+		identify(c, scope, user, access)
 	}
 	readPreferences(c, scope)
 
@@ -39,27 +36,13 @@ func (h *Handlers) WithScope(c *fiber.Ctx) error {
 	return answer
 }
 
-// identify fills the scope with the signed-in user and what they may read. A session whose user is
-// gone is nobody's.
-func (h *Handlers) identify(c *fiber.Ctx, scope *Scope, userID string) error {
-	ctx := contextOf(c)
-	user, err := h.Store.UserByID(ctx, userID)
-	if errors.Is(err, models.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	access, err := h.Store.AccessOf(ctx, user.ID)
-	if err != nil {
-		return err
-	}
+// identify fills the scope with the signed-in user and what they may read.
+func identify(c *fiber.Ctx, scope *Scope, user models.User, access []models.Access) {
 	scope.User, scope.access = &user, access
 	for _, a := range access {
 		scope.Organizations = append(scope.Organizations, a.Organization)
 	}
-	c.SetUserContext(audit.WithActor(ctx, actorOf(user)))
-	return nil
+	c.SetUserContext(audit.WithActor(contextOf(c), actorOf(user)))
 }
 
 // actorOf is the user as entries name them.

@@ -41,7 +41,7 @@ func newDesk(t *testing.T, db *database.DB) *desk {
 	}
 	d.org = d.organization("acme")
 
-	h := &Handlers{Store: d.store, Views: testViews(t), Log: slog.New(slog.DiscardHandler), BaseURL: "https://audit.example.com"}
+	h := &Handlers{Store: d.store, Listing: d.store, Views: testViews(t), Log: slog.New(slog.DiscardHandler), BaseURL: "https://audit.example.com"}
 	d.server = fiber.New(fiber.Config{
 		Immutable: true,
 		ErrorHandler: func(c *fiber.Ctx, err error) error {

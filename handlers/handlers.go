@@ -28,6 +28,8 @@ type Handlers struct {
 	Demo     bool         // show the demo accounts on the sign-in page
 	// Assets gives the address of a static file by name ("app.css" → "/static/app.3f9a2c.css").
 	Assets func(name string) string
+	// Listing is what the log's page lists: Store, but for benchmarks.
+	Listing Listing
 	// APIRateLimit is how many requests a second an API key is allowed; twice as many at once. Zero
 	// means any number.
 	APIRateLimit int
@@ -35,6 +37,12 @@ type Handlers struct {
 	signIns     throttle
 	keyRequests buckets[[sha256.Size]byte] // requests with a key that can be used, by the key's hash
 	refusedKeys buckets[string]            // requests with one that cannot, by the client's network
+}
+
+// Listing answers with the entries of a log, and with the times nothing was recorded.
+type Listing interface {
+	Entries(context.Context, models.Organization, models.EntryQuery) (models.EntryPage, error)
+	LoggingGaps(context.Context, models.Organization) ([]models.Gap, error)
 }
 
 // Scope is who asks and what about. Middleware makes it once per request.

@@ -53,8 +53,14 @@ func (h *Handlers) AuditLog(c *fiber.Ctx) error {
 		return h.render(c, fiber.StatusBadRequest, "log/problem", page)
 	}
 	ctx := contextOf(c)
+	var kinds []models.Kind // for the menus, and for entries that are found by them
+	if !fragment {
+		if kinds, err = h.Store.Kinds(ctx, scope.Organization); err != nil {
+			return err
+		}
+	}
 	if bad == nil {
-		if err := h.fillEntries(ctx, page); err != nil {
+		if err := h.fillEntries(ctx, page, kinds); err != nil {
 			return err
 		}
 	}
@@ -67,7 +73,7 @@ func (h *Handlers) AuditLog(c *fiber.Ctx) error {
 	if fragment {
 		return h.render(c, fiber.StatusOK, "log/fragment", page)
 	}
-	if err := h.fillMenus(ctx, page, selected); err != nil {
+	if err := h.fillMenus(ctx, page, kinds, selected); err != nil {
 		return err
 	}
 	status := fiber.StatusOK
@@ -77,16 +83,18 @@ func (h *Handlers) AuditLog(c *fiber.Ctx) error {
 	return h.render(c, status, "log/page", page)
 }
 
-// fillEntries asks for the page of entries and says what stands between them.
-func (h *Handlers) fillEntries(ctx context.Context, page *logPage) error {
-	org := page.Organization
-	entries, err := h.Store.Entries(ctx, org, page.Filter.Query())
+// fillEntries asks for the page of entries and says what stands between them. kinds are those of the
+// log, where they are known.
+func (h *Handlers) fillEntries(ctx context.Context, page *logPage, kinds []models.Kind) error {
+	org, query := page.Organization, page.Filter.Query()
+	query.Kinds = kinds
+	entries, err := h.Listing.Entries(ctx, org, query)
 	if err != nil {
 		return err
 	}
 	var gaps []models.Gap
 	if page.Filter.Sort == models.SortTimestamp || !org.LoggingEnabled {
-		if gaps, err = h.Store.LoggingGaps(ctx, org); err != nil {
+		if gaps, err = h.Listing.LoggingGaps(ctx, org); err != nil {
 			return err
 		}
 	}
@@ -94,10 +102,7 @@ func (h *Handlers) fillEntries(ctx context.Context, page *logPage) error {
 		page.Off = &models.Gap{From: gaps[n-1].From}
 	}
 	page.Columns, page.Orders = columnsOf(page), ordersOf(page)
-	if gaps, err = h.gapsOn(ctx, page, entries, gaps); err != nil {
-		return err
-	}
-	page.Items = itemsOf(page, entries, gaps, h.Store.Now())
+	page.Items = itemsOf(page, entries, gapsOn(page, entries, gaps), h.Store.Now())
 	page.Count = len(entries.Entries)
 	page.Pages = pageLinksOf(page, entries)
 	if page.Count == 0 {
@@ -139,11 +144,7 @@ func (h *Handlers) emptyLogOf(ctx context.Context, page *logPage) (*emptyLog, er
 }
 
 // fillMenus finds what the filters offer.
-func (h *Handlers) fillMenus(ctx context.Context, page *logPage, selected []models.Actor) error {
-	kinds, err := h.Store.Kinds(ctx, page.Organization)
-	if err != nil {
-		return err
-	}
+func (h *Handlers) fillMenus(ctx context.Context, page *logPage, kinds []models.Kind, selected []models.Actor) error {
 	latest, err := h.Store.LatestActors(ctx, page.Organization, latestActors)
 	if err != nil {
 		return err

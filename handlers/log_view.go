@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"html/template"
 	"strings"
 	"time"
 
@@ -206,14 +207,19 @@ type item struct {
 	Gap     *gapRow
 }
 
-// entryRow is an entry as its line shows it.
+// entryRow is an entry as its line shows it. There are many on a page: fields of its own, and ready as
+// they are shown, cost the template least.
 type entryRow struct {
-	models.Entry
-	Path  string
-	Glyph actionGlyph
-	Time  string
-	Late  string // "recorded 3 h later", where that is more than a minute
-	Cut   bool   // the ID may be too long for its column
+	ID                            string
+	Action, EntityType            string
+	EntityID, EntityName          string
+	ActorName, ActorEmail, Source string
+	Links                         template.HTMLAttr // href and hx-get: the entry's own address
+	Glyph                         actionGlyph
+	Datetime                      string // in UTC, for machines
+	Time                          string
+	Late                          string // "recorded 3 h later", where that is more than a minute
+	Cut                           bool   // the ID may be too long for its column
 }
 
 // heading separates days, or the values of the sorted column.
@@ -238,7 +244,7 @@ func itemsOf(page *logPage, entries models.EntryPage, gaps []models.Gap, now tim
 	under := ""
 	for i := range entries.Entries {
 		entry := &entries.Entries[i]
-		for len(gaps) > 0 && precedes(gaps[0], entry, f.Ascending) {
+		for len(gaps) > 0 && precedes(gaps[0], entry.OccurredAt, f.Ascending) {
 			items = append(items, item{Gap: &gapRow{gaps[0].From, gaps[0].To}})
 			gaps = gaps[1:]
 		}
@@ -261,12 +267,18 @@ func itemsOf(page *logPage, entries models.EntryPage, gaps []models.Gap, now tim
 }
 
 func rowOf(page *logPage, entry *models.Entry, occurred time.Time, year int) *entryRow {
+	id := entry.ID.String()
+	path := template.HTMLEscapeString(page.Path + "/" + id)
 	row := &entryRow{
-		Entry: *entry,
-		Path:  page.Path + "/" + entry.ID.String(),
-		Glyph: glyphOf(entry.Action),
-		Time:  occurred.Format("Jan 2, 15:04:05"),
-		Cut:   len(entry.EntityID) > longID,
+		ID:     id,
+		Action: entry.Action, EntityType: entry.EntityType,
+		EntityID: entry.EntityID, EntityName: entry.EntityName,
+		ActorName: entry.ActorName, ActorEmail: entry.ActorEmail, Source: entry.Source,
+		Links:    template.HTMLAttr(`href="` + path + `" hx-get="` + path + `"`),
+		Glyph:    glyphOf(entry.Action),
+		Datetime: datetime(entry.OccurredAt),
+		Time:     occurred.Format("Jan 2, 15:04:05"),
+		Cut:      len(entry.EntityID) > longID,
 	}
 	if occurred.Year() != year {
 		row.Time = occurred.Format("Jan 2, 2006, 15:04:05")

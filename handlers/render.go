@@ -1,7 +1,6 @@
 package handlers
 
 import (
-	"bytes"
 	"fmt"
 	"strings"
 
@@ -46,15 +45,17 @@ func settingsPath(org models.Organization, section string) string {
 	return strings.TrimSuffix("/orgs/"+org.Slug+"/settings/"+section, "/")
 }
 
-// render writes a template with a status. It renders into memory first, so a template that fails
-// never sends half a page.
+// render writes a template with a status. It renders into the answer's memory, which is sent after
+// the handler, so a template that fails never sends half a page.
 func (h *Handlers) render(c *fiber.Ctx, status int, template string, data any) error {
-	var page bytes.Buffer
-	if err := h.Views.Render(&page, template, data); err != nil {
+	c.Response().ResetBody()
+	if err := h.Views.Render(c.Response().BodyWriter(), template, data); err != nil {
+		c.Response().ResetBody()
 		return fmt.Errorf("render %s: %w", template, err)
 	}
 	c.Type("html", "utf-8")
-	return c.Status(status).Send(page.Bytes())
+	c.Status(status)
+	return nil
 }
 
 // wantsFragment says that a part of the page is asked for: if and only if the request says so. htmx

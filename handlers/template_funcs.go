@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html/template"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 
@@ -13,18 +14,19 @@ import (
 // TemplateFuncs are the functions templates may call. assets gives the address of a static file by
 // name, as Handlers.Assets does.
 func TemplateFuncs(assets func(name string) string) template.FuncMap {
+	icon, glyph := icons(assets, "icon"), icons(assets, "icon glyph")
 	return template.FuncMap{
 		// asset "app.css": the address of a static file.
 		"asset": assets,
 		// icon "trash-2": an icon of static/icons.svg, beside a word that says the same.
-		"icon": func(name string) template.HTML { return iconOf(assets, name, "icon") },
+		"icon": icon,
 		// glyph "trash-2": the same at 14 px.
-		"glyph": func(name string) template.HTML { return iconOf(assets, name, "icon glyph") },
+		"glyph": glyph,
 		// initial "Acme": its first letter.
 		"initial": initial,
 
 		// datetime .OccurredAt: for the datetime attribute of <time>, in UTC.
-		"datetime": func(m models.Micros) string { return m.Time().Format("2006-01-02T15:04:05.999999Z") },
+		"datetime": datetime,
 		// moment .OccurredAt .Frame.Location: "Nov 20, 2026, 14:03:22".
 		"moment": func(m models.Micros, loc *time.Location) string {
 			return m.Time().In(loc).Format("Jan 2, 2006, 15:04:05")
@@ -46,12 +48,22 @@ func TemplateFuncs(assets func(name string) string) template.FuncMap {
 	}
 }
 
-// iconOf refers to a symbol of the sprite. It is for the eye only: what it means stands beside it,
-// or in its button's label.
-func iconOf(assets func(string) string, name, class string) template.HTML {
-	return template.HTML(fmt.Sprintf(`<svg class="%s" aria-hidden="true"><use href="%s#%s"/></svg>`,
-		class, template.HTMLEscapeString(assets("icons.svg")), template.HTMLEscapeString(name)))
+// icons refers to symbols of the sprite by their names. They are for the eye only: what one means
+// stands beside it, or in its button's label.
+func icons(assets func(string) string, class string) func(name string) template.HTML {
+	var made sync.Map // by name: a page has some hundred icons
+	return func(name string) template.HTML {
+		if icon, ok := made.Load(name); ok {
+			return icon.(template.HTML)
+		}
+		icon := template.HTML(fmt.Sprintf(`<svg class="%s" aria-hidden="true"><use href="%s#%s"/></svg>`,
+			class, template.HTMLEscapeString(assets("icons.svg")), template.HTMLEscapeString(name)))
+		made.Store(name, icon)
+		return icon
+	}
 }
+
+func datetime(m models.Micros) string { return m.Time().Format("2006-01-02T15:04:05.999999Z") }
 
 func initial(name string) string {
 	for _, r := range name {

@@ -20,17 +20,20 @@ func (s *Store) Entries(ctx context.Context, org Organization, q EntryQuery) (En
 		return EntryPage{}, err
 	}
 	entries, err := s.walk(p, listColumns).next(ctx, q.Limit+1)
+	if err == nil && q.backward() && len(entries) <= q.Limit {
+		q.Cursor = nil // the beginning is near: the first page, whole
+		entries, err = s.walk(p.fromBeginning(), listColumns).next(ctx, q.Limit+1)
+	}
 	if err != nil {
 		return EntryPage{}, err
-	}
-	if q.backward() && len(entries) <= q.Limit {
-		q.Cursor = nil // the beginning is near: the first page, whole
-		return s.Entries(ctx, org, q)
 	}
 	more := len(entries) > q.Limit
 	page := EntryPage{Entries: entries[:min(len(entries), q.Limit)]}
 	if q.backward() {
+		page.Ahead = entries[q.Limit].ID
 		slices.Reverse(page.Entries)
+	} else if q.Cursor != nil {
+		page.Ahead = q.Cursor.ID
 	}
 	if len(page.Entries) == 0 {
 		return page, nil
@@ -45,7 +48,7 @@ func (s *Store) Entries(ctx context.Context, org Organization, q EntryQuery) (En
 	return page, nil
 }
 
-// EntriesWithMetadata answers q as Entries does, with the metadata of the page's entries.
+// EntriesWithMetadata answers q as Entries does, with whole entries.
 func (s *Store) EntriesWithMetadata(ctx context.Context, org Organization, q EntryQuery) (EntryPage, error) {
 	page, err := s.Entries(ctx, org, q)
 	if err != nil || len(page.Entries) == 0 {
@@ -57,16 +60,18 @@ func (s *Store) EntriesWithMetadata(ctx context.Context, org Organization, q Ent
 		ids[i] = page.Entries[i].ID
 	}
 	var rows []Entry
-	err = s.LogReader(ctx).Select("id, metadata").Where("org_id = ? AND id IN ?", org.ID, ids).Find(&rows).Error
+	err = s.LogReader(ctx).Where("org_id = ? AND id IN ?", org.ID, ids).Find(&rows).Error
 	if err != nil {
 		return EntryPage{}, fmt.Errorf("read the metadata of entries of %s: %w", org.Slug, err)
 	}
-	metadata := make(map[EntryID]string, len(rows))
+	whole := make(map[EntryID]Entry, len(rows))
 	for _, row := range rows {
-		metadata[row.ID] = row.Metadata
+		whole[row.ID] = row
 	}
-	for i := range page.Entries {
-		page.Entries[i].Metadata = metadata[page.Entries[i].ID]
+	for i, entry := range page.Entries {
+		if row, found := whole[entry.ID]; found { // or it has expired meanwhile
+			page.Entries[i] = row
+		}
 	}
 	return page, nil
 }

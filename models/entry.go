@@ -3,7 +3,8 @@ package models
 // SystemActorID is the actor ID of automated actions. No user can have it.
 const SystemActorID = "system"
 
-// Entry is one line of the log: an event as it was stored. Entries never change.
+// Entry is one line of the log: an event as it was stored. Entries never change. Those of Store.Entries
+// are without what a list does not show: client, request, API key and metadata.
 type Entry struct {
 	OrgID      int64
 	ID         EntryID
@@ -24,7 +25,7 @@ type Entry struct {
 	APIKeyID   string // the API key the event was sent with, and
 	APIKeyName string // what that key was called then; empty where none was
 	URL        string // the event's own link to the resource; may be empty
-	Metadata   string // a JSON object, or empty; not read by Store.Entries
+	Metadata   string // a JSON object, or empty
 }
 
 func (Entry) TableName() string { return "audit_entries" }

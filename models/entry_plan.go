@@ -18,13 +18,18 @@ type entryPlan struct {
 	kinds []Kind
 	// groups are the values of the sorted column, in order, when sorting by action or entity type.
 	groups []string
+	// names are those of the query's actors, once namesOf has asked for them.
+	names []actorKey
 	// words must all match an entry; nil for no search.
 	words []searchWord
 }
 
 // plan decides how to answer q.
 func (s *Store) plan(ctx context.Context, org Organization, q EntryQuery) (*entryPlan, error) {
-	p := &entryPlan{query: q, org: org, from: FirstEntryID(max(org.KeptSince(s.Now()), q.From)), words: searchWords(q.Search)}
+	p := &entryPlan{
+		query: q, org: org, from: FirstEntryID(max(org.KeptSince(s.Now()), q.From)),
+		kinds: q.Kinds, words: searchWords(q.Search),
+	}
 	if q.To != 0 {
 		p.to = FirstEntryID(q.To)
 	}
@@ -54,6 +59,16 @@ func (s *Store) plan(ctx context.Context, org Organization, q EntryQuery) (*entr
 		p.groups = groupValues(q, p.base.kinds, p.kinds)
 	}
 	return p, nil
+}
+
+// fromBeginning is the plan of the first page, of which p is any.
+func (p entryPlan) fromBeginning() *entryPlan {
+	if p.query.backward() {
+		p.groups = slices.Clone(p.groups)
+		slices.Reverse(p.groups)
+	}
+	p.query.Cursor = nil
+	return &p
 }
 
 // kindsOf makes sure that the plan knows every kind of the log. There may be some of which every entry

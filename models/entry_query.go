@@ -29,6 +29,10 @@ type EntryQuery struct {
 
 	Cursor *Cursor // where the page begins; nil for the first
 	Limit  int     // entries a page
+
+	// Kinds is what Store.Kinds answered for the same page; where it is nil and the answer takes them,
+	// they are asked for.
+	Kinds []Kind
 }
 
 // Cursor is a place between two entries of an order: the entry it names and the side of it.
@@ -60,9 +64,10 @@ func CursorBefore(sort Sort, e *Entry) *Cursor {
 	return &Cursor{Before: true, Value: sort.value(e), ID: e.ID}
 }
 
-// EntryPage is a page of the log, without metadata.
+// EntryPage is a page of the log: of each entry what a list shows.
 type EntryPage struct {
 	Entries  []Entry
 	Next     *Cursor // the following page, or nil at the end
 	Previous *Cursor // the preceding page, or nil at the beginning
+	Ahead    EntryID // the last entry of the preceding page
 }

@@ -220,20 +220,22 @@ type columnSet struct {
 	into func(e *Entry) []any
 }
 
-// What pages read of an entry, what exports do, whose metadata may be large, and what sorting needs.
+// What a list shows of an entry, what exports do besides, of which the metadata may be large, and what
+// sorting needs.
 var (
 	listColumns = columnSet{
-		"org_id, id, occurred_at, recorded_at, action, entity_type, entity_id, entity_name, actor_id, actor_key, " +
-			"actor_name, actor_email, source, ip, user_agent, request_id, api_key_id, api_key_name, url",
+		"org_id, id, occurred_at, recorded_at, action, entity_type, entity_id, entity_name, " +
+			"actor_id, actor_key, actor_name, actor_email, source, url",
 		func(e *Entry) []any {
 			return []any{&e.OrgID, &e.ID, &e.OccurredAt, &e.RecordedAt, &e.Action, &e.EntityType, &e.EntityID, &e.EntityName,
-				&e.ActorID, &e.ActorKey, &e.ActorName, &e.ActorEmail, &e.Source, &e.IP, &e.UserAgent, &e.RequestID,
-				&e.APIKeyID, &e.APIKeyName, &e.URL}
+				&e.ActorID, &e.ActorKey, &e.ActorName, &e.ActorEmail, &e.Source, &e.URL}
 		},
 	}
 	exportColumns = columnSet{
-		listColumns.sql + ", metadata",
-		func(e *Entry) []any { return append(listColumns.into(e), &e.Metadata) },
+		listColumns.sql + ", ip, user_agent, request_id, api_key_id, api_key_name, metadata",
+		func(e *Entry) []any {
+			return append(listColumns.into(e), &e.IP, &e.UserAgent, &e.RequestID, &e.APIKeyID, &e.APIKeyName, &e.Metadata)
+		},
 	}
 	sortColumns = columnSet{
 		"id, action, entity_type, actor_key",

@@ -16,7 +16,6 @@ type entryWalk struct {
 	columns columnSet
 	// selections are what is read, several of them merged; nil while a search scans.
 	selections []selection
-	everyone   []group // the one group there is in the order of time, once it is known
 
 	resumeIn string  // the group the walk goes on in
 	resumeAt EntryID // the entry of it that was read last; zero at the beginning of a group
@@ -101,14 +100,8 @@ func (w *entryWalk) nextGroups(ctx context.Context) ([]group, error) {
 	q, within := w.plan.query, w.started && !w.resumeAt.IsZero()
 	switch q.Sort {
 	case SortTimestamp:
-		if w.everyone == nil {
-			actors, err := w.store.namesOf(ctx, w.plan)
-			if err != nil {
-				return nil, err
-			}
-			w.everyone = []group{{actors: actors}}
-		}
-		return w.everyone, nil
+		actors, err := w.store.namesOf(ctx, w.plan)
+		return []group{{actors: actors}}, err
 	case SortUser:
 		return w.store.userGroups(ctx, w.plan, w.resumeIn, w.started, within, w.chunk)
 	}
@@ -172,8 +165,8 @@ func (w *entryWalk) streamQuery(s selection, groups []group) streamQuery {
 
 // namesOf lists the names under which the actors of a plan are known, where its streams need them.
 func (s *Store) namesOf(ctx context.Context, p *entryPlan) ([]actorKey, error) {
-	if len(p.query.Actors) == 0 {
-		return nil, nil
+	if len(p.query.Actors) == 0 || p.names != nil {
+		return p.names, nil
 	}
 	if !slices.Contains(p.base.indexColumns(p.query.Sort), "actor_key") {
 		return p.query.actors(), nil
@@ -184,6 +177,7 @@ func (s *Store) namesOf(ctx context.Context, p *entryPlan) ([]actorKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the names of actors of %s: %w", p.org.Slug, err)
 	}
+	p.names = names
 	return names, nil
 }
 

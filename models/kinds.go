@@ -43,7 +43,7 @@ func (s *Store) Kinds(ctx context.Context, org Organization) ([]Kind, error) {
 }
 
 func (s *Store) kinds(ctx context.Context, org Organization, sql string) ([]Kind, error) {
-	var kinds []Kind
+	kinds := []Kind{} // not nil: none is an answer, too
 	err := s.LogReader(ctx).Raw(sql+" ORDER BY entity_type, action", map[string]any{
 		"org":  org.ID,
 		"kept": FirstEntryID(org.KeptSince(s.Now())),

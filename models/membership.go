@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -47,14 +48,18 @@ func (s *Store) AccessOf(ctx context.Context, userID string) ([]Access, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the organizations of %s: %w", userID, err)
 	}
-	now := s.Now()
-	readable := slices.DeleteFunc(all, func(a Access) bool {
+	return readable(all, s.Now()), nil
+}
+
+// readable are those of a user's organizations that can be read now, by name.
+func readable(all []Access, now time.Time) []Access {
+	all = slices.DeleteFunc(all, func(a Access) bool {
 		return a.Closed() && (a.Role != RoleAdmin || a.Gone(now))
 	})
-	slices.SortFunc(readable, func(a, b Access) int {
+	slices.SortFunc(all, func(a, b Access) int {
 		return cmp.Or(cmp.Compare(Fold(a.Name), Fold(b.Name)), cmp.Compare(a.ID, b.ID))
 	})
-	return readable, nil
+	return all
 }
 
 // Members lists who belongs to an organization, by name.

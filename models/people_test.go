@@ -368,10 +368,10 @@ func TestAResetLinkWorksOnceAndEndsEverySession(t *testing.T) {
 		wantError(t, "the link", use(second), nil)
 		wantError(t, "the link again", use(second), models.ErrNotFound)
 		for _, token := range []string{laptop, phone} {
-			_, err := p.SessionByToken(t.Context(), token)
+			_, err := p.SignedInBy(t.Context(), token)
 			wantError(t, "a session from before", err, models.ErrNotFound)
 		}
-		if _, err := p.SessionByToken(t.Context(), foreign); err != nil {
+		if _, err := p.SignedInBy(t.Context(), foreign); err != nil {
 			t.Errorf("another user's session ended, too: %v", err)
 		}
 		err := p.do(func(tx *gorm.DB) error {

@@ -29,20 +29,6 @@ type Session struct {
 
 func (Session) TableName() string { return "audit_sessions" }
 
-// SessionByToken finds a session that has not ended, or ErrNotFound.
-func (s *Store) SessionByToken(ctx context.Context, token string) (Session, error) {
-	var session Session
-	err := s.Reader(ctx).Where("token_hash = ? AND expires_at > ?", hashToken(token), MicrosOf(s.Now())).
-		Take(&session).Error
-	if errors.Is(err, gorm.ErrRecordNotFound) {
-		return session, fmt.Errorf("session: %w", ErrNotFound)
-	}
-	if err != nil {
-		return session, fmt.Errorf("find session: %w", err)
-	}
-	return session, nil
-}
-
 // StartSession makes a session for a user and answers its token, which is not stored. It is the
 // only way a session comes to be.
 //

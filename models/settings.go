@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"gorm.io/gorm"
@@ -132,19 +131,17 @@ func (s *Store) SettingsHistory(ctx context.Context, org Organization, limit int
 // LoggingGaps lists, oldest first, the times during which logging was off that reach into what the
 // organization still keeps. The settings history knows them even after their entries have expired.
 func (s *Store) LoggingGaps(ctx context.Context, org Organization) ([]Gap, error) {
-	kept := org.KeptSince(s.Now())
+	kept := FirstEntryID(org.KeptSince(s.Now()))
 	// One switch earlier than what is kept tells whether logging was off at its beginning.
-	var earlier, since []SettingsChange
-	err := s.switches(ctx, org).Where("id < ?", FirstEntryID(kept)).Order("id DESC").Limit(1).Find(&earlier).Error
-	if err == nil {
-		err = s.switches(ctx, org).Where("id >= ?", FirstEntryID(kept)).Order("id").Find(&since).Error
-	}
+	var changes []SettingsChange
+	err := s.Reader(ctx).Raw(`SELECT * FROM (`+switches+` AND id < ? ORDER BY id DESC LIMIT 1) AS earlier
+UNION ALL `+switches+` AND id >= ? ORDER BY id`, org.ID, kept, org.ID, kept).Scan(&changes).Error
 	if err != nil {
 		return nil, fmt.Errorf("read when logging of %q was off: %w", org.Slug, err)
 	}
 	var gaps []Gap
 	off := false
-	for _, change := range slices.Concat(earlier, since) {
+	for _, change := range changes {
 		if !change.NewLoggingEnabled {
 			gaps = append(gaps, Gap{From: change.ChangedAt})
 		} else if off {
@@ -161,14 +158,13 @@ func (s *Store) OffSince(ctx context.Context, org Organization) (Micros, error) 
 		return 0, nil
 	}
 	var last SettingsChange
-	err := s.switches(ctx, org).Order("id DESC").Limit(1).Find(&last).Error
+	err := s.Reader(ctx).Raw(switches+" ORDER BY id DESC LIMIT 1", org.ID).Scan(&last).Error
 	if err != nil {
 		return 0, fmt.Errorf("read since when logging of %q is off: %w", org.Slug, err)
 	}
 	return last.ChangedAt, nil
 }
 
-// switches are the lines of the history that turned logging on or off.
-func (s *Store) switches(ctx context.Context, org Organization) *gorm.DB {
-	return s.Reader(ctx).Where("org_id = ? AND old_logging_enabled <> new_logging_enabled", org.ID)
-}
+// switches asks for the lines of the history that turned logging on or off.
+const switches = `SELECT id, changed_at, new_logging_enabled FROM audit_settings_changes
+	WHERE org_id = ? AND old_logging_enabled <> new_logging_enabled`

@@ -65,7 +65,7 @@ func (f *floors) close() error {
 
 // entryList is every column of a page.
 const entryList = "org_id, id, occurred_at, recorded_at, action, entity_type, entity_id, entity_name, actor_id, actor_key, " +
-	"actor_name, actor_email, source, ip, user_agent, request_id, api_key_id, api_key_name, url"
+	"actor_name, actor_email, source, url"
 
 // query is a statement with ? for its values.
 type query struct {

@@ -72,8 +72,7 @@ func (f *floors) entries(ctx context.Context, q query) (*floor, error) {
 		for rows.Next() {
 			var e models.Entry
 			if err := rows.Scan(&e.OrgID, &e.ID, &e.OccurredAt, &e.RecordedAt, &e.Action, &e.EntityType, &e.EntityID, &e.EntityName,
-				&e.ActorID, &e.ActorKey, &e.ActorName, &e.ActorEmail, &e.Source, &e.IP, &e.UserAgent, &e.RequestID,
-				&e.APIKeyID, &e.APIKeyName, &e.URL); err != nil {
+				&e.ActorID, &e.ActorKey, &e.ActorName, &e.ActorEmail, &e.Source, &e.URL); err != nil {
 				return err
 			}
 			entries = append(entries, e)

@@ -36,6 +36,7 @@ type section struct {
 var sections = []section{
 	{"questions", measureQuestions},
 	{"partitions", measurePartitions},
+	{"http", measureHTTP},
 }
 
 // bench is what the sections share.
@@ -45,6 +46,13 @@ type bench struct {
 }
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == peerCommand {
+		if err := runPeer(os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	names := ""
 	for i, s := range sections {
 		if i > 0 {

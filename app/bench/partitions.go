@@ -203,7 +203,7 @@ func (l *logUnderTest) measure(ctx context.Context) (f partitionFigures, err err
 	}
 	f.recorded = recordedBatches * batchSize / time.Since(began).Seconds()
 	var took []time.Duration
-	for range asked {
+	for range timesAsked {
 		e, began := event(), time.Now()
 		if _, err := audit.Record(ctx, l.Write, e); err != nil {
 			return f, err

@@ -18,7 +18,7 @@ func (f *floors) plain(ctx context.Context, q benchdata.Question) (time.Duration
 		return 0, err
 	}
 	var took []time.Duration
-	for began := time.Now(); len(took) == 0 || time.Since(began) < plainPatience && len(took) < asked; {
+	for began := time.Now(); len(took) == 0 || time.Since(began) < plainPatience && len(took) < timesAsked; {
 		asking := time.Now()
 		if err := ask(); err != nil {
 			return 0, err

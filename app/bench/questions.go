@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// asked is how often a question is asked each way, in turn.
-	asked = 300
+	// timesAsked is how often a question is asked each way, in turn.
+	timesAsked = 300
 	// patience is how long the plain way may take in all before it is asked no more.
 	plainPatience = 2 * time.Second
 	// compared is the size of the log that a large one is compared with.
@@ -56,8 +56,8 @@ func openLog(ctx context.Context, kept benchdata.Kept) (*logUnderTest, error) {
 	return l, nil
 }
 
-// answer is what was measured of one question.
-type answer struct {
+// answered is what was measured of one question.
+type answered struct {
 	question             benchdata.Question
 	rows                 int
 	ours, floor, smaller times // smaller: ours in the smaller log
@@ -75,7 +75,7 @@ func measureQuestions(ctx context.Context, b *bench) (string, error) {
 `+"`make bench SECTIONS=questions ROWS=%d`"+`: every question, asked %d times each way in turn in one process, of the organization with nine entries of ten and of one with a thousandth. **Ours** is what the pages and the API do, from the filter to the rows. **Floor** is the best SQL known for the question, prepared, through pgx or database/sql, which answers with the same rows. **Plain** is what most products ship: `+"`OFFSET`, `COUNT(*)` and `ILIKE`"+` on the entries, through GORM, until it has taken two seconds in all. Warm: the first of each is not counted. %s
 
 Wanted: p99 at most %g × that of the floor or %s; on PostgreSQL never over %s; the median at most %g × the one in a log of 100,000 entries, plus %s. What misses is in **bold**.
-`, b.Rows, asked, machine(), floorRatio, floorOr, mostOnPostgres, growthRatio, growthOr)
+`, b.Rows, timesAsked, machine(), floorRatio, floorOr, mostOnPostgres, growthRatio, growthOr)
 	for _, dialect := range []struct {
 		name string
 		kept func(context.Context, int) (benchdata.Kept, error)
@@ -106,7 +106,7 @@ Wanted: p99 at most %g × that of the floor or %s; on PostgreSQL never over %s; 
 	return report.String(), nil
 }
 
-func askAll(ctx context.Context, log, smaller *logUnderTest, slug string) ([]answer, error) {
+func askAll(ctx context.Context, log, smaller *logUnderTest, slug string) ([]answered, error) {
 	org, err := log.store.OrganizationBySlug(ctx, slug)
 	if err != nil {
 		return nil, err
@@ -120,10 +120,10 @@ func askAll(ctx context.Context, log, smaller *logUnderTest, slug string) ([]ans
 		return nil, err
 	}
 	defer floors.close()
-	var answers []answer
+	var answers []answered
 	inSmaller := smaller.spec.Questions(slug)
 	for i, q := range log.spec.Questions(slug) {
-		a := answer{question: q}
+		a := answered{question: q}
 		fmt.Fprintf(os.Stderr, "\r\033[K%s: %s", slug, q.Name)
 		ask := func(l *logUnderTest, q benchdata.Question, org models.Organization) func() error {
 			return func() (err error) {
@@ -138,7 +138,7 @@ func askAll(ctx context.Context, log, smaller *logUnderTest, slug string) ([]ans
 		if err := floors.same(ctx, q, floor); err != nil {
 			return nil, fmt.Errorf("%s: %w", q.Name, err)
 		}
-		if a.smaller, a.floor, a.ours, err = inTurn(asked, ask(smaller, inSmaller[i], smallerOrg), floor.run, ask(log, q, org)); err != nil {
+		if a.smaller, a.floor, a.ours, err = inTurn(timesAsked, ask(smaller, inSmaller[i], smallerOrg), floor.run, ask(log, q, org)); err != nil {
 			return nil, fmt.Errorf("%s: %w", q.Name, err)
 		}
 		if a.plain, err = floors.plain(ctx, q); err != nil {
@@ -154,7 +154,7 @@ func askAll(ctx context.Context, log, smaller *logUnderTest, slug string) ([]ans
 }
 
 // explain finds out what answering touches.
-func (a *answer) explain(ctx context.Context, log *logUnderTest, org models.Organization) error {
+func (a *answered) explain(ctx context.Context, log *logUnderTest, org models.Organization) error {
 	log.kept.Take()
 	if _, err := a.question.Ask(ctx, log.store, org); err != nil {
 		return err
@@ -175,14 +175,14 @@ func (a *answer) explain(ctx context.Context, log *logUnderTest, org models.Orga
 	return nil
 }
 
-// misses says which targets the answer misses.
-func (a answer) misses(postgres bool) (floor, most, growth bool) {
+// misses says which targets it misses.
+func (a answered) misses(postgres bool) (floor, most, growth bool) {
 	return a.ours.p99 > max(time.Duration(floorRatio*float64(a.floor.p99)), floorOr),
 		postgres && a.ours.p99 > mostOnPostgres,
 		a.ours.p50 > time.Duration(growthRatio*float64(a.smaller.p50))+growthOr
 }
 
-func writeAnswers(report *strings.Builder, postgres bool, answers []answer) {
+func writeAnswers(report *strings.Builder, postgres bool, answers []answered) {
 	fmt.Fprint(report, "| question | rows | ours p50 | p99 | floor p50 | p99 | 100,000 entries p50 | plain | plain / ours | statements |")
 	if postgres {
 		fmt.Fprint(report, " rows touched | buffers |")

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	gormsqlite "gorm.io/driver/sqlite"
@@ -18,8 +19,9 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// sqliteReaders is how many questions SQLite answers at the same time.
-const sqliteReaders = 8
+// sqliteReaders is how many questions SQLite answers at the same time. Each has 2 MB of the file in
+// memory, and statements.
+var sqliteReaders = min(max(4, runtime.NumCPU()), 8)
 
 // SQLiteFile is the path of the file that a database's address names, and whether it names one.
 func SQLiteFile(url string) (path string, ok bool) {

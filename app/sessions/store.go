@@ -51,11 +51,19 @@ type stateKey struct{}
 
 type state struct {
 	row     models.Session
+	user    models.User // zero where the session was started in this request
+	access  []models.Access
 	started bool // in this request: the browser does not know the token yet
 }
 
 // UserID is who is signed in with the session; empty for nobody.
 func UserID(session *gorilla.Session) string { return stateOf(session).row.UserID }
+
+// User is who was signed in when the request began, and what they could read; ok is false for nobody.
+func User(session *gorilla.Session) (user models.User, access []models.Access, ok bool) {
+	known := stateOf(session)
+	return known.user, known.access, known.user.ID != ""
+}
 
 func stateOf(session *gorilla.Session) state {
 	known, _ := session.Values[stateKey{}].(state)
@@ -67,7 +75,7 @@ func (s *Store) Get(r *http.Request, name string) (*gorilla.Session, error) {
 	return gorilla.GetRegistry(r).Get(s, name)
 }
 
-// New reads the session the request's cookie names. A cookie of a session that has ended is
+// New reads the session the request's cookie names, and with it its user. A cookie of a session that has ended is
 // treated like none, and left alone: another answer may just be replacing it.
 func (s *Store) New(r *http.Request, name string) (*gorilla.Session, error) {
 	session := gorilla.NewSession(s, name)
@@ -83,7 +91,7 @@ func (s *Store) New(r *http.Request, name string) (*gorilla.Session, error) {
 	if err != nil {
 		return session, nil
 	}
-	row, err := s.rows.SessionByToken(r.Context(), cookie.Value)
+	found, err := s.rows.SignedInBy(r.Context(), cookie.Value)
 	if errors.Is(err, models.ErrNotFound) {
 		return session, nil
 	}
@@ -91,13 +99,13 @@ func (s *Store) New(r *http.Request, name string) (*gorilla.Session, error) {
 		return session, err
 	}
 	values := map[string]string{}
-	if err := json.Unmarshal(row.Data, &values); err != nil {
+	if err := json.Unmarshal(found.Session.Data, &values); err != nil {
 		return session, fmt.Errorf("read session: %w", err)
 	}
 	for key, value := range values {
 		session.Values[key] = value
 	}
-	session.Values[stateKey{}] = state{row: row}
+	session.Values[stateKey{}] = state{row: found.Session, user: found.User, access: found.Access}
 	session.ID, session.IsNew = cookie.Value, false
 	return session, nil
 }

@@ -1,0 +1,157 @@
+package app_test
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/auditlogs/auditlogs/app/apptest"
+	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/database"
+	"github.com/auditlogs/auditlogs/app/database/databasetest"
+	"github.com/auditlogs/auditlogs/models"
+)
+
+// listeningPool is a pool that notes the statements it is given.
+type listeningPool struct {
+	*sql.DB
+	mutex sync.Mutex
+	heard []string
+}
+
+func (p *listeningPool) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	p.note(query, args)
+	return p.DB.QueryContext(ctx, query, args...)
+}
+
+func (p *listeningPool) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	p.note(query, args)
+	return p.DB.QueryRowContext(ctx, query, args...)
+}
+
+func (p *listeningPool) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	p.note(query, args)
+	return p.DB.ExecContext(ctx, query, args...)
+}
+
+func (p *listeningPool) GetDBConn() (*sql.DB, error) { return p.DB, nil }
+
+func (p *listeningPool) note(query string, args []any) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	p.heard = append(p.heard, fmt.Sprint(query, args))
+}
+
+// statements are those that do gave to the pool.
+func (p *listeningPool) statements(do func()) []string {
+	p.mutex.Lock()
+	p.heard = nil
+	p.mutex.Unlock()
+	do()
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	return p.heard
+}
+
+// listenTo is the pool that db reads from, from now on noting what it is asked.
+func listenTo(t *testing.T, db *database.DB) *listeningPool {
+	t.Helper()
+	pool, err := db.Read.DB()
+	if err != nil {
+		t.Fatal(err)
+	}
+	listening := &listeningPool{DB: pool}
+	db.Read.ConnPool, db.Read.Statement.ConnPool = listening, listening
+	return listening
+}
+
+func TestNoPageAsksTheSameTwice(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		pool := listenTo(t, db)
+		server := apptest.Start(t, db)
+		acme := server.Organization(t, "acme")
+		client := server.As(t, server.Member(t, "ada@example.com", models.RoleAdmin, acme))
+		record := func(n int) {
+			t.Helper()
+			events := make([]audit.Event, n)
+			for i := range events {
+				events[i] = audit.Event{
+					Organization: "acme", Action: []audit.Action{audit.ServiceUpdate, audit.ProjectCreate, audit.DeploymentCreate}[i%3],
+					EntityID: fmt.Sprintf("id-%d", i%7), EntityName: "billing",
+					Actor:      audit.Actor{ID: fmt.Sprintf("usr_%d", i%2), Name: fmt.Sprintf("Person %d", i%2)},
+					OccurredAt: server.Clock.Now().Add(time.Duration(i) * time.Second),
+				}
+			}
+			err := server.Store.Transaction(t.Context(), func(tx *gorm.DB) error {
+				_, err := audit.RecordAll(t.Context(), tx, events)
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			server.Clock.Advance(time.Hour)
+		}
+		record(120)
+		for _, enabled := range []string{"", "on"} { // the log has a gap
+			client.Post("/orgs/acme/settings/audit", "enabled", enabled, "retention_days", "90", "confirm", "yes").Expect(303)
+			server.Clock.Advance(time.Hour)
+		}
+		record(120)
+
+		path := "/orgs/acme/settings/audit-logs"
+		client.Get(path).Expect(200) // it is the organization last used
+		for _, query := range []string{
+			"limit=25", "limit=25&dir=asc", "limit=25&action=service:update", "limit=25&entity_type=project",
+			"limit=25&actor=usr_1", "limit=25&actor=usr_1&actor=usr_0&action=service:update", "limit=25&sort=action",
+			"limit=25&sort=entity_type&dir=desc", "limit=25&sort=user", "limit=25&sort=user&actor=usr_1", "limit=25&q=billing",
+			"limit=25&q=service", "limit=25&q=id-3+billing&actor=usr_1&action=service:update", "limit=25&q=billing&sort=action",
+			"q=no+such+thing", "from=-1h&action=never:recorded",
+		} {
+			// Forth and back: to the third page, and from there to the first.
+			for _, links := range [][]string{{}, {"next"}, {"next", "next", "prev"}, {"next", "next", "prev", "prev"}} {
+				address, found := follow(client, path+"?"+query, links)
+				if !found {
+					continue
+				}
+				for name, get := range map[string]func(string, ...string) *apptest.Page{"page": client.Get, "fragment": client.Fragment} {
+					statements := pool.statements(func() { get(address).Expect(200) })
+					if len(statements) == 0 {
+						t.Fatalf("%s: no statement was heard", address)
+					}
+					slices.Sort(statements)
+					for i := range statements[1:] {
+						if statements[i] == statements[i+1] {
+							t.Errorf("the %s %s asks twice: %s", name, address, statements[i])
+						}
+					}
+				}
+			}
+		}
+
+		// Who asks, the entries, and when logging was off; a page also asks for what its menus offer.
+		for most, get := range map[int]func(string, ...string) *apptest.Page{3: client.Fragment, 6: client.Get} {
+			if statements := pool.statements(func() { get(path).Expect(200) }); len(statements) > most {
+				t.Errorf("%d statements instead of %d:\n%s", len(statements), most, strings.Join(statements, "\n"))
+			}
+		}
+	})
+}
+
+// follow is the address that links lead to, one after the other, and whether there are so many.
+func follow(client *apptest.Client, address string, links []string) (string, bool) {
+	for _, rel := range links {
+		href, found := client.Get(address).Expect(200).Find(".pages [rel=" + rel + "]").Attr("href")
+		if !found {
+			return "", false
+		}
+		address = href
+	}
+	return address, true
+}

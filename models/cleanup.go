@@ -78,10 +78,11 @@ func (s *Store) DeleteEntriesBetween(ctx context.Context, c Cleanup, after, befo
 		if err != nil {
 			return err
 		}
+		// One upper bound: of two, SQLite takes the first and reads all that lies below it.
 		expired := tx.Where("org_id = ? AND id > ? AND id < ?", c.OrgID, after, before)
 		if len(last) > 0 {
 			upTo = last[0]
-			expired = expired.Where("id <= ?", upTo)
+			expired = tx.Where("org_id = ? AND id > ? AND id <= ?", c.OrgID, after, upTo)
 		}
 		deleted := expired.Delete(&Entry{})
 		if deleted.Error != nil || deleted.RowsAffected == 0 {

@@ -129,51 +129,52 @@ func upsertCleanup(tx *gorm.DB, c Cleanup, columns ...string) error {
 	}).Create(&c).Error
 }
 
-// DeleteMonthsBefore deletes at most limit rows of what search and the User filter look through,
-// of months that ended before t, and says whether there may be more.
-func (s *Store) DeleteMonthsBefore(ctx context.Context, orgID int64, t Micros, limit int) (more bool, err error) {
+// DeleteMonthsBefore deletes at most limit rows a table of what search and the User filter look
+// through, of months that ended before t. Where it answers less than limit, nothing is left.
+func (s *Store) DeleteMonthsBefore(ctx context.Context, orgID int64, t Micros, limit int) (deleted int, err error) {
 	return s.deleteKnown(ctx, orgID, MonthOf(t), limit)
 }
 
-func (s *Store) deleteKnown(ctx context.Context, orgID int64, beforeMonth, limit int) (more bool, err error) {
+func (s *Store) deleteKnown(ctx context.Context, orgID int64, beforeMonth, limit int) (deleted int, err error) {
 	for _, table := range []string{"audit_entities", "audit_actors"} {
-		deleted := s.Writer(ctx).Exec(`DELETE FROM `+table+` WHERE org_id = ? AND id IN (
-			SELECT id FROM `+table+` WHERE org_id = ? AND month < ? ORDER BY month LIMIT ?)`,
-			orgID, orgID, beforeMonth, limit)
-		if deleted.Error != nil {
-			return false, fmt.Errorf("delete expired rows of %s: %w", table, deleted.Error)
+		// By the pair: given org_id beside it, SQLite reads all rows of the organization.
+		gone := s.Writer(ctx).Exec(`DELETE FROM `+table+` WHERE (org_id, id) IN (
+			SELECT org_id, id FROM `+table+` WHERE org_id = ? AND month < ? ORDER BY month LIMIT ?)`,
+			orgID, beforeMonth, limit)
+		if gone.Error != nil {
+			return deleted, fmt.Errorf("delete expired rows of %s: %w", table, gone.Error)
 		}
-		more = more || deleted.RowsAffected == int64(limit)
+		deleted += int(gone.RowsAffected)
 	}
-	return more, nil
+	return deleted, nil
 }
 
 // DeleteRemains deletes at most limit rows a table of what a deleted organization leaves behind
-// once its last entry has expired, and says whether there may be more. The organization itself
-// stays, so that its slug is never given away again, and so does its settings history.
+// once its last entry has expired. Where it answers less than limit, nothing is left. The
+// organization itself stays, so that its slug is never given away again, and so does its settings history.
 //
 // Entries at or after keptSince stop it: clocks differ, and the last one may have been recorded a
 // little ahead of its time.
-func (s *Store) DeleteRemains(ctx context.Context, orgID int64, keptSince Micros, limit int) (more bool, err error) {
+func (s *Store) DeleteRemains(ctx context.Context, orgID int64, keptSince Micros, limit int) (deleted int, err error) {
 	var kept []EntryID
 	err = s.Writer(ctx).Model(&Entry{}).Where("org_id = ? AND id >= ?", orgID, FirstEntryID(keptSince)).
 		Order("id").Limit(1).Pluck("id", &kept).Error
 	if err != nil {
-		return false, fmt.Errorf("look for remaining entries: %w", err)
+		return deleted, fmt.Errorf("look for remaining entries: %w", err)
 	}
 	if len(kept) > 0 {
-		return false, nil
+		return 0, nil
 	}
 	const everyMonth = 1 << 30
-	if more, err = s.deleteKnown(ctx, orgID, everyMonth, limit); err != nil {
-		return false, err
+	if deleted, err = s.deleteKnown(ctx, orgID, everyMonth, limit); err != nil {
+		return deleted, err
 	}
 	for _, table := range []string{"audit_resource_links", "audit_invitations", "audit_memberships"} {
 		if err := s.Writer(ctx).Exec(`DELETE FROM `+table+` WHERE org_id = ?`, orgID).Error; err != nil {
-			return false, fmt.Errorf("delete the rows of %s: %w", table, err)
+			return deleted, fmt.Errorf("delete the rows of %s: %w", table, err)
 		}
 	}
-	return more, nil
+	return deleted, nil
 }
 
 // DeleteExpiredAccess deletes at most limit each of the sessions, invitations and reset links that

@@ -41,14 +41,14 @@ func (c RetentionConfig) withDefaults(dialect string) RetentionConfig {
 	if c.BatchSize == 0 {
 		c.BatchSize = 10_000
 	}
-	if c.BatchTime == 0 {
-		c.BatchTime = 200 * time.Millisecond
-		if dialect == "sqlite" {
-			c.BatchTime = 5 * time.Millisecond
-		}
-	}
 	if c.BatchTimeout == 0 {
 		c.BatchTimeout = 30 * time.Second
+	}
+	if c.BatchTime == 0 {
+		c.BatchTime = min(200*time.Millisecond, c.BatchTimeout)
+		if dialect == "sqlite" {
+			c.BatchTime = min(5*time.Millisecond, c.BatchTimeout)
+		}
 	}
 	if c.LeaderCheck == 0 {
 		c.LeaderCheck = min(15*time.Second, c.Interval)

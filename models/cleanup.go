@@ -136,17 +136,18 @@ func (s *Store) DeleteMonthsBefore(ctx context.Context, orgID int64, t Micros, l
 }
 
 func (s *Store) deleteKnown(ctx context.Context, orgID int64, beforeMonth, limit int) (deleted int, err error) {
-	for _, table := range []string{"audit_entities", "audit_actors"} {
-		// By the pair: given org_id beside it, SQLite reads all rows of the organization.
-		gone := s.Writer(ctx).Exec(`DELETE FROM `+table+` WHERE (org_id, id) IN (
-			SELECT org_id, id FROM `+table+` WHERE org_id = ? AND month < ? ORDER BY month LIMIT ?)`,
-			orgID, beforeMonth, limit)
-		if gone.Error != nil {
-			return deleted, fmt.Errorf("delete expired rows of %s: %w", table, gone.Error)
+	err = s.Transaction(ctx, func(tx *gorm.DB) error {
+		for _, table := range []string{"audit_entities", "audit_actors"} {
+			some := s.dialect.someOf(table + " WHERE org_id = ? AND month < ? ORDER BY month LIMIT ?")
+			gone := tx.Exec("DELETE FROM "+table+" WHERE "+some, orgID, beforeMonth, limit)
+			if gone.Error != nil {
+				return fmt.Errorf("delete expired rows of %s: %w", table, gone.Error)
+			}
+			deleted += int(gone.RowsAffected)
 		}
-		deleted += int(gone.RowsAffected)
-	}
-	return deleted, nil
+		return nil
+	})
+	return deleted, err
 }
 
 // DeleteRemains deletes at most limit rows a table of what a deleted organization leaves behind

@@ -37,6 +37,8 @@ func (sqlite) streamsSQL(q streamQuery, streams []stream) (string, []any) {
 ORDER BY page.grp, e.id ` + q.order(), args
 }
 
+func (sqlite) someOf(query string) string { return "rowid IN (SELECT rowid FROM " + query + ")" }
+
 func (sqlite) idAmong(ids []EntryID) condition {
 	c := condition{sql: "id IN (?" + strings.Repeat(", ?", len(ids)-1) + ")"}
 	for i := range ids {

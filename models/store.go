@@ -71,6 +71,9 @@ type dialect interface {
 	idAmong(ids []EntryID) condition
 	// keyAmong is the condition that an event key's hash is that of one of keys, as many as for idAmong.
 	keyAmong(keys []claimedKey) condition
+	// someOf is the condition that a row is one of those a query of its table finds, which begins after
+	// "SELECT … FROM": by where they lie, so that none is looked for a second time.
+	someOf(query string) string
 	// streamsSQL asks for the first entries of some streams of a query, in its order.
 	streamsSQL(q streamQuery, streams []stream) (sql string, args []any)
 	// entitiesContaining is the table of an organization's entities whose ID or name contains every

@@ -17,7 +17,7 @@ type RetentionConfig struct {
 	// entry is invisible at once, and runs that come often have little to do each.
 	Interval time.Duration
 
-	// BatchSize is how many rows one transaction deletes at most. The default is 10,000.
+	// BatchSize is how many rows one transaction deletes at most. The default is 50,000.
 	BatchSize int
 
 	// BatchTime is how long one transaction should take: the size of the next follows from how long
@@ -39,7 +39,7 @@ func (c RetentionConfig) withDefaults(dialect string) RetentionConfig {
 		c.Interval = 5 * time.Minute
 	}
 	if c.BatchSize == 0 {
-		c.BatchSize = 10_000
+		c.BatchSize = 50_000
 	}
 	if c.BatchTimeout == 0 {
 		c.BatchTimeout = 30 * time.Second

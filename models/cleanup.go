@@ -71,7 +71,7 @@ func (s *Store) BeginCleanup(ctx context.Context, orgID int64, now time.Time) (O
 // oldest again and again would make PostgreSQL read all that was deleted before.
 func (s *Store) DeleteEntriesBetween(ctx context.Context, c Cleanup, after, before EntryID, limit int) (Cleanup, EntryID, error) {
 	progress, upTo := c, before
-	err := s.Transaction(ctx, func(tx *gorm.DB) error {
+	err := s.deleting(ctx, func(tx *gorm.DB) error {
 		var last []EntryID
 		err := tx.Model(&Entry{}).Where("org_id = ? AND id > ? AND id < ?", c.OrgID, after, before).
 			Order("id").Offset(limit-1).Limit(1).Pluck("id", &last).Error
@@ -100,7 +100,22 @@ func (s *Store) DeleteEntriesBetween(ctx context.Context, c Cleanup, after, befo
 	return progress, upTo, nil
 }
 
-// SaveCleanup keeps the state of a clean-up.
+// deleting runs fn in one transaction. On PostgreSQL it does not wait for the disk: a crash may bring
+// back what was deleted last, together with the note that it was deleted, and the next clean-up deletes
+// it again.
+func (s *Store) deleting(ctx context.Context, fn func(tx *gorm.DB) error) error {
+	return s.Transaction(ctx, func(tx *gorm.DB) error {
+		if s.Dialect() == "postgres" {
+			if err := tx.Exec("SET LOCAL synchronous_commit = off").Error; err != nil {
+				return err
+			}
+		}
+		return fn(tx)
+	})
+}
+
+// SaveCleanup keeps the state of a clean-up. On PostgreSQL all that was deleted before is on the disk
+// then as well.
 func (s *Store) SaveCleanup(ctx context.Context, c Cleanup) error {
 	if err := saveCleanup(s.Writer(ctx), c); err != nil {
 		return fmt.Errorf("keep the result of the clean-up: %w", err)
@@ -136,7 +151,7 @@ func (s *Store) DeleteMonthsBefore(ctx context.Context, orgID int64, t Micros, l
 }
 
 func (s *Store) deleteKnown(ctx context.Context, orgID int64, beforeMonth, limit int) (deleted int, err error) {
-	err = s.Transaction(ctx, func(tx *gorm.DB) error {
+	err = s.deleting(ctx, func(tx *gorm.DB) error {
 		for _, table := range []string{"audit_entities", "audit_actors"} {
 			some := s.dialect.someOf(table + " WHERE org_id = ? AND month < ? ORDER BY month LIMIT ?")
 			gone := tx.Exec("DELETE FROM "+table+" WHERE "+some, orgID, beforeMonth, limit)

@@ -47,7 +47,9 @@ ORDER BY page.grp, e.id ` + q.order(), args
 
 // someOf is an array, which PostgreSQL goes through: of a list it may make a hash, and read the whole
 // table beside it.
-func (postgres) someOf(query string) string { return "ctid = ANY (ARRAY(SELECT ctid FROM " + query + "))" }
+func (postgres) someOf(query string) string {
+	return "ctid = ANY (ARRAY(SELECT ctid FROM " + query + "))"
+}
 
 func (postgres) idAmong(ids []EntryID) condition {
 	texts := make([]string, len(ids))

@@ -32,7 +32,7 @@ func TestTheSizeOfBatchesFollowsTheTimeTheyTake(t *testing.T) {
 		each := 10 * time.Microsecond
 		step := func(_ context.Context, size int) (more bool, err error) {
 			if sizes = append(sizes, size); len(sizes) == 7 {
-				each = 100 * time.Microsecond // the database is busy
+				each = 200 * time.Microsecond // the database is busy
 			}
 			time.Sleep(time.Duration(size) * each)
 			return len(sizes)%10 != 0, nil
@@ -43,7 +43,7 @@ func TestTheSizeOfBatchesFollowsTheTimeTheyTake(t *testing.T) {
 			}
 		}
 		// Towards 5 ms a batch, at most doubled at once, and never below the smallest.
-		if want := "[50 100 200 400 500 500 500 125 50 50 50 50 50 50 50 50 50 50 50 50]"; fmt.Sprint(sizes) != want {
+		if want := "[100 200 400 500 500 500 500 125 100 100 100 100 100 100 100 100 100 100 100 100]"; fmt.Sprint(sizes) != want {
 			t.Errorf("batches of %v, want %s", sizes, want)
 		}
 	})

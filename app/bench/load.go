@@ -1,8 +1,8 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -26,7 +26,7 @@ type load struct {
 
 	mutex    sync.Mutex
 	recorded []recorded
-	err      error
+	err      error // the first
 }
 
 type recorded struct {
@@ -61,7 +61,7 @@ func (l *load) one(ctx context.Context, n int, due time.Time) {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
 	l.recorded = append(l.recorded, recorded{due, took})
-	l.err = errors.Join(l.err, err)
+	l.err = cmp.Or(l.err, err)
 }
 
 // end returns when all that was due is recorded.

@@ -13,7 +13,7 @@ const minBatchSize = 100
 // pace is how many rows of one kind a transaction deletes: what it can in the time it should take.
 type pace struct{ size int }
 
-// follow chooses the next size after a batch of r.size took that long. Only a full batch says that
+// follow chooses the next size after a batch of p.size rows took that long. Only a full batch says that
 // a larger one is quick enough.
 func (p *pace) follow(took, aim time.Duration, full bool) {
 	next := int(float64(p.size) * float64(aim) / float64(max(took, 1)))

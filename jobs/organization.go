@@ -72,14 +72,18 @@ func (r *Retention) deleteExpired(ctx context.Context, org models.Organization, 
 	if err := r.deleteEntries(ctx, &progress, models.EntryID{}, earlier(mark, expired)); err != nil {
 		return progress, err
 	}
-	err = r.inBatches(ctx, func(ctx context.Context, size int) (bool, error) {
-		return r.store.DeleteMonthsBefore(ctx, org.ID, keptSince, size)
+	err = r.inBatches(ctx, &r.months, func(ctx context.Context, size int) (bool, error) {
+		deleted, err := r.store.DeleteMonthsBefore(ctx, org.ID, keptSince, size)
+		r.unmerged = r.unmerged || deleted > 0
+		return deleted >= size, err
 	})
 	if err != nil || !org.Gone(now) {
 		return progress, err
 	}
-	return progress, r.inBatches(ctx, func(ctx context.Context, size int) (bool, error) {
-		return r.store.DeleteRemains(ctx, org.ID, keptSince, size)
+	return progress, r.inBatches(ctx, &r.months, func(ctx context.Context, size int) (bool, error) {
+		deleted, err := r.store.DeleteRemains(ctx, org.ID, keptSince, size)
+		r.unmerged = r.unmerged || deleted > 0
+		return deleted >= size, err
 	})
 }
 
@@ -88,7 +92,7 @@ func (r *Retention) deleteEntries(ctx context.Context, progress *models.Cleanup,
 	if bytes.Compare(after[:], before[:]) >= 0 {
 		return nil
 	}
-	return r.inBatches(ctx, func(ctx context.Context, size int) (bool, error) {
+	return r.inBatches(ctx, &r.entries, func(ctx context.Context, size int) (bool, error) {
 		next, upTo, err := r.store.DeleteEntriesBetween(ctx, *progress, after, before, size)
 		if err != nil {
 			return false, err

@@ -17,9 +17,13 @@ type RetentionConfig struct {
 	// entry is invisible at once, and runs that come often have little to do each.
 	Interval time.Duration
 
-	// BatchSize is how many rows one transaction deletes. The default is 10,000 on PostgreSQL, and
-	// 1,000 on SQLite, where recording waits for the transaction to end.
+	// BatchSize is how many rows one transaction deletes at most. The default is 50,000.
 	BatchSize int
+
+	// BatchTime is how long one transaction should take: the size of the next follows from how long
+	// the last one took. The default is 200 milliseconds on PostgreSQL, and 5 on SQLite, where
+	// recording waits for the transaction to end.
+	BatchTime time.Duration
 
 	// BatchTimeout is how long one transaction may take. One that takes longer is undone and tried
 	// again with a smaller batch. The default is 30 seconds.
@@ -30,24 +34,21 @@ type RetentionConfig struct {
 	LeaderCheck time.Duration
 }
 
-// minBatchSize is the smallest batch worth trying after larger ones took too long.
-const minBatchSize = 100
-
-// vacuumPages is how many pages a SQLite file gives back in one step: 1 MB.
-const vacuumPages = 256
-
 func (c RetentionConfig) withDefaults(dialect string) RetentionConfig {
 	if c.Interval == 0 {
 		c.Interval = 5 * time.Minute
 	}
 	if c.BatchSize == 0 {
-		c.BatchSize = 10_000
-		if dialect == "sqlite" {
-			c.BatchSize = 1_000
-		}
+		c.BatchSize = 50_000
 	}
 	if c.BatchTimeout == 0 {
 		c.BatchTimeout = 30 * time.Second
+	}
+	if c.BatchTime == 0 {
+		c.BatchTime = min(200*time.Millisecond, c.BatchTimeout)
+		if dialect == "sqlite" {
+			c.BatchTime = min(5*time.Millisecond, c.BatchTimeout)
+		}
 	}
 	if c.LeaderCheck == 0 {
 		c.LeaderCheck = min(15*time.Second, c.Interval)
@@ -63,6 +64,8 @@ func (c RetentionConfig) validate() error {
 		return fmt.Errorf("batch size of %d: at least 1 is needed", c.BatchSize)
 	case c.BatchTimeout < time.Millisecond:
 		return fmt.Errorf("batch time-out of %s: at least a millisecond is needed", c.BatchTimeout)
+	case c.BatchTime < time.Millisecond || c.BatchTime > c.BatchTimeout:
+		return fmt.Errorf("batch time of %s: must be between a millisecond and the time-out of %s", c.BatchTime, c.BatchTimeout)
 	case c.LeaderCheck < time.Millisecond || c.LeaderCheck > c.Interval:
 		return fmt.Errorf("leader check every %s: must be between a millisecond and the interval of %s", c.LeaderCheck, c.Interval)
 	}
@@ -78,6 +81,11 @@ type Retention struct {
 
 	job     models.Job // as last saved
 	checked time.Time  // when this server was last known to lead
+
+	entries, months, access, keys, index, pages pace // each at its own
+
+	unmerged bool      // the search index of SQLite holds what was deleted
+	moved    time.Time // when SQLite's log was last moved into its file
 }
 
 // leaderTrust is how long a run goes on without asking again whether this server leads. Two that
@@ -195,6 +203,7 @@ func (e organizationsFailed) Error() string {
 
 func (r *Retention) cleanAll(ctx context.Context) (err error) {
 	defer recoverTo(&err)
+	later := r.store.DeferSearchMerge(ctx)
 	var all, failed int
 	for last := int64(0); ; {
 		ids, err := r.store.OrganizationIDs(ctx, last, 1000)
@@ -216,7 +225,7 @@ func (r *Retention) cleanAll(ctx context.Context) (err error) {
 			}
 		}
 	}
-	err = errors.Join(r.cleanAccess(ctx), r.cleanKeys(ctx), r.giveBackSpace(ctx))
+	err = errors.Join(later, r.cleanAccess(ctx), r.cleanKeys(ctx), r.mergeSearch(ctx), r.giveBackSpace(ctx))
 	if failed > 0 {
 		// First, so that it is what people are told.
 		err = errors.Join(organizationsFailed{failed, all}, err)
@@ -227,7 +236,7 @@ func (r *Retention) cleanAll(ctx context.Context) (err error) {
 // cleanAccess deletes sessions, invitations and reset links that cannot be used any more.
 func (r *Retention) cleanAccess(ctx context.Context) error {
 	now := r.store.Now()
-	return r.inBatches(ctx, func(ctx context.Context, size int) (bool, error) {
+	return r.inBatches(ctx, &r.access, func(ctx context.Context, size int) (bool, error) {
 		return r.store.DeleteExpiredAccess(ctx, now, size)
 	})
 }
@@ -235,43 +244,9 @@ func (r *Retention) cleanAccess(ctx context.Context) error {
 // cleanKeys forgets the keys of events and requests that have expired.
 func (r *Retention) cleanKeys(ctx context.Context) error {
 	now := r.store.Now()
-	return r.inBatches(ctx, func(ctx context.Context, size int) (bool, error) {
+	return r.inBatches(ctx, &r.keys, func(ctx context.Context, size int) (bool, error) {
 		return r.store.DeleteExpiredKeys(ctx, now, size)
 	})
-}
-
-// giveBackSpace makes a SQLite file smaller, a short step at a time.
-func (r *Retention) giveBackSpace(ctx context.Context) error {
-	return r.inBatches(ctx, func(ctx context.Context, _ int) (bool, error) {
-		return r.store.GiveBackSpace(ctx, vacuumPages)
-	})
-}
-
-// inBatches calls step with a size until it says that there is no more. Each call has the time-out
-// of a batch; after one that took too long the size is smaller.
-func (r *Retention) inBatches(ctx context.Context, step func(ctx context.Context, size int) (more bool, err error)) error {
-	size := r.config.BatchSize
-	for more := true; more; {
-		if err := r.goOn(ctx); err != nil {
-			return err
-		}
-		batch, cancel := context.WithTimeout(ctx, r.config.BatchTimeout)
-		var err error
-		more, err = step(batch, size)
-		tooLong := batch.Err() != nil && ctx.Err() == nil
-		cancel()
-		switch {
-		case err == nil:
-		case tooLong && size > minBatchSize:
-			size = max(size/4, minBatchSize)
-			more = true
-		case tooLong:
-			return fmt.Errorf("%w (%s): %w", errTooLong, r.config.BatchTimeout, err)
-		default:
-			return err
-		}
-	}
-	return nil
 }
 
 // goOn is nil while the run should. It also says, now and then, that the run gets ahead.

@@ -217,33 +217,6 @@ func TestRetentionResumesWhereItWasCutOff(t *testing.T) {
 	})
 }
 
-func TestRetentionTriesSmallerBatchesWhenOneTakesTooLong(t *testing.T) {
-	f := newFixture(t, databasetest.SQLite(t))
-	job := f.job()
-	job.config.BatchTimeout = 20 * time.Millisecond
-	job.checked = time.Now().Add(time.Hour) // so that nothing but the batches takes time
-	job.config.BatchSize = 10_000
-	var sizes []int
-	err := job.inBatches(t.Context(), func(ctx context.Context, size int) (bool, error) {
-		sizes = append(sizes, size)
-		if size > 1000 {
-			<-ctx.Done()
-			return false, ctx.Err()
-		}
-		return len(sizes) < 4, nil
-	})
-	if want := "[10000 2500 625 625]"; err != nil || fmt.Sprint(sizes) != want {
-		t.Errorf("batches of %v, %v; want %s", sizes, err, want)
-	}
-	err = job.inBatches(t.Context(), func(ctx context.Context, _ int) (bool, error) {
-		<-ctx.Done()
-		return false, ctx.Err()
-	})
-	if !errors.Is(err, errTooLong) || !strings.Contains(inPlainWords(err), "took too long") {
-		t.Errorf("gives %v, want that it took too long", err)
-	}
-}
-
 func TestRetentionLeavesNothingOfAnOrganizationThatIsGone(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		f := newFixture(t, db)
@@ -391,6 +364,8 @@ func TestRetentionConfigIsChecked(t *testing.T) {
 		{Interval: time.Millisecond},
 		{BatchSize: -1},
 		{BatchTimeout: -1},
+		{BatchTime: -1},
+		{BatchTime: time.Second, BatchTimeout: time.Millisecond},
 		{LeaderCheck: -1},
 		{Interval: time.Minute, LeaderCheck: time.Hour},
 	} {

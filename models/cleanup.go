@@ -71,17 +71,18 @@ func (s *Store) BeginCleanup(ctx context.Context, orgID int64, now time.Time) (O
 // oldest again and again would make PostgreSQL read all that was deleted before.
 func (s *Store) DeleteEntriesBetween(ctx context.Context, c Cleanup, after, before EntryID, limit int) (Cleanup, EntryID, error) {
 	progress, upTo := c, before
-	err := s.Transaction(ctx, func(tx *gorm.DB) error {
+	err := s.deleting(ctx, func(tx *gorm.DB) error {
 		var last []EntryID
 		err := tx.Model(&Entry{}).Where("org_id = ? AND id > ? AND id < ?", c.OrgID, after, before).
 			Order("id").Offset(limit-1).Limit(1).Pluck("id", &last).Error
 		if err != nil {
 			return err
 		}
+		// One upper bound: of two, SQLite takes the first and reads all that lies below it.
 		expired := tx.Where("org_id = ? AND id > ? AND id < ?", c.OrgID, after, before)
 		if len(last) > 0 {
 			upTo = last[0]
-			expired = expired.Where("id <= ?", upTo)
+			expired = tx.Where("org_id = ? AND id > ? AND id <= ?", c.OrgID, after, upTo)
 		}
 		deleted := expired.Delete(&Entry{})
 		if deleted.Error != nil || deleted.RowsAffected == 0 {
@@ -99,7 +100,22 @@ func (s *Store) DeleteEntriesBetween(ctx context.Context, c Cleanup, after, befo
 	return progress, upTo, nil
 }
 
-// SaveCleanup keeps the state of a clean-up.
+// deleting runs fn in one transaction. On PostgreSQL it does not wait for the disk: a crash may bring
+// back what was deleted last, together with the note that it was deleted, and the next clean-up deletes
+// it again.
+func (s *Store) deleting(ctx context.Context, fn func(tx *gorm.DB) error) error {
+	return s.Transaction(ctx, func(tx *gorm.DB) error {
+		if s.Dialect() == "postgres" {
+			if err := tx.Exec("SET LOCAL synchronous_commit = off").Error; err != nil {
+				return err
+			}
+		}
+		return fn(tx)
+	})
+}
+
+// SaveCleanup keeps the state of a clean-up. On PostgreSQL all that was deleted before is on the disk
+// then as well.
 func (s *Store) SaveCleanup(ctx context.Context, c Cleanup) error {
 	if err := saveCleanup(s.Writer(ctx), c); err != nil {
 		return fmt.Errorf("keep the result of the clean-up: %w", err)
@@ -128,51 +144,53 @@ func upsertCleanup(tx *gorm.DB, c Cleanup, columns ...string) error {
 	}).Create(&c).Error
 }
 
-// DeleteMonthsBefore deletes at most limit rows of what search and the User filter look through,
-// of months that ended before t, and says whether there may be more.
-func (s *Store) DeleteMonthsBefore(ctx context.Context, orgID int64, t Micros, limit int) (more bool, err error) {
+// DeleteMonthsBefore deletes at most limit rows a table of what search and the User filter look
+// through, of months that ended before t. Where it answers less than limit, nothing is left.
+func (s *Store) DeleteMonthsBefore(ctx context.Context, orgID int64, t Micros, limit int) (deleted int, err error) {
 	return s.deleteKnown(ctx, orgID, MonthOf(t), limit)
 }
 
-func (s *Store) deleteKnown(ctx context.Context, orgID int64, beforeMonth, limit int) (more bool, err error) {
-	for _, table := range []string{"audit_entities", "audit_actors"} {
-		deleted := s.Writer(ctx).Exec(`DELETE FROM `+table+` WHERE org_id = ? AND id IN (
-			SELECT id FROM `+table+` WHERE org_id = ? AND month < ? ORDER BY month LIMIT ?)`,
-			orgID, orgID, beforeMonth, limit)
-		if deleted.Error != nil {
-			return false, fmt.Errorf("delete expired rows of %s: %w", table, deleted.Error)
+func (s *Store) deleteKnown(ctx context.Context, orgID int64, beforeMonth, limit int) (deleted int, err error) {
+	err = s.deleting(ctx, func(tx *gorm.DB) error {
+		for _, table := range []string{"audit_entities", "audit_actors"} {
+			some := s.dialect.someOf(table + " WHERE org_id = ? AND month < ? ORDER BY month LIMIT ?")
+			gone := tx.Exec("DELETE FROM "+table+" WHERE "+some, orgID, beforeMonth, limit)
+			if gone.Error != nil {
+				return fmt.Errorf("delete expired rows of %s: %w", table, gone.Error)
+			}
+			deleted += int(gone.RowsAffected)
 		}
-		more = more || deleted.RowsAffected == int64(limit)
-	}
-	return more, nil
+		return nil
+	})
+	return deleted, err
 }
 
 // DeleteRemains deletes at most limit rows a table of what a deleted organization leaves behind
-// once its last entry has expired, and says whether there may be more. The organization itself
-// stays, so that its slug is never given away again, and so does its settings history.
+// once its last entry has expired. Where it answers less than limit, nothing is left. The
+// organization itself stays, so that its slug is never given away again, and so does its settings history.
 //
 // Entries at or after keptSince stop it: clocks differ, and the last one may have been recorded a
 // little ahead of its time.
-func (s *Store) DeleteRemains(ctx context.Context, orgID int64, keptSince Micros, limit int) (more bool, err error) {
+func (s *Store) DeleteRemains(ctx context.Context, orgID int64, keptSince Micros, limit int) (deleted int, err error) {
 	var kept []EntryID
 	err = s.Writer(ctx).Model(&Entry{}).Where("org_id = ? AND id >= ?", orgID, FirstEntryID(keptSince)).
 		Order("id").Limit(1).Pluck("id", &kept).Error
 	if err != nil {
-		return false, fmt.Errorf("look for remaining entries: %w", err)
+		return deleted, fmt.Errorf("look for remaining entries: %w", err)
 	}
 	if len(kept) > 0 {
-		return false, nil
+		return 0, nil
 	}
 	const everyMonth = 1 << 30
-	if more, err = s.deleteKnown(ctx, orgID, everyMonth, limit); err != nil {
-		return false, err
+	if deleted, err = s.deleteKnown(ctx, orgID, everyMonth, limit); err != nil {
+		return deleted, err
 	}
 	for _, table := range []string{"audit_resource_links", "audit_invitations", "audit_memberships"} {
 		if err := s.Writer(ctx).Exec(`DELETE FROM `+table+` WHERE org_id = ?`, orgID).Error; err != nil {
-			return false, fmt.Errorf("delete the rows of %s: %w", table, err)
+			return deleted, fmt.Errorf("delete the rows of %s: %w", table, err)
 		}
 	}
-	return more, nil
+	return deleted, nil
 }
 
 // DeleteExpiredAccess deletes at most limit each of the sessions, invitations and reset links that

@@ -68,6 +68,12 @@ func (postgres) contains(column, pattern, others string) condition {
 	return c
 }
 
+// someOf is an array, which PostgreSQL goes through: of a list it may make a hash, and read the whole
+// table beside it.
+func (postgres) someOf(query string) string {
+	return "ctid = ANY (ARRAY(SELECT ctid FROM " + query + "))"
+}
+
 func (postgres) idAmong(ids []EntryID) condition {
 	texts := make([]string, len(ids))
 	for i, id := range ids {

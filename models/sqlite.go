@@ -55,6 +55,8 @@ func (sqlite) contains(column, pattern, others string) condition {
 	return c
 }
 
+func (sqlite) someOf(query string) string { return "rowid IN (SELECT rowid FROM " + query + ")" }
+
 func (sqlite) idAmong(ids []EntryID) condition {
 	c := condition{sql: "id IN (?" + strings.Repeat(", ?", len(ids)-1) + ")"}
 	for i := range ids {

@@ -88,6 +88,9 @@ type dialect interface {
 	idAmong(ids []EntryID) condition
 	// keyAmong is the condition that an event key's hash is that of one of keys, as many as for idAmong.
 	keyAmong(keys []claimedKey) condition
+	// someOf is the condition that a row is one of those a query of its table finds, which begins after
+	// "SELECT … FROM": by where they lie, so that none is looked for a second time.
+	someOf(query string) string
 	// streamsSQL asks for the groups and IDs of the first entries of some streams of a query, in its
 	// order, as grp and hit_id.
 	streamsSQL(q streamQuery, streams []stream, limit int) condition

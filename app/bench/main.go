@@ -35,8 +35,9 @@ type section struct {
 // sections are measured in this order.
 var sections = []section{
 	{"questions", measureQuestions},
-	{"partitions", measurePartitions},
 	{"http", measureHTTP},
+	{"retention", retention},
+	{"partitions", measurePartitions},
 }
 
 // bench is what the sections share.

@@ -208,6 +208,9 @@ func copyFile(to, from string) error {
 		return err
 	}
 	_, err = io.Copy(target, source)
+	if err == nil {
+		err = target.Sync() // so that what is measured does not wait for it
+	}
 	if closing := target.Close(); err == nil {
 		err = closing
 	}

@@ -1,0 +1,59 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// minBatchSize is the smallest batch worth its transaction, and the first. Where the disk is slow,
+// smaller ones take as long.
+const minBatchSize = 100
+
+// pace is how many rows of one kind a transaction deletes: what it can in the time it should take.
+type pace struct{ size int }
+
+// follow chooses the next size after a batch of p.size rows took that long. Only a full batch says that
+// a larger one is quick enough.
+func (p *pace) follow(took, aim time.Duration, full bool) {
+	next := int(float64(p.size) * float64(aim) / float64(max(took, 1)))
+	next = max(next, p.size/4)
+	if full {
+		p.size = min(next, p.size*2)
+	} else {
+		p.size = min(next, p.size)
+	}
+}
+
+// inBatches calls step with a size until it says that there is no more; while there is, the batch was
+// full. Each call has the time-out of a batch; after one that took too long the size is smaller.
+func (r *Retention) inBatches(ctx context.Context, p *pace, step func(ctx context.Context, size int) (more bool, err error)) error {
+	least := min(minBatchSize, r.config.BatchSize)
+	for more := true; more; {
+		p.size = min(max(p.size, least), r.config.BatchSize)
+		if err := r.goOn(ctx); err != nil {
+			return err
+		}
+		batch, cancel := context.WithTimeout(ctx, r.config.BatchTimeout)
+		began := time.Now()
+		var err error
+		more, err = step(batch, p.size)
+		took := time.Since(began)
+		tooLong := batch.Err() != nil && ctx.Err() == nil
+		cancel()
+		switch {
+		case err == nil:
+			p.follow(took, r.config.BatchTime, more)
+			err = r.giveWay(ctx, took)
+		case tooLong && p.size > least:
+			p.size /= 4
+			more, err = true, nil
+		case tooLong:
+			err = fmt.Errorf("%w (%s): %w", errTooLong, r.config.BatchTimeout, err)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -68,14 +68,12 @@ func (f *floors) entries(ctx context.Context, q query) (*floor, error) {
 		Err() error
 	}) error {
 		made.ids = made.ids[:0]
-		var entries []models.Entry
 		for rows.Next() {
 			var e models.Entry
 			if err := rows.Scan(&e.OrgID, &e.ID, &e.OccurredAt, &e.RecordedAt, &e.Action, &e.EntityType, &e.EntityID, &e.EntityName,
 				&e.ActorID, &e.ActorKey, &e.ActorName, &e.ActorEmail, &e.Source, &e.URL); err != nil {
 				return err
 			}
-			entries = append(entries, e)
 			made.ids = append(made.ids, e.ID)
 		}
 		return rows.Err()

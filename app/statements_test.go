@@ -78,15 +78,15 @@ func TestNoPageAsksTheSameTwice(t *testing.T) {
 		server := apptest.Start(t, db)
 		acme := server.Organization(t, "acme")
 		client := server.As(t, server.Member(t, "ada@example.com", models.RoleAdmin, acme))
-		record := func(n int) {
+		record := func(n int, name string) {
 			t.Helper()
 			events := make([]audit.Event, n)
 			for i := range events {
 				events[i] = audit.Event{
 					Organization: "acme", Action: []audit.Action{audit.ServiceUpdate, audit.ProjectCreate, audit.DeploymentCreate}[i%3],
-					EntityID: fmt.Sprintf("id-%d", i%7), EntityName: "billing",
+					EntityID: fmt.Sprintf("id-%d", i%7), EntityName: name,
 					Actor:      audit.Actor{ID: fmt.Sprintf("usr_%d", i%2), Name: fmt.Sprintf("Person %d", i%2)},
-					OccurredAt: server.Clock.Now().Add(time.Duration(i) * time.Second),
+					OccurredAt: server.Clock.Now().Add(time.Duration(i) * time.Millisecond),
 				}
 			}
 			err := server.Store.Transaction(t.Context(), func(tx *gorm.DB) error {
@@ -98,12 +98,15 @@ func TestNoPageAsksTheSameTwice(t *testing.T) {
 			}
 			server.Clock.Advance(time.Hour)
 		}
-		record(120)
+		record(120, "ledger")
 		for _, enabled := range []string{"", "on"} { // the log has a gap
 			client.Post("/orgs/acme/settings/audit", "enabled", enabled, "retention_days", "90", "confirm", "yes").Expect(303)
 			server.Clock.Advance(time.Hour)
 		}
-		record(120)
+		// Those called ledger are so far from each other, and from the newest, that they are sought.
+		record(3500, "billing")
+		record(25, "ledger")
+		record(700, "billing")
 
 		path := "/orgs/acme/settings/audit-logs"
 		client.Get(path).Expect(200) // it is the organization last used
@@ -111,19 +114,17 @@ func TestNoPageAsksTheSameTwice(t *testing.T) {
 			"limit=25", "limit=25&dir=asc", "limit=25&action=service:update", "limit=25&entity_type=project",
 			"limit=25&actor=usr_1", "limit=25&actor=usr_1&actor=usr_0&action=service:update", "limit=25&sort=action",
 			"limit=25&sort=entity_type&dir=desc", "limit=25&sort=user", "limit=25&sort=user&actor=usr_1", "limit=25&q=billing",
-			"limit=25&q=service", "limit=25&q=id-3+billing&actor=usr_1&action=service:update", "limit=25&q=billing&sort=action",
+			"limit=25&q=service", "limit=25&q=ledger", "limit=25&q=ledger&sort=action", "limit=25&q=ledger&sort=user&actor=usr_1", "limit=25&q=id-3+billing&actor=usr_1&action=service:update", "limit=25&q=billing&sort=action",
 			"q=no+such+thing", "from=-1h&action=never:recorded",
 		} {
-			// Forth and back: to the third page, and from there to the first.
-			for _, links := range [][]string{{}, {"next"}, {"next", "next", "prev"}, {"next", "next", "prev", "prev"}} {
-				address, found := follow(client, path+"?"+query, links)
-				if !found {
-					continue
-				}
+			// Forth to the third page, and back to the first.
+			for address, links := path+"?"+query, []string{"next", "next", "prev", "prev", ""}; address != ""; links = links[1:] {
+				var shown *apptest.Page
 				for name, get := range map[string]func(string, ...string) *apptest.Page{"page": client.Get, "fragment": client.Fragment} {
-					statements := pool.statements(func() { get(address).Expect(200) })
-					if len(statements) == 0 {
-						t.Fatalf("%s: no statement was heard", address)
+					statements := pool.statements(func() { shown = get(address).Expect(200) })
+					if n := len(statements); n == 0 || n > 50 {
+						t.Errorf("the %s %s takes %d statements", name, address, n)
+						continue
 					}
 					slices.Sort(statements)
 					for i := range statements[1:] {
@@ -132,26 +133,15 @@ func TestNoPageAsksTheSameTwice(t *testing.T) {
 						}
 					}
 				}
+				address = shown.Find(".pages [rel='"+links[0]+"']").AttrOr("href", "")
 			}
 		}
 
 		// Who asks, the entries, and when logging was off; a page also asks for what its menus offer.
-		for most, get := range map[int]func(string, ...string) *apptest.Page{3: client.Fragment, 6: client.Get} {
+		for most, get := range map[int]func(string, ...string) *apptest.Page{3: client.Fragment, 7: client.Get} {
 			if statements := pool.statements(func() { get(path).Expect(200) }); len(statements) > most {
 				t.Errorf("%d statements instead of %d:\n%s", len(statements), most, strings.Join(statements, "\n"))
 			}
 		}
 	})
-}
-
-// follow is the address that links lead to, one after the other, and whether there are so many.
-func follow(client *apptest.Client, address string, links []string) (string, bool) {
-	for _, rel := range links {
-		href, found := client.Get(address).Expect(200).Find(".pages [rel=" + rel + "]").Attr("href")
-		if !found {
-			return "", false
-		}
-		address = href
-	}
-	return address, true
 }

@@ -29,10 +29,17 @@ const recentEntries = 1000
 func (s *Store) LatestActors(ctx context.Context, org Organization, limit int) ([]Actor, error) {
 	var latest, others []Actor
 	kept := org.KeptSince(s.Now())
-	err := s.LogReader(ctx).Raw(`SELECT `+actorColumns+` FROM audit_entries
+	var err error
+	for n := recentEntries / 10; err == nil && n <= recentEntries; n *= 10 { // the first ones nearly always do
+		err = s.LogReader(ctx).Raw(`SELECT `+actorColumns+` FROM audit_entries
 WHERE org_id = ? AND id >= ? ORDER BY audit_entries.id DESC LIMIT ?`,
-		org.ID, FirstEntryID(kept), recentEntries).Scan(&latest).Error
-	if latest = distinctActors(latest); err == nil && len(latest) < limit {
+			org.ID, FirstEntryID(kept), n).Scan(&latest).Error
+		all := len(latest) < n
+		if latest = distinctActors(latest); all || len(latest) >= limit {
+			break
+		}
+	}
+	if err == nil && len(latest) < limit {
 		err = s.LogReader(ctx).Raw(`SELECT `+actorColumns+` FROM audit_actors
 WHERE org_id = ? AND month >= ? AND `+stillSeen+` ORDER BY month DESC LIMIT ?`,
 			org.ID, MonthOf(kept), FirstEntryID(kept), recentEntries).Scan(&others).Error

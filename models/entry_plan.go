@@ -22,6 +22,8 @@ type entryPlan struct {
 	names []actorKey
 	// words must all match an entry; nil for no search.
 	words []searchWord
+	// sought is what seeking found last.
+	sought *soughtSelections
 }
 
 // plan decides how to answer q.

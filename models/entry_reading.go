@@ -251,9 +251,10 @@ func (s *Store) queryEntries(ctx context.Context, columns columnSet, statement c
 	}
 	defer rows.Close()
 	var entries []groupedEntry
+	var e groupedEntry
+	into := append([]any{&e.Grp}, columns.into(&e.Entry)...)
 	for rows.Next() {
-		var e groupedEntry
-		if err := rows.Scan(append([]any{&e.Grp}, columns.into(&e.Entry)...)...); err != nil {
+		if err := rows.Scan(into...); err != nil {
 			return nil, err
 		}
 		entries = append(entries, e)

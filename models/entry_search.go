@@ -40,7 +40,7 @@ func (w *entryWalk) effort() searchEffort {
 // what matches is far away, scanning is not the quickest even for a search that is not sparse.
 const mostSeekAttempts = 2
 
-// search reads up to n entries that match the words; fewer only at the end.
+// search reads n entries that match the words, or a few more; fewer only at the end.
 func (w *entryWalk) search(ctx context.Context, n int) ([]Entry, error) {
 	var found []Entry
 	for len(found) < n && !w.done {
@@ -49,9 +49,9 @@ func (w *entryWalk) search(ctx context.Context, n int) ([]Entry, error) {
 		need := n - len(found)
 		switch {
 		case w.gathered != nil:
-			more, err = w.takeGathered(ctx, need)
+			more, err = w.takeGathered(ctx, w.nextBatch(need))
 		case w.selections != nil:
-			more, err = w.stream(ctx, need)
+			more, err = w.stream(ctx, w.nextBatch(need))
 		default:
 			if atMost := w.scanStep(need); atMost > 0 {
 				more, err = w.scan(ctx, atMost, need)
@@ -65,6 +65,13 @@ func (w *entryWalk) search(ctx context.Context, n int) ([]Entry, error) {
 		found = append(found, slices.DeleteFunc(more, func(e Entry) bool { return !matchesAll(w.plan.words, &e) })...)
 	}
 	return found, nil
+}
+
+// nextBatch is how many of the entries that were sought are read next where need are still wanted: more
+// each time, since an entity that matches may have been called otherwise for most of its entries.
+func (w *entryWalk) nextBatch(need int) int {
+	w.batch = max(need, min(w.batch*4, exportBatch))
+	return w.batch
 }
 
 // scanStep is how many entries are read next where need are still wanted; zero where seeking should
@@ -238,12 +245,30 @@ func (w *entryWalk) takeGathered(ctx context.Context, n int) ([]Entry, error) {
 	return found, nil
 }
 
-// seekSelections finds which entries all words match without reading entries, or says that more than
+// soughtSelections is what findSelections answered.
+type soughtSelections struct {
+	atMost     int
+	selections []selection
+	found      bool
+}
+
+// seekSelections is findSelections, without asking again for what the plan knows.
+func (s *Store) seekSelections(ctx context.Context, p *entryPlan, atMost int) (selections []selection, found bool, err error) {
+	if p.sought == nil || p.sought.atMost != atMost {
+		if selections, found, err = s.findSelections(ctx, p, atMost); err != nil {
+			return nil, false, err
+		}
+		p.sought = &soughtSelections{atMost, selections, found}
+	}
+	return p.sought.selections, p.sought.found, nil
+}
+
+// findSelections finds which entries all words match without reading entries, or says that more than
 // atMost entities match.
 //
 // Kinds that match all words by themselves are taken whole. For the others, the words that the kind
 // leaves open must match the entity.
-func (s *Store) seekSelections(ctx context.Context, p *entryPlan, atMost int) (selections []selection, found bool, err error) {
+func (s *Store) findSelections(ctx context.Context, p *entryPlan, atMost int) (selections []selection, found bool, err error) {
 	if p.base.entities != nil {
 		return nil, false, nil
 	}

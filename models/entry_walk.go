@@ -16,6 +16,8 @@ type entryWalk struct {
 	columns columnSet
 	// selections are what is read, several of them merged; nil while a search scans.
 	selections []selection
+	users      []group // those that were asked for last, where the order is that of users, and what was asked
+	usersAt    userPlace
 
 	resumeIn string  // the group the walk goes on in
 	resumeAt EntryID // the entry of it that was read last; zero at the beginning of a group
@@ -25,8 +27,9 @@ type entryWalk struct {
 
 	// For a search: how many entries were scanned, how many of them matched, how often seeking was
 	// tried, that few entries are left, and what is left of those that were gathered, nil where none
-	// were.
+	// were. batch is how many of those that were sought were read at once.
 	scanned, matched, attempts int
+	batch                      int
 	little                     bool
 	gathered                   []Entry
 }
@@ -43,7 +46,7 @@ func (s *Store) walk(p *entryPlan, columns columnSet) *entryWalk {
 	return w
 }
 
-// next reads up to n entries; fewer only at the end.
+// next reads n entries, in a search perhaps some more; fewer only at the end.
 func (w *entryWalk) next(ctx context.Context, n int) ([]Entry, error) {
 	if len(w.plan.words) > 0 {
 		return w.search(ctx, n)
@@ -103,7 +106,7 @@ func (w *entryWalk) nextGroups(ctx context.Context) ([]group, error) {
 		actors, err := w.store.namesOf(ctx, w.plan)
 		return []group{{actors: actors}}, err
 	case SortUser:
-		return w.store.userGroups(ctx, w.plan, w.resumeIn, w.started, within, w.chunk)
+		return w.nextUsers(ctx, userPlace{name: w.resumeIn, started: w.started, within: within, count: w.chunk})
 	}
 	values := w.plan.groups
 	if within {
@@ -181,9 +184,30 @@ func (s *Store) namesOf(ctx context.Context, p *entryPlan) ([]actorKey, error) {
 	return names, nil
 }
 
-// userGroups lists the next count names, in the order of the query, and who had them: those behind
-// name, or name itself where the walk stopped within it.
-func (s *Store) userGroups(ctx context.Context, p *entryPlan, name string, started, within bool, count int) ([]group, error) {
+// userPlace asks for the next count names: those behind name, or name itself where the walk stopped
+// within it.
+type userPlace struct {
+	name            string
+	started, within bool
+	count           int
+}
+
+// nextUsers is userGroups, without asking again for what is known.
+func (w *entryWalk) nextUsers(ctx context.Context, at userPlace) (users []group, err error) {
+	same := func(g group) bool { return g.value == at.name }
+	switch i := slices.IndexFunc(w.users, same); {
+	case at.within && i >= 0:
+		return w.users[i : i+1], nil
+	case w.users != nil && at == w.usersAt:
+		return w.users, nil
+	}
+	w.users, err = w.store.userGroups(ctx, w.plan, at)
+	w.usersAt = at
+	return w.users, err
+}
+
+// userGroups lists names, in the order of the query, and who had them.
+func (s *Store) userGroups(ctx context.Context, p *entryPlan, at userPlace) ([]group, error) {
 	names := func() *gorm.DB {
 		db := s.LogReader(ctx).Table("audit_actors").Where("org_id = ?", p.org.ID)
 		if len(p.query.Actors) > 0 {
@@ -195,12 +219,12 @@ func (s *Store) userGroups(ctx context.Context, p *entryPlan, name string, start
 	if !p.query.groupsAscend() {
 		order, beyond = "actor_key DESC", "actor_key < ?"
 	}
-	next := names().Distinct("actor_key").Order(order).Limit(count)
+	next := names().Distinct("actor_key").Order(order).Limit(at.count)
 	switch {
-	case within:
-		next = next.Where("actor_key = ?", name)
-	case started:
-		next = next.Where(beyond, name)
+	case at.within:
+		next = next.Where("actor_key = ?", at.name)
+	case at.started:
+		next = next.Where(beyond, at.name)
 	}
 	var pairs []actorKey
 	err := names().Distinct("actor_key", "actor_id").Where("actor_key IN (?)", next).Order(order).Scan(&pairs).Error

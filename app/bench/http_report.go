@@ -32,8 +32,8 @@ func (r *httpReport) markdown() string {
 	say("|---|---|---|---|---|---|")
 	for _, d := range r.databases {
 		for _, a := range d.answers {
-			say("| %s: %s | %.1f | %s | %s | %.0f a second | %s |", d.name(), a.what, float64(a.bytes)/1000, inMilliseconds(a.steady.p50),
-				inMilliseconds(a.steady.p99), a.highest, inMilliseconds(a.steady.cpu))
+			say("| %s: %s | %.1f | %s | %s | %s a second | %s |", d.name(), a.what, float64(a.bytes)/1000, inMilliseconds(a.steady.p50),
+				inMilliseconds(a.steady.p99), thousands(int(a.highest)), inMilliseconds(a.steady.cpu))
 		}
 	}
 
@@ -51,8 +51,8 @@ func (r *httpReport) markdown() string {
 	say("\n| the server | | wanted |")
 	say("|---|---|---|")
 	for _, d := range r.databases {
-		say("| resident memory after %d requests for pages of all kinds, %s | **%.0f MB** (at most %.0f MB) | under 80 MB |",
-			manyRequests, d.name(), float64(d.memory)/1e6, float64(d.mostMemory)/1e6)
+		say("| resident memory after %s requests for pages of all kinds, %s | **%.0f MB** (at most %.0f MB) | under 80 MB |",
+			thousands(manyRequests), d.name(), float64(d.memory)/1e6, float64(d.mostMemory)/1e6)
 		say("| from start to the first answer of `/healthz`, %s, median of %d | **%d ms** (slowest: %d ms) | at most 300 ms |",
 			d.name(), len(d.started), d.started[len(d.started)/2].Milliseconds(), d.started[len(d.started)-1].Milliseconds())
 	}

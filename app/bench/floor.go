@@ -274,7 +274,7 @@ func (f *floors) matching(search string) (sql string, args []any) {
 // sought is a search that finds little, through the index of entities.
 func (f *floors) sought(q models.EntryQuery, base query) query {
 	if len(q.Actions) > 0 {
-		base = base.and("action = ? AND actor_id = ?", q.Actions[0], q.Actors[0])
+		base = base.and("action || '' = ? AND actor_id || '' = ?", q.Actions[0], q.Actors[0]) // not their index
 	}
 	found := query{"SELECT DISTINCT entity_type, entity_id FROM ", nil}
 	short := len(q.Search) < 3

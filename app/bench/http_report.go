@@ -32,8 +32,8 @@ func (r *httpReport) markdown() string {
 	say("|---|---|---|---|---|---|")
 	for _, d := range r.databases {
 		for _, a := range d.answers {
-			say("| %s: %s | %.1f | %s | %s | %s a second | %s |", d.name(), a.what, float64(a.bytes)/1000, inMilliseconds(a.steady.p50),
-				inMilliseconds(a.steady.p99), thousands(int(a.highest)), inMilliseconds(a.steady.cpu))
+			say("| %s: %s | %.1f | %s | %s | %s a second | %s |", d.name(), a.what, float64(a.bytes)/1000, milliseconds(a.steady.p50),
+				milliseconds(a.steady.p99), number(int(a.highest)), milliseconds(a.steady.cpu))
 		}
 	}
 
@@ -43,7 +43,7 @@ func (r *httpReport) markdown() string {
 	for _, d := range r.databases {
 		before := time.Duration(0)
 		for _, s := range d.stages {
-			say("| %s | %s | %s | %s | %s |", s.what, d.name(), inMilliseconds(s.p50), inMilliseconds(s.p50-before), inMilliseconds(s.cpu))
+			say("| %s | %s | %s | %s | %s |", s.what, d.name(), milliseconds(s.p50), milliseconds(s.p50-before), milliseconds(s.cpu))
 			before = s.p50
 		}
 	}
@@ -52,7 +52,7 @@ func (r *httpReport) markdown() string {
 	say("|---|---|---|")
 	for _, d := range r.databases {
 		say("| resident memory after %s requests for pages of all kinds, %s | **%.0f MB** (at most %.0f MB) | under 80 MB |",
-			thousands(manyRequests), d.name(), float64(d.memory)/1e6, float64(d.mostMemory)/1e6)
+			number(manyRequests), d.name(), float64(d.memory)/1e6, float64(d.mostMemory)/1e6)
 		say("| from start to the first answer of `/healthz`, %s, median of %d | **%d ms** (slowest: %d ms) | at most 300 ms |",
 			d.name(), len(d.started), d.started[len(d.started)/2].Milliseconds(), d.started[len(d.started)-1].Milliseconds())
 	}
@@ -61,7 +61,7 @@ func (r *httpReport) markdown() string {
 }
 
 func (d *servedLog) name() string {
-	return fmt.Sprintf("%s, %s entries", d.database, thousands(d.rows))
+	return fmt.Sprintf("%s, %s entries", d.database, number(d.rows))
 }
 
 // ratio is the median of the rounds' ratios.
@@ -79,16 +79,4 @@ func median(values []float64) float64 {
 		return math.NaN()
 	}
 	return sorted[len(sorted)/2]
-}
-
-func inMilliseconds(d time.Duration) string {
-	return fmt.Sprintf("%.2f ms", float64(d)/float64(time.Millisecond))
-}
-
-// thousands writes a number with a comma every three digits.
-func thousands(n int) string {
-	if n < 1000 {
-		return fmt.Sprint(n)
-	}
-	return fmt.Sprintf("%s,%03d", thousands(n/1000), n%1000)
 }

@@ -34,8 +34,15 @@ func writeSection(report, name, markdown string) error {
 	return os.WriteFile(report, []byte(text), 0o644)
 }
 
-// number writes n as people read it: 1,234,567.
-func number(n int) string { return message.NewPrinter(language.English).Sprintf("%d", n) }
+// printer writes numbers as people read them: 1,234,567.
+var printer = message.NewPrinter(language.English)
+
+func number(n int) string { return printer.Sprintf("%d", n) }
+
+// ms are milliseconds without the unit.
+func ms(d time.Duration) string { return printer.Sprintf("%.2f", d.Seconds()*1000) }
+
+func milliseconds(d time.Duration) string { return ms(d) + " ms" }
 
 // machine says in a line where and when something was measured.
 func machine() string {

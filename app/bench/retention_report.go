@@ -3,14 +3,7 @@ package main
 import (
 	"fmt"
 	"strings"
-	"time"
-
-	"golang.org/x/text/language"
-	"golang.org/x/text/message"
 )
-
-// printer writes numbers with their thousands apart.
-var printer = message.NewPrinter(language.English)
 
 type retentionReport struct{ databases []measuredDatabase }
 
@@ -65,5 +58,3 @@ Half of every organization's entries expire at once, and the clean-up job delete
 	}
 	return text.String()
 }
-
-func milliseconds(d time.Duration) string { return printer.Sprintf("%.1f ms", d.Seconds()*1000) }

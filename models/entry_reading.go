@@ -68,14 +68,6 @@ type streamQuery struct {
 	placeless bool
 }
 
-// reach is how many entries are looked at.
-func (q streamQuery) reach() int {
-	if q.matching.sql != "" {
-		return q.scanned
-	}
-	return q.limit
-}
-
 // order is the direction of IDs as SQL.
 func (q streamQuery) order() string {
 	if q.newestFirst {
@@ -121,7 +113,7 @@ func (q streamQuery) parts() iter.Seq[[]stream] {
 // grp, in the order of the query.
 func (s *Store) idsSQL(q streamQuery, streams []stream, limit int) condition {
 	if len(q.set.columns) > 0 {
-		return s.dialect.streamsSQL(q, streams, limit)
+		return s.dialect.streamsSQL(q, streams, limit, "")
 	}
 	where := q.where()
 	return condition{
@@ -133,7 +125,7 @@ func (s *Store) idsSQL(q streamQuery, streams []stream, limit int) condition {
 // entriesSQL asks for the first entries of some streams.
 func (s *Store) entriesSQL(q streamQuery, streams []stream) condition {
 	if len(q.set.columns) > 0 {
-		return s.dialect.entriesAt(q, s.idsSQL(q, streams, q.reach()))
+		return s.dialect.entriesAt(q, s.matchingIDs(q, streams))
 	}
 	where := q.where()
 	c := condition{sql: "audit_entries WHERE " + where.sql, args: where.args}
@@ -145,6 +137,20 @@ func (s *Store) entriesSQL(q streamQuery, streams []stream) condition {
 	c.args = append(c.args, q.limit)
 	return c
 }
+
+// matchingIDs asks for the groups and IDs of the first entries of some streams that match.
+func (s *Store) matchingIDs(q streamQuery, streams []stream) condition {
+	if q.matching.sql == "" {
+		return s.dialect.streamsSQL(q, streams, q.limit, "")
+	}
+	c := s.dialect.streamsSQL(q, streams, q.scanned, matchedColumns)
+	c.sql = "SELECT grp, hit_id FROM (" + c.sql + ") AS scanned WHERE " + q.matching.sql + " ORDER BY grp, hit_id " + q.order() + " LIMIT ?"
+	c.args = append(append(c.args, q.matching.args...), q.limit)
+	return c
+}
+
+// matchedColumns are what the words of a search are compared with.
+const matchedColumns = ", action, entity_type, entity_id, entity_name"
 
 // readStreams reads the first entries of a set of streams.
 func (s *Store) readStreams(ctx context.Context, q streamQuery) ([]groupedEntry, error) {

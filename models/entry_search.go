@@ -18,13 +18,19 @@ import (
 type searchEffort struct {
 	probe    int // entries that are read to begin with
 	little   int // where no more than this many are left, reading them all is the quickest
-	patience int // entries that may be read to fill a page, as far as can be foreseen
+	patience int // entries that are read at a time where seeking does not help
 	sparse   int // matching entities that are sought one by one
 	gathered int // matching entries that are sorted together, where the order is not that of time
 }
 
-// Reading one more entry takes half a microsecond, seeking those of one more entity ten.
-var usualEffort = searchEffort{probe: 600, little: 2500, patience: 40_000, sparse: 2000, gathered: 2000}
+// Reading one more entry takes half a microsecond, and two where those of an organization lie far apart;
+// seeking those of one more entity takes ten.
+var usualEffort = searchEffort{probe: 250, little: 1000, patience: 40_000, sparse: 2000, gathered: 2000}
+
+// worthScanning is how many entries are read sooner than the index of entities in a log of that many:
+// looking into that takes about as long as reading some thousands, and the longer the log, the longer its
+// lists are.
+func worthScanning(entries int) int { return 2000 + entries/500 }
 
 // effort is what scanning may take. Where it follows an index other than that of time, every entry takes
 // three times as long.
@@ -52,6 +58,8 @@ func (w *entryWalk) search(ctx context.Context, n int) ([]Entry, error) {
 			more, err = w.takeGathered(ctx, w.nextBatch(need))
 		case w.selections != nil:
 			more, err = w.stream(ctx, w.nextBatch(need))
+		case w.scanned > 0 && !w.measured:
+			err = w.measure(ctx)
 		default:
 			if atMost := w.scanStep(need); atMost > 0 {
 				more, err = w.scan(ctx, atMost, need)
@@ -83,8 +91,8 @@ func (w *entryWalk) scanStep(need int) int {
 		return effort.probe
 	case w.little:
 		return effort.little
-	case w.matched > 1: // one may be chance
-		if expected := need * w.scanned / w.matched; expected <= effort.patience {
+	case w.matched > 0:
+		if expected := need * w.scanned / w.matched; expected <= w.worthwhile {
 			return max(effort.probe, expected*5/4)
 		}
 	}
@@ -125,17 +133,13 @@ func (w *entryWalk) scan(ctx context.Context, atMost, n int) ([]Entry, error) {
 }
 
 // seek goes on by seeking where the search is sparse.
-func (w *entryWalk) seek(ctx context.Context) (err error) {
+func (w *entryWalk) seek(ctx context.Context) error {
 	effort := w.effort()
 	sparse, gathered := effort.sparse, effort.gathered
 	for range w.attempts {
 		sparse, gathered = sparse*10, gathered*10
 	}
-	if w.attempts++; w.attempts == 1 {
-		if w.little, err = w.littleLeft(ctx); err != nil || w.little {
-			return err
-		}
-	}
+	w.attempts++
 	selections, found, err := w.store.seekSelections(ctx, w.plan, sparse)
 	if err != nil || !found {
 		return err
@@ -148,23 +152,44 @@ func (w *entryWalk) seek(ctx context.Context) (err error) {
 	return w.gather(ctx, gathered)
 }
 
-// littleLeft says that the walk is at its end before long, whatever it finds.
-func (w *entryWalk) littleLeft(ctx context.Context) (bool, error) {
-	if w.plan.query.Sort != SortTimestamp {
-		return false, nil
+// measure finds out how much there is to scan: little, or about how much.
+func (w *entryWalk) measure(ctx context.Context) error {
+	w.measured = true
+	effort, plan := w.effort(), w.plan
+	w.worthwhile = effort.patience
+	if plan.query.Sort != SortTimestamp {
+		return nil
 	}
 	groups, err := w.nextGroups(ctx)
 	if err != nil {
-		return false, err
+		return err
 	}
-	q := w.streamQuery(w.plan.base, groups)
+	q := w.streamQuery(plan.base, groups)
+	w.little = true
 	for part := range q.parts() {
-		beyond, err := w.store.placeOf(ctx, q, part, w.effort().little+1)
-		if err != nil || beyond != nil {
-			return false, err
+		beyond, err := w.store.placeOf(ctx, q, part, effort.little+1)
+		if err != nil {
+			return err
 		}
+		if beyond == nil {
+			continue
+		}
+		w.little = false
+		// Those up to there take so much of the time that is asked for; the rest is taken to be alike.
+		first, last := plan.from.Occurred(), w.store.Now()
+		if !plan.to.IsZero() {
+			last = plan.to.Occurred()
+		}
+		begin := last
+		if !w.resumeAt.IsZero() {
+			begin = w.resumeAt.Occurred()
+		} else if !q.newestFirst {
+			begin = first
+		}
+		share := float64(begin.Sub(beyond.ID.Occurred()).Abs()) / float64(max(1, last.Sub(first)))
+		w.worthwhile = min(effort.patience, worthScanning(int(float64(effort.little)/max(share, 1e-6))))
 	}
-	return true, nil
+	return nil
 }
 
 // gather reads all that the selections let through, each of which is of single entities, as far as
@@ -337,8 +362,8 @@ func (s *Store) matchEntities(ctx context.Context, p *entryPlan, words []searchW
 		args = append(args, word, beyond(word), word, beyond(word))
 	}
 	// An entity has a row for each month it was seen in.
-	var rows []entityKey
-	if err := s.LogReader(ctx).Raw(sql+" LIMIT ?", append(args, atMost+1)...).Scan(&rows).Error; err != nil {
+	rows, err := s.queryEntities(ctx, condition{sql + " LIMIT ?", append(args, atMost+1)})
+	if err != nil {
 		return nil, fmt.Errorf("search the entities of %s: %w", p.org.Slug, err)
 	}
 	if len(rows) > atMost {
@@ -348,6 +373,24 @@ func (s *Store) matchEntities(ctx context.Context, p *entryPlan, words []searchW
 		return cmp.Or(cmp.Compare(a.EntityType, b.EntityType), cmp.Compare(a.EntityID, b.EntityID))
 	})
 	return slices.Compact(rows), nil
+}
+
+// queryEntities runs a statement that answers with entities.
+func (s *Store) queryEntities(ctx context.Context, statement condition) ([]entityKey, error) {
+	rows, err := s.LogReader(ctx).Raw(statement.sql, statement.args...).Rows()
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var entities []entityKey
+	for rows.Next() {
+		var entity entityKey
+		if err := rows.Scan(&entity.EntityType, &entity.EntityID); err != nil {
+			return nil, err
+		}
+		entities = append(entities, entity)
+	}
+	return entities, rows.Err()
 }
 
 // entitiesBeginning is the table of the entities whose ID or name begins with text, as entitiesContaining

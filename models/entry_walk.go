@@ -26,11 +26,13 @@ type entryWalk struct {
 	done     bool
 
 	// For a search: how many entries were scanned, how many of them matched, how often seeking was
-	// tried, that few entries are left, and what is left of those that were gathered, nil where none
-	// were. batch is how many of those that were sought were read at once.
+	// tried; once measured, how many it is worth while to scan, and that few are left at all; how many of
+	// those that were sought are read at once; and what is left of those that were gathered, nil where
+	// none were.
 	scanned, matched, attempts int
+	measured, little           bool
+	worthwhile                 int
 	batch                      int
-	little                     bool
 	gathered                   []Entry
 }
 

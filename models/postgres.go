@@ -16,7 +16,7 @@ const writtenUpTo = "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0'):
 
 // streamsSQL seeks in the index once a stream. The values go in as arrays, so the statement's text,
 // and with it its plan, is the same for any number of streams.
-func (postgres) streamsSQL(q streamQuery, streams []stream, limit int) condition {
+func (postgres) streamsSQL(q streamQuery, streams []stream, limit int, more string) condition {
 	var arrays, names, equal []string
 	var args []any
 	for i, operand := range append([]string{"grp"}, q.set.operands()...) {
@@ -38,8 +38,8 @@ func (postgres) streamsSQL(q streamQuery, streams []stream, limit int) condition
 		args = append(args, arrayText(values))
 	}
 	where := q.where()
-	return condition{sql: `SELECT s.v0 AS grp, hit.id AS hit_id FROM unnest(` + strings.Join(arrays, ", ") + `) AS s(` + strings.Join(names, ", ") + `)
-	CROSS JOIN LATERAL (SELECT id FROM audit_entries WHERE ` + where.sql + strings.Join(equal, "") + `
+	return condition{sql: `SELECT s.v0 AS grp, hit.id AS hit_id` + more + ` FROM unnest(` + strings.Join(arrays, ", ") + `) AS s(` + strings.Join(names, ", ") + `)
+	CROSS JOIN LATERAL (SELECT id` + more + ` FROM audit_entries WHERE ` + where.sql + strings.Join(equal, "") + `
 		ORDER BY id ` + q.order() + ` LIMIT ?) AS hit
 	ORDER BY s.v0, hit.id ` + q.order() + ` LIMIT ?`, args: append(append(args, where.args...), limit, limit)}
 }
@@ -51,9 +51,6 @@ func (postgres) entriesAt(q streamQuery, ids condition) condition {
 		sql: "SELECT page.grp, e.* FROM (" + ids.sql + ") AS page CROSS JOIN LATERAL (SELECT " + q.columns.sql +
 			" FROM audit_entries WHERE org_id = ? AND id = page.hit_id OFFSET 0) AS e",
 		args: append(ids.args, q.orgID),
-	}
-	if q.matching.sql != "" {
-		c.sql, c.args = c.sql+" WHERE "+q.matching.sql, append(c.args, q.matching.args...)
 	}
 	c.sql, c.args = c.sql+" ORDER BY page.grp, page.hit_id "+q.order()+" LIMIT ?", append(c.args, q.limit)
 	return c

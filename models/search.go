@@ -42,7 +42,7 @@ func hasTrigram(text string) bool {
 // endOf is the end of a word, which is enough to ask an index of three letters in a row, where each three
 // are a list to be read: words differ most at their ends.
 func endOf(word string) string {
-	const enough = 12
+	const enough = 8
 	letters := []rune(word)
 	return string(letters[max(0, len(letters)-enough):])
 }

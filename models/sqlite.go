@@ -11,7 +11,7 @@ type sqlite struct{}
 func (sqlite) name() string { return "sqlite" }
 
 // streamsSQL is a UNION of one seek a stream.
-func (sqlite) streamsSQL(q streamQuery, streams []stream, limit int) condition {
+func (sqlite) streamsSQL(q streamQuery, streams []stream, limit int, more string) condition {
 	where := q.where()
 	var parts []string
 	var args []any
@@ -20,7 +20,7 @@ func (sqlite) streamsSQL(q streamQuery, streams []stream, limit int) condition {
 		equal += " AND " + operand + " = ?"
 	}
 	for _, stream := range streams {
-		parts = append(parts, `SELECT * FROM (SELECT `+strconv.Itoa(stream.group)+` AS grp, id AS hit_id FROM audit_entries
+		parts = append(parts, `SELECT * FROM (SELECT `+strconv.Itoa(stream.group)+` AS grp, id AS hit_id`+more+` FROM audit_entries
 		WHERE `+where.sql+equal+` ORDER BY id `+q.order()+` LIMIT ?)`)
 		args = append(args, where.args...)
 		for _, value := range stream.values {
@@ -38,9 +38,6 @@ func (sqlite) entriesAt(q streamQuery, ids condition) condition {
 	c := condition{
 		sql:  "SELECT page.grp, " + q.columns.sql + " FROM (" + ids.sql + ") AS page CROSS JOIN audit_entries e ON e.org_id = ? AND e.id = page.hit_id",
 		args: append(ids.args, q.orgID),
-	}
-	if q.matching.sql != "" {
-		c.sql, c.args = c.sql+" WHERE "+q.matching.sql, append(c.args, q.matching.args...)
 	}
 	c.sql, c.args = c.sql+" ORDER BY page.grp, e.id "+q.order()+" LIMIT ?", append(c.args, q.limit)
 	return c

@@ -92,9 +92,9 @@ type dialect interface {
 	// "SELECT … FROM": by where they lie, so that none is looked for a second time.
 	someOf(query string) string
 	// streamsSQL asks for the groups and IDs of the first entries of some streams of a query, in its
-	// order, as grp and hit_id.
-	streamsSQL(q streamQuery, streams []stream, limit int) condition
-	// entriesAt asks for the entries of such IDs, those that match where the query wants that.
+	// order, as grp and hit_id, and for more columns, which begin with a comma.
+	streamsSQL(q streamQuery, streams []stream, limit int, more string) condition
+	// entriesAt asks for the entries of such IDs.
 	entriesAt(q streamQuery, ids condition) condition
 	// contains is the condition that a column is like pattern, whose letters are in lower case, whatever
 	// the case of its own ASCII letters, or that it has one of others in it.

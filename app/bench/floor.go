@@ -286,12 +286,13 @@ func (f *floors) sought(q models.EntryQuery, base query) query {
 			[]any{f.org.ID, q.Search, beyond, f.org.ID, q.Search, beyond}}
 	case f.postgres != nil:
 		const text = `(id_key || E'\n' || name_key)`
-		end := q.Search[max(0, len(q.Search)-12):]
-		found = query{found.sql + "audit_entities WHERE audit_grams(org_id, " + text + ") @> audit_grams(?, ?) AND org_id = ? AND " + text + " LIKE ?",
+		end := q.Search[max(0, len(q.Search)-8):]
+		found = query{found.sql + "(SELECT * FROM audit_entities WHERE audit_grams(org_id, " + text + ") @> audit_grams(?, ?) OFFSET 0) AS found WHERE org_id = ? AND " + text + " LIKE ?",
 			[]any{f.org.ID, end, f.org.ID, "%" + strings.ReplaceAll(q.Search, "_", `\_`) + "%"}}
 	default:
 		found = query{found.sql + `audit_entities_search AS s CROSS JOIN audit_entities AS a ON a.id = s.rowid
-WHERE s.text MATCH ? AND s.rowid BETWEEN ? AND ?`, []any{`"` + q.Search + `"`, f.org.ID << 40, (f.org.ID+1)<<40 - 1}}
+WHERE s.text MATCH ? AND s.rowid BETWEEN ? AND ? AND instr(id_key || char(10) || name_key, ?) > 0`,
+			[]any{`"` + q.Search[max(0, len(q.Search)-8):] + `"`, f.org.ID << 40, (f.org.ID+1)<<40 - 1, q.Search}}
 	}
 	entries := query{"entity_type = found.entity_type AND entity_id = found.entity_id", nil}.and(base.sql, base.args...)
 	if f.postgres != nil {

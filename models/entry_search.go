@@ -95,6 +95,8 @@ func (w *entryWalk) scanStep(need int) int {
 		if expected := need * w.scanned / w.matched; expected <= w.worthwhile {
 			return max(effort.probe, expected*5/4)
 		}
+	case w.plan.query.Sort == SortTimestamp && 2*w.scanned < w.worthwhile/8:
+		return w.worthwhile / 8 // a long log is worth a second look
 	}
 	if w.attempts < mostSeekAttempts && w.scanned >= w.attempts*effort.patience {
 		return 0

@@ -16,13 +16,7 @@ type groupedEntry struct {
 
 // sortGrouped puts what several reads found in order; an entry that two of them found stays once.
 func sortGrouped(entries []groupedEntry, newestFirst bool) []groupedEntry {
-	slices.SortFunc(entries, func(a, b groupedEntry) int {
-		byID := bytes.Compare(a.ID[:], b.ID[:])
-		if newestFirst {
-			byID = -byID
-		}
-		return cmp.Or(cmp.Compare(a.Grp, b.Grp), byID)
-	})
+	slices.SortFunc(entries, streamQuery{newestFirst: newestFirst}.compare)
 	return slices.CompactFunc(entries, func(a, b groupedEntry) bool { return a.ID == b.ID })
 }
 
@@ -109,8 +103,8 @@ func (q streamQuery) parts() iter.Seq[[]stream] {
 	return slices.Chunk(q.set.streams, max(1, min(maxStreams, maxValues/each)))
 }
 
-// idsSQL asks for the IDs of the first entries of some streams, as hit_id, and for their groups, as
-// grp, in the order of the query.
+// idsSQL asks for the groups and IDs of the first entries of some streams, as the dialect's streamsSQL
+// does, or of the whole log.
 func (s *Store) idsSQL(q streamQuery, streams []stream, limit int) condition {
 	if len(q.set.columns) > 0 {
 		return s.dialect.streamsSQL(q, streams, limit, "")

@@ -17,9 +17,9 @@ import (
 const (
 	// timesAsked is how often a question is asked each way, in turn.
 	timesAsked = 200
-	// patience is how long the plain way may take in all before it is asked no more.
+	// plainPatience is how long the plain way may take in all before it is asked no more.
 	plainPatience = time.Second
-	// compared is the size of the log that a large one is compared with.
+	// comparedRows is the size of the log that a large one is compared with.
 	comparedRows = 100_000
 )
 

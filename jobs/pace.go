@@ -44,7 +44,7 @@ func (r *Retention) inBatches(ctx context.Context, p *pace, step func(ctx contex
 		switch {
 		case err == nil:
 			p.follow(took, r.config.BatchTime, more)
-			err = r.giveWay(ctx, took)
+			r.giveWay(ctx, took)
 		case tooLong && p.size > least:
 			p.size /= 4
 			more, err = true, nil

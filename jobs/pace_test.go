@@ -20,7 +20,6 @@ func inFakeTime(t *testing.T, test func(t *testing.T, job *Retention)) {
 	job.config.BatchSize = 10_000
 	synctest.Test(t, func(t *testing.T) {
 		job.checked = time.Now().Add(time.Hour)
-		job.moved = job.checked
 		test(t, job)
 	})
 }

@@ -84,8 +84,7 @@ type Retention struct {
 
 	entries, months, access, keys, index, pages pace // each at its own
 
-	unmerged bool      // the search index of SQLite holds what was deleted
-	moved    time.Time // when SQLite's log was last moved into its file
+	unmerged bool // the search index of SQLite holds what was deleted
 }
 
 // leaderTrust is how long a run goes on without asking again whether this server leads. Two that

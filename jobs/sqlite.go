@@ -8,33 +8,23 @@ import (
 // What only a SQLite database needs: it has one writer, and a file that it gives space back from. On
 // PostgreSQL the store does nothing of it.
 const (
-	// moveLogEvery is how often the log is moved into the file during a run.
-	moveLogEvery = 100 * time.Millisecond
 	// mergedPages of the search index are as much work as should be done at a time.
 	mergedPages = 16
 	// vacuumedPages is how many pages the file gives back at a time, at most: 1 MB.
 	vacuumedPages = 256
 )
 
-// giveWay lets those record who waited for a batch that took so long. It uses the time to move what
-// was written into the file: whoever fills the log must move all that is in it, and all wait for that.
-func (r *Retention) giveWay(ctx context.Context, took time.Duration) error {
+// giveWay lets those record who waited for a batch that took so long.
+func (r *Retention) giveWay(ctx context.Context, took time.Duration) {
 	if r.store.Dialect() != "sqlite" {
-		return nil
+		return
 	}
 	rested := time.NewTimer(took)
 	defer rested.Stop()
-	if time.Since(r.moved) >= moveLogEvery {
-		if err := r.store.MoveLog(ctx); err != nil {
-			return err
-		}
-		r.moved = time.Now()
-	}
 	select {
 	case <-ctx.Done():
 	case <-rested.C:
 	}
-	return nil
 }
 
 // mergeSearch takes what was deleted out of the search index.

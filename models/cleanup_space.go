@@ -41,20 +41,6 @@ func (s *Store) GiveBackSpace(ctx context.Context, pages int) (more bool, err er
 	return after > spare && after < before, err
 }
 
-// MoveLog moves what SQLite has in its log into the file, as far as nobody reads it, and keeps nobody
-// from writing meanwhile. Without it whoever fills the log does so while all others wait. On
-// PostgreSQL it does nothing.
-func (s *Store) MoveLog(ctx context.Context) error {
-	if s.Dialect() != "sqlite" {
-		return nil
-	}
-	// Not through the one connection that writes.
-	if err := s.Reader(ctx).Exec("PRAGMA wal_checkpoint(PASSIVE)").Error; err != nil {
-		return fmt.Errorf("move the log into the file: %w", err)
-	}
-	return nil
-}
-
 // freePages is how many pages of the database file are unused, and how many of them to keep.
 func (s *Store) freePages(ctx context.Context) (free, spare int, err error) {
 	var pages int

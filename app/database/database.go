@@ -21,7 +21,8 @@ import (
 type DB struct {
 	Write, Read *gorm.DB
 
-	standbys *standbys // nil: the log is read from Read as well
+	standbys    *standbys    // nil: the log is read from Read as well
+	checkpoints *checkpoints // of SQLite
 }
 
 // Open opens the database that url names: "sqlite:PATH", or "postgres://user:password@host/name".
@@ -71,6 +72,7 @@ func (db *DB) Store(now func() time.Time) (*models.Store, error) {
 
 // Close closes the pools. Statements under way end first.
 func (db *DB) Close() error {
+	db.checkpoints.Close()
 	errs := []error{db.standbys.Close()}
 	for _, g := range []*gorm.DB{db.Read, db.Write} {
 		if g == nil {

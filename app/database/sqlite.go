@@ -54,6 +54,7 @@ func openSQLite(ctx context.Context, path string, log *slog.Logger) (*DB, error)
 		_ = db.Close()
 		return nil, fmt.Errorf("database: SQLite file %s: %w", path, err)
 	}
+	db.checkpoints = beginCheckpoints(db, log)
 	return db, nil
 }
 
@@ -102,9 +103,7 @@ func openSQLitePool(ctx context.Context, path string, options url.Values, connec
 	// auto_vacuum is applied before the first table exists: afterwards it would take a full VACUUM.
 	options.Set("_busy_timeout", "10000")
 	options.Set("_auto_vacuum", "incremental")
-	// 16 MB of log before it is moved into the file, instead of 4: the end of each index, where most
-	// entries go, is moved once for several batches, and recording is a third faster.
-	for _, pragma := range []string{"journal_mode(WAL)", "wal_autocheckpoint(4000)", "synchronous(FULL)", "foreign_keys(1)", "temp_store(MEMORY)"} {
+	for _, pragma := range []string{"journal_mode(WAL)", "wal_autocheckpoint(" + automaticPages + ")", "synchronous(FULL)", "foreign_keys(1)", "temp_store(MEMORY)"} {
 		options.Add("_pragma", pragma)
 	}
 	address := url.URL{Scheme: "file", Path: absolute, RawQuery: options.Encode()}

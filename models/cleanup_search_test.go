@@ -2,41 +2,11 @@ package models_test
 
 import (
 	"fmt"
-	"os"
 	"testing"
-
-	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/database/databasetest"
 	"github.com/auditlogs/auditlogs/models"
 )
-
-func TestTheLogOfSQLiteIsMovedWhileSomebodyWrites(t *testing.T) {
-	path := databasetest.SQLiteFile(t)
-	db := databasetest.Open(t, "sqlite:"+path)
-	store := newStore(t, db)
-	size := func() int64 {
-		t.Helper()
-		file, err := os.Stat(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return file.Size()
-	}
-	if err := db.Write.Exec("CREATE TABLE filler AS SELECT zeroblob(400000) AS content").Error; err != nil {
-		t.Fatal(err)
-	}
-	before := size()
-	err := store.Transaction(t.Context(), func(tx *gorm.DB) error {
-		if err := tx.Exec("DELETE FROM filler").Error; err != nil {
-			return err
-		}
-		return store.MoveLog(t.Context())
-	})
-	if after := size(); err != nil || after < before+400_000 {
-		t.Errorf("the file has %d bytes, %v; it had %d, and 400,000 were in the log", after, err, before)
-	}
-}
 
 func TestTheSearchIndexOfSQLiteIsMergedStepByStep(t *testing.T) {
 	db := databasetest.SQLite(t)

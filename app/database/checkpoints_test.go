@@ -1,0 +1,71 @@
+package database_test
+
+import (
+	"context"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/auditlogs/auditlogs/app/database"
+	"github.com/auditlogs/auditlogs/app/database/databasetest"
+)
+
+// filled is a SQLite database with 24 MB in its log, more than where that begins anew.
+func filled(t *testing.T) (db *database.DB, path string) {
+	path = databasetest.SQLiteFile(t)
+	db = databasetest.Open(t, "sqlite:"+path)
+	if err := db.Write.Exec("CREATE TABLE filler AS SELECT zeroblob(24000000) AS content").Error; err != nil {
+		t.Fatal(err)
+	}
+	return db, path
+}
+
+func waitUntil(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for began := time.Now(); !done(); time.Sleep(10 * time.Millisecond) {
+		if time.Since(began) > 20*time.Second {
+			t.Fatalf("not after 20 seconds: %s", what)
+		}
+	}
+}
+
+func TestTheLogOfSQLiteIsMovedWhileSomebodyWrites(t *testing.T) {
+	db, path := filled(t)
+	tx := db.Write.Begin()
+	if err := tx.Exec("DELETE FROM filler").Error; err != nil {
+		t.Fatal(err)
+	}
+	waitUntil(t, "what was committed is in the file", func() bool {
+		file, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return file.Size() > 24_000_000
+	})
+	if err := tx.Rollback().Error; err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTheLogOfSQLiteBeginsAnewWhileSomebodyAlwaysWrites(t *testing.T) {
+	db, _ := filled(t)
+	var writing sync.WaitGroup
+	ctx, stop := context.WithCancel(t.Context())
+	defer writing.Wait()
+	defer stop()
+	writing.Go(func() {
+		for ctx.Err() == nil {
+			if err := db.Write.Exec("INSERT OR REPLACE INTO audit_meta (key, value) VALUES ('again', '')").Error; err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	waitUntil(t, "the log is short again", func() bool {
+		var busy, pages, moved int
+		if err := db.Read.Raw("PRAGMA wal_checkpoint(NOOP)").Row().Scan(&busy, &pages, &moved); err != nil {
+			t.Fatal(err)
+		}
+		return pages < 1000
+	})
+}

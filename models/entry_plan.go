@@ -20,8 +20,9 @@ type entryPlan struct {
 	groups []string
 	// names are those of the query's actors, once namesOf has asked for them.
 	names []actorKey
-	// words must all match an entry; nil for no search.
-	words []searchWord
+	// words must all match an entry; nil for no search. wordsMatch is the same in SQL, as far as that can.
+	words      []searchWord
+	wordsMatch condition
 	// sought is what seeking found last.
 	sought *soughtSelections
 }
@@ -32,6 +33,7 @@ func (s *Store) plan(ctx context.Context, org Organization, q EntryQuery) (*entr
 		query: q, org: org, from: FirstEntryID(max(org.KeptSince(s.Now()), q.From)),
 		kinds: q.Kinds, words: searchWords(q.Search),
 	}
+	p.wordsMatch = s.wordsMatch(p.words)
 	if q.To != 0 {
 		p.to = FirstEntryID(q.To)
 	}

@@ -11,7 +11,8 @@ import (
 // groupedEntry is an entry and the number of its group among those read together.
 type groupedEntry struct {
 	Entry
-	Grp int
+	Grp  int
+	ends bool // it is not among those asked for, but the last one that was looked at
 }
 
 // sortGrouped puts what several reads found in order; an entry that two of them found stays once.
@@ -20,9 +21,10 @@ func sortGrouped(entries []groupedEntry, newestFirst bool) []groupedEntry {
 	return slices.CompactFunc(entries, func(a, b groupedEntry) bool { return a.ID == b.ID })
 }
 
-// idBounds is a range of entry IDs: from <= id < to, or after < id; zero values do not restrict.
+// idBounds is a range of entry IDs: from <= id < to, or after < id, or id <= through; zero values do not
+// restrict.
 type idBounds struct {
-	from, to, after EntryID
+	from, to, after, through EntryID
 }
 
 // pass leaves out id and what was read before it.
@@ -35,13 +37,25 @@ func (b *idBounds) pass(id EntryID, newestFirst bool) {
 	}
 }
 
+// endAt leaves out what is read behind id.
+func (b *idBounds) endAt(id EntryID, newestFirst bool) {
+	if newestFirst {
+		b.from = id
+	} else {
+		b.through = id
+	}
+}
+
 // where is the range as SQL on the column id.
 func (b idBounds) where() condition {
 	c := condition{sql: "id >= ?", args: []any{b.from}}
 	if bytes.Compare(b.after[:], b.from[:]) >= 0 { // only one of them: SQLite begins at the first it is told
 		c = condition{sql: "id > ?", args: []any{b.after}}
 	}
-	if !b.to.IsZero() {
+	switch {
+	case !b.through.IsZero():
+		c.sql, c.args = c.sql+" AND id <= ?", append(c.args, b.through)
+	case !b.to.IsZero():
 		c.sql, c.args = c.sql+" AND id < ?", append(c.args, b.to)
 	}
 	return c
@@ -56,11 +70,15 @@ type streamQuery struct {
 	limit       int // entries answered
 	columns     columnSet
 	// Where matching is set, only those entries are answered that fulfil it, among the first scanned
-	// ones. placeless says that where the scan ended is of no interest unless it found as many as limit.
+	// ones; among all where that is zero. placeless says that where the scan ended is of no interest unless
+	// it found as many as limit.
 	matching  condition
 	scanned   int
 	placeless bool
 }
+
+// whole says that the log is read as it lies, without streams.
+func (q streamQuery) whole() bool { return len(q.set.columns) == 0 }
 
 // order is the direction of IDs as SQL.
 func (q streamQuery) order() string {
@@ -89,7 +107,7 @@ const (
 // parts are the streams that one statement reads each; one part without streams where the whole log
 // is read.
 func (q streamQuery) parts() iter.Seq[[]stream] {
-	if len(q.set.columns) == 0 {
+	if q.whole() {
 		return func(yield func([]stream) bool) { yield(nil) }
 	}
 	each := len(q.set.columns) + 1 // the limit
@@ -103,43 +121,39 @@ func (q streamQuery) parts() iter.Seq[[]stream] {
 	return slices.Chunk(q.set.streams, max(1, min(maxStreams, maxValues/each)))
 }
 
-// idsSQL asks for the groups and IDs of the first entries of some streams, as the dialect's streamsSQL
-// does, or of the whole log.
-func (s *Store) idsSQL(q streamQuery, streams []stream, limit int) condition {
-	if len(q.set.columns) > 0 {
-		return s.dialect.streamsSQL(q, streams, limit, "")
-	}
-	where := q.where()
-	return condition{
-		sql:  "SELECT 0 AS grp, id AS hit_id FROM audit_entries WHERE " + where.sql + " ORDER BY id " + q.order() + " LIMIT ?",
-		args: append(where.args, limit),
-	}
-}
-
 // entriesSQL asks for the first entries of some streams.
 func (s *Store) entriesSQL(q streamQuery, streams []stream) condition {
-	if len(q.set.columns) > 0 {
+	if !q.whole() {
 		return s.dialect.entriesAt(q, s.matchingIDs(q, streams))
 	}
-	where := q.where()
-	c := condition{sql: "audit_entries WHERE " + where.sql, args: where.args}
-	if q.matching.sql != "" {
+	c := q.where()
+	c.sql = "audit_entries WHERE " + c.sql
+	switch {
+	case q.scanned > 0:
 		c.sql = "(SELECT * FROM " + c.sql + " ORDER BY id " + q.order() + " LIMIT ?) AS scanned WHERE " + q.matching.sql
 		c.args = append(append(c.args, q.scanned), q.matching.args...)
+	case q.matching.sql != "":
+		c.sql, c.args = c.sql+" AND ("+q.matching.sql+")", append(c.args, q.matching.args...)
 	}
-	c.sql = "SELECT 0, " + q.columns.sql + " FROM " + c.sql + " ORDER BY id " + q.order() + " LIMIT ?"
+	c.sql = "SELECT 0, FALSE, " + q.columns.sql + " FROM " + c.sql + " ORDER BY id " + q.order() + " LIMIT ?"
 	c.args = append(c.args, q.limit)
 	return c
 }
 
-// matchingIDs asks for the groups and IDs of the first entries of some streams that match.
+// matchingIDs asks for the groups and IDs of the first entries of some streams, of those that match
+// where they are to, and then where the scan ended.
 func (s *Store) matchingIDs(q streamQuery, streams []stream) condition {
 	if q.matching.sql == "" {
-		return s.dialect.streamsSQL(q, streams, q.limit, "")
+		c := s.dialect.streamsSQL(q, streams, q.limit, "")
+		c.sql = "SELECT grp, hit_id, FALSE AS ends FROM (" + c.sql + ") AS ids"
+		return c
 	}
 	c := s.dialect.streamsSQL(q, streams, q.scanned, matchedColumns)
-	c.sql = "SELECT grp, hit_id FROM (" + c.sql + ") AS scanned WHERE " + q.matching.sql + " ORDER BY grp, hit_id " + q.order() + " LIMIT ?"
-	c.args = append(append(c.args, q.matching.args...), q.limit)
+	order := " ORDER BY grp, hit_id " + q.order()
+	c.sql = "WITH scanned AS MATERIALIZED (" + c.sql + `)
+	SELECT * FROM (SELECT grp, hit_id, FALSE AS ends FROM scanned WHERE ` + q.matching.sql + order + ` LIMIT ?) AS matched
+	UNION ALL SELECT * FROM (SELECT grp, hit_id, TRUE AS ends FROM scanned` + order + ` LIMIT 1 OFFSET ?) AS place`
+	c.args = append(append(c.args, q.matching.args...), q.limit, q.scanned-1)
 	return c
 }
 
@@ -158,22 +172,14 @@ func (s *Store) scanStreams(ctx context.Context, q streamQuery) (found []grouped
 	parts := 0
 	for part := range q.parts() {
 		parts++
-		entries, err := s.queryEntries(ctx, q.columns, s.entriesSQL(q, part))
+		entries, last, err := s.scanPart(ctx, q, part)
 		if err != nil {
 			return nil, nil, err
-		}
-		found = append(found, entries...)
-		var last *groupedEntry
-		if len(entries) == q.limit {
-			last = &entries[len(entries)-1]
-		} else if q.matching.sql != "" && !q.placeless {
-			if last, err = s.placeOf(ctx, q, part, q.scanned); err != nil {
-				return nil, nil, err
-			}
 		}
 		if last != nil && (end == nil || q.compare(*last, *end) < 0) {
 			end = last
 		}
+		found = joined(found, entries)
 	}
 	if parts > 1 {
 		found = sortGrouped(found, q.newestFirst)
@@ -189,11 +195,51 @@ func (s *Store) scanStreams(ctx context.Context, q streamQuery) (found []grouped
 	return found, end, nil
 }
 
+// scanPart reads the first entries of some streams, as scanStreams does.
+func (s *Store) scanPart(ctx context.Context, q streamQuery, streams []stream) (found []groupedEntry, end *groupedEntry, err error) {
+	toPlace := q.whole() && q.scanned > 0
+	within := q
+	if toPlace && s.dialect.endsFirst() {
+		if end, err = s.placeOf(ctx, q, streams, q.scanned); err != nil {
+			return nil, nil, err
+		}
+		if within.scanned = 0; end != nil {
+			within.bounds.endAt(end.ID, q.newestFirst)
+		}
+	}
+	if found, err = s.queryEntries(ctx, q.columns, q.limit, s.entriesSQL(within, streams)); err != nil {
+		return nil, nil, err
+	}
+	if n := len(found); n > 0 && found[n-1].ends {
+		found, end = found[:n-1], &found[n-1]
+	}
+	switch {
+	case len(found) == q.limit:
+		end = &found[q.limit-1]
+	case toPlace && end == nil && !s.dialect.endsFirst() && !q.placeless:
+		end, err = s.placeOf(ctx, q, streams, q.scanned)
+	}
+	return found, end, err
+}
+
+// joined are a and b, which are not used any more.
+func joined[T any](a, b []T) []T {
+	if len(a) == 0 {
+		return b
+	}
+	return append(a, b...)
+}
+
 // placeOf is group and ID of the n-th entry of some streams; nil where there are fewer.
 func (s *Store) placeOf(ctx context.Context, q streamQuery, streams []stream, n int) (*groupedEntry, error) {
-	ids := s.idsSQL(q, streams, n)
-	rows, err := s.LogReader(ctx).Raw("SELECT grp, hit_id FROM ("+ids.sql+") AS ids ORDER BY grp, hit_id "+q.order()+" LIMIT 1 OFFSET ?",
-		append(ids.args, n-1)...).Rows()
+	ids := q.where()
+	if q.whole() {
+		ids.sql = "SELECT 0, id FROM audit_entries WHERE " + ids.sql + " ORDER BY id " + q.order()
+	} else {
+		ids = s.dialect.streamsSQL(q, streams, n, "")
+		ids.sql = "SELECT grp, hit_id FROM (" + ids.sql + ") AS ids ORDER BY grp, hit_id " + q.order()
+	}
+	rows, err := s.LogReader(ctx).Raw(ids.sql+" LIMIT 1 OFFSET ?", append(ids.args, n-1)...).Rows()
 	if err != nil {
 		return nil, err
 	}
@@ -243,8 +289,8 @@ var (
 	}
 )
 
-// queryEntries runs a statement that answers with groups and columns of entries.
-func (s *Store) queryEntries(ctx context.Context, columns columnSet, statement condition) ([]groupedEntry, error) {
+// queryEntries runs a statement that answers with groups, ends and columns of about n entries.
+func (s *Store) queryEntries(ctx context.Context, columns columnSet, n int, statement condition) ([]groupedEntry, error) {
 	rows, err := s.LogReader(ctx).Raw(statement.sql, statement.args...).Rows()
 	if err != nil {
 		return nil, err
@@ -252,10 +298,13 @@ func (s *Store) queryEntries(ctx context.Context, columns columnSet, statement c
 	defer rows.Close()
 	var entries []groupedEntry
 	var e groupedEntry
-	into := append([]any{&e.Grp}, columns.into(&e.Entry)...)
+	into := append([]any{&e.Grp, &e.ends}, columns.into(&e.Entry)...)
 	for rows.Next() {
 		if err := rows.Scan(into...); err != nil {
 			return nil, err
+		}
+		if entries == nil {
+			entries = make([]groupedEntry, 0, min(n, 64))
 		}
 		entries = append(entries, e)
 	}

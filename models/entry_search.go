@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -17,7 +18,7 @@ import (
 // searchEffort says how far each way is gone before the other one is tried.
 type searchEffort struct {
 	probe    int // entries that are read to begin with
-	little   int // where no more than this many are left, reading them all is the quickest
+	look     int // entries that are looked through where hardly any of those matched
 	patience int // entries that are read at a time where seeking does not help
 	sparse   int // matching entities that are sought one by one
 	gathered int // matching entries that are sorted together, where the order is not that of time
@@ -25,19 +26,19 @@ type searchEffort struct {
 
 // Reading one more entry takes half a microsecond, and two where those of an organization lie far apart;
 // seeking those of one more entity takes ten.
-var usualEffort = searchEffort{probe: 250, little: 1000, patience: 40_000, sparse: 2000, gathered: 2000}
+var usualEffort = searchEffort{probe: 250, look: 1000, patience: 40_000, sparse: 2000, gathered: 2000}
 
-// worthScanning is how many entries are read sooner than the index of entities in a log of that many:
-// looking into that takes about as long as reading some thousands, and the longer the log, the longer its
-// lists are.
-func worthScanning(entries int) int { return 2000 + entries/500 }
+// seekingTakes is how many entries are scanned in the time that seeking takes in a log of that many, for a
+// search that both find as soon. Asking for what is sought takes as long as scanning a thousand. The rest
+// grows with what matches, which is what scanning is divided by: so they meet at a square root.
+func seekingTakes(entries float64) int { return 1000 + int(8*math.Sqrt(entries)) }
 
 // effort is what scanning may take. Where it follows an index other than that of time, every entry takes
 // three times as long.
 func (w *entryWalk) effort() searchEffort {
 	effort := w.store.effort
 	if len(w.plan.base.indexColumns(w.plan.query.Sort)) > 0 {
-		effort.probe, effort.little, effort.patience = (effort.probe+2)/3, (effort.little+2)/3, (effort.patience+2)/3
+		effort.probe, effort.look, effort.patience = (effort.probe+2)/3, (effort.look+2)/3, (effort.patience+2)/3
 	}
 	return effort
 }
@@ -56,23 +57,24 @@ func (w *entryWalk) search(ctx context.Context, n int) ([]Entry, error) {
 		switch {
 		case w.gathered != nil:
 			more, err = w.takeGathered(ctx, w.nextBatch(need))
+			more = w.matching(more)
 		case w.selections != nil:
 			more, err = w.stream(ctx, w.nextBatch(need))
-		case w.scanned > 0 && !w.measured:
-			err = w.measure(ctx)
+			more = w.matching(more)
 		default:
-			if atMost := w.scanStep(need); atMost > 0 {
-				more, err = w.scan(ctx, atMost, need)
-			} else {
-				err = w.seek(ctx)
-			}
+			more, err = w.scanOrSeek(ctx, need)
 		}
 		if err != nil {
 			return nil, err
 		}
-		found = append(found, slices.DeleteFunc(more, func(e Entry) bool { return !matchesAll(w.plan.words, &e) })...)
+		found = joined(found, more)
 	}
 	return found, nil
+}
+
+// matching leaves out those that do not match the words. SQL is generous.
+func (w *entryWalk) matching(entries []Entry) []Entry {
+	return slices.DeleteFunc(entries, func(e Entry) bool { return !matchesAll(w.plan.words, &e) })
 }
 
 // nextBatch is how many of the entries that were sought are read next where need are still wanted: more
@@ -82,56 +84,76 @@ func (w *entryWalk) nextBatch(need int) int {
 	return w.batch
 }
 
-// scanStep is how many entries are read next where need are still wanted; zero where seeking should
-// be tried first.
-func (w *entryWalk) scanStep(need int) int {
+// fewMatches are too few to tell from how long scanning will take.
+const fewMatches = 4
+
+// scanOrSeek goes on towards the next n entries that match, in the way that is the quickest as far as what
+// was scanned tells.
+func (w *entryWalk) scanOrSeek(ctx context.Context, n int) ([]Entry, error) {
 	effort := w.effort()
+	if w.scanned == 0 {
+		return w.scan(ctx, effort.probe, n)
+	}
+	// As many as are to be expected or, where that cannot be told, if all goes well.
+	expected := n * w.scanned / max(w.matched, 1)
+	if w.matched < fewMatches {
+		expected = n * w.scanned / (w.matched + 2)
+	}
+	worthwhile, err := w.worthScanning(ctx, expected)
 	switch {
-	case w.scanned == 0:
-		return effort.probe
-	case w.little:
-		return effort.little
-	case w.matched > 0:
-		if expected := need * w.scanned / w.matched; expected <= w.worthwhile {
-			return max(effort.probe, expected*5/4)
-		}
-	case w.plan.query.Sort == SortTimestamp && 2*w.scanned < w.worthwhile/8:
-		return w.worthwhile / 8 // a long log is worth a second look
+	case err != nil:
+		return nil, err
+	case worthwhile && w.matched >= fewMatches:
+		return w.scan(ctx, max(effort.probe, expected*5/4), n)
+	case worthwhile:
+		return w.scan(ctx, max(effort.look, 4*w.scanned), n)
+	case w.attempts < mostSeekAttempts && w.scanned >= w.attempts*effort.patience:
+		return nil, w.seek(ctx)
+	default:
+		return w.scan(ctx, effort.patience, n)
 	}
-	if w.attempts < mostSeekAttempts && w.scanned >= w.attempts*effort.patience {
-		return 0
-	}
-	return effort.patience
 }
 
-// scan reads the next atMost entries in the order of the query, and answers at most n that match, as
-// far as SQL can tell. The first scan goes on from where it began unless it finds n: there may be a
-// better way than scanning.
+// scan reads the next atMost entries in the order of the query, and answers at most n that match. The
+// first of the whole log may go on from where it began unless it finds n: there may be a better way than
+// scanning.
 func (w *entryWalk) scan(ctx context.Context, atMost, n int) ([]Entry, error) {
 	groups, err := w.nextGroups(ctx)
 	if err != nil || len(groups) == 0 {
 		w.passGroups(groups)
 		return nil, err
 	}
-	first := w.scanned == 0
 	q := w.streamQuery(w.plan.base, groups)
-	q.limit, q.scanned, q.placeless = n, atMost, first || w.little
-	q.matching = w.store.wordsMatch(w.plan.words)
+	q.limit, q.scanned, q.matching = n, atMost, w.plan.wordsMatch
+	q.placeless = w.scanned == 0 && q.whole() && !w.store.dialect.endsFirst()
+	ends := w.lookEnds
+	if atMost != w.effort().look {
+		ends = nil
+	}
+	w.lookEnds = nil
+	if ends != nil {
+		q.scanned = 0
+		q.bounds.endAt(ends.ID, q.newestFirst)
+	}
 	found, end, err := w.store.scanStreams(ctx, q)
 	if err != nil {
 		return nil, fmt.Errorf("search the entries of %s: %w", w.plan.org.Slug, err)
 	}
+	if end == nil {
+		end = ends
+	}
+	entries := w.matching(ungrouped(found))
 	w.scanned += atMost
-	w.matched += len(found)
+	w.matched += len(entries)
 	switch {
 	case end != nil:
 		w.resumeIn, w.resumeAt, w.started, w.chunk = groups[end.Grp].value, end.ID, true, 1
-	case first:
+	case q.placeless:
 		return nil, nil
 	default:
 		w.passGroups(groups)
 	}
-	return ungrouped(found), nil
+	return entries, nil
 }
 
 // seek goes on by seeking where the search is sparse.
@@ -154,9 +176,18 @@ func (w *entryWalk) seek(ctx context.Context) error {
 	return w.gather(ctx, gathered)
 }
 
-// measure finds out how much there is to scan: little, or about how much.
+// worthScanning says that scanning so many entries is quicker than to seek.
+func (w *entryWalk) worthScanning(ctx context.Context, entries int) (bool, error) {
+	if w.worthwhile == 0 && entries > seekingTakes(0) {
+		if err := w.measure(ctx); err != nil {
+			return false, err
+		}
+	}
+	return entries <= max(w.worthwhile, min(seekingTakes(0), w.effort().patience)), nil
+}
+
+// measure finds out about how much there is to scan.
 func (w *entryWalk) measure(ctx context.Context) error {
-	w.measured = true
 	effort, plan := w.effort(), w.plan
 	w.worthwhile = effort.patience
 	if plan.query.Sort != SortTimestamp {
@@ -167,31 +198,41 @@ func (w *entryWalk) measure(ctx context.Context) error {
 		return err
 	}
 	q := w.streamQuery(plan.base, groups)
-	w.little = true
+	entries := 0.0
 	for part := range q.parts() {
-		beyond, err := w.store.placeOf(ctx, q, part, effort.little+1)
+		place, err := w.store.placeOf(ctx, q, part, effort.look)
 		if err != nil {
 			return err
 		}
-		if beyond == nil {
-			continue
+		if q.whole() {
+			w.lookEnds = place
 		}
-		w.little = false
-		// Those up to there take so much of the time that is asked for; the rest is taken to be alike.
-		first, last := plan.from.Occurred(), w.store.Now()
-		if !plan.to.IsZero() {
-			last = plan.to.Occurred()
-		}
-		begin := last
-		if !w.resumeAt.IsZero() {
-			begin = w.resumeAt.Occurred()
-		} else if !q.newestFirst {
-			begin = first
-		}
-		share := float64(begin.Sub(beyond.ID.Occurred()).Abs()) / float64(max(1, last.Sub(first)))
-		w.worthwhile = min(effort.patience, worthScanning(int(float64(effort.little)/max(share, 1e-6))))
+		entries += w.restBeyond(place, effort.look)
 	}
+	w.worthwhile = min(effort.patience, seekingTakes(entries))
 	return nil
+}
+
+// restBeyond is about how many entries the walk has before it, of which the n-th is at place; nil where
+// there are fewer.
+func (w *entryWalk) restBeyond(place *groupedEntry, n int) float64 {
+	if place == nil {
+		return float64(n)
+	}
+	// Those up to there take so much of the time that is asked for; the rest is taken to be alike.
+	first, last := w.plan.from.Occurred(), w.store.Now()
+	if !w.plan.to.IsZero() {
+		last = w.plan.to.Occurred()
+	}
+	begin := last
+	switch {
+	case !w.resumeAt.IsZero():
+		begin = w.resumeAt.Occurred()
+	case !w.plan.query.newestFirst():
+		begin = first
+	}
+	share := float64(begin.Sub(place.ID.Occurred()).Abs()) / float64(max(1, last.Sub(first)))
+	return float64(n) / max(share, 1e-6)
 }
 
 // gather reads all that the selections let through, each of which is of single entities, as far as
@@ -260,8 +301,8 @@ func (w *entryWalk) takeGathered(ctx context.Context, n int) ([]Entry, error) {
 		ids[i] = next[i].ID
 	}
 	among := w.store.dialect.idAmong(ids)
-	entries, err := w.store.queryEntries(ctx, w.columns, condition{
-		sql:  "SELECT 0, " + w.columns.sql + " FROM audit_entries WHERE org_id = ? AND " + among.sql,
+	entries, err := w.store.queryEntries(ctx, w.columns, len(ids), condition{
+		sql:  "SELECT 0, FALSE, " + w.columns.sql + " FROM audit_entries WHERE org_id = ? AND " + among.sql,
 		args: append([]any{w.plan.org.ID}, among.args...),
 	})
 	if err != nil {

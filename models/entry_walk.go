@@ -26,12 +26,12 @@ type entryWalk struct {
 	done     bool
 
 	// For a search: how many entries were scanned, how many of them matched, how often seeking was
-	// tried; once measured, how many it is worth while to scan, and that few are left at all; how many of
-	// those that were sought are read at once; and what is left of those that were gathered, nil where
-	// none were.
+	// tried; how many it is worth while to scan, zero before that was measured, and where a second look
+	// ends, nil where it does not; how many of those that were sought are read at once; and what is left
+	// of those that were gathered, nil where none were.
 	scanned, matched, attempts int
-	measured, little           bool
 	worthwhile                 int
+	lookEnds                   *groupedEntry
 	batch                      int
 	gathered                   []Entry
 }
@@ -73,9 +73,9 @@ func (w *entryWalk) stream(ctx context.Context, n int) ([]Entry, error) {
 		if err != nil {
 			return nil, err
 		}
-		entries = append(entries, read...)
+		entries = joined(entries, read)
 		if len(read) == wanted {
-			last := &read[len(read)-1]
+			last := &entries[len(entries)-1]
 			w.resumeIn, w.resumeAt, w.started = w.plan.query.Sort.value(last), last.ID, true
 			break
 		}
@@ -147,7 +147,7 @@ func (w *entryWalk) read(ctx context.Context, groups []group, n int) ([]Entry, e
 		if err != nil {
 			return nil, fmt.Errorf("read entries of %s: %w", w.plan.org.Slug, err)
 		}
-		found = append(found, entries...)
+		found = joined(found, entries)
 	}
 	if len(w.selections) > 1 {
 		found = sortGrouped(found, w.plan.query.newestFirst())

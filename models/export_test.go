@@ -3,8 +3,8 @@ package models
 // SeekAtOnce has searches seek after having read one entry, wherever they may. For tests, whose logs are
 // too short for a search to be sparse.
 func (s *Store) SeekAtOnce() {
-	s.effort = searchEffort{probe: 1, little: 1, patience: 1, sparse: 1000, gathered: 1000}
+	s.effort = searchEffort{probe: 1, look: 1, patience: 1, sparse: 1000, gathered: 1000}
 }
 
 // ScanInSteps has searches scan only, a few entries at a time.
-func (s *Store) ScanInSteps() { s.effort = searchEffort{probe: 3, little: 2, patience: 7, sparse: 0} }
+func (s *Store) ScanInSteps() { s.effort = searchEffort{probe: 3, look: 2, patience: 7, sparse: 0} }

@@ -44,26 +44,23 @@ func (postgres) streamsSQL(q streamQuery, streams []stream, limit int, more stri
 	ORDER BY s.v0, hit.id ` + q.order() + ` LIMIT ?`, args: append(append(args, where.args...), limit, limit)}
 }
 
+// endsFirst is false: it would be one more statement.
+func (postgres) endsFirst() bool { return false }
+
 // entriesAt looks up one entry after the other: the OFFSET keeps PostgreSQL from a join that reads the
 // whole table.
 func (postgres) entriesAt(q streamQuery, ids condition) condition {
 	c := condition{
-		sql: "SELECT page.grp, e.* FROM (" + ids.sql + ") AS page CROSS JOIN LATERAL (SELECT " + q.columns.sql +
+		sql: "SELECT page.grp, page.ends, e.* FROM (" + ids.sql + ") AS page CROSS JOIN LATERAL (SELECT " + q.columns.sql +
 			" FROM audit_entries WHERE org_id = ? AND id = page.hit_id OFFSET 0) AS e",
 		args: append(ids.args, q.orgID),
 	}
-	c.sql, c.args = c.sql+" ORDER BY page.grp, page.hit_id "+q.order()+" LIMIT ?", append(c.args, q.limit)
+	c.sql, c.args = c.sql+" ORDER BY page.grp, page.hit_id "+q.order()+", page.ends LIMIT ?", append(c.args, q.limit+1)
 	return c
 }
 
-// contains folds ASCII only, which is quicker than what ILIKE does.
-func (postgres) contains(column, pattern, others string) condition {
-	c := condition{sql: `lower(` + column + ` COLLATE "C") LIKE ? ESCAPE '\'`, args: []any{pattern}}
-	if others != "" {
-		c.sql, c.args = c.sql+" OR octet_length("+column+") <> char_length("+column+") AND "+column+" ~ ?", append(c.args, "["+others+"]")
-	}
-	return c
-}
+// forLike is quicker than what ILIKE does.
+func (postgres) forLike(column string) string { return `lower(` + column + ` COLLATE "C")` }
 
 // someOf is an array, which PostgreSQL goes through: of a list it may make a hash, and read the whole
 // table beside it.

@@ -89,19 +89,19 @@ func unmatchedBy(words []searchWord, k Kind) (mask uint64) {
 	return mask
 }
 
+var likeEscaper = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
+
 // escapeLike makes s stand for itself in a LIKE pattern with ESCAPE '\'.
-func escapeLike(s string) string {
-	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(s)
-}
+func escapeLike(s string) string { return likeEscaper.Replace(s) }
 
 // wordsMatch is the condition in SQL that an entry matches all words, and perhaps some that it does
-// not: SQL folds the letters of ASCII only, so where others take part it is generous.
+// not: in SQL letters of ASCII are compared only, so where a word has others it is generous.
 func (s *Store) wordsMatch(words []searchWord) condition {
 	var all condition
 	for i, word := range words {
-		pattern, ascii, others := word.pattern()
-		one := s.dialect.contains("entity_id", pattern, others)
-		name := s.dialect.contains("entity_name", pattern, others)
+		pattern, ascii, letters := word.pattern()
+		one := s.isLike("entity_id", pattern, letters)
+		name := s.isLike("entity_name", pattern, letters)
 		one.sql, one.args = one.sql+" OR "+name.sql, append(one.args, name.args...)
 		switch {
 		case !ascii:
@@ -119,9 +119,25 @@ func (s *Store) wordsMatch(words []searchWord) condition {
 	return all
 }
 
-// pattern is the word for LIKE, anything standing for what is not ASCII. A text that matches has
-// either that pattern or one of others in it.
-func (w searchWord) pattern() (pattern string, ascii bool, others string) {
+// isLike is the condition that a column is like pattern, with some letters folded that SQL does not fold.
+func (s *Store) isLike(column, pattern string, letters []foldedLetter) condition {
+	text := s.dialect.forLike(column)
+	c := condition{sql: text + ` LIKE ? ESCAPE '\'`, args: []any{pattern}}
+	if len(letters) == 0 {
+		return c
+	}
+	c.sql += " OR octet_length(" + column + ") <> length(" + column + ") AND " +
+		strings.Repeat("replace(", len(letters)) + text + strings.Repeat(", ?, ?)", len(letters)) + ` LIKE ? ESCAPE '\'`
+	for _, letter := range letters {
+		c.args = append(c.args, letter.letter, letter.folded)
+	}
+	c.args = append(c.args, pattern)
+	return c
+}
+
+// pattern is the word for LIKE, anything standing for what is not ASCII. letters are those that may take
+// part in a text that matches.
+func (w searchWord) pattern() (pattern string, ascii bool, letters []foldedLetter) {
 	ascii = true
 	var like strings.Builder
 	for part := range strings.FieldsFuncSeq(w.text, func(r rune) bool { return r >= 0x80 }) {
@@ -135,15 +151,23 @@ func (w searchWord) pattern() (pattern string, ascii bool, others string) {
 	}
 	ascii = ascii && like.Len() > 0
 	for _, letter := range foldedToASCII {
-		if overlap(Fold(string(letter)), w.text) {
-			others += string(letter)
+		if overlap(letter.folded, w.text) {
+			letters = append(letters, letter)
 		}
 	}
-	return pattern, ascii, others
+	return pattern, ascii, letters
 }
 
+// foldedLetter is a letter and what Fold makes of it.
+type foldedLetter struct{ letter, folded string }
+
 // foldedToASCII are the letters outside of ASCII that Fold makes ASCII of, alone or among others.
-const foldedToASCII = "ßİŉſǰ\u037eẖẗẘẙẚẞ\u1fef\u212aﬀﬁﬂﬃﬄﬅﬆ"
+var foldedToASCII = func() (letters []foldedLetter) {
+	for _, letter := range "ßİŉſǰ\u037eẖẗẘẙẚẞ\u1fef\u212aﬀﬁﬂﬃﬄﬅﬆ" {
+		letters = append(letters, foldedLetter{string(letter), Fold(string(letter))})
+	}
+	return letters
+}()
 
 // overlap says that a text with part in it may contain word, and need not without it.
 func overlap(part, word string) bool {

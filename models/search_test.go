@@ -2,6 +2,7 @@ package models_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -56,6 +57,32 @@ func TestASearchOfMoreWordsThanAnybodyTypes(t *testing.T) {
 			}
 			if len(page.Entries) != want {
 				t.Errorf("%.20s… and so on finds %d entries, want %d", search, len(page.Entries), want)
+			}
+		}
+	})
+}
+
+// SQL folds the letters of ASCII only.
+func TestNamesAreFoundByWhatTheirLettersFoldTo(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		store := newStore(t, db)
+		org := newOrganization(t, store, "acme")
+		var entries []models.Entry
+		letters := []rune("ßİŉſǰ\u037eẖẗẘẙẚẞ\u1fef\u212aﬀﬁﬂﬃﬄﬅﬆ")
+		for i, letter := range letters {
+			entries = append(entries, models.Entry{Action: "street:create", EntityID: fmt.Sprint("s-", i), EntityName: fmt.Sprintf("Am %cbcd%cefg%c %d", letter, letter, letter, i)})
+		}
+		insert(t, store, org, entries...)
+		for i, letter := range letters {
+			folded := models.Fold(string(letter))
+			for _, search := range []string{folded + "bcd" + folded, "bcd" + folded + "efg" + folded, folded + "bcd"} {
+				page, err := store.Entries(t.Context(), org, models.EntryQuery{Search: search, Limit: 50})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !slices.ContainsFunc(page.Entries, func(e models.Entry) bool { return e.EntityID == entries[i].EntityID }) {
+					t.Errorf("%q does not find %q", search, entries[i].EntityName)
+				}
 			}
 		}
 	})

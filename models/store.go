@@ -94,11 +94,13 @@ type dialect interface {
 	// streamsSQL asks for the groups and IDs of the first entries of some streams of a query, in its
 	// order, as grp and hit_id, and for more columns, which begin with a comma.
 	streamsSQL(q streamQuery, streams []stream, limit int, more string) condition
-	// entriesAt asks for the entries of such IDs.
+	// entriesAt asks for the entries of such IDs, with ends.
 	entriesAt(q streamQuery, ids condition) condition
-	// contains is the condition that a column is like pattern, whose letters are in lower case, whatever
-	// the case of its own ASCII letters, or that it has one of others in it.
-	contains(column, pattern, others string) condition
+	// endsFirst says that a scan is quicker when it is known before where it ends.
+	endsFirst() bool
+	// forLike is a column as it is compared with a pattern in lower case, whatever the case of its own ASCII
+	// letters.
+	forLike(column string) string
 	// entitiesContaining is the table of an organization's entities whose ID or name contains every
 	// word, from FROM to the beginning of a WHERE that more conditions can be added to.
 	entitiesContaining(orgID int64, words []string) condition

@@ -8,6 +8,8 @@ import (
 // What only a SQLite database needs: it has one writer, and a file that it gives space back from. On
 // PostgreSQL the store does nothing of it.
 const (
+	// restsPerBatch is how many times as long as a batch the job rests after it.
+	restsPerBatch = 2
 	// mergedPages of the search index are as much work as should be done at a time.
 	mergedPages = 16
 	// vacuumedPages is how many pages the file gives back at a time, at most: 1 MB.
@@ -19,7 +21,7 @@ func (r *Retention) giveWay(ctx context.Context, took time.Duration) {
 	if r.store.Dialect() != "sqlite" {
 		return
 	}
-	rested := time.NewTimer(took)
+	rested := time.NewTimer(restsPerBatch * took)
 	defer rested.Stop()
 	select {
 	case <-ctx.Done():

@@ -15,12 +15,12 @@ import (
 
 const (
 	// checkpointLook is how often the log is looked at.
-	checkpointLook = 100 * time.Millisecond
-	// checkpointPages in the log are worth moving: 4 MB. The end of each index, where most entries go, is
-	// moved once for many of them.
-	checkpointPages = 1000
-	// restartPages in the log, 16 MB, are enough for it to begin anew.
-	restartPages = 4000
+	checkpointLook = 50 * time.Millisecond
+	// checkpointPages in the log are worth moving: 2 MB. The end of each index, where most entries go, is
+	// moved once for many of them; and writing more at a time keeps those waiting who commit meanwhile.
+	checkpointPages = 500
+	// restartPages in the log, 32 MB, are enough for it to begin anew.
+	restartPages = 8000
 	// automaticPages are so many that whoever writes moves them after all: 256 MB, where a checkpoint
 	// cannot keep up.
 	automaticPages = "64000"
@@ -29,13 +29,14 @@ const (
 // checkpoints moves the log of a SQLite database into its file.
 type checkpoints struct {
 	db    *DB
+	file  *sqliteFile
 	log   *slog.Logger
 	stop  context.CancelFunc
 	ended sync.WaitGroup
 }
 
-func beginCheckpoints(db *DB, log *slog.Logger) *checkpoints {
-	c := &checkpoints{db: db, log: log}
+func beginCheckpoints(db *DB, file *sqliteFile, log *slog.Logger) *checkpoints {
+	c := &checkpoints{db: db, file: file, log: log}
 	var ctx context.Context
 	ctx, c.stop = context.WithCancel(context.Background())
 	c.ended.Go(func() {
@@ -47,7 +48,8 @@ func beginCheckpoints(db *DB, log *slog.Logger) *checkpoints {
 				return
 			case <-look.C:
 			}
-			if err := c.move(ctx); err != nil && ctx.Err() == nil {
+			// Another process may be moving it.
+			if err := c.move(ctx); err != nil && ctx.Err() == nil && !IsBusy(err) {
 				c.log.Warn("move SQLite's log into its file", "error", err)
 			}
 		}
@@ -66,21 +68,32 @@ func (c *checkpoints) Close() {
 // move moves what is in the log into the file, where it is worth it. It waits for nobody who reads: what
 // they may still need stays in the log.
 func (c *checkpoints) move(ctx context.Context) error {
-	pages, moved, err := checkpoint(ctx, c.db.Read, "NOOP")
-	if err == nil && pages-moved >= checkpointPages {
-		pages, moved, err = checkpoint(ctx, c.db.Read, "PASSIVE")
+	pages, left, err := checkpoint(ctx, c.db.Read, "NOOP")
+	if err != nil || left < checkpointPages {
+		return err
+	}
+	if pages, _, err = c.moveBeside(ctx); err != nil || pages < restartPages {
+		return err
 	}
 	// Whoever writes next begins the log anew if all of it was moved, which it never is while others
-	// write. So they wait here, in turn, for the little that is left.
-	if err == nil && pages >= restartPages && pages-moved < checkpointPages {
+	// write. So they wait here, in turn, for what has come since, as little of it as can be.
+	if _, left, err = c.moveBeside(ctx); err == nil && left < checkpointPages {
 		_, _, err = checkpoint(ctx, c.db.Write, "PASSIVE")
 	}
 	return err
 }
 
-// checkpoint says how many pages the log has, and how many of them are in the file.
-func checkpoint(ctx context.Context, db *gorm.DB, mode string) (pages, moved int, err error) {
-	var busy int
+// moveBeside moves what is in the log while others write, as checkpoint does.
+func (c *checkpoints) moveBeside(ctx context.Context) (pages, left int, err error) {
+	if pages, left, err = checkpoint(ctx, c.db.Read, "PASSIVE"); err == nil {
+		err = c.file.Sync() // which SQLite leaves to the checkpoint that moves the last page
+	}
+	return pages, left, err
+}
+
+// checkpoint says how many pages the log has, and how many of them are not in the file.
+func checkpoint(ctx context.Context, db *gorm.DB, mode string) (pages, left int, err error) {
+	var busy, moved int
 	err = db.WithContext(ctx).Raw("PRAGMA wal_checkpoint("+mode+")").Row().Scan(&busy, &pages, &moved)
-	return pages, moved, err
+	return pages, pages - moved, err
 }

@@ -21,8 +21,11 @@ import (
 type DB struct {
 	Write, Read *gorm.DB
 
-	standbys    *standbys    // nil: the log is read from Read as well
-	checkpoints *checkpoints // of SQLite
+	standbys *standbys // nil: the log is read from Read as well
+
+	// Of SQLite.
+	checkpoints *checkpoints
+	closeFile   func() error
 }
 
 // Open opens the database that url names: "sqlite:PATH", or "postgres://user:password@host/name".
@@ -83,6 +86,9 @@ func (db *DB) Close() error {
 			err = pool.Close() // closing a pool twice is fine
 		}
 		errs = append(errs, err)
+	}
+	if db.closeFile != nil {
+		errs = append(errs, db.closeFile())
 	}
 	return errors.Join(errs...)
 }

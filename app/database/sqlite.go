@@ -36,11 +36,11 @@ func openSQLite(ctx context.Context, path string, log *slog.Logger) (*DB, error)
 	if strings.Contains(path, "?") {
 		return nil, errors.New("database: options after the path of a SQLite file are not supported")
 	}
-	if err := createFile(path); err != nil {
+	file, closeFile, err := openSQLiteFile(path)
+	if err != nil {
 		return nil, fmt.Errorf("database: SQLite file %s: %w", path, reason(err))
 	}
-	db := &DB{}
-	var err error
+	db := &DB{closeFile: closeFile}
 	// Immediate transactions take the write lock when they begin: two that read first and write
 	// later would otherwise fail instead of waiting for each other. One connection, so that waiting
 	// happens in Go, in order, instead of in SQLite's retry loop.
@@ -54,7 +54,7 @@ func openSQLite(ctx context.Context, path string, log *slog.Logger) (*DB, error)
 		_ = db.Close()
 		return nil, fmt.Errorf("database: SQLite file %s: %w", path, err)
 	}
-	db.checkpoints = beginCheckpoints(db, log)
+	db.checkpoints = beginCheckpoints(db, file, log)
 	return db, nil
 }
 
@@ -77,18 +77,6 @@ func CheckExists(url string) error {
 func IsBusy(err error) bool {
 	var sqliteError *sqlite.Error
 	return errors.As(err, &sqliteError) && sqliteError.Code()&0xff == sqlite3.SQLITE_BUSY
-}
-
-// createFile makes the file and its folder, readable by the server's user only.
-func createFile(path string) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return err
-	}
-	return file.Close()
 }
 
 func openSQLitePool(ctx context.Context, path string, options url.Values, connections int, log *slog.Logger) (*gorm.DB, error) {

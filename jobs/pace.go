@@ -10,6 +10,11 @@ import (
 // smaller ones take as long.
 const minBatchSize = 100
 
+// After a batch the job rests, for so many times as long as that took: on SQLite, which has one writer,
+// those record who waited for it, and on PostgreSQL what was deleted is written to the disk in pieces that
+// keep no commit waiting for long.
+const restOnSQLite, restOnPostgres = 2.0, 0.1
+
 // pace is how many rows of one kind a transaction deletes: what it can in the time it should take.
 type pace struct{ size int }
 
@@ -44,7 +49,7 @@ func (r *Retention) inBatches(ctx context.Context, p *pace, step func(ctx contex
 		switch {
 		case err == nil:
 			p.follow(took, r.config.BatchTime, more)
-			r.giveWay(ctx, took)
+			r.rest(ctx, took)
 		case tooLong && p.size > least:
 			p.size /= 4
 			more, err = true, nil
@@ -56,4 +61,18 @@ func (r *Retention) inBatches(ctx context.Context, p *pace, step func(ctx contex
 		}
 	}
 	return nil
+}
+
+// rest lets others go on after a batch that took so long.
+func (r *Retention) rest(ctx context.Context, took time.Duration) {
+	share := restOnPostgres
+	if r.store.Dialect() == "sqlite" {
+		share = restOnSQLite
+	}
+	rested := time.NewTimer(time.Duration(share * float64(took)))
+	defer rested.Stop()
+	select {
+	case <-ctx.Done():
+	case <-rested.C:
+	}
 }

@@ -60,7 +60,7 @@ func TestABatchThatWasNotFullDoesNotMakeTheNextLarger(t *testing.T) {
 	})
 }
 
-func TestBatchesGiveWayForTwiceAsLongAsTheyTook(t *testing.T) {
+func TestBatchesOnSQLiteRestForTwiceAsLongAsTheyTook(t *testing.T) {
 	inFakeTime(t, func(t *testing.T, job *Retention) {
 		var p pace
 		began, batches := time.Now(), 0

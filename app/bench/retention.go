@@ -16,9 +16,9 @@ import (
 const (
 	// recordedPerSecond is how many events are recorded while entries are deleted.
 	recordedPerSecond = 500
-	// settling is how long recording goes on before it is measured, and idle for how long it is
-	// measured without a deletion.
-	settling, idle = 3 * time.Second, 15 * time.Second
+	// settling is how long recording goes on before it is measured, while the disk is done with the copy of
+	// the log, and idle for how long it is measured without a deletion.
+	settling, idle = 15 * time.Second, 15 * time.Second
 	// recordedAnew is at most as many entries as are recorded to see whether they find room.
 	recordedAnew = 1_000_000
 )

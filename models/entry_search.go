@@ -105,7 +105,7 @@ func (w *entryWalk) scanOrSeek(ctx context.Context, n int) ([]Entry, error) {
 		return nil, err
 	case worthwhile && w.matched >= fewMatches:
 		return w.scan(ctx, max(effort.probe, expected*5/4), n)
-	case worthwhile:
+	case worthwhile && w.plan.query.Sort == SortTimestamp:
 		return w.scan(ctx, max(effort.look, 4*w.scanned), n)
 	case w.attempts < mostSeekAttempts && w.scanned >= w.attempts*effort.patience:
 		return nil, w.seek(ctx)

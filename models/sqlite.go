@@ -10,17 +10,27 @@ type sqlite struct{}
 
 func (sqlite) name() string { return "sqlite" }
 
-// streamsSQL is a UNION of one seek a stream.
+// streamIndexes are the indexes of the entries by their columns between org_id and id.
+var streamIndexes = map[string]string{
+	"action":                "audit_entries_by_action",
+	"entity_type,action":    "audit_entries_by_type",
+	"entity_type,entity_id": "audit_entries_by_entity",
+	"actor_id,action":       "audit_entries_by_actor_action",
+	"actor_key,actor_id":    "audit_entries_by_user",
+}
+
+// streamsSQL is a UNION of one seek a stream. It names the index: between two times SQLite would rather
+// read everything of the organization.
 func (sqlite) streamsSQL(q streamQuery, streams []stream, limit int, more string) condition {
 	where := q.where()
 	var parts []string
 	var args []any
-	equal := ""
+	equal, index := "", streamIndexes[strings.Join(q.set.columns[:q.set.indexed], ",")]
 	for _, operand := range q.set.operands() {
 		equal += " AND " + operand + " = ?"
 	}
 	for _, stream := range streams {
-		parts = append(parts, `SELECT * FROM (SELECT `+strconv.Itoa(stream.group)+` AS grp, id AS hit_id`+more+` FROM audit_entries
+		parts = append(parts, `SELECT * FROM (SELECT `+strconv.Itoa(stream.group)+` AS grp, id AS hit_id`+more+` FROM audit_entries INDEXED BY `+index+`
 		WHERE `+where.sql+equal+` ORDER BY id `+q.order()+` LIMIT ?)`)
 		args = append(args, where.args...)
 		for _, value := range stream.values {

@@ -211,11 +211,13 @@ func (s *Store) scanPart(ctx context.Context, q streamQuery, streams []stream) (
 		return nil, nil, err
 	}
 	if n := len(found); n > 0 && found[n-1].ends {
-		found, end = found[:n-1], &found[n-1]
+		last := found[n-1] // a copy: others are put in order, or in its place
+		found, end = found[:n-1], &last
 	}
 	switch {
 	case len(found) == q.limit:
-		end = &found[q.limit-1]
+		last := found[q.limit-1]
+		end = &last
 	case toPlace && end == nil && !s.dialect.endsFirst() && !q.placeless:
 		end, err = s.placeOf(ctx, q, streams, q.scanned)
 	}

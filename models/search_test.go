@@ -1,6 +1,7 @@
 package models_test
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -83,6 +84,53 @@ func TestNamesAreFoundByWhatTheirLettersFoldTo(t *testing.T) {
 				if !slices.ContainsFunc(page.Entries, func(e models.Entry) bool { return e.EntityID == entries[i].EntityID }) {
 					t.Errorf("%q does not find %q", search, entries[i].EntityName)
 				}
+			}
+		}
+	})
+}
+
+// SQLite reads no more than 400 streams with one statement.
+func TestASearchOfMoreStreamsThanOneStatementReads(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		store := newStore(t, db)
+		org := newOrganization(t, store, "acme")
+		var entries []models.Entry
+		q := models.EntryQuery{Search: "gateway", Actors: []string{"u0", "u1", "u2", "u3"}, Limit: 20}
+		for i := range 900 {
+			entry := models.Entry{Action: fmt.Sprint("service:verb", i*7%150), EntityID: fmt.Sprint("gateway-", i), ActorID: fmt.Sprint("u", i%4)}
+			if i%3 == 0 {
+				entry.EntityID = fmt.Sprint("database-", i)
+			}
+			entries = append(entries, entry)
+		}
+		for i := range 150 {
+			q.Actions = append(q.Actions, fmt.Sprint("service:verb", i))
+		}
+		insert(t, store, org, entries...)
+		for _, newestFirst := range []bool{true, false} {
+			q.Ascending, q.Cursor = !newestFirst, nil
+			var found []models.EntryID
+			for {
+				page, err := store.Entries(t.Context(), org, q)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, entry := range page.Entries {
+					found = append(found, entry.ID)
+				}
+				if page.Next == nil {
+					break
+				}
+				q.Cursor = page.Next
+			}
+			inOrder := func(a, b models.EntryID) int {
+				if newestFirst {
+					a, b = b, a
+				}
+				return bytes.Compare(a[:], b[:])
+			}
+			if len(found) != 600 || !slices.IsSortedFunc(found, inOrder) {
+				t.Errorf("newest first %t: %d entries, in order: %t; want 600 in order", newestFirst, len(found), slices.IsSortedFunc(found, inOrder))
 			}
 		}
 	})

@@ -10,10 +10,9 @@ import (
 // smaller ones take as long.
 const minBatchSize = 100
 
-// After a batch the job rests, for so many times as long as that took: on SQLite, which has one writer,
-// those record who waited for it, and on PostgreSQL what was deleted is written to the disk in pieces that
-// keep no commit waiting for long.
-const restOnSQLite, restOnPostgres = 2.0, 0.1
+// restsPerBatch is for how many times as long as a batch took the job rests after it on SQLite, which has
+// one writer: those record who waited for it.
+const restsPerBatch = 2
 
 // pace is how many rows of one kind a transaction deletes: what it can in the time it should take.
 type pace struct{ size int }
@@ -63,13 +62,12 @@ func (r *Retention) inBatches(ctx context.Context, p *pace, step func(ctx contex
 	return nil
 }
 
-// rest lets others go on after a batch that took so long.
+// rest lets others write after a batch that took so long.
 func (r *Retention) rest(ctx context.Context, took time.Duration) {
-	share := restOnPostgres
-	if r.store.Dialect() == "sqlite" {
-		share = restOnSQLite
+	if r.store.Dialect() != "sqlite" {
+		return
 	}
-	rested := time.NewTimer(time.Duration(share * float64(took)))
+	rested := time.NewTimer(restsPerBatch * took)
 	defer rested.Stop()
 	select {
 	case <-ctx.Done():

@@ -21,7 +21,7 @@ type RetentionConfig struct {
 	BatchSize int
 
 	// BatchTime is how long one transaction should take: the size of the next follows from how long
-	// the last one took. The default is 25 milliseconds on PostgreSQL, and 5 on SQLite, where
+	// the last one took. The default is 200 milliseconds on PostgreSQL, and 5 on SQLite, where
 	// recording waits for the transaction to end.
 	BatchTime time.Duration
 
@@ -45,7 +45,7 @@ func (c RetentionConfig) withDefaults(dialect string) RetentionConfig {
 		c.BatchTimeout = 30 * time.Second
 	}
 	if c.BatchTime == 0 {
-		c.BatchTime = min(25*time.Millisecond, c.BatchTimeout)
+		c.BatchTime = min(200*time.Millisecond, c.BatchTimeout)
 		if dialect == "sqlite" {
 			c.BatchTime = min(5*time.Millisecond, c.BatchTimeout)
 		}

@@ -78,7 +78,9 @@ func (c *checkpoints) move(ctx context.Context) error {
 	// Whoever writes next begins the log anew if all of it was moved, which it never is while others
 	// write. So they wait here, in turn, for what has come since, as little of it as can be.
 	if _, left, err = c.moveBeside(ctx); err == nil && left < checkpointPages {
-		_, _, err = checkpoint(ctx, c.db.Write, "PASSIVE")
+		if _, left, err = checkpoint(ctx, c.db.Write, "PASSIVE"); err == nil && left == 0 {
+			c.log.Debug("SQLite's log begins anew", "pages", pages)
+		}
 	}
 	return err
 }
@@ -91,9 +93,14 @@ func (c *checkpoints) moveBeside(ctx context.Context) (pages, left int, err erro
 	return pages, left, err
 }
 
-// checkpoint says how many pages the log has, and how many of them are not in the file.
+// checkpoint says how many pages the log has, and how many of them are not in the file. It is not one of
+// the statements of whoever uses db.
 func checkpoint(ctx context.Context, db *gorm.DB, mode string) (pages, left int, err error) {
+	pool, err := db.DB()
+	if err != nil {
+		return 0, 0, err
+	}
 	var busy, moved int
-	err = db.WithContext(ctx).Raw("PRAGMA wal_checkpoint("+mode+")").Row().Scan(&busy, &pages, &moved)
+	err = pool.QueryRowContext(ctx, "PRAGMA wal_checkpoint("+mode+")").Scan(&busy, &pages, &moved)
 	return pages, pages - moved, err
 }

@@ -68,11 +68,12 @@ func (c *checkpoints) Close() {
 // move moves what is in the log into the file, where it is worth it. It waits for nobody who reads: what
 // they may still need stays in the log.
 func (c *checkpoints) move(ctx context.Context) error {
-	pages, left, err := checkpoint(ctx, c.db.Read, "NOOP")
+	_, left, err := checkpoint(ctx, c.db.Read, "NOOP")
 	if err != nil || left < checkpointPages {
 		return err
 	}
-	if pages, _, err = c.moveBeside(ctx); err != nil || pages < restartPages {
+	pages, _, err := c.moveBeside(ctx)
+	if err != nil || pages < restartPages {
 		return err
 	}
 	// Whoever writes next begins the log anew if all of it was moved, which it never is while others

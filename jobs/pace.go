@@ -10,10 +10,6 @@ import (
 // smaller ones take as long.
 const minBatchSize = 100
 
-// restsPerBatch is for how many times as long as a batch took the job rests after it on SQLite, which has
-// one writer: those record who waited for it.
-const restsPerBatch = 2
-
 // pace is how many rows of one kind a transaction deletes: what it can in the time it should take.
 type pace struct{ size int }
 
@@ -60,17 +56,4 @@ func (r *Retention) inBatches(ctx context.Context, p *pace, step func(ctx contex
 		}
 	}
 	return nil
-}
-
-// rest lets others write after a batch that took so long.
-func (r *Retention) rest(ctx context.Context, took time.Duration) {
-	if r.store.Dialect() != "sqlite" {
-		return
-	}
-	rested := time.NewTimer(restsPerBatch * took)
-	defer rested.Stop()
-	select {
-	case <-ctx.Done():
-	case <-rested.C:
-	}
 }

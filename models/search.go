@@ -95,7 +95,7 @@ var likeEscaper = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 func escapeLike(s string) string { return likeEscaper.Replace(s) }
 
 // wordsMatch is the condition in SQL that an entry matches all words, and perhaps some that it does
-// not: in SQL letters of ASCII are compared only, so where a word has others it is generous.
+// not: of a word SQL compares only the letters of ASCII, so where there are others it is generous.
 func (s *Store) wordsMatch(words []searchWord) condition {
 	var all condition
 	for i, word := range words {

@@ -22,7 +22,7 @@ var sqliteFiles struct {
 }
 
 // openSQLiteFile makes the file and its folder where there are none, readable by the server's user only.
-// close may be called again.
+// closeFile may be called again.
 func openSQLiteFile(path string) (file *sqliteFile, closeFile func() error, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, nil, err

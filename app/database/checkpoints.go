@@ -2,11 +2,10 @@ package database
 
 import (
 	"context"
+	"database/sql"
 	"log/slog"
 	"sync"
 	"time"
-
-	"gorm.io/gorm"
 )
 
 // SQLite writes to a log first, which has to be moved into the file from time to time: a checkpoint. By
@@ -26,17 +25,26 @@ const (
 	automaticPages = "64000"
 )
 
-// checkpoints moves the log of a SQLite database into its file.
+// checkpoints moves the log of a SQLite database into its file. Its pools are the database's, past GORM:
+// what it asks is not one of the statements of whoever uses the database.
 type checkpoints struct {
-	db    *DB
-	file  *sqliteFile
-	log   *slog.Logger
-	stop  context.CancelFunc
-	ended sync.WaitGroup
+	read, write *sql.DB
+	file        *sqliteFile
+	log         *slog.Logger
+	stop        context.CancelFunc
+	ended       sync.WaitGroup
 }
 
-func beginCheckpoints(db *DB, file *sqliteFile, log *slog.Logger) *checkpoints {
-	c := &checkpoints{db: db, file: file, log: log}
+func beginCheckpoints(db *DB, file *sqliteFile, log *slog.Logger) (*checkpoints, error) {
+	read, err := db.Read.DB()
+	if err != nil {
+		return nil, err
+	}
+	write, err := db.Write.DB()
+	if err != nil {
+		return nil, err
+	}
+	c := &checkpoints{read: read, write: write, file: file, log: log}
 	var ctx context.Context
 	ctx, c.stop = context.WithCancel(context.Background())
 	c.ended.Go(func() {
@@ -54,7 +62,7 @@ func beginCheckpoints(db *DB, file *sqliteFile, log *slog.Logger) *checkpoints {
 			}
 		}
 	})
-	return c
+	return c, nil
 }
 
 // Close waits for a checkpoint under way.
@@ -68,7 +76,7 @@ func (c *checkpoints) Close() {
 // move moves what is in the log into the file, where it is worth it. It waits for nobody who reads: what
 // they may still need stays in the log.
 func (c *checkpoints) move(ctx context.Context) error {
-	_, left, err := checkpoint(ctx, c.db.Read, "NOOP")
+	_, left, err := checkpoint(ctx, c.read, "NOOP")
 	if err != nil || left < checkpointPages {
 		return err
 	}
@@ -79,7 +87,7 @@ func (c *checkpoints) move(ctx context.Context) error {
 	// Whoever writes next begins the log anew if all of it was moved, which it never is while others
 	// write. So they wait here, in turn, for what has come since, as little of it as can be.
 	if _, left, err = c.moveBeside(ctx); err == nil && left < checkpointPages {
-		if _, left, err = checkpoint(ctx, c.db.Write, "PASSIVE"); err == nil && left == 0 {
+		if _, left, err = checkpoint(ctx, c.write, "PASSIVE"); err == nil && left == 0 {
 			c.log.Debug("SQLite's log begins anew", "pages", pages)
 		}
 	}
@@ -88,19 +96,14 @@ func (c *checkpoints) move(ctx context.Context) error {
 
 // moveBeside moves what is in the log while others write, as checkpoint does.
 func (c *checkpoints) moveBeside(ctx context.Context) (pages, left int, err error) {
-	if pages, left, err = checkpoint(ctx, c.db.Read, "PASSIVE"); err == nil {
+	if pages, left, err = checkpoint(ctx, c.read, "PASSIVE"); err == nil {
 		err = c.file.Sync() // which SQLite leaves to the checkpoint that moves the last page
 	}
 	return pages, left, err
 }
 
-// checkpoint says how many pages the log has, and how many of them are not in the file. It is not one of
-// the statements of whoever uses db.
-func checkpoint(ctx context.Context, db *gorm.DB, mode string) (pages, left int, err error) {
-	pool, err := db.DB()
-	if err != nil {
-		return 0, 0, err
-	}
+// checkpoint says how many pages the log has, and how many of them are not in the file.
+func checkpoint(ctx context.Context, pool *sql.DB, mode string) (pages, left int, err error) {
 	var busy, moved int
 	err = pool.QueryRowContext(ctx, "PRAGMA wal_checkpoint("+mode+")").Scan(&busy, &pages, &moved)
 	return pages, pages - moved, err

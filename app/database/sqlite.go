@@ -50,11 +50,13 @@ func openSQLite(ctx context.Context, path string, log *slog.Logger) (*DB, error)
 	if err == nil {
 		err = checkWritable(ctx, db.Write)
 	}
+	if err == nil {
+		db.checkpoints, err = beginCheckpoints(db, file, log)
+	}
 	if err != nil {
 		_ = db.Close()
 		return nil, fmt.Errorf("database: SQLite file %s: %w", path, err)
 	}
-	db.checkpoints = beginCheckpoints(db, file, log)
 	return db, nil
 }
 

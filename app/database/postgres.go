@@ -80,11 +80,12 @@ func parsePostgres(address string, patience time.Duration) (postgresServer, erro
 	return postgresServer{config, parsed.User}, nil
 }
 
-// open makes a pool of connections, which are made when they are needed.
+// open makes a pool of connections, which are made when they are needed. All of them are kept while they
+// are in use at all: after a moment in which everybody had to wait, they would be closed and made anew.
 func (s postgresServer) open() *sql.DB {
 	pool := stdlib.OpenDB(*s.config, stdlib.OptionAfterConnect(tellPlanner))
 	pool.SetMaxOpenConns(postgresConnections)
-	pool.SetMaxIdleConns(postgresConnections / 2)
+	pool.SetMaxIdleConns(postgresConnections)
 	pool.SetConnMaxIdleTime(5 * time.Minute)
 	return pool
 }

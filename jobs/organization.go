@@ -93,7 +93,7 @@ func (r *Retention) deleteEntries(ctx context.Context, progress *models.Cleanup,
 		return nil
 	}
 	return r.inBatches(ctx, &r.entries, func(ctx context.Context, size int) (bool, error) {
-		next, upTo, err := r.store.DeleteEntriesBetween(ctx, *progress, after, before, size)
+		next, upTo, err := r.store.DeleteEntriesBetween(ctx, *progress, after, before, r.batchOf(size))
 		if err != nil {
 			return false, err
 		}

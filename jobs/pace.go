@@ -4,11 +4,23 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/auditlogs/auditlogs/models"
 )
 
 // minBatchSize is the smallest batch worth its transaction, and the first. Where the disk is slow,
 // smaller ones take as long.
 const minBatchSize = 100
+
+// How long the job rests, beside how long it worked, so that others record: on SQLite, where they waited
+// for the transaction, after each; on PostgreSQL, where they wait for the processor and the disk, within it,
+// a few milliseconds apart.
+const (
+	restPerBatch   = 2
+	restPerShare   = 0.15
+	sharesPerBatch = 12
+	minShare       = 1000 // rows; fewer take less time than asking for them
+)
 
 // pace is how many rows of one kind a transaction deletes: what it can in the time it should take.
 type pace struct{ size int }
@@ -44,7 +56,9 @@ func (r *Retention) inBatches(ctx context.Context, p *pace, step func(ctx contex
 		switch {
 		case err == nil:
 			p.follow(took, r.config.BatchTime, more)
-			r.rest(ctx, took)
+			if r.store.Dialect() == "sqlite" {
+				rest(ctx, restPerBatch*took)
+			}
 		case tooLong && p.size > least:
 			p.size /= 4
 			more, err = true, nil
@@ -56,4 +70,23 @@ func (r *Retention) inBatches(ctx context.Context, p *pace, step func(ctx contex
 		}
 	}
 	return nil
+}
+
+// batchOf is a transaction that deletes at most size entries.
+func (r *Retention) batchOf(size int) models.CleanupBatch {
+	if r.store.Dialect() == "sqlite" {
+		return models.CleanupBatch{Limit: size}
+	}
+	return models.CleanupBatch{Limit: size, Share: max(size/sharesPerBatch, minShare), Rest: func(ctx context.Context, took time.Duration) {
+		rest(ctx, time.Duration(restPerShare*float64(took)))
+	}}
+}
+
+func rest(ctx context.Context, duration time.Duration) {
+	rested := time.NewTimer(duration)
+	defer rested.Stop()
+	select {
+	case <-ctx.Done():
+	case <-rested.C:
+	}
 }

@@ -1,34 +1,15 @@
 package jobs
 
-import (
-	"context"
-	"time"
-)
+import "context"
 
 // What only a SQLite database needs: it has one writer, and a file that it gives space back from. On
 // PostgreSQL the store does nothing of it.
 const (
-	// restsPerBatch is for how many times as long as a batch took the job rests after it: those record who
-	// waited for it.
-	restsPerBatch = 2
 	// mergedPages of the search index are as much work as should be done at a time.
 	mergedPages = 16
 	// vacuumedPages is how many pages the file gives back at a time, at most: 1 MB.
 	vacuumedPages = 256
 )
-
-// rest lets others write after a batch that took so long.
-func (r *Retention) rest(ctx context.Context, took time.Duration) {
-	if r.store.Dialect() != "sqlite" {
-		return
-	}
-	rested := time.NewTimer(restsPerBatch * took)
-	defer rested.Stop()
-	select {
-	case <-ctx.Done():
-	case <-rested.C:
-	}
-}
 
 // mergeSearch takes what was deleted out of the search index.
 func (r *Retention) mergeSearch(ctx context.Context) error {

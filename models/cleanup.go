@@ -62,33 +62,46 @@ func (s *Store) BeginCleanup(ctx context.Context, orgID int64, now time.Time) (O
 	return org, cleanup, nil
 }
 
-// DeleteEntriesBetween deletes the oldest entries of c's organization with after < ID < before, at
-// most limit, and notes the progress in the same transaction. It answers c brought forward, and the
-// ID up to which the range is gone: before itself when nothing is left. On an error nothing was
+// CleanupBatch is how much one transaction deletes.
+type CleanupBatch struct {
+	Limit int // rows at most
+	Share int // rows at a time; zero for all of them at once
+	// Rest is called between two shares with how long the one before took; nil for no rest.
+	Rest func(ctx context.Context, took time.Duration)
+}
+
+// DeleteEntriesBetween deletes the oldest entries of c's organization with after < ID < before, as
+// many as batch allows, and notes the progress in the same transaction. It answers c brought forward,
+// and the ID up to which the range is gone: before itself when nothing is left. On an error nothing was
 // deleted.
 //
 // It deletes by range and the caller carries the answer on as the next after: starting at the
 // oldest again and again would make PostgreSQL read all that was deleted before.
-func (s *Store) DeleteEntriesBetween(ctx context.Context, c Cleanup, after, before EntryID, limit int) (Cleanup, EntryID, error) {
-	progress, upTo := c, before
+func (s *Store) DeleteEntriesBetween(ctx context.Context, c Cleanup, after, before EntryID, batch CleanupBatch) (Cleanup, EntryID, error) {
+	progress, upTo := c, after
 	err := s.deleting(ctx, func(tx *gorm.DB) error {
-		var last []EntryID
-		err := tx.Model(&Entry{}).Where("org_id = ? AND id > ? AND id < ?", c.OrgID, after, before).
-			Order("id").Offset(limit-1).Limit(1).Pluck("id", &last).Error
-		if err != nil {
-			return err
+		for left := batch.Limit; ; {
+			share := left
+			if batch.Share > 0 {
+				share = min(left, batch.Share)
+			}
+			began := time.Now()
+			var deleted int64
+			var err error
+			if deleted, upTo, err = deleteOldest(tx, c.OrgID, upTo, before, share); err != nil {
+				return err
+			}
+			progress.Deleted += deleted
+			if left -= share; left == 0 || upTo == before {
+				break
+			}
+			if batch.Rest != nil {
+				batch.Rest(ctx, time.Since(began))
+			}
 		}
-		// One upper bound: of two, SQLite takes the first and reads all that lies below it.
-		expired := tx.Where("org_id = ? AND id > ? AND id < ?", c.OrgID, after, before)
-		if len(last) > 0 {
-			upTo = last[0]
-			expired = tx.Where("org_id = ? AND id > ? AND id <= ?", c.OrgID, after, upTo)
+		if progress.Deleted == c.Deleted {
+			return nil
 		}
-		deleted := expired.Delete(&Entry{})
-		if deleted.Error != nil || deleted.RowsAffected == 0 {
-			return deleted.Error
-		}
-		progress.Deleted += deleted.RowsAffected
 		if after == c.CleanedTo {
 			progress.CleanedTo = upTo // the range goes on where all is known to be gone
 		}
@@ -98,6 +111,25 @@ func (s *Store) DeleteEntriesBetween(ctx context.Context, c Cleanup, after, befo
 		return c, after, fmt.Errorf("delete expired entries: %w", err)
 	}
 	return progress, upTo, nil
+}
+
+// deleteOldest deletes the first limit entries of a range, and says up to where it is gone.
+func deleteOldest(tx *gorm.DB, orgID int64, after, before EntryID, limit int) (deleted int64, upTo EntryID, err error) {
+	var last []EntryID
+	err = tx.Model(&Entry{}).Where("org_id = ? AND id > ? AND id < ?", orgID, after, before).
+		Order("id").Offset(limit-1).Limit(1).Pluck("id", &last).Error
+	if err != nil {
+		return 0, after, err
+	}
+	// One upper bound: of two, SQLite takes the first and reads all that lies below it.
+	upTo = before
+	expired := tx.Where("org_id = ? AND id > ? AND id < ?", orgID, after, before)
+	if len(last) > 0 {
+		upTo = last[0]
+		expired = tx.Where("org_id = ? AND id > ? AND id <= ?", orgID, after, upTo)
+	}
+	gone := expired.Delete(&Entry{})
+	return gone.RowsAffected, upTo, gone.Error
 }
 
 // deleting runs fn in one transaction. On PostgreSQL it does not wait for the disk: a crash may bring

@@ -48,7 +48,7 @@ func TestABatchOfTheCleanupReadsWhatItDeletes(t *testing.T) {
 		insert(t, store, org, entries...)
 		later := models.MicrosOf(now.AddDate(1, 0, 0))
 		all := deletions(t, db)
-		if _, _, err := store.DeleteEntriesBetween(t.Context(), models.Cleanup{OrgID: org.ID}, models.EntryID{}, models.FirstEntryID(later), 100); err != nil {
+		if _, _, err := store.DeleteEntriesBetween(t.Context(), models.Cleanup{OrgID: org.ID}, models.EntryID{}, models.FirstEntryID(later), models.CleanupBatch{Limit: 100}); err != nil {
 			t.Fatal(err)
 		}
 		if deleted, err := store.DeleteMonthsBefore(t.Context(), org.ID, later, 100); err != nil || deleted < 100 {

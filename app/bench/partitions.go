@@ -216,7 +216,7 @@ func (l *logUnderTest) measure(ctx context.Context) (f partitionFigures, err err
 	after, before := models.EntryID{}, models.FirstEntryID(models.MicrosOf(l.spec.Until))
 	began = time.Now()
 	for range 20 {
-		if cleanup, after, err = l.store.DeleteEntriesBetween(ctx, cleanup, after, before, 10_000); err != nil {
+		if cleanup, after, err = l.store.DeleteEntriesBetween(ctx, cleanup, after, before, models.CleanupBatch{Limit: 10_000}); err != nil {
 			return f, err
 		}
 	}

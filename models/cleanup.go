@@ -1,6 +1,7 @@
 package models
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -64,8 +65,8 @@ func (s *Store) BeginCleanup(ctx context.Context, orgID int64, now time.Time) (O
 
 // CleanupBatch is how much one transaction deletes.
 type CleanupBatch struct {
-	Limit int // rows at most
-	Share int // rows at a time; zero for all of them at once
+	Limit int // entries at most; about as many where Share is set
+	Share int // entries at a time, about; zero for all of them at once
 	// Rest is called between two shares with how long the one before took; nil for no rest.
 	Rest func(ctx context.Context, took time.Duration)
 }
@@ -80,26 +81,22 @@ type CleanupBatch struct {
 func (s *Store) DeleteEntriesBetween(ctx context.Context, c Cleanup, after, before EntryID, batch CleanupBatch) (Cleanup, EntryID, error) {
 	progress, upTo := c, after
 	err := s.deleting(ctx, func(tx *gorm.DB) error {
-		for left := batch.Limit; ; {
-			share := left
-			if batch.Share > 0 {
-				share = min(left, batch.Share)
-			}
+		expired := expiredEntries{tx: tx, orgID: c.OrgID, upTo: after, before: before}
+		for deleted := 0; ; {
 			began := time.Now()
-			var deleted int64
-			var err error
-			if deleted, upTo, err = deleteOldest(tx, c.OrgID, upTo, before, share); err != nil {
+			n, err := expired.deleteSome(batch.Limit-deleted, batch.Share)
+			if err != nil {
 				return err
 			}
-			progress.Deleted += deleted
-			if left -= share; left == 0 || upTo == before {
+			if deleted += n; deleted >= batch.Limit || expired.upTo == before {
+				progress.Deleted += int64(deleted)
 				break
 			}
 			if batch.Rest != nil {
 				batch.Rest(ctx, time.Since(began))
 			}
 		}
-		if progress.Deleted == c.Deleted {
+		if upTo = expired.upTo; progress.Deleted == c.Deleted {
 			return nil
 		}
 		if after == c.CleanedTo {
@@ -113,23 +110,69 @@ func (s *Store) DeleteEntriesBetween(ctx context.Context, c Cleanup, after, befo
 	return progress, upTo, nil
 }
 
-// deleteOldest deletes the first limit entries of a range, and says up to where it is gone.
-func deleteOldest(tx *gorm.DB, orgID int64, after, before EntryID, limit int) (deleted int64, upTo EntryID, err error) {
-	var last []EntryID
-	err = tx.Model(&Entry{}).Where("org_id = ? AND id > ? AND id < ?", orgID, after, before).
-		Order("id").Offset(limit-1).Limit(1).Pluck("id", &last).Error
+// expiredEntries are those of an organization with upTo < ID < before, of which the oldest are deleted
+// step by step.
+type expiredEntries struct {
+	tx           *gorm.DB
+	orgID        int64
+	upTo, before EntryID
+	span         time.Duration // in which the next share is expected to have occurred; zero before that is known
+}
+
+const (
+	// firstShare is how many entries at most tell how many there are in a time.
+	firstShare = 1000
+	// widestShare is how many times as long as the one before a share is at most: entries may come thicker
+	// again.
+	widestShare = 4
+)
+
+// deleteSome deletes the oldest, at most limit or about share, and says how many.
+//
+// Only the first share is counted in the index. On PostgreSQL that reads the entries themselves where
+// others of their pages are gone, which takes as long as deleting them; so later ones are as long in time
+// as the one before says.
+func (e *expiredEntries) deleteSome(limit, share int) (deleted int, err error) {
+	begin, end := e.upTo, e.before
+	switch {
+	case share == 0:
+		end, err = e.nth(limit)
+	case e.span == 0:
+		if begin, err = e.nth(1); err == nil {
+			end, err = e.nth(min(limit, share, firstShare))
+		}
+	default:
+		if next := FirstEntryID(MicrosOf(begin.Occurred().Add(e.span))); bytes.Compare(next[:], end[:]) < 0 {
+			end = next
+		}
+	}
 	if err != nil {
-		return 0, after, err
+		return 0, err
 	}
 	// One upper bound: of two, SQLite takes the first and reads all that lies below it.
-	upTo = before
-	expired := tx.Where("org_id = ? AND id > ? AND id < ?", orgID, after, before)
-	if len(last) > 0 {
-		upTo = last[0]
-		expired = tx.Where("org_id = ? AND id > ? AND id <= ?", orgID, after, upTo)
+	upTo := "id <= ?"
+	if end == e.before {
+		upTo = "id < ?"
 	}
-	gone := expired.Delete(&Entry{})
-	return gone.RowsAffected, upTo, gone.Error
+	gone := e.tx.Where("org_id = ? AND id > ? AND "+upTo, e.orgID, e.upTo, end).Delete(&Entry{})
+	if gone.Error != nil {
+		return 0, gone.Error
+	}
+	wider := min(float64(share)/float64(max(gone.RowsAffected, 1)), widestShare)
+	e.span = max(time.Duration(float64(end.Occurred().Sub(begin.Occurred()))*wider), time.Millisecond)
+	e.upTo = end
+	return int(gone.RowsAffected), nil
+}
+
+// nth is the n-th of the entries, before where there are fewer.
+func (e *expiredEntries) nth(n int) (EntryID, error) {
+	var found []EntryID
+	err := e.tx.Model(&Entry{}).Where("org_id = ? AND id > ? AND id < ?", e.orgID, e.upTo, e.before).
+		Order("id").Offset(n-1).Limit(1).Pluck("id", &found).Error
+	if len(found) == 0 {
+		return e.before, err
+	}
+	return found[0], err
 }
 
 // deleting runs fn in one transaction. On PostgreSQL it does not wait for the disk: a crash may bring

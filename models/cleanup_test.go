@@ -35,38 +35,55 @@ func TestABatchDeletesInSharesAndRestsBetweenThem(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		store := newStore(t, db)
 		org := newOrganization(t, store, "acme")
+		// One every ten minutes, but for ten days without any, and two hundred at once.
 		var entries []models.Entry
-		for i := range 250 {
-			entries = append(entries, models.Entry{Action: "service:update", EntityID: fmt.Sprint("svc-", i)})
+		occurred := now.AddDate(0, 0, -30)
+		for i := range 1000 {
+			switch {
+			case i == 300:
+				occurred = occurred.AddDate(0, 0, 10)
+			case i < 500 || i > 700:
+				occurred = occurred.Add(10 * time.Minute)
+			}
+			entries = append(entries, models.Entry{Action: "service:update", EntityID: fmt.Sprint("svc-", i), OccurredAt: models.MicrosOf(occurred)})
 		}
 		insert(t, store, org, entries...)
-		end := models.FirstEntryID(models.MicrosOf(now.AddDate(1, 0, 0)))
+		expired := models.FirstEntryID(entries[900].OccurredAt)
+		left := func(where string) (n int64) {
+			t.Helper()
+			if err := db.Read.Model(&models.Entry{}).Where("org_id = ? AND "+where, org.ID, expired).Count(&n).Error; err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
 
-		rests := 0
-		batch := models.CleanupBatch{Limit: 100, Share: 30, Rest: func(_ context.Context, took time.Duration) {
-			if rests++; took <= 0 {
+		shares := 0
+		batch := models.CleanupBatch{Limit: 100, Share: 20, Rest: func(_ context.Context, took time.Duration) {
+			if shares++; took <= 0 {
 				t.Errorf("a share took %s", took)
 			}
 		}}
 		progress, upTo := models.Cleanup{OrgID: org.ID}, models.EntryID{}
-		for i, want := range []struct {
-			deleted int64
-			rests   int
-		}{{100, 3}, {200, 6}, {250, 7}} { // of 30, 30, 30 and 10; at last of 30 and 20
+		for batches := 0; upTo != expired; batches++ {
+			before := progress
 			var err error
-			if progress, upTo, err = store.DeleteEntriesBetween(t.Context(), progress, upTo, end, batch); err != nil {
+			if progress, upTo, err = store.DeleteEntriesBetween(t.Context(), progress, upTo, expired, batch); err != nil {
 				t.Fatal(err)
 			}
-			var left int64
-			if err := db.Read.Model(&models.Entry{}).Where("org_id = ?", org.ID).Count(&left).Error; err != nil {
-				t.Fatal(err)
+			shares++
+			// A share may be four times as long as the one before; the two hundred are one.
+			if n := progress.Deleted - before.Deleted; n > 100+80 && (n < 200 || n > 200+100+80) || batches > 9 {
+				t.Errorf("batch %d deleted %d, want about 100", batches, n)
 			}
-			if progress.Deleted != want.deleted || left != 250-want.deleted || rests != want.rests {
-				t.Errorf("batch %d: %d deleted, %d left, %d rests; want %d, %d, %d", i, progress.Deleted, left, rests, want.deleted, 250-want.deleted, want.rests)
+			if progress.CleanedTo != upTo || progress.Deleted+left("id < ?") != 900 {
+				t.Errorf("batch %d: %d deleted, %d expired are left; gone up to %s, noted %s", batches, progress.Deleted, left("id < ?"), upTo, progress.CleanedTo)
 			}
-			if progress.CleanedTo != upTo || (upTo == end) != (left == 0) {
-				t.Errorf("batch %d: gone up to %s, noted %s", i, upTo, progress.CleanedTo)
-			}
+		}
+		if expired, kept := left("id < ?"), left("id >= ?"); expired != 0 || kept != 100 {
+			t.Errorf("%d expired entries are left, and %d others; want 0 and 100", expired, kept)
+		}
+		if shares < 900/80 {
+			t.Errorf("%d shares for 900 entries", shares)
 		}
 	})
 }

@@ -17,7 +17,8 @@ type RetentionConfig struct {
 	// entry is invisible at once, and runs that come often have little to do each.
 	Interval time.Duration
 
-	// BatchSize is how many rows one transaction deletes at most. The default is 50,000.
+	// BatchSize is how many rows one transaction deletes at most, of entries on PostgreSQL about as
+	// many. The default is 50,000.
 	BatchSize int
 
 	// BatchTime is how long one transaction should take: the size of the next follows from how long

@@ -57,7 +57,7 @@ func (r *Retention) inBatches(ctx context.Context, p *pace, step func(ctx contex
 		case err == nil:
 			p.follow(took, r.config.BatchTime, more)
 			if r.store.Dialect() == "sqlite" {
-				rest(ctx, restPerBatch*took)
+				sleep(ctx, restPerBatch*took)
 			}
 		case tooLong && p.size > least:
 			p.size /= 4
@@ -72,21 +72,23 @@ func (r *Retention) inBatches(ctx context.Context, p *pace, step func(ctx contex
 	return nil
 }
 
-// batchOf is a transaction that deletes at most size entries.
+// batchOf is a transaction that deletes size entries: at most so many on SQLite, about as many on
+// PostgreSQL.
 func (r *Retention) batchOf(size int) models.CleanupBatch {
 	if r.store.Dialect() == "sqlite" {
 		return models.CleanupBatch{Limit: size}
 	}
 	return models.CleanupBatch{Limit: size, Share: max(size/sharesPerBatch, minShare), Rest: func(ctx context.Context, took time.Duration) {
-		rest(ctx, time.Duration(restPerShare*float64(took)))
+		sleep(ctx, time.Duration(restPerShare*float64(took)))
 	}}
 }
 
-func rest(ctx context.Context, duration time.Duration) {
-	rested := time.NewTimer(duration)
-	defer rested.Stop()
+// sleep returns early when ctx ends.
+func sleep(ctx context.Context, duration time.Duration) {
+	timer := time.NewTimer(duration)
+	defer timer.Stop()
 	select {
 	case <-ctx.Done():
-	case <-rested.C:
+	case <-timer.C:
 	}
 }

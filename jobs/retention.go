@@ -123,12 +123,7 @@ func (r *Retention) Run(ctx context.Context) {
 		} else {
 			next = time.Time{} // whoever takes over begins at once
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-		case <-timer.C:
-		}
-		timer.Stop()
+		sleep(ctx, wait)
 	}
 }
 

@@ -82,23 +82,24 @@ func (s *Store) DeleteEntriesBetween(ctx context.Context, c Cleanup, after, befo
 	progress, upTo := c, after
 	err := s.deleting(ctx, func(tx *gorm.DB) error {
 		expired := expiredEntries{tx: tx, orgID: c.OrgID, upTo: after, before: before}
-		for deleted := 0; ; {
+		deleted := 0
+		for {
 			began := time.Now()
 			n, err := expired.deleteSome(batch.Limit-deleted, batch.Share)
 			if err != nil {
 				return err
 			}
 			if deleted += n; deleted >= batch.Limit || expired.upTo == before {
-				progress.Deleted += int64(deleted)
 				break
 			}
 			if batch.Rest != nil {
 				batch.Rest(ctx, time.Since(began))
 			}
 		}
-		if upTo = expired.upTo; progress.Deleted == c.Deleted {
+		if upTo = expired.upTo; deleted == 0 {
 			return nil
 		}
+		progress.Deleted += int64(deleted)
 		if after == c.CleanedTo {
 			progress.CleanedTo = upTo // the range goes on where all is known to be gone
 		}
@@ -150,11 +151,11 @@ func (e *expiredEntries) deleteSome(limit, share int) (deleted int, err error) {
 		return 0, err
 	}
 	// One upper bound: of two, SQLite takes the first and reads all that lies below it.
-	upTo := "id <= ?"
+	bound := "id <= ?"
 	if end == e.before {
-		upTo = "id < ?"
+		bound = "id < ?"
 	}
-	gone := e.tx.Where("org_id = ? AND id > ? AND "+upTo, e.orgID, e.upTo, end).Delete(&Entry{})
+	gone := e.tx.Where("org_id = ? AND id > ? AND "+bound, e.orgID, e.upTo, end).Delete(&Entry{})
 	if gone.Error != nil {
 		return 0, gone.Error
 	}

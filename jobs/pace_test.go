@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/app/database/databasetest"
 )
 
@@ -98,5 +99,31 @@ func TestRetentionTriesSmallerBatchesWhenOneTakesTooLong(t *testing.T) {
 		if !errors.Is(err, errTooLong) || !strings.Contains(inPlainWords(err), "took too long") {
 			t.Errorf("gives %v, want that it took too long", err)
 		}
+	})
+}
+
+func TestEntriesGoInSharesOnPostgreSQLAlone(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		job := newFixture(t, db).job()
+		synctest.Test(t, func(t *testing.T) {
+			batch := job.batchOf(60_000)
+			if batch.Limit != 60_000 {
+				t.Errorf("a batch of %d, want 60000", batch.Limit)
+			}
+			if db.Write.Name() == "sqlite" { // whose writers wait until the transaction ends
+				if batch.Share != 0 || batch.Rest != nil {
+					t.Errorf("shares of %d with rests (%t), want none", batch.Share, batch.Rest != nil)
+				}
+				return
+			}
+			began := time.Now()
+			batch.Rest(t.Context(), 100*time.Millisecond)
+			if rested := time.Since(began); batch.Share != 5000 || rested != 15*time.Millisecond {
+				t.Errorf("shares of %d, and %s of rest after 100 ms; want 5000, and 15 ms", batch.Share, rested)
+			}
+			if small := job.batchOf(2000).Share; small != minShare {
+				t.Errorf("of a small batch shares of %d, want %d", small, minShare)
+			}
+		})
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -45,6 +46,23 @@ func (f *fixture) job() *Retention {
 	}
 	f.t.Cleanup(job.leader.release)
 	return job
+}
+
+// beforeDeleting calls fn before each statement that deletes entries.
+func (f *fixture) beforeDeleting(fn func()) {
+	f.t.Helper()
+	callbacks := f.db.Write.Callback()
+	err := callbacks.Delete().Before("gorm:delete").Register("fixture:delete", func(*gorm.DB) { fn() })
+	if f.store.Dialect() == "postgres" {
+		err = callbacks.Row().Before("gorm:row").Register("fixture:delete", func(tx *gorm.DB) {
+			if strings.Contains(tx.Statement.SQL.String(), "audit_delete_entries") {
+				fn()
+			}
+		})
+	}
+	if err != nil {
+		f.t.Fatal(err)
+	}
 }
 
 // newLog writes what a job logs into the fixture.

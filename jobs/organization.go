@@ -92,13 +92,11 @@ func (r *Retention) deleteEntries(ctx context.Context, progress *models.Cleanup,
 	if bytes.Compare(after[:], before[:]) >= 0 {
 		return nil
 	}
-	return r.inBatches(ctx, &r.entries, func(ctx context.Context, size int) (bool, error) {
-		next, upTo, err := r.store.DeleteEntriesBetween(ctx, *progress, after, before, r.batchOf(size))
-		if err != nil {
-			return false, err
-		}
-		*progress, after = next, upTo
-		return after != before, nil
+	expired := r.store.ExpiredEntries(*progress, after, before)
+	return r.inBatches(ctx, &r.entries, func(ctx context.Context, size int) (more bool, err error) {
+		more, err = expired.DeleteBatch(ctx, size)
+		*progress = expired.Cleanup()
+		return more, err
 	})
 }
 

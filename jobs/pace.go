@@ -1,32 +1,33 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
-
-	"github.com/auditlogs/auditlogs/models"
 )
+
+// restPerBatch is how long the job rests on SQLite after a batch, beside how long that took: others may
+// have waited for the transaction to end.
+const restPerBatch = 2
 
 // minBatchSize is the smallest batch worth its transaction, and the first. Where the disk is slow,
 // smaller ones take as long.
-const minBatchSize = 100
-
-// How long the job rests, beside how long it worked, so that others record: on SQLite, where they waited
-// for the transaction, after each; on PostgreSQL, where they wait for the processor and the disk, within it,
-// a few milliseconds apart.
-const (
-	restPerBatch   = 2
-	restPerShare   = 0.15
-	sharesPerBatch = 12
-	minShare       = 1000 // rows; fewer take less time than asking for them
-)
+func minBatchSize(dialect string) int {
+	if dialect == "sqlite" {
+		return 100
+	}
+	return 1000
+}
 
 // pace is how many rows of one kind a transaction deletes: what it can in the time it should take.
-type pace struct{ size int }
+type pace struct {
+	size int
+	aim  time.Duration // that time; zero for that of the configuration
+}
 
-// follow chooses the next size after a batch of p.size rows took that long. Only a full batch says that
-// a larger one is quick enough.
+// follow chooses the next size after a batch of p.size rows took that long where aim was wanted. Only a
+// full batch says that a larger one is quick enough.
 func (p *pace) follow(took, aim time.Duration, full bool) {
 	next := int(float64(p.size) * float64(aim) / float64(max(took, 1)))
 	next = max(next, p.size/4)
@@ -40,7 +41,7 @@ func (p *pace) follow(took, aim time.Duration, full bool) {
 // inBatches calls step with a size until it says that there is no more; while there is, the batch was
 // full. Each call has the time-out of a batch; after one that took too long the size is smaller.
 func (r *Retention) inBatches(ctx context.Context, p *pace, step func(ctx context.Context, size int) (more bool, err error)) error {
-	least := min(minBatchSize, r.config.BatchSize)
+	least := min(minBatchSize(r.store.Dialect()), r.config.BatchSize)
 	for more := true; more; {
 		p.size = min(max(p.size, least), r.config.BatchSize)
 		if err := r.goOn(ctx); err != nil {
@@ -55,7 +56,7 @@ func (r *Retention) inBatches(ctx context.Context, p *pace, step func(ctx contex
 		cancel()
 		switch {
 		case err == nil:
-			p.follow(took, r.config.BatchTime, more)
+			p.follow(took, cmp.Or(p.aim, r.config.BatchTime), more)
 			if r.store.Dialect() == "sqlite" {
 				sleep(ctx, restPerBatch*took)
 			}
@@ -70,17 +71,6 @@ func (r *Retention) inBatches(ctx context.Context, p *pace, step func(ctx contex
 		}
 	}
 	return nil
-}
-
-// batchOf is a transaction that deletes size entries: at most so many on SQLite, about as many on
-// PostgreSQL.
-func (r *Retention) batchOf(size int) models.CleanupBatch {
-	if r.store.Dialect() == "sqlite" {
-		return models.CleanupBatch{Limit: size}
-	}
-	return models.CleanupBatch{Limit: size, Share: max(size/sharesPerBatch, minShare), Rest: func(ctx context.Context, took time.Duration) {
-		sleep(ctx, time.Duration(restPerShare*float64(took)))
-	}}
 }
 
 // sleep returns early when ctx ends.

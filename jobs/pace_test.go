@@ -9,7 +9,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/app/database/databasetest"
 )
 
@@ -54,8 +53,8 @@ func TestABatchThatWasNotFullDoesNotMakeTheNextLarger(t *testing.T) {
 		var p pace
 		for range 3 {
 			err := job.inBatches(t.Context(), &p, func(context.Context, int) (bool, error) { return false, nil })
-			if err != nil || p.size != minBatchSize {
-				t.Fatalf("the next batch is of %d, %v; want %d", p.size, err, minBatchSize)
+			if err != nil || p.size != 100 {
+				t.Fatalf("the next batch is of %d, %v; want 100", p.size, err)
 			}
 		}
 	})
@@ -72,6 +71,25 @@ func TestBatchesOnSQLiteRestForTwiceAsLongAsTheyTook(t *testing.T) {
 		})
 		if took := time.Since(began); err != nil || took != 3*3*7*time.Millisecond {
 			t.Errorf("three batches of 7 ms took %v, %v; want three times as long", took, err)
+		}
+	})
+}
+
+func TestBatchesOnPostgreSQLAreAThousandRowsAndDoNotRest(t *testing.T) {
+	job := newFixture(t, databasetest.Postgres(t)).job()
+	job.config.BatchSize = 10_000
+	synctest.Test(t, func(t *testing.T) {
+		job.checked = time.Now().Add(time.Hour)
+		var p pace
+		var sizes []int
+		began := time.Now()
+		err := job.inBatches(t.Context(), &p, func(_ context.Context, size int) (bool, error) {
+			sizes = append(sizes, size)
+			time.Sleep(20 * time.Millisecond) // the disk is slow
+			return len(sizes) < 3, nil
+		})
+		if took := time.Since(began); err != nil || fmt.Sprint(sizes) != "[1000 1000 1000]" || took != 60*time.Millisecond {
+			t.Errorf("batches of %v in %s, %v; want 1000 each, and no rest", sizes, took, err)
 		}
 	})
 }
@@ -99,31 +117,5 @@ func TestRetentionTriesSmallerBatchesWhenOneTakesTooLong(t *testing.T) {
 		if !errors.Is(err, errTooLong) || !strings.Contains(inPlainWords(err), "took too long") {
 			t.Errorf("gives %v, want that it took too long", err)
 		}
-	})
-}
-
-func TestEntriesGoInSharesOnPostgreSQLAlone(t *testing.T) {
-	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		job := newFixture(t, db).job()
-		synctest.Test(t, func(t *testing.T) {
-			batch := job.batchOf(60_000)
-			if batch.Limit != 60_000 {
-				t.Errorf("a batch of %d, want 60000", batch.Limit)
-			}
-			if db.Write.Name() == "sqlite" { // whose writers wait until the transaction ends
-				if batch.Share != 0 || batch.Rest != nil {
-					t.Errorf("shares of %d with rests (%t), want none", batch.Share, batch.Rest != nil)
-				}
-				return
-			}
-			began := time.Now()
-			batch.Rest(t.Context(), 100*time.Millisecond)
-			if rested := time.Since(began); batch.Share != 5000 || rested != 15*time.Millisecond {
-				t.Errorf("shares of %d, and %s of rest after 100 ms; want 5000, and 15 ms", batch.Share, rested)
-			}
-			if small := job.batchOf(2000).Share; small != minShare {
-				t.Errorf("of a small batch shares of %d, want %d", small, minShare)
-			}
-		})
 	})
 }

@@ -22,8 +22,9 @@ type RetentionConfig struct {
 	BatchSize int
 
 	// BatchTime is how long one transaction should take: the size of the next follows from how long
-	// the last one took. The default is 200 milliseconds on PostgreSQL, and 5 on SQLite, where
-	// recording waits for the transaction to end.
+	// the last one took. The default is 5 milliseconds. On SQLite recording waits for the transaction to
+	// end; on PostgreSQL for the processor and for the disk, which has more to write at once after a
+	// longer one.
 	BatchTime time.Duration
 
 	// BatchTimeout is how long one transaction may take. One that takes longer is undone and tried
@@ -35,7 +36,7 @@ type RetentionConfig struct {
 	LeaderCheck time.Duration
 }
 
-func (c RetentionConfig) withDefaults(dialect string) RetentionConfig {
+func (c RetentionConfig) withDefaults() RetentionConfig {
 	if c.Interval == 0 {
 		c.Interval = 5 * time.Minute
 	}
@@ -46,10 +47,7 @@ func (c RetentionConfig) withDefaults(dialect string) RetentionConfig {
 		c.BatchTimeout = 30 * time.Second
 	}
 	if c.BatchTime == 0 {
-		c.BatchTime = min(200*time.Millisecond, c.BatchTimeout)
-		if dialect == "sqlite" {
-			c.BatchTime = min(5*time.Millisecond, c.BatchTimeout)
-		}
+		c.BatchTime = min(5*time.Millisecond, c.BatchTimeout)
 	}
 	if c.LeaderCheck == 0 {
 		c.LeaderCheck = min(15*time.Second, c.Interval)
@@ -94,7 +92,7 @@ const leaderTrust = time.Second
 
 // NewRetention prepares the job; Run does it. The store's clock decides what has expired.
 func NewRetention(store *models.Store, log *slog.Logger, config RetentionConfig) (*Retention, error) {
-	config = config.withDefaults(store.Dialect())
+	config = config.withDefaults()
 	if err := config.validate(); err != nil {
 		return nil, fmt.Errorf("retention job: %w", err)
 	}
@@ -102,7 +100,12 @@ func NewRetention(store *models.Store, log *slog.Logger, config RetentionConfig)
 	if err != nil {
 		return nil, fmt.Errorf("retention job: %w", err)
 	}
-	return &Retention{store: store, log: log.With("job", models.RetentionJob), config: config, leader: leader}, nil
+	r := &Retention{store: store, log: log.With("job", models.RetentionJob), config: config, leader: leader}
+	if store.Dialect() == "postgres" {
+		// Each goes through what those before left in the index.
+		r.months.aim = min(4*config.BatchTime, config.BatchTimeout)
+	}
+	return r, nil
 }
 
 // Run deletes expired entries now and then every interval, until ctx ends. It returns only then,

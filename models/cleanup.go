@@ -1,7 +1,6 @@
 package models
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -63,112 +62,54 @@ func (s *Store) BeginCleanup(ctx context.Context, orgID int64, now time.Time) (O
 	return org, cleanup, nil
 }
 
-// CleanupBatch is how much one transaction deletes.
-type CleanupBatch struct {
-	Limit int // entries at most; about as many where Share is set
-	Share int // entries at a time, about; zero for all of them at once
-	// Rest is called between two shares with how long the one before took; nil for no rest.
-	Rest func(ctx context.Context, took time.Duration)
-}
-
-// DeleteEntriesBetween deletes the oldest entries of c's organization with after < ID < before, as
-// many as batch allows, and notes the progress in the same transaction. It answers c brought forward,
-// and the ID up to which the range is gone: before itself when nothing is left. On an error nothing was
-// deleted.
+// ExpiredEntries are entries of an organization that a clean-up deletes, the oldest first.
 //
-// It deletes by range and the caller carries the answer on as the next after: starting at the
-// oldest again and again would make PostgreSQL read all that was deleted before.
-func (s *Store) DeleteEntriesBetween(ctx context.Context, c Cleanup, after, before EntryID, batch CleanupBatch) (Cleanup, EntryID, error) {
-	progress, upTo := c, after
-	err := s.deleting(ctx, func(tx *gorm.DB) error {
-		expired := expiredEntries{tx: tx, orgID: c.OrgID, upTo: after, before: before}
-		deleted := 0
-		for {
-			began := time.Now()
-			n, err := expired.deleteSome(batch.Limit-deleted, batch.Share)
-			if err != nil {
-				return err
-			}
-			if deleted += n; deleted >= batch.Limit || expired.upTo == before {
-				break
-			}
-			if batch.Rest != nil {
-				batch.Rest(ctx, time.Since(began))
-			}
-		}
-		if upTo = expired.upTo; deleted == 0 {
-			return nil
-		}
-		progress.Deleted += int64(deleted)
-		if after == c.CleanedTo {
-			progress.CleanedTo = upTo // the range goes on where all is known to be gone
-		}
-		return saveCleanup(tx, progress)
-	})
-	if err != nil {
-		return c, after, fmt.Errorf("delete expired entries: %w", err)
-	}
-	return progress, upTo, nil
+// It deletes by range and goes on where the range before ended: starting at the oldest again and again
+// would make PostgreSQL read all that was deleted before.
+type ExpiredEntries struct {
+	store        *Store
+	cleanup      Cleanup
+	upTo, before EntryID // what is left has upTo < ID < before
+	density      density
 }
 
-// expiredEntries are those of an organization with upTo < ID < before, of which the oldest are deleted
-// step by step.
-type expiredEntries struct {
-	tx           *gorm.DB
-	orgID        int64
-	upTo, before EntryID
-	span         time.Duration // in which the next share is expected to have occurred; zero before that is known
+// ExpiredEntries are those of c's organization with after < ID < before.
+func (s *Store) ExpiredEntries(c Cleanup, after, before EntryID) *ExpiredEntries {
+	return &ExpiredEntries{store: s, cleanup: c, upTo: after, before: before}
 }
 
-const (
-	// firstShare is how many entries at most tell how many there are in a time.
-	firstShare = 1000
-	// widestShare is how many times as long as the one before a share is at most: entries may come thicker
-	// again.
-	widestShare = 4
-)
+// Cleanup is the clean-up, brought forward by what was deleted.
+func (e *ExpiredEntries) Cleanup() Cleanup { return e.cleanup }
 
-// deleteSome deletes the oldest, at most limit or about share, and says how many.
-//
-// Only the first share is counted in the index. On PostgreSQL that reads the entries themselves where
-// others of their pages are gone, which takes as long as deleting them; so later ones are as long in time
-// as the one before says.
-func (e *expiredEntries) deleteSome(limit, share int) (deleted int, err error) {
-	begin, end := e.upTo, e.before
-	switch {
-	case share == 0:
-		end, err = e.nth(limit)
-	case e.span == 0:
-		if begin, err = e.nth(1); err == nil {
-			end, err = e.nth(min(limit, share, firstShare))
+// DeleteBatch deletes the oldest of those that are left, at most limit on SQLite and about limit on
+// PostgreSQL, and says whether more are left. On SQLite a batch is one transaction, on PostgreSQL one
+// statement or a few; each also keeps the clean-up with what it deleted.
+func (e *ExpiredEntries) DeleteBatch(ctx context.Context, limit int) (more bool, err error) {
+	for deleted := 0; e.upTo != e.before && deleted <= limit/2; {
+		n, err := e.store.dialect.deleteOldest(ctx, e, limit-deleted)
+		if err != nil {
+			return true, fmt.Errorf("delete expired entries: %w", err)
 		}
-	default:
-		if next := FirstEntryID(MicrosOf(begin.Occurred().Add(e.span))); bytes.Compare(next[:], end[:]) < 0 {
-			end = next
-		}
+		deleted += n
 	}
-	if err != nil {
-		return 0, err
-	}
-	// One upper bound: of two, SQLite takes the first and reads all that lies below it.
-	bound := "id <= ?"
-	if end == e.before {
-		bound = "id < ?"
-	}
-	gone := e.tx.Where("org_id = ? AND id > ? AND "+bound, e.orgID, e.upTo, end).Delete(&Entry{})
-	if gone.Error != nil {
-		return 0, gone.Error
-	}
-	wider := min(float64(share)/float64(max(gone.RowsAffected, 1)), widestShare)
-	e.span = max(time.Duration(float64(end.Occurred().Sub(begin.Occurred()))*wider), time.Millisecond)
-	e.upTo = end
-	return int(gone.RowsAffected), nil
+	return e.upTo != e.before, nil
 }
 
-// nth is the n-th of the entries, before where there are fewer.
-func (e *expiredEntries) nth(n int) (EntryID, error) {
+// forward is the state once so many entries up to end are gone.
+func (e *ExpiredEntries) forward(end EntryID, deleted int) ExpiredEntries {
+	next := *e
+	next.upTo = end
+	next.cleanup.Deleted += int64(deleted)
+	if e.upTo == e.cleanup.CleanedTo {
+		next.cleanup.CleanedTo = end // the range goes on where all is known to be gone
+	}
+	return next
+}
+
+// nth is the n-th of those that are left, before where there are fewer.
+func (e *ExpiredEntries) nth(tx *gorm.DB, n int) (EntryID, error) {
 	var found []EntryID
-	err := e.tx.Model(&Entry{}).Where("org_id = ? AND id > ? AND id < ?", e.orgID, e.upTo, e.before).
+	err := tx.Model(&Entry{}).Where("org_id = ? AND id > ? AND id < ?", e.cleanup.OrgID, e.upTo, e.before).
 		Order("id").Offset(n-1).Limit(1).Pluck("id", &found).Error
 	if len(found) == 0 {
 		return e.before, err
@@ -176,22 +117,22 @@ func (e *expiredEntries) nth(n int) (EntryID, error) {
 	return found[0], err
 }
 
-// deleting runs fn in one transaction. On PostgreSQL it does not wait for the disk: a crash may bring
-// back what was deleted last, together with the note that it was deleted, and the next clean-up deletes
-// it again.
-func (s *Store) deleting(ctx context.Context, fn func(tx *gorm.DB) error) error {
-	return s.Transaction(ctx, func(tx *gorm.DB) error {
-		if s.Dialect() == "postgres" {
-			if err := tx.Exec("SET LOCAL synchronous_commit = off").Error; err != nil {
-				return err
-			}
-		}
-		return fn(tx)
-	})
+// density is how many entries there were in a time.
+type density struct {
+	entries int
+	lasting time.Duration
 }
 
-// SaveCleanup keeps the state of a clean-up. On PostgreSQL all that was deleted before is on the disk
-// then as well.
+// widestSpan is how many times as long as the last one a span is at most: entries may come thicker again.
+const widestSpan = 4
+
+// span is how long it takes until there are n, going by d.
+func (d density) span(n int) time.Duration {
+	longer := min(float64(n)/float64(d.entries), widestSpan)
+	return max(time.Duration(float64(d.lasting)*longer), time.Millisecond)
+}
+
+// SaveCleanup keeps the state of a clean-up.
 func (s *Store) SaveCleanup(ctx context.Context, c Cleanup) error {
 	if err := saveCleanup(s.Writer(ctx), c); err != nil {
 		return fmt.Errorf("keep the result of the clean-up: %w", err)
@@ -227,18 +168,15 @@ func (s *Store) DeleteMonthsBefore(ctx context.Context, orgID int64, t Micros, l
 }
 
 func (s *Store) deleteKnown(ctx context.Context, orgID int64, beforeMonth, limit int) (deleted int, err error) {
-	err = s.deleting(ctx, func(tx *gorm.DB) error {
-		for _, table := range []string{"audit_entities", "audit_actors"} {
-			some := s.dialect.someOf(table + " WHERE org_id = ? AND month < ? ORDER BY month LIMIT ?")
-			gone := tx.Exec("DELETE FROM "+table+" WHERE "+some, orgID, beforeMonth, limit)
-			if gone.Error != nil {
-				return fmt.Errorf("delete expired rows of %s: %w", table, gone.Error)
-			}
-			deleted += int(gone.RowsAffected)
+	for _, table := range []string{"audit_entities", "audit_actors"} {
+		some := s.dialect.someOf(table + " WHERE org_id = ? AND month < ? ORDER BY month LIMIT ?")
+		gone := s.Writer(ctx).Exec("DELETE FROM "+table+" WHERE "+some, orgID, beforeMonth, limit)
+		if gone.Error != nil {
+			return deleted, fmt.Errorf("delete expired rows of %s: %w", table, gone.Error)
 		}
-		return nil
-	})
-	return deleted, err
+		deleted += int(gone.RowsAffected)
+	}
+	return deleted, nil
 }
 
 // DeleteRemains deletes at most limit rows a table of what a deleted organization leaves behind

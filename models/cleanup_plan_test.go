@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"gorm.io/gorm"
 
@@ -48,20 +49,25 @@ func TestABatchOfTheCleanupReadsWhatItDeletes(t *testing.T) {
 		insert(t, store, org, entries...)
 		later := models.MicrosOf(now.AddDate(1, 0, 0))
 		all := deletions(t, db)
-		if _, _, err := store.DeleteEntriesBetween(t.Context(), models.Cleanup{OrgID: org.ID}, models.EntryID{}, models.FirstEntryID(later), models.CleanupBatch{Limit: 100}); err != nil {
+		expired := store.ExpiredEntries(models.Cleanup{OrgID: org.ID}, models.EntryID{}, models.FirstEntryID(later))
+		if more, err := expired.DeleteBatch(t.Context(), 100); err != nil || !more {
 			t.Fatal(err)
 		}
 		if deleted, err := store.DeleteMonthsBefore(t.Context(), org.ID, later, 100); err != nil || deleted < 100 {
 			t.Fatalf("%d rows deleted, %v; want a hundred entities", deleted, err)
 		}
-		if len(*all) != 3 { // entries, entities, actors
+		known := *all // entities, actors
+		if db.Write.Name() == "sqlite" {
+			known = known[1:]
+			// Of two upper bounds SQLite uses one, and reads up to it.
+			if bounds := strings.Count((*all)[0].sql, "id <"); bounds != 1 {
+				t.Errorf("%d upper bounds: %s", bounds, (*all)[0].sql)
+			}
+		}
+		if len(known) != 2 {
 			t.Fatalf("%d deletions: %v", len(*all), *all)
 		}
-		// Of two upper bounds SQLite uses one, and reads up to it.
-		if bounds := strings.Count((*all)[0].sql, "id <"); bounds != 1 {
-			t.Errorf("%d upper bounds: %s", bounds, (*all)[0].sql)
-		}
-		for _, d := range (*all)[1:] {
+		for _, d := range known {
 			plan := explain(t, db, d)
 			want := "USING INTEGER PRIMARY KEY (rowid=?)"
 			if db.Write.Name() == "postgres" {
@@ -95,4 +101,36 @@ func explain(t *testing.T, db *database.DB, d deletion) string {
 		t.Fatal(err)
 	}
 	return fmt.Sprint(plan)
+}
+
+func TestTheCleanupOnPostgreSQLReadsTheEntriesItDeletes(t *testing.T) {
+	db := databasetest.Postgres(t)
+	store := newStore(t, db)
+	org := newOrganization(t, store, "acme")
+	var entries []models.Entry
+	for i := range 2000 {
+		occurred := models.MicrosOf(now.Add(time.Duration(i) * time.Second))
+		entries = append(entries, models.Entry{Action: "service:update", EntityID: fmt.Sprint("svc-", i), OccurredAt: occurred})
+	}
+	insert(t, store, org, entries...)
+	at := func(n int) models.EntryID { return models.FirstEntryID(entries[n].OccurredAt) }
+	err := db.Write.Transaction(func(tx *gorm.DB) error {
+		for range 10 { // the plan must not change once it is kept for all values
+			if err := tx.Exec("SELECT audit_delete_entries(?, ?, ?, ?)", org.ID, at(5), at(5), at(10)).Error; err != nil {
+				return err
+			}
+		}
+		var deleted, scanned, fetched int
+		if err := tx.Raw("SELECT audit_delete_entries(?, ?, ?, ?)", org.ID, at(1000), at(1200), at(1100)).Scan(&deleted).Error; err != nil {
+			return err
+		}
+		err := tx.Raw("SELECT seq_tup_read, idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'audit_entries'").Row().Scan(&scanned, &fetched)
+		if deleted != 100 || scanned != 0 || fetched != 100 {
+			t.Errorf("%d deleted, %d read by a scan and %d by an index; want 100, 0 and 100", deleted, scanned, fetched)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }

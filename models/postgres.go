@@ -1,6 +1,8 @@
 package models
 
 import (
+	"bytes"
+	"context"
 	"strconv"
 	"strings"
 )
@@ -66,6 +68,48 @@ func (postgres) forLike(column string) string { return `lower(` + column + ` COL
 // table beside it.
 func (postgres) someOf(query string) string {
 	return "ctid = ANY (ARRAY(SELECT ctid FROM " + query + "))"
+}
+
+// countedEntries is how many entries at most say how many there are in a time.
+const countedEntries = 1000
+
+// deleteOldest is one statement, which those who record wait for less than for several, and whose end is
+// found by time from how many entries the one before deleted in which time. Only at first, after a time
+// without any and after an error they are counted in the index: that reads the entries themselves where
+// others of their pages are gone, which takes as long as deleting them.
+func (postgres) deleteOldest(ctx context.Context, e *ExpiredEntries, limit int) (deleted int, err error) {
+	known := e.density
+	e.density = density{}
+	tx := e.store.Writer(ctx)
+	begin, end := e.upTo, e.before
+	if known.entries == 0 {
+		if begin, err = e.nth(tx, 1); err == nil {
+			end, err = e.nth(tx, min(limit, countedEntries))
+		}
+		if err != nil {
+			return 0, err
+		}
+	} else if next := FirstEntryID(MicrosOf(begin.Occurred().Add(known.span(limit)))); bytes.Compare(next[:], end[:]) < 0 {
+		end = next
+	}
+	next := e.forward(end, 0).cleanup
+	var total []int64
+	err = tx.Raw(`INSERT INTO audit_cleanups (org_id, started_at, finished_at, succeeded_at, error, cleaned_to, deleted)
+		SELECT ?, ?, ?, ?, ?, ?, ? + gone FROM audit_delete_entries(?, ?, ?, ?) AS gone WHERE gone > 0
+		ON CONFLICT (org_id) DO UPDATE SET started_at = excluded.started_at, finished_at = excluded.finished_at,
+			succeeded_at = excluded.succeeded_at, error = excluded.error, cleaned_to = excluded.cleaned_to, deleted = excluded.deleted
+		RETURNING deleted`,
+		next.OrgID, next.StartedAt, next.FinishedAt, next.SucceededAt, next.Error, next.CleanedTo, next.Deleted,
+		next.OrgID, e.upTo, end, e.before).Scan(&total).Error
+	if err != nil {
+		return 0, err
+	}
+	if len(total) > 0 {
+		deleted = int(total[0] - next.Deleted)
+	}
+	*e = e.forward(end, deleted)
+	e.density = density{entries: deleted, lasting: end.Occurred().Sub(begin.Occurred())}
+	return deleted, nil
 }
 
 func (postgres) idAmong(ids []EntryID) condition {

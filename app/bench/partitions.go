@@ -212,15 +212,14 @@ func (l *logUnderTest) measure(ctx context.Context) (f partitionFigures, err err
 	}
 	f.one = timesOf(took)
 
-	cleanup := models.Cleanup{OrgID: org.ID}
-	after, before := models.EntryID{}, models.FirstEntryID(models.MicrosOf(l.spec.Until))
+	expired := l.store.ExpiredEntries(models.Cleanup{OrgID: org.ID}, models.EntryID{}, models.FirstEntryID(models.MicrosOf(l.spec.Until)))
 	began = time.Now()
 	for range 20 {
-		if cleanup, after, err = l.store.DeleteEntriesBetween(ctx, cleanup, after, before, models.CleanupBatch{Limit: 10_000}); err != nil {
+		if _, err := expired.DeleteBatch(ctx, 10_000); err != nil {
 			return f, err
 		}
 	}
-	f.deleted = float64(cleanup.Deleted) / time.Since(began).Seconds()
+	f.deleted = float64(expired.Cleanup().Deleted) / time.Since(began).Seconds()
 	err = l.Read.WithContext(ctx).Raw(`SELECT SUM(pg_indexes_size(c.oid)) FROM pg_class c WHERE c.relname LIKE 'audit_entries%' AND c.relkind = 'r'`).Scan(&f.indexSize).Error
 	return f, err
 }

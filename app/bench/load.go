@@ -87,12 +87,6 @@ func (l *load) between(from, to time.Time) latencies {
 // latencies are in order.
 type latencies []time.Duration
 
-func (l latencies) and(more latencies) latencies {
-	all := slices.Concat(l, more)
-	slices.Sort(all)
-	return all
-}
-
 // percentile is how long the fastest percent in a hundred took at most.
 func (l latencies) percentile(percent int) time.Duration {
 	if len(l) == 0 {

@@ -18,7 +18,7 @@ const (
 	recordedPerSecond = 500
 	// settling is how long recording goes on before it is measured, while the disk is done with the copy of
 	// the log, and idle for how long it is measured without a deletion.
-	settling, idle = 15 * time.Second, 15 * time.Second
+	settling, idle = 30 * time.Second, 15 * time.Second
 	// recordedAnew is at most as many entries as are recorded to see whether they find room.
 	recordedAnew = 1_000_000
 )
@@ -31,8 +31,8 @@ func retention(ctx context.Context, b *bench) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// Over in seconds, of which the disk may be busy with something else for one.
-	if err := r.measure(ctx, "PostgreSQL", postgres, 3); err != nil {
+	// Over in seconds, of which the disk may be busy with something else for a few.
+	if err := r.measure(ctx, "PostgreSQL", postgres, 5); err != nil {
 		return "", fmt.Errorf("PostgreSQL: %w", err)
 	}
 	sqlite, err := b.sqlite(ctx, b.SQLiteRows)
@@ -55,15 +55,6 @@ type deletion struct {
 
 func (d deletion) rate() float64 { return float64(d.deleted) / d.took.Seconds() }
 
-// add takes another round to this one.
-func (d *deletion) add(round deletion) {
-	d.deleted += round.deleted
-	d.took += round.took
-	d.idle = d.idle.and(round.idle)
-	d.during = d.during.and(round.during)
-	d.sizes = append(d.sizes, round.sizes...)
-}
-
 // size is how large the database was at some time.
 type size struct {
 	when  string
@@ -85,8 +76,7 @@ func (r *retentionReport) measure(ctx context.Context, name string, kept benchda
 		if err != nil {
 			return fmt.Errorf("job: %w", err)
 		}
-		d.bare.add(bare)
-		d.job.add(job)
+		d.bare, d.job = append(d.bare, bare), append(d.job, job)
 	}
 	r.databases = append(r.databases, d)
 	return nil

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -10,7 +11,17 @@ type retentionReport struct{ databases []measuredDatabase }
 type measuredDatabase struct {
 	name      string
 	rows      int
-	job, bare deletion
+	job, bare []deletion // a round each
+}
+
+// median is that of f of the rounds.
+func (d measuredDatabase) median(f func(job, bare deletion) float64) float64 {
+	of := make([]float64, len(d.job))
+	for i := range of {
+		of[i] = f(d.job[i], d.bare[i])
+	}
+	slices.Sort(of)
+	return of[len(of)/2]
 }
 
 func (r *retentionReport) markdown(b *bench) string {
@@ -21,37 +32,43 @@ Half of every organization's entries expire at once, and the clean-up job delete
 
 %s `+"`make bench SECTIONS=retention ROWS=%d`"+`.
 
-| database, entries | | deleted | a second | recording p50 | p99 | longest |
-|---|---|---|---|---|---|---|
+| database, entries | round | | deleted | a second | recording p50, before | p99 | p50 meanwhile | p99 | longest |
+|---|--:|---|--:|--:|--:|--:|--:|--:|--:|
 `, recordedPerSecond, machine(), b.Rows)
 	for _, d := range r.databases {
-		row := func(what, deleted, rate string, l latencies) {
-			fmt.Fprintf(&text, "| %s | %s | %s | %s | %s | %s | %s |\n", printer.Sprintf("%s, %d", d.name, d.rows), what, deleted, rate,
-				milliseconds(l.percentile(50)), milliseconds(l.percentile(99)), milliseconds(l.percentile(100)))
+		for round := range d.job {
+			row := func(what string, of deletion) {
+				fmt.Fprintf(&text, "| %s | %d | %s | %s | %s | %s | %s | %s | %s | %s |\n", printer.Sprintf("%s, %d", d.name, d.rows), round+1, what,
+					printer.Sprint(of.deleted), printer.Sprintf("%.0f", of.rate()),
+					milliseconds(of.idle.percentile(50)), milliseconds(of.idle.percentile(99)),
+					milliseconds(of.during.percentile(50)), milliseconds(of.during.percentile(99)), milliseconds(of.during.percentile(100)))
+			}
+			row("bare `DELETE`", d.bare[round])
+			row("the job", d.job[round])
 		}
-		row("nothing is deleted", "", "", d.job.idle)
-		row("the job", printer.Sprint(d.job.deleted), printer.Sprintf("%.0f", d.job.rate()), d.job.during)
-		row("nothing is deleted, the other copy", "", "", d.bare.idle)
-		row("bare `DELETE`", printer.Sprint(d.bare.deleted), printer.Sprintf("%.0f", d.bare.rate()), d.bare.during)
+	}
+	rate := func(job, bare deletion) float64 { return job.rate() / bare.rate() }
+	slower := func(job, _ deletion) float64 {
+		return job.during.percentile(99).Seconds() / job.idle.percentile(99).Seconds()
 	}
 	text.WriteString("\n| database | what | measured | wanted |\n|---|---|---|---|\n")
 	for _, d := range r.databases {
 		row := func(what, measured, wanted string) {
 			fmt.Fprintf(&text, "| %s | %s | %s | %s |\n", d.name, what, measured, wanted)
 		}
-		p99, without := d.job.during.percentile(99), d.job.idle.percentile(99)
 		if d.name == "PostgreSQL" {
-			row("the job's rate beside the bare `DELETE`'s", fmt.Sprintf("**%.2f**", d.job.rate()/d.bare.rate()), "at least 0.6")
-			row("recording's p99 while it runs beside that without", fmt.Sprintf("**%.2f**", p99.Seconds()/without.Seconds()), "at most 2")
+			row("the job's rate beside the bare `DELETE`'s, median of the rounds", fmt.Sprintf("**%.2f**", d.median(rate)), "at least 0.6")
+			row("recording's p99 while it runs beside that before, median of the rounds", fmt.Sprintf("**%.2f**", d.median(slower)), "at most 2")
 		} else {
-			row("the job's rate beside that of recording", fmt.Sprintf("**%.1f**", d.job.rate()/recordedPerSecond), "at least 5")
-			row("recording's p99 while it runs", "**"+milliseconds(p99)+"**", "under 25 ms")
+			row("the job's rate beside that of recording", fmt.Sprintf("**%.1f**", d.job[0].rate()/recordedPerSecond), "at least 5")
+			row("recording's p99 while it runs", "**"+milliseconds(d.job[0].during.percentile(99))+"**", "under 25 ms")
 		}
 	}
 	text.WriteString("\n| database | size, MB |\n|---|---|\n")
 	for _, d := range r.databases {
-		sizes := make([]string, len(d.job.sizes))
-		for i, s := range d.job.sizes {
+		last := d.job[len(d.job)-1].sizes
+		sizes := make([]string, len(last))
+		for i, s := range last {
 			sizes[i] = printer.Sprintf("%s %d", s.when, s.bytes/1_000_000)
 		}
 		fmt.Fprintf(&text, "| %s | %s |\n", d.name, strings.Join(sizes, ", "))

@@ -52,8 +52,10 @@ func (f *fixture) job() *Retention {
 func (f *fixture) beforeDeleting(fn func()) {
 	f.t.Helper()
 	callbacks := f.db.Write.Callback()
-	err := callbacks.Delete().Before("gorm:delete").Register("fixture:delete", func(*gorm.DB) { fn() })
-	if f.store.Dialect() == "postgres" {
+	var err error
+	if f.store.Dialect() == "sqlite" {
+		err = callbacks.Delete().Before("gorm:delete").Register("fixture:delete", func(*gorm.DB) { fn() })
+	} else {
 		err = callbacks.Row().Before("gorm:row").Register("fixture:delete", func(tx *gorm.DB) {
 			if strings.Contains(tx.Statement.SQL.String(), "audit_delete_entries") {
 				fn()

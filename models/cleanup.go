@@ -70,7 +70,7 @@ type ExpiredEntries struct {
 	store        *Store
 	cleanup      Cleanup
 	upTo, before EntryID // what is left has upTo < ID < before
-	density      density
+	density      density // where it is known
 }
 
 // ExpiredEntries are those of c's organization with after < ID < before.
@@ -115,21 +115,6 @@ func (e *ExpiredEntries) nth(tx *gorm.DB, n int) (EntryID, error) {
 		return e.before, err
 	}
 	return found[0], err
-}
-
-// density is how many entries there were in a time.
-type density struct {
-	entries int
-	lasting time.Duration
-}
-
-// widestSpan is how many times as long as the last one a span is at most: entries may come thicker again.
-const widestSpan = 4
-
-// span is how long it takes until there are n, going by d.
-func (d density) span(n int) time.Duration {
-	longer := min(float64(n)/float64(d.entries), widestSpan)
-	return max(time.Duration(float64(d.lasting)*longer), time.Millisecond)
 }
 
 // SaveCleanup keeps the state of a clean-up.

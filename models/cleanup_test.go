@@ -75,6 +75,10 @@ func TestABatchDeletesAboutAsManyAsItShould(t *testing.T) {
 			if deleted+left("id < ?") != 900 {
 				t.Errorf("batch %d: %d deleted, %d expired are left", batches, deleted, left("id < ?"))
 			}
+			var behind int64
+			if err := db.Read.Model(&models.Entry{}).Where("org_id = ? AND id <= ?", org.ID, progress.CleanedTo).Count(&behind).Error; err != nil || behind != 0 {
+				t.Errorf("batch %d: %d entries are left up to %s, %v", batches, behind, progress.CleanedTo, err)
+			}
 			var kept models.Cleanup
 			if err := db.Read.Take(&kept, "org_id = ?", org.ID).Error; err != nil || n > 0 && kept != progress {
 				t.Errorf("batch %d: kept %+v, %v; want %+v", batches, kept, err, progress)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // postgres is what PostgreSQL does its own way.
@@ -89,27 +90,42 @@ func (postgres) deleteOldest(ctx context.Context, e *ExpiredEntries, limit int) 
 		if err != nil {
 			return 0, err
 		}
-	} else if next := FirstEntryID(MicrosOf(begin.Occurred().Add(known.span(limit)))); bytes.Compare(next[:], end[:]) < 0 {
-		end = next
+	} else if expected := FirstEntryID(MicrosOf(begin.Occurred().Add(known.span(limit)))); bytes.Compare(expected[:], end[:]) < 0 {
+		end = expected
 	}
-	next := e.forward(end, 0).cleanup
+	noted := e.forward(end, 0).cleanup // but for how many there are
 	var total []int64
 	err = tx.Raw(`INSERT INTO audit_cleanups (org_id, started_at, finished_at, succeeded_at, error, cleaned_to, deleted)
 		SELECT ?, ?, ?, ?, ?, ?, ? + gone FROM audit_delete_entries(?, ?, ?, ?) AS gone WHERE gone > 0
 		ON CONFLICT (org_id) DO UPDATE SET started_at = excluded.started_at, finished_at = excluded.finished_at,
 			succeeded_at = excluded.succeeded_at, error = excluded.error, cleaned_to = excluded.cleaned_to, deleted = excluded.deleted
 		RETURNING deleted`,
-		next.OrgID, next.StartedAt, next.FinishedAt, next.SucceededAt, next.Error, next.CleanedTo, next.Deleted,
-		next.OrgID, e.upTo, end, e.before).Scan(&total).Error
+		noted.OrgID, noted.StartedAt, noted.FinishedAt, noted.SucceededAt, noted.Error, noted.CleanedTo, noted.Deleted,
+		noted.OrgID, e.upTo, end, e.before).Scan(&total).Error
 	if err != nil {
 		return 0, err
 	}
 	if len(total) > 0 {
-		deleted = int(total[0] - next.Deleted)
+		deleted = int(total[0] - noted.Deleted)
 	}
 	*e = e.forward(end, deleted)
 	e.density = density{entries: deleted, lasting: end.Occurred().Sub(begin.Occurred())}
 	return deleted, nil
+}
+
+// density is how many entries there were in a time.
+type density struct {
+	entries int
+	lasting time.Duration
+}
+
+// widestSpan is how many times as long as the last one a span is at most: entries may come thicker again.
+const widestSpan = 4
+
+// span is how long it takes until there are n, going by d.
+func (d density) span(n int) time.Duration {
+	longer := min(float64(n)/float64(d.entries), widestSpan)
+	return max(time.Duration(float64(d.lasting)*longer), time.Millisecond)
 }
 
 func (postgres) idAmong(ids []EntryID) condition {

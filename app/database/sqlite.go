@@ -19,8 +19,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// sqliteReaders is how many questions SQLite answers at the same time. Each has 2 MB of the file in
-// memory, and statements.
+// sqliteReaders is how many questions SQLite answers at the same time. Each keeps statements.
 var sqliteReaders = min(max(4, runtime.NumCPU()), 8)
 
 // SQLiteFile is the path of the file that a database's address names, and whether it names one.
@@ -93,7 +92,8 @@ func openSQLitePool(ctx context.Context, path string, options url.Values, connec
 	// auto_vacuum is applied before the first table exists: afterwards it would take a full VACUUM.
 	options.Set("_busy_timeout", "10000")
 	options.Set("_auto_vacuum", "incremental")
-	for _, pragma := range []string{"journal_mode(WAL)", "wal_autocheckpoint(" + automaticPages + ")", "synchronous(FULL)", "foreign_keys(1)", "temp_store(MEMORY)"} {
+	pragmas := []string{"journal_mode(WAL)", "wal_autocheckpoint(" + automaticPages + ")", "synchronous(FULL)", "foreign_keys(1)", "temp_store(MEMORY)"}
+	for _, pragma := range append(pragmas, sharePages()...) {
 		options.Add("_pragma", pragma)
 	}
 	address := url.URL{Scheme: "file", Path: absolute, RawQuery: options.Encode()}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql/driver"
 	"strings"
+
+	"modernc.org/sqlite"
 )
 
 // keepingStatements makes connections that keep the statements they have prepared: SQLite takes
@@ -36,6 +38,7 @@ type sqliteConn interface {
 	driver.QueryerContext
 	driver.SessionResetter
 	driver.Validator
+	sqlite.DBStatus
 }
 
 // keepingConn is a connection; database/sql lets one goroutine at a time use it.

@@ -18,7 +18,7 @@ import (
 // searchEffort says how far each way is gone before the other one is tried.
 type searchEffort struct {
 	probe    int // entries that are read to begin with
-	look     int // entries that are looked through where hardly any of those matched
+	look     int // entries that are looked through at least where hardly any of those matched
 	patience int // entries that are read at a time where seeking does not help
 	sparse   int // matching entities that are sought one by one
 	gathered int // matching entries that are sorted together, where the order is not that of time
@@ -26,7 +26,8 @@ type searchEffort struct {
 
 // Reading one more entry takes half a microsecond, and two where those of an organization lie far apart;
 // seeking those of one more entity takes ten.
-var usualEffort = searchEffort{probe: 250, look: 1000, patience: 40_000, sparse: 2000, gathered: 2000}
+// How far to look differs: see dialect.look.
+var usualEffort = searchEffort{probe: 250, patience: 40_000, sparse: 2000, gathered: 2000}
 
 // seekingTakes is how many entries are scanned in the time that seeking takes in a log of that many, for a
 // search that both find as soon. Asking for what is sought takes as long as scanning a thousand. The rest
@@ -106,7 +107,9 @@ func (w *entryWalk) scanOrSeek(ctx context.Context, n int) ([]Entry, error) {
 	case worthwhile && w.matched >= fewMatches:
 		return w.scan(ctx, max(effort.probe, expected*5/4), n)
 	case worthwhile && w.plan.query.Sort == SortTimestamp:
-		return w.scan(ctx, max(effort.look, 4*w.scanned), n)
+		// No more than tell that it is not worth while, should none of them match.
+		enough := (w.matched+2)*(w.worthwhile+1)/n + 1 - w.scanned
+		return w.scan(ctx, max(effort.look, min(enough, 4*w.scanned)), n)
 	case w.attempts < mostSeekAttempts && w.scanned >= w.attempts*effort.patience:
 		return nil, w.seek(ctx)
 	default:

@@ -47,6 +47,9 @@ func (postgres) streamsSQL(q streamQuery, streams []stream, limit int, more stri
 	ORDER BY s.v0, hit.id ` + q.order() + ` LIMIT ?`, args: append(append(args, where.args...), limit, limit)}
 }
 
+// look saves a second one in logs of up to ten million.
+func (postgres) look() int { return 1000 }
+
 // endsFirst is false: it would be one more statement.
 func (postgres) endsFirst() bool { return false }
 

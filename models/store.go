@@ -35,6 +35,7 @@ func NewStore(write, read, log *gorm.DB, now func() time.Time) (*Store, error) {
 	}
 	clocked := &gorm.Session{NewDB: true, NowFunc: now}
 	s := &Store{write: write.Session(clocked), read: read.Session(clocked), dialect: d, now: now, effort: usualEffort}
+	s.effort.look = d.look()
 	s.log = s.read
 	if log != nil {
 		// Not a session without what was set before: that is what leads its statements to the copies.
@@ -101,6 +102,8 @@ type dialect interface {
 	entriesAt(q streamQuery, ids condition) condition
 	// endsFirst says that a scan is quicker when it is known before where it ends.
 	endsFirst() bool
+	// look is how many entries are looked through at least where hardly any of those read before matched.
+	look() int
 	// forLike is a column as it is compared with a pattern in lower case, whatever the case of its own ASCII
 	// letters.
 	forLike(column string) string

@@ -227,11 +227,12 @@ func TestEntriesAnswersLikeAPlainScan(t *testing.T) {
 		entries := insert(t, store, org, sampleLog(random)...)
 		insert(t, store, other, sampleLog(random)...)
 		ctx := t.Context()
-		seeking, scanning := newStore(t, db), newStore(t, db)
-		seeking.SeekAtOnce()
+		seeking, comparing, scanning := newStore(t, db), newStore(t, db), newStore(t, db)
+		seeking.SeekAtOnce(0)
+		comparing.SeekAtOnce(500)
 		scanning.ScanInSteps()
 		for i, q := range queries(random) {
-			store := []*models.Store{store, seeking, scanning}[i%3]
+			store := []*models.Store{store, seeking, comparing, scanning}[i%4]
 			want := expected(entries, org, q)
 			checkForward(ctx, t, store, org, q, want)
 			checkBackward(ctx, t, store, org, q, want)

@@ -20,6 +20,7 @@ type searchEffort struct {
 	probe    int // entries that are read to begin with
 	look     int // entries that are looked through at least where hardly any of those matched
 	patience int // entries that are read at a time where seeking does not help
+	few      int // entities of an organization that may be compared one by one
 	sparse   int // matching entities that are sought one by one
 	gathered int // matching entries that are sorted together, where the order is not that of time
 }
@@ -27,7 +28,7 @@ type searchEffort struct {
 // Reading one more entry takes half a microsecond, and two where those of an organization lie far apart;
 // seeking those of one more entity takes ten.
 // How far to look differs: see dialect.look.
-var usualEffort = searchEffort{probe: 250, patience: 40_000, sparse: 2000, gathered: 2000}
+var usualEffort = searchEffort{probe: 250, patience: 40_000, few: 500, sparse: 2000, gathered: 2000}
 
 // seekingTakes is how many entries are scanned in the time that seeking takes in a log of that many, for a
 // search that both find as soon. Asking for what is sought takes as long as scanning a thousand. The rest
@@ -392,7 +393,7 @@ func (s *Store) matchEntities(ctx context.Context, p *entryPlan, words []searchW
 			long = append(long, word.text)
 		}
 	}
-	matching := s.dialect.entitiesContaining(p.org.ID, long)
+	matching := s.dialect.entitiesContaining(p.org.ID, long, s.effort.few)
 	if len(long) == 0 {
 		matching = entitiesBeginning(p.org.ID, short[0])
 	}

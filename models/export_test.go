@@ -1,9 +1,9 @@
 package models
 
 // SeekAtOnce has searches seek after having read one entry, wherever they may. For tests, whose logs are
-// too short for a search to be sparse.
-func (s *Store) SeekAtOnce() {
-	s.effort = searchEffort{probe: 1, look: 1, patience: 1, sparse: 1000, gathered: 1000}
+// too short for a search to be sparse. few is how many entities may be compared one by one.
+func (s *Store) SeekAtOnce(few int) {
+	s.effort = searchEffort{probe: 1, look: 1, patience: 1, few: few, sparse: 1000, gathered: 1000}
 }
 
 // ScanInSteps has searches scan only, a few entries at a time.

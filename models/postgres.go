@@ -179,7 +179,7 @@ func arrayOf(array *strings.Builder) string {
 
 // entitiesContaining uses the index of every three letters in a row: its expression, word for word. The
 // OFFSET keeps PostgreSQL from reading everything of the organization besides.
-func (postgres) entitiesContaining(orgID int64, words []string) condition {
+func (postgres) entitiesContaining(orgID int64, words []string, _ int) condition {
 	const text = `(id_key || E'\n' || name_key)`
 	var index, all condition
 	for i, word := range words {

@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -107,19 +108,24 @@ func (sqlite) idAmong(ids []EntryID) condition {
 // entitiesContaining asks the full-text index; its trigrams make a quoted text match as a substring. Of
 // a long word the end is enough, where words differ most. The join is a CROSS JOIN, which SQLite reads in
 // the order written: it would otherwise look through every entity of the organization until it has
-// statistics.
-func (sqlite) entitiesContaining(orgID int64, words []string) condition {
+// statistics. The index lists the entities of all organizations together, the longer the larger the others
+// are: where an organization has few itself, they are compared instead.
+func (sqlite) entitiesContaining(orgID int64, words []string, few int) condition {
 	quoted := make([]string, len(words))
 	first, last := sqliteIDs(orgID)
-	c := condition{
-		sql: `audit_entities_search CROSS JOIN audit_entities ON audit_entities.id = audit_entities_search.rowid
-WHERE audit_entities_search.text MATCH ? AND audit_entities_search.rowid BETWEEN ? AND ? AND org_id = ?`,
-		args: []any{nil, first, last, orgID},
-	}
+	hasFew := "(SELECT count(*) FROM (SELECT 1 FROM audit_entities WHERE id BETWEEN ? AND ? LIMIT ?)) <= ?"
+	howMany := []any{first, last, few + 1, few}
+	contains := condition{}
 	for i, word := range words {
 		quoted[i] = `"` + strings.ReplaceAll(endOf(word), `"`, `""`) + `"`
-		c.sql, c.args = c.sql+" AND instr(id_key || char(10) || name_key, ?) > 0", append(c.args, word)
+		contains.sql += " AND instr(id_key || char(10) || name_key, ?) > 0"
+		contains.args = append(contains.args, word)
 	}
-	c.args[0] = strings.Join(quoted, " AND ")
-	return c
+	return condition{
+		sql: `(SELECT audit_entities.* FROM (SELECT 1 WHERE ` + hasFew + `) CROSS JOIN audit_entities NOT INDEXED WHERE id BETWEEN ? AND ?` + contains.sql + `
+UNION ALL SELECT audit_entities.* FROM (SELECT 1 WHERE NOT ` + hasFew + `) CROSS JOIN audit_entities_search CROSS JOIN audit_entities ON audit_entities.id = audit_entities_search.rowid
+WHERE audit_entities_search.text MATCH ? AND audit_entities_search.rowid BETWEEN ? AND ?` + contains.sql + `) AS found WHERE org_id = ?`,
+		args: slices.Concat(howMany, []any{first, last}, contains.args,
+			howMany, []any{strings.Join(quoted, " AND "), first, last}, contains.args, []any{orgID}),
+	}
 }

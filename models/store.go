@@ -109,7 +109,8 @@ type dialect interface {
 	forLike(column string) string
 	// entitiesContaining is the table of an organization's entities whose ID or name contains every
 	// word, from FROM to the beginning of a WHERE that more conditions can be added to.
-	entitiesContaining(orgID int64, words []string) condition
+	// Where it has few entities they may be compared one by one.
+	entitiesContaining(orgID int64, words []string, few int) condition
 }
 
 func dialectOf(db *gorm.DB) (dialect, error) {

@@ -108,9 +108,12 @@ func (w *entryWalk) scanOrSeek(ctx context.Context, n int) ([]Entry, error) {
 	case worthwhile && w.matched >= fewMatches:
 		return w.scan(ctx, max(effort.probe, expected*5/4), n)
 	case worthwhile && w.plan.query.Sort == SortTimestamp:
-		// No more than tell that it is not worth while, should none of them match.
-		enough := (w.matched+2)*(w.worthwhile+1)/n + 1 - w.scanned
-		return w.scan(ctx, max(effort.look, min(enough, 4*w.scanned)), n)
+		look := 4 * w.scanned
+		if w.worthwhile > 0 {
+			// No more than tell that it is not worth while, should none of them match.
+			look = min(look, (w.matched+2)*(w.worthwhile+1)/n+1-w.scanned)
+		}
+		return w.scan(ctx, max(effort.look, look), n)
 	case w.attempts < mostSeekAttempts && w.scanned >= w.attempts*effort.patience:
 		return nil, w.seek(ctx)
 	default:

@@ -106,7 +106,8 @@ func (w *entryWalk) scanOrSeek(ctx context.Context, n int) ([]Entry, error) {
 	case err != nil:
 		return nil, err
 	case worthwhile && w.matched >= fewMatches:
-		return w.scan(ctx, max(effort.probe, expected*5/4), n)
+		// Where there are suddenly none any more, in steps that grow: it ends with the last one wanted.
+		return w.scan(ctx, max(effort.probe, expected*5/4, w.scanned/2), n)
 	case worthwhile && w.plan.query.Sort == SortTimestamp:
 		look := 4 * w.scanned
 		if w.worthwhile > 0 {

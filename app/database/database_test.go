@@ -2,6 +2,7 @@ package database_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"log/slog"
 	"os"
@@ -47,6 +48,43 @@ func TestSQLiteIsOpenedToSurviveACrash(t *testing.T) {
 				t.Errorf("%s pool: %s = %s, want %s", name, pragma, got, want)
 			}
 		}
+	}
+}
+
+// As when two processes turn a new file to its write-ahead log at the same time: SQLite waits by itself only
+// while the file is empty.
+func TestANewFileOfSQLiteThatIsBeingWrittenIsWaitedFor(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log.db")
+	pool, err := sql.Open("sqlite", "file:"+path+"?_txlock=immediate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	if _, err := pool.Exec("CREATE TABLE begun (id)"); err != nil {
+		t.Fatal(err)
+	}
+	other, err := pool.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened := make(chan error)
+	go func() {
+		db, err := database.Open(t.Context(), "sqlite:"+path, quiet)
+		if err == nil {
+			err = db.Close()
+		}
+		opened <- err
+	}()
+	select {
+	case err := <-opened:
+		t.Fatalf("it is not waited for: %v", err)
+	case <-time.After(200 * time.Millisecond):
+	}
+	if err := other.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-opened; err != nil {
+		t.Errorf("after the other one has ended: %v", err)
 	}
 }
 

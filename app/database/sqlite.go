@@ -11,7 +11,9 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
+	"time"
 
 	gormsqlite "gorm.io/driver/sqlite"
 	"gorm.io/gorm"
@@ -21,6 +23,9 @@ import (
 
 // sqliteReaders is how many questions SQLite answers at the same time. Each keeps statements.
 var sqliteReaders = min(max(4, runtime.NumCPU()), 8)
+
+// sqlitePatience is how long another process that writes is waited for.
+const sqlitePatience = 10 * time.Second
 
 // SQLiteFile is the path of the file that a database's address names, and whether it names one.
 func SQLiteFile(url string) (path string, ok bool) {
@@ -90,7 +95,7 @@ func openSQLitePool(ctx context.Context, path string, options url.Values, connec
 		absolute = "/" + absolute // C:/… on Windows
 	}
 	// auto_vacuum is applied before the first table exists: afterwards it would take a full VACUUM.
-	options.Set("_busy_timeout", "10000")
+	options.Set("_busy_timeout", strconv.FormatInt(sqlitePatience.Milliseconds(), 10))
 	options.Set("_auto_vacuum", "incremental")
 	pragmas := []string{"journal_mode(WAL)", "wal_autocheckpoint(" + automaticPages + ")", "synchronous(FULL)", "foreign_keys(1)", "temp_store(MEMORY)"}
 	for _, pragma := range append(pragmas, sharePages()...) {
@@ -104,7 +109,7 @@ func openSQLitePool(ctx context.Context, path string, options url.Values, connec
 	pool := sql.OpenDB(keepingStatements{connector})
 	pool.SetMaxOpenConns(connections)
 	pool.SetMaxIdleConns(connections)
-	if err := pool.PingContext(ctx); err != nil {
+	if err := pingSQLite(ctx, pool); err != nil {
 		_ = pool.Close()
 		return nil, err
 	}
@@ -114,6 +119,22 @@ func openSQLitePool(ctx context.Context, path string, options url.Values, connec
 		return nil, err
 	}
 	return db, nil
+}
+
+// pingSQLite makes the first connection. Where another process turns the same new file to its write-ahead log,
+// SQLite fails at once, however long it was told to wait: both have begun to read the file by then.
+func pingSQLite(ctx context.Context, pool *sql.DB) error {
+	for deadline := time.Now().Add(sqlitePatience); ; {
+		err := pool.PingContext(ctx)
+		if !IsBusy(err) || time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
 }
 
 // checkWritable finds a file that can be read but not written now, and not with the first event.

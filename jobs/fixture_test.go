@@ -57,7 +57,7 @@ func (f *fixture) beforeDeleting(fn func()) {
 		err = callbacks.Delete().Before("gorm:delete").Register("fixture:delete", func(*gorm.DB) { fn() })
 	} else {
 		err = callbacks.Row().Before("gorm:row").Register("fixture:delete", func(tx *gorm.DB) {
-			if strings.Contains(tx.Statement.SQL.String(), "audit_delete_entries") {
+			if strings.Contains(tx.Statement.SQL.String(), "audit_delete_in_steps") {
 				fn()
 			}
 		})

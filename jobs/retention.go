@@ -17,18 +17,18 @@ type RetentionConfig struct {
 	// entry is invisible at once, and runs that come often have little to do each.
 	Interval time.Duration
 
-	// BatchSize is how many rows one transaction deletes at most, of entries on PostgreSQL about as
-	// many. The default is 50,000.
+	// BatchSize is how many rows a batch deletes at most, of entries on PostgreSQL about as many. The
+	// default is 50,000. A batch is one transaction, of entries on PostgreSQL up to models.StepsOfABatch.
 	BatchSize int
 
 	// BatchTime is how long one transaction should take: the size of the next follows from how long
-	// the last one took. The default is 5 milliseconds. On SQLite recording waits for the transaction to
-	// end; on PostgreSQL for the processor and for the disk, which has more to write at once after a
-	// longer one.
+	// the last one took. On SQLite recording waits for the transaction to end; the default is 5
+	// milliseconds. On PostgreSQL it waits for the processor and for the disk, which has more to write at
+	// once after a longer one; the default is 2 milliseconds.
 	BatchTime time.Duration
 
-	// BatchTimeout is how long one transaction may take. One that takes longer is undone and tried
-	// again with a smaller batch. The default is 30 seconds.
+	// BatchTimeout is how long a batch may take. One that takes longer is undone, on PostgreSQL the
+	// transaction it has got to, and tried again with a smaller one. The default is 30 seconds.
 	BatchTimeout time.Duration
 
 	// LeaderCheck is how often a server asks whether it is the one that cleans up, between runs. It
@@ -36,7 +36,7 @@ type RetentionConfig struct {
 	LeaderCheck time.Duration
 }
 
-func (c RetentionConfig) withDefaults() RetentionConfig {
+func (c RetentionConfig) withDefaults(dialect string) RetentionConfig {
 	if c.Interval == 0 {
 		c.Interval = 5 * time.Minute
 	}
@@ -46,7 +46,9 @@ func (c RetentionConfig) withDefaults() RetentionConfig {
 	if c.BatchTimeout == 0 {
 		c.BatchTimeout = 30 * time.Second
 	}
-	if c.BatchTime == 0 {
+	if c.BatchTime == 0 && dialect == "postgres" {
+		c.BatchTime = min(2*time.Millisecond, c.BatchTimeout)
+	} else if c.BatchTime == 0 {
 		c.BatchTime = min(5*time.Millisecond, c.BatchTimeout)
 	}
 	if c.LeaderCheck == 0 {
@@ -92,7 +94,7 @@ const leaderTrust = time.Second
 
 // NewRetention prepares the job; Run does it. The store's clock decides what has expired.
 func NewRetention(store *models.Store, log *slog.Logger, config RetentionConfig) (*Retention, error) {
-	config = config.withDefaults()
+	config = config.withDefaults(store.Dialect())
 	if err := config.validate(); err != nil {
 		return nil, fmt.Errorf("retention job: %w", err)
 	}
@@ -102,8 +104,9 @@ func NewRetention(store *models.Store, log *slog.Logger, config RetentionConfig)
 	}
 	r := &Retention{store: store, log: log.With("job", models.RetentionJob), config: config, leader: leader}
 	if store.Dialect() == "postgres" {
+		r.entries.aim = min(models.StepsOfABatch*config.BatchTime, config.BatchTimeout)
 		// Those of the months take a third longer in all where they are as small as those of the entries.
-		r.months.aim = min(4*config.BatchTime, config.BatchTimeout)
+		r.months.aim = min(10*config.BatchTime, config.BatchTimeout)
 	}
 	return r, nil
 }

@@ -19,6 +19,9 @@ type Cleanup struct {
 	SucceededAt Micros  // when one last ended without an error; zero for never
 	Error       string  // why it failed, in words for an admin; empty when it did not
 	CleanedTo   EntryID // entries up to this ID are gone, those recorded since aside
+
+	// counting says that this is the clean-up of its row, in which the database counts what is Deleted.
+	counting bool
 }
 
 func (Cleanup) TableName() string { return "audit_cleanups" }
@@ -82,8 +85,8 @@ func (s *Store) ExpiredEntries(c Cleanup, after, before EntryID) *ExpiredEntries
 func (e *ExpiredEntries) Cleanup() Cleanup { return e.cleanup }
 
 // DeleteBatch deletes the oldest of those that are left, at most limit on SQLite and about limit on
-// PostgreSQL, and says whether more are left. On SQLite a batch is one transaction, on PostgreSQL one
-// statement or a few; each also keeps the clean-up with what it deleted.
+// PostgreSQL, and says whether more are left. On SQLite a batch is one transaction, on PostgreSQL up to eight;
+// each also keeps in the clean-up what it deleted. On PostgreSQL some of them may be done after an error.
 func (e *ExpiredEntries) DeleteBatch(ctx context.Context, limit int) (more bool, err error) {
 	for deleted := 0; e.upTo != e.before && deleted <= limit/2; {
 		n, err := e.store.dialect.deleteOldest(ctx, e, limit-deleted)
@@ -100,11 +103,14 @@ func (e *ExpiredEntries) forward(end EntryID, deleted int) ExpiredEntries {
 	next := *e
 	next.upTo = end
 	next.cleanup.Deleted += int64(deleted)
-	if e.upTo == e.cleanup.CleanedTo {
-		next.cleanup.CleanedTo = end // the range goes on where all is known to be gone
+	if e.contiguous() {
+		next.cleanup.CleanedTo = end
 	}
 	return next
 }
+
+// contiguous says that the range goes on where all is known to be gone.
+func (e *ExpiredEntries) contiguous() bool { return e.upTo == e.cleanup.CleanedTo }
 
 // nth is the n-th of those that are left, before where there are fewer.
 func (e *ExpiredEntries) nth(tx *gorm.DB, n int) (EntryID, error) {
@@ -136,7 +142,11 @@ func (s *Store) SaveCleanupFailure(ctx context.Context, orgID int64, at time.Tim
 }
 
 func saveCleanup(tx *gorm.DB, c Cleanup) error {
-	return upsertCleanup(tx, c, "started_at", "finished_at", "deleted", "succeeded_at", "error", "cleaned_to")
+	columns := []string{"started_at", "finished_at", "succeeded_at", "error", "cleaned_to"}
+	if !c.counting {
+		columns = append(columns, "deleted")
+	}
+	return upsertCleanup(tx, c, columns...)
 }
 
 func upsertCleanup(tx *gorm.DB, c Cleanup, columns ...string) error {

@@ -77,43 +77,66 @@ func (postgres) someOf(query string) string {
 // countedEntries is how many entries at most say how many there are in a time.
 const countedEntries = 1000
 
-// deleteOldest is one statement, which those who record wait for less than for several, and whose end is
-// found by time from how many entries the one before deleted in which time. Only at first, after a time
-// without any and after an error they are counted in the index: that reads the entries themselves where
-// others of their pages are gone, which takes as long as deleting them.
+// StepsOfABatch is of how many transactions a batch of deleted entries is at most on PostgreSQL. Those who
+// record wait for each, for the processor and for the disk.
+const StepsOfABatch = 8
+
+// leastAStep is about how many entries a transaction of several deletes at least. Where the disk is slow,
+// smaller ones take as long.
+const leastAStep = 500
+
+// deleteOldest is one statement of several transactions, so that the next begins as soon as the last one is on
+// the disk. Where they end is found by time, from how many entries the statement before deleted in which
+// time. Only at first, after a time without any and after an error entries are counted in the index: that
+// reads the entries themselves where others of their pages are gone, which takes as long as deleting them.
+//
+// After an error some of them may be gone. They are counted in the clean-up's row, and deleting them again
+// does no harm.
 func (postgres) deleteOldest(ctx context.Context, e *ExpiredEntries, limit int) (deleted int, err error) {
 	known := e.density
 	e.density = density{}
 	tx := e.store.Writer(ctx)
-	begin, end := e.upTo, e.before
+	begin, end, expected := e.upTo, e.before, limit
 	if known.entries == 0 {
+		expected = min(limit, countedEntries)
 		if begin, err = e.nth(tx, 1); err == nil {
-			end, err = e.nth(tx, min(limit, countedEntries))
+			end, err = e.nth(tx, expected)
 		}
 		if err != nil {
 			return 0, err
 		}
-	} else if expected := FirstEntryID(MicrosOf(begin.Occurred().Add(known.span(limit)))); bytes.Compare(expected[:], end[:]) < 0 {
-		end = expected
+	} else if guess := FirstEntryID(MicrosOf(begin.Occurred().Add(known.span(limit)))); bytes.Compare(guess[:], end[:]) < 0 {
+		end = guess
 	}
-	noted := e.forward(end, 0).cleanup // but for how many there are
-	var total []int64
-	err = tx.Raw(`INSERT INTO audit_cleanups (org_id, started_at, finished_at, succeeded_at, error, cleaned_to, deleted)
-		SELECT ?, ?, ?, ?, ?, ?, ? + gone FROM audit_delete_entries(?, ?, ?, ?) AS gone WHERE gone > 0
-		ON CONFLICT (org_id) DO UPDATE SET started_at = excluded.started_at, finished_at = excluded.finished_at,
-			succeeded_at = excluded.succeeded_at, error = excluded.error, cleaned_to = excluded.cleaned_to, deleted = excluded.deleted
-		RETURNING deleted`,
-		noted.OrgID, noted.StartedAt, noted.FinishedAt, noted.SucceededAt, noted.Error, noted.CleanedTo, noted.Deleted,
-		noted.OrgID, e.upTo, end, e.before).Scan(&total).Error
-	if err != nil {
-		return 0, err
-	}
-	if len(total) > 0 {
-		deleted = int(total[0] - noted.Deleted)
+	if begin != e.before {
+		if !e.cleanup.counting {
+			if err := saveCleanup(tx, e.cleanup); err != nil {
+				return 0, err
+			}
+			e.cleanup.counting = true
+		}
+		steps := stepsBetween(begin, end, min(expected/leastAStep, StepsOfABatch))
+		err = tx.Raw("CALL audit_delete_in_steps(?, ?, ?::uuid[], ?, ?)",
+			e.cleanup.OrgID, e.upTo, arrayText(steps), e.before, e.contiguous()).Scan(&deleted).Error
+		if err != nil {
+			return 0, err
+		}
 	}
 	*e = e.forward(end, deleted)
 	e.density = density{entries: deleted, lasting: end.Occurred().Sub(begin.Occurred())}
 	return deleted, nil
+}
+
+// stepsBetween are the ends of n steps from begin to end that take as much of the time; at least of one.
+func stepsBetween(begin, end EntryID, n int) (ends []string) {
+	first, lasting := begin.Occurred(), end.Occurred().Sub(begin.Occurred())
+	for i := 1; i < n; i++ {
+		at := FirstEntryID(MicrosOf(first.Add(lasting / time.Duration(n) * time.Duration(i))))
+		if bytes.Compare(begin[:], at[:]) < 0 && bytes.Compare(at[:], end[:]) < 0 {
+			ends = append(ends, at.String())
+		}
+	}
+	return append(ends, end.String())
 }
 
 // density is how many entries there were in a time.

@@ -93,7 +93,7 @@ type dialect interface {
 	// "SELECT … FROM": by where they lie, so that none is looked for a second time.
 	someOf(query string) string
 	// deleteOldest deletes the oldest of the entries that are left, at most or about limit, together with
-	// the note in the clean-up, and brings e forward; on an error nothing is deleted.
+	// the note in the clean-up, and brings e forward, but not on an error.
 	deleteOldest(ctx context.Context, e *ExpiredEntries, limit int) (deleted int, err error)
 	// streamsSQL asks for the groups and IDs of the first entries of some streams of a query, in its
 	// order, as grp and hit_id, and for more columns, which begin with a comma.

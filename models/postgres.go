@@ -79,7 +79,7 @@ const countedEntries = 1000
 
 // StepsOfABatch is of how many transactions a batch of deleted entries is at most on PostgreSQL. Those who
 // record wait for each, for the processor and for the disk.
-const StepsOfABatch = 8
+const StepsOfABatch = 32
 
 // leastAStep is about how many entries a transaction of several deletes at least. Where the disk is slow,
 // smaller ones take as long.

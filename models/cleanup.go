@@ -85,8 +85,8 @@ func (s *Store) ExpiredEntries(c Cleanup, after, before EntryID) *ExpiredEntries
 func (e *ExpiredEntries) Cleanup() Cleanup { return e.cleanup }
 
 // DeleteBatch deletes the oldest of those that are left, at most limit on SQLite and about limit on
-// PostgreSQL, and says whether more are left. On SQLite a batch is one transaction, on PostgreSQL up to StepsOfABatch;
-// each also keeps in the clean-up what it deleted. On PostgreSQL some of them may be done after an error.
+// PostgreSQL, and says whether more are left. On SQLite a batch is one transaction, on PostgreSQL up to
+// StepsOfABatch, some of which may be done after an error. Each also keeps in the clean-up what it deleted.
 func (e *ExpiredEntries) DeleteBatch(ctx context.Context, limit int) (more bool, err error) {
 	for deleted := 0; e.upTo != e.before && deleted <= limit/2; {
 		n, err := e.store.dialect.deleteOldest(ctx, e, limit-deleted)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"gorm.io/gorm"
 
@@ -109,12 +108,7 @@ func TestTheCleanupOnPostgreSQLReadsTheEntriesItDeletes(t *testing.T) {
 	db := databasetest.Postgres(t)
 	store := newStore(t, db)
 	org := newOrganization(t, store, "acme")
-	var entries []models.Entry
-	for i := range 2000 {
-		occurred := models.MicrosOf(now.Add(time.Duration(i) * time.Second))
-		entries = append(entries, models.Entry{Action: "service:update", EntityID: fmt.Sprint("svc-", i), OccurredAt: occurred})
-	}
-	insert(t, store, org, entries...)
+	entries := insertEverySecond(t, store, org, 2000)
 	at := func(n int) models.EntryID { return models.FirstEntryID(entries[n].OccurredAt) }
 	err := db.Write.Transaction(func(tx *gorm.DB) error {
 		for range 10 { // the plan must not change once it is kept for all values

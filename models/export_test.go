@@ -8,3 +8,9 @@ func (s *Store) SeekAtOnce(few int) {
 
 // ScanInSteps has searches scan only, a few entries at a time.
 func (s *Store) ScanInSteps() { s.effort = searchEffort{probe: 3, look: 2, patience: 7, sparse: 0} }
+
+// Kept is the clean-up as its row has it.
+func (c Cleanup) Kept() Cleanup {
+	c.counting = false
+	return c
+}

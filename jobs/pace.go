@@ -20,6 +20,14 @@ func minBatchSize(dialect string) int {
 	return 1000
 }
 
+// usualBatchTime is the default of RetentionConfig.BatchTime.
+func usualBatchTime(dialect string) time.Duration {
+	if dialect == "sqlite" {
+		return 5 * time.Millisecond
+	}
+	return 2 * time.Millisecond
+}
+
 // pace is how many rows of one kind a transaction deletes: what it can in the time it should take.
 type pace struct {
 	size int

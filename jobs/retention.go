@@ -46,10 +46,8 @@ func (c RetentionConfig) withDefaults(dialect string) RetentionConfig {
 	if c.BatchTimeout == 0 {
 		c.BatchTimeout = 30 * time.Second
 	}
-	if c.BatchTime == 0 && dialect == "postgres" {
-		c.BatchTime = min(2*time.Millisecond, c.BatchTimeout)
-	} else if c.BatchTime == 0 {
-		c.BatchTime = min(5*time.Millisecond, c.BatchTimeout)
+	if c.BatchTime == 0 {
+		c.BatchTime = min(usualBatchTime(dialect), c.BatchTimeout)
 	}
 	if c.LeaderCheck == 0 {
 		c.LeaderCheck = min(15*time.Second, c.Interval)

@@ -115,7 +115,7 @@ func (sqlite) entitiesContaining(orgID int64, words []string, few int) condition
 	first, last := sqliteIDs(orgID)
 	hasFew := "(SELECT count(*) FROM (SELECT 1 FROM audit_entities WHERE id BETWEEN ? AND ? LIMIT ?)) <= ?"
 	howMany := []any{first, last, few + 1, few}
-	contains := condition{}
+	var contains condition
 	for i, word := range words {
 		quoted[i] = `"` + strings.ReplaceAll(endOf(word), `"`, `""`) + `"`
 		contains.sql += " AND instr(id_key || char(10) || name_key, ?) > 0"

@@ -156,10 +156,7 @@ func (s *Server) Stop(mode StopMode) {
 func (s *Server) Kill() {
 	s.t.Helper()
 	s.end(syscall.SIGKILL)
-	folders, err := filepath.Glob("/proc/[0-9]*/cwd")
-	if err != nil {
-		s.t.Fatalf("kill PostgreSQL: %v", err)
-	}
+	folders, _ := filepath.Glob("/proc/[0-9]*/cwd") // the pattern is well formed
 	for _, folder := range folders {
 		if working, err := os.Readlink(folder); err != nil || working != s.Data {
 			continue // somebody else's, or ended

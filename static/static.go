@@ -7,6 +7,8 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"path"
+	"regexp"
 )
 
 //go:embed css js htmx.min.js icons.svg
@@ -65,8 +67,23 @@ func bundle(patterns []string) ([]byte, error) {
 			if err != nil {
 				return nil, err
 			}
-			whole.Write(text)
+			whole.Write(withoutComments(part, text))
 		}
 	}
 	return whole.Bytes(), nil
+}
+
+// comments of our own files, by extension: whole lines in scripts, where two slashes may also stand
+// in a string.
+var comments = map[string]*regexp.Regexp{
+	".css": regexp.MustCompile(`(?s)/\*.*?\*/`),
+	".js":  regexp.MustCompile(`(?m)^[ \t]*(//.*|/\*(?s:.*?)\*/)\n`),
+}
+
+// withoutComments is a file as browsers get it: what its comments say is for those who change it.
+func withoutComments(name string, text []byte) []byte {
+	if comment := comments[path.Ext(name)]; comment != nil {
+		return comment.ReplaceAll(text, nil)
+	}
+	return text
 }

@@ -27,6 +27,18 @@ func TestEveryFileIsThere(t *testing.T) {
 	}
 }
 
+func TestFilesAreSentWithoutComments(t *testing.T) {
+	for name, test := range map[string]struct{ text, want string }{
+		"css/a.css": {"/* of\n two lines */\na { b: url(x//y) } /* c */\n", "\na { b: url(x//y) } \n"},
+		"js/a.js":   {"// one\nconst a = 'http://b'; // c\n  // two\n/** three\n * four */\nb();\n", "const a = 'http://b'; // c\nb();\n"},
+		"icons.svg": {"<!-- Lucide -->\n", "<!-- Lucide -->\n"},
+	} {
+		if got := string(withoutComments(name, []byte(test.text))); got != test.want {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
+	}
+}
+
 // A first visit of the log may load 60 kB, of which 25 kB are left to the page itself.
 func TestFilesAreSmall(t *testing.T) {
 	all, err := Files()

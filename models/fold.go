@@ -7,13 +7,13 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Fold gives the form of s that search, sorting by user and e-mail addresses compare: Unicode
-// case folding of the composed form (NFC). It is done here and not in SQL, so that both databases
-// agree.
+// Fold gives the form of s that search, sorting by user and e-mail addresses compare: without
+// Invisible characters, composed (NFC), with Unicode's case folding. It is done here and not in SQL,
+// so that both databases agree.
 func Fold(s string) string {
 	for i := range len(s) {
-		if s[i] >= 0x80 {
-			return cases.Fold().String(norm.NFC.String(s))
+		if s[i] >= 0x7f || s[i] < ' ' {
+			return cases.Fold().String(norm.NFC.String(withoutInvisible(s)))
 		}
 	}
 	return strings.ToLower(s)

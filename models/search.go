@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // searchWord is one word of a search, folded. A short word, one without three letters or digits in
@@ -95,13 +96,13 @@ var likeEscaper = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 func escapeLike(s string) string { return likeEscaper.Replace(s) }
 
 // wordsMatch is the condition in SQL that an entry matches all words, and perhaps some that it does
-// not: of a word SQL compares only the letters of ASCII, so where there are others it is generous.
+// not: of a word SQL compares only the letters of ASCII, so where there are others it is generous. In
+// a text with others, what Fold leaves out may stand between any two letters.
 func (s *Store) wordsMatch(words []searchWord) condition {
 	var all condition
 	for i, word := range words {
-		pattern, ascii, letters := word.pattern()
-		one := s.isLike("entity_id", pattern, letters)
-		name := s.isLike("entity_name", pattern, letters)
+		pattern, ascii := word.pattern()
+		one, name := s.isLike("entity_id", word, pattern), s.isLike("entity_name", word, pattern)
 		one.sql, one.args = one.sql+" OR "+name.sql, append(one.args, name.args...)
 		switch {
 		case !ascii:
@@ -119,28 +120,27 @@ func (s *Store) wordsMatch(words []searchWord) condition {
 	return all
 }
 
-// isLike is the condition that a column is like pattern, with some letters folded that SQL does not fold.
-func (s *Store) isLike(column, pattern string, letters []foldedLetter) condition {
-	text := s.dialect.forLike(column)
-	c := condition{sql: text + ` LIKE ? ESCAPE '\'`, args: []any{pattern}}
-	if len(letters) == 0 {
-		return c
+// isLike is the condition that a column is like pattern or, where it holds more than ASCII, has the
+// letters of the word in their order, with some letters folded that SQL does not fold.
+func (s *Store) isLike(column string, word searchWord, pattern string) condition {
+	text, apart, letters := s.dialect.forLike(column), word.apart(), word.foldedLetters()
+	c := condition{
+		sql: text + ` LIKE ? ESCAPE '\' OR octet_length(` + column + ") <> length(" + column + ") AND " +
+			strings.Repeat("replace(", len(letters)) + text + strings.Repeat(", ?, ?)", len(letters)) + ` LIKE ? ESCAPE '\'`,
+		args: []any{pattern},
 	}
-	c.sql += " OR octet_length(" + column + ") <> length(" + column + ") AND " +
-		strings.Repeat("replace(", len(letters)) + text + strings.Repeat(", ?, ?)", len(letters)) + ` LIKE ? ESCAPE '\'`
 	for _, letter := range letters {
 		c.args = append(c.args, letter.letter, letter.folded)
 	}
-	c.args = append(c.args, pattern)
+	c.args = append(c.args, apart)
 	return c
 }
 
-// pattern is the word for LIKE, anything standing for what is not ASCII. letters are those that may take
-// part in a text that matches.
-func (w searchWord) pattern() (pattern string, ascii bool, letters []foldedLetter) {
+// pattern is the word for LIKE, anything standing for what is not ASCII.
+func (w searchWord) pattern() (pattern string, ascii bool) {
 	ascii = true
 	var like strings.Builder
-	for part := range strings.FieldsFuncSeq(w.text, func(r rune) bool { return r >= 0x80 }) {
+	for part := range strings.FieldsFuncSeq(w.text, func(r rune) bool { return r >= utf8.RuneSelf }) {
 		if ascii = len(part) == len(w.text); !ascii {
 			_ = like.WriteByte('%')
 		}
@@ -149,13 +149,29 @@ func (w searchWord) pattern() (pattern string, ascii bool, letters []foldedLette
 	if pattern = like.String() + "%"; !w.short {
 		pattern = "%" + pattern
 	}
-	ascii = ascii && like.Len() > 0
+	return pattern, ascii && like.Len() > 0
+}
+
+// apart is the word for LIKE with anything between its letters of ASCII.
+func (w searchWord) apart() string {
+	var like strings.Builder
+	_ = like.WriteByte('%')
+	for _, r := range w.text {
+		if r < utf8.RuneSelf {
+			_, _ = like.WriteString(escapeLike(string(r)) + "%")
+		}
+	}
+	return like.String()
+}
+
+// foldedLetters are those of foldedToASCII that may take part in a text that matches the word.
+func (w searchWord) foldedLetters() (letters []foldedLetter) {
 	for _, letter := range foldedToASCII {
 		if overlap(letter.folded, w.text) {
 			letters = append(letters, letter)
 		}
 	}
-	return pattern, ascii, letters
+	return letters
 }
 
 // foldedLetter is a letter and what Fold makes of it.

@@ -135,3 +135,51 @@ func TestASearchOfMoreStreamsThanOneStatementReads(t *testing.T) {
 		}
 	})
 }
+
+// What nobody sees is left out of what is searched for and of what is searched, on every path a
+// search may take.
+func TestInvisibleCharactersAreNotSearched(t *testing.T) {
+	paths := map[string]func(*models.Store){
+		"usual": func(*models.Store) {}, "seek, compared one by one": func(s *models.Store) { s.SeekAtOnce(500) },
+		"seek by index": func(s *models.Store) { s.SeekAtOnce(0) }, "scan": (*models.Store).ScanInSteps,
+	}
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		store := newStore(t, db)
+		org := newOrganization(t, store, "acme")
+		hidden := insert(t, store, org,
+			models.Entry{EntityID: "inv\u202efdp.exe"}, models.Entry{EntityID: "srv_1", EntityName: "pay\u200bments\u00ad api"},
+			models.Entry{EntityID: "srv_2", EntityName: "cafe\u034f\u0301 nord"}, models.Entry{EntityID: "\u2066dep\u2069_9"})
+		var others []models.Entry
+		for i := range 40 {
+			others = append(others, models.Entry{EntityID: fmt.Sprint("other-", i), EntityName: "Überall"})
+		}
+		insert(t, store, org, others...)
+		for path, take := range paths {
+			store := newStore(t, db)
+			take(store)
+			for search, want := range map[string]int{
+				"invfdp": 0, "inv\u202efdp": 0, "in\u200bvf\U000e0041dp.ex\ufe0fe": 0, "payments": 1, "PAY\u202aMENTS api": 1,
+				"café": 2, "cafe\u0301\u200d": 2, "dep": 3, "dep_9": 3, "\u2067de\u2069": 3, "in": 0,
+			} {
+				page, err := store.Entries(t.Context(), org, models.EntryQuery{Search: search, Limit: 5})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(page.Entries) != 1 || page.Entries[0].ID != hidden[want].ID {
+					t.Errorf("%s: %q finds %d entries, want %q only", path, search, len(page.Entries), hidden[want].EntityID)
+				}
+			}
+			page, err := store.Entries(t.Context(), org, models.EntryQuery{Search: "\u200b\u202e", Limit: 100})
+			if err != nil || len(page.Entries) != 44 {
+				t.Errorf("%s: a search for nothing that can be seen finds %d entries, want all: %v", path, len(page.Entries), err)
+			}
+		}
+		people := insert(t, store, org, models.Entry{ActorID: "usr_\u200b7", ActorName: "Grace\u202e Hopper", ActorEmail: "gra\u00adce@example.com"})
+		for _, text := range []string{"grace hop", "usr_7", "grace@", "gr\u200cace"} {
+			found, err := store.FindActors(t.Context(), org, text, 10)
+			if err != nil || len(found) != 1 || found[0].ID != people[0].ActorID {
+				t.Errorf("%q finds %v, %v", text, found, err)
+			}
+		}
+	})
+}

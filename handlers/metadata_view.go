@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"unicode"
 
 	"github.com/auditlogs/auditlogs/app/audit"
 )
@@ -65,10 +64,10 @@ func viewMetadata(stored string) metadataView {
 	raw := json.RawMessage(stored)
 	members, err := objectMembers(raw)
 	if err != nil {
-		return metadataView{Rest: &valueView{Kind: "json", Text: visible(stored)}, JSON: stored}
+		return metadataView{Rest: &valueView{Kind: "json", Text: stored}, JSON: visibleJSON(stored)}
 	}
 	builder := valueBuilder{left: mostValuesShown}
-	view := metadataView{JSON: indentJSON(raw)}
+	view := metadataView{JSON: visibleJSON(indentJSON(raw))}
 	rest := valueView{Kind: "object"}
 	for i, member := range members {
 		if builder.left <= 0 {
@@ -154,7 +153,7 @@ func cell(raw json.RawMessage) valueView {
 		return valueView{Kind: "absent", Text: "absent"}
 	}
 	if compound(raw) && len(bytes.TrimSpace(raw)) > len("{}") {
-		return valueView{Kind: "json", Text: visible(indentJSON(raw))}
+		return valueView{Kind: "json", Text: indentJSON(raw)}
 	}
 	return scalar(raw)
 }
@@ -169,7 +168,7 @@ func (b *valueBuilder) value(raw json.RawMessage, depth int) valueView {
 		return scalar(raw)
 	}
 	if depth > deepestShown {
-		return valueView{Kind: "json", Text: visible(string(raw))}
+		return valueView{Kind: "json", Text: string(raw)}
 	}
 	view := valueView{Kind: "object", Text: "{}"}
 	members, err := objectMembers(raw)
@@ -220,15 +219,15 @@ func scalar(raw json.RawMessage) valueView {
 	}
 	var s string
 	if err := json.Unmarshal(raw, &s); err != nil {
-		return valueView{Kind: "json", Text: visible(text)}
+		return valueView{Kind: "json", Text: text}
 	}
 	if s == audit.Masked {
 		return valueView{Kind: "masked", Text: s}
 	}
 	if ambiguous(s) {
-		return valueView{Kind: "quoted", Text: `"` + visible(s) + `"`}
+		return valueView{Kind: "quoted", Text: `"` + s + `"`}
 	}
-	return valueView{Kind: "string", Text: visible(s)}
+	return valueView{Kind: "string", Text: s}
 }
 
 // ambiguous says that a string reads like another kind of value, or that its ends cannot be seen.
@@ -239,37 +238,9 @@ func ambiguous(s string) bool {
 // name is the name of a member, which may be empty.
 func name(s string) string {
 	if s == "" || s != strings.TrimSpace(s) {
-		return `"` + visible(s) + `"`
+		return `"` + visibleLine(s) + `"`
 	}
-	return visible(s)
-}
-
-// visible writes out what would not be seen or would turn the text around it: control characters
-// and the marks that change the direction of writing. Joiners stay, scripts and emoji need them.
-func visible(s string) string {
-	if strings.IndexFunc(s, invisible) < 0 {
-		return s
-	}
-	var out strings.Builder
-	for _, r := range s {
-		if invisible(r) {
-			fmt.Fprintf(&out, `\u%04x`, r)
-			continue
-		}
-		out.WriteRune(r)
-	}
-	return out.String()
-}
-
-func invisible(r rune) bool {
-	switch {
-	case r == '\n' || r == '\t' || r == '\u200c' || r == '\u200d':
-		return false
-	case r > 0xffff: // tags within emoji
-		return false
-	default:
-		return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029'
-	}
+	return visibleLine(s)
 }
 
 type jsonMember struct {

@@ -77,20 +77,6 @@ func TestEveryKindOfValueReadsDifferently(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeSeenIsWrittenOut(t *testing.T) {
-	for raw, want := range map[string]string{
-		`"a\u202eb"`:                     `a\u202eb`,
-		`"a\u0000b"`:                     `a\u0000b`,
-		`"zero\u200bwidth"`:              `zero\u200bwidth`,
-		`"two\nlines"`:                   "two\nlines",
-		"\"\U0001F469\u200d\U0001F680\"": "\U0001F469\u200d\U0001F680",
-	} {
-		if got := scalarOf(raw).Text; got != want {
-			t.Errorf("%s reads %q, want %q", raw, got, want)
-		}
-	}
-}
-
 func TestOneEntryCannotFillThePage(t *testing.T) {
 	wide := viewMetadata(`{"list":[` + strings.Repeat("1,", 20000) + `1],"after":true}`)
 	if count := countValues(*wide.Rest); count > mostValuesShown+10 {

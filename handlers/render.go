@@ -46,13 +46,14 @@ func settingsPath(org models.Organization, section string) string {
 }
 
 // render writes a template with a status. It renders into the answer's memory, which is sent after
-// the handler, so a template that fails never sends half a page.
+// the handler, so a template that fails never sends half a page. What cannot be seen is written out.
 func (h *Handlers) render(c *fiber.Ctx, status int, template string, data any) error {
 	c.Response().ResetBody()
 	if err := h.Views.Render(c.Response().BodyWriter(), template, data); err != nil {
 		c.Response().ResetBody()
 		return fmt.Errorf("render %s: %w", template, err)
 	}
+	c.Response().SetBodyRaw(visibleHTML(c.Response().Body()))
 	c.Type("html", "utf-8")
 	c.Status(status)
 	return nil

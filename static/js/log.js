@@ -90,9 +90,13 @@ function addOption(name, value) {
   box.value = value;
   box.checked = true;
   const text = option.querySelector('.option-text, code');
-  text.textContent = chip?.dataset.label ?? value;
+  text.textContent = chip?.querySelector('.chip-value').textContent ?? visible(value);
   menu.querySelector('[data-selected]').append(option);
 }
+
+/** visible writes out what cannot be seen, as the server does. */
+const visible = (text) => text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu,
+  (c) => `⟨U+${c.codePointAt(0).toString(16).toUpperCase().padStart(4, '0')}⟩`);
 
 /** selectedFirst puts what is ticked at the head of a menu's list, and the rest back where it belongs. */
 function selectedFirst(menu) {

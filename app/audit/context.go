@@ -8,10 +8,10 @@ import (
 
 // Actor is who did something, as of now: later changes of the person do not change entries.
 type Actor struct {
-	// ID identifies the person in the application: at most 512 bytes. "system" is reserved for
-	// automated actions; use System.
+	// ID identifies the person in the application: at most 512 bytes, without white space at its
+	// ends. "system" is reserved for automated actions; use System.
 	ID string
-	// Name is shown and sorted by: at most 200 bytes. Empty means Email, or else ID.
+	// Name is shown and sorted by: at most 200 bytes. Empty means as much of Email, or else of ID.
 	Name string
 	// Email tells namesakes apart: at most 320 bytes, may be empty.
 	Email string

@@ -43,7 +43,8 @@ type Event struct {
 	Action Action
 	// EntityType is what was affected; empty means the part of the action before the colon.
 	EntityType string
-	// EntityID identifies the affected resource: required, at most 512 bytes.
+	// EntityID identifies the affected resource: required, at most 512 bytes, without white space at
+	// its ends.
 	EntityID string
 	// EntityName is its name at this moment: at most 200 bytes, may be empty.
 	EntityName string

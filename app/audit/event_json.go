@@ -74,7 +74,7 @@ func (e Event) MarshalJSON() ([]byte, error) {
 }
 
 // UnmarshalJSON reads what MarshalJSON writes. What it cannot read is an *InvalidEventError that
-// names the field, as is a field that no event has. Metadata becomes a json.RawMessage. Whether the
+// names the field, as are a field that no event has and one that is given twice. Metadata becomes a json.RawMessage. Whether the
 // values can be stored is found by Validate, or when they are.
 func (e *Event) UnmarshalJSON(raw []byte) error {
 	if !utf8.Valid(raw) {
@@ -89,6 +89,9 @@ func (e *Event) UnmarshalJSON(raw []byte) error {
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return &InvalidEventError{"event", "is followed by something else"}
+	}
+	if err := checkNames(raw); err != nil {
+		return err
 	}
 	*e = Event{
 		ID: in.ID, Organization: in.Organization, ExternalID: in.ExternalID, Action: in.Action,

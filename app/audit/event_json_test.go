@@ -3,12 +3,16 @@ package audit_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/database"
+	"github.com/auditlogs/auditlogs/app/database/databasetest"
+	"github.com/auditlogs/auditlogs/models"
 )
 
 func TestAnEventSurvivesItsJSON(t *testing.T) {
@@ -52,6 +56,16 @@ func TestAnEventThatCannotBeReadNamesTheField(t *testing.T) {
 		"a list":                {`[]`, "event"},
 		"system with a name":    {`{"actor":{"id":"system","name":"Anna"}}`, "actor"},
 		"a person with source":  {`{"actor":{"id":"u1","source":"x"}}`, "actor.source"},
+		"twice":                 {`{"action":"a:b","entity_id":"1","entity_id":"1"}`, "entity_id"},
+		"actor twice":           {`{"actor":{"id":"1"},"actor":{"id":"2"}}`, "actor"},
+		"metadata twice":        {`{"metadata":{"a":1},"metadata":null}`, "metadata"},
+		"twice, escaped":        {`{"id":"1","\u0069d":"1"}`, "id"},
+		"twice in actor":        {`{"actor":{"id":"1","name":"\"},\"id\":","id":"2"}}`, "actor.id"},
+		"twice in request":      {` { "request" : { "ip" : "1" , "ip" : "2" } } `, "request.ip"},
+		"another case":          {`{"Actor":{"id":"1"}}`, "Actor"},
+		"both cases":            {`{"actor":{"id":"1"},"Actor":{"name":"x"}}`, "Actor"},
+		"another case in actor": {`{"metadata":{"x":[{},"}"]},"actor":{"id":"1","Name":"x"}}`, "actor.Name"},
+		"another letter":        {`{"actor":{"id":"1"},"url":"","reque\u017ft":{}}`, "reque\u017ft"},
 		"not UTF-8":             {"{\"entity_id\":\"\xff\"}", "event"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -64,6 +78,64 @@ func TestAnEventThatCannotBeReadNamesTheField(t *testing.T) {
 			if text := err.Error(); len(text) > 300 {
 				t.Errorf("answers %d bytes", len(text))
 			}
+		})
+	}
+}
+
+// Package json takes names of any case for those of an event, and the last of two: an event could say
+// one thing to who checks it and another to who reads it.
+func TestNamesInMetadataAreTheSendersButNotTwice(t *testing.T) {
+	for name, tc := range map[string]struct{ metadata, twice string }{
+		"cases":             {`{"Name":1,"name":2,"NAME":{"Name":1,"name":2}}`, ""},
+		"in other objects":  {`{"a":{"b":1},"b":{"b":2},"c":[{"b":1},{"b":1}]}`, ""},
+		"in a text":         {`{"z":"{\"a\":1,\"a\":2}","a":":"}`, ""},
+		"twice":             {`{"name":1,"name":1}`, "name"},
+		"twice, escaped":    {`{"name":1,"n\u0061me":2}`, "name"},
+		"twice, deep":       {`{"z":1,"a":[0,{"b":{"x":1,"y":2,"x":{"q":1}}}]}`, "x"},
+		"twice, whole":      {`{"a":{"x":1,"y":2},"b":1,"a":{"z":1}}`, "a"},
+		"twice, not shown":  {`{"password":"1","password":"2"}`, "password"},
+		"twice, empty name": {`{"":1,"":2}`, ""},
+		"twice, not UTF-8":  {"{\"\xff\":1,\"\xfe\":2}", "\ufffd"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := audit.Validate(t.Context(), event(func(e *audit.Event) { e.Metadata = json.RawMessage(tc.metadata) }))
+			if !strings.HasPrefix(name, "twice") {
+				if err != nil {
+					t.Errorf("answers %v", err)
+				}
+				return
+			}
+			var invalid *audit.InvalidEventError
+			if !errors.As(err, &invalid) || invalid.Field != "metadata" || invalid.Reason != fmt.Sprintf("%q is given twice in one object", tc.twice) {
+				t.Errorf("answers %v", err)
+			}
+		})
+	}
+}
+
+func TestAnActorWithoutANameIsCalledByWhatFits(t *testing.T) {
+	for name, tc := range map[string]struct {
+		actor audit.Actor
+		want  string
+	}{
+		"e-mail":      {audit.Actor{ID: "u1", Email: "anna@example.com"}, "anna@example.com"},
+		"ID":          {audit.Actor{ID: "u1"}, "u1"},
+		"blank":       {audit.Actor{ID: "u1", Name: " \t", Email: "\n"}, "u1"},
+		"just fits":   {audit.Actor{ID: strings.Repeat("x", 200)}, strings.Repeat("x", 200)},
+		"long ID":     {audit.Actor{ID: strings.Repeat("ü", 256)}, strings.Repeat("ü", 98) + "…"},
+		"long e-mail": {audit.Actor{ID: "u1", Email: strings.Repeat("x", 308) + "@example.com"}, strings.Repeat("x", 197) + "…"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			databasetest.Each(t, func(t *testing.T, db *database.DB) {
+				ensure(t, db.Write, audit.Organization{Slug: "acme"})
+				if _, err := audit.Record(t.Context(), db.Write, event(func(e *audit.Event) { e.Actor = tc.actor })); err != nil {
+					t.Fatal(err)
+				}
+				e := entries(t, db.Write)[0]
+				if e.ActorName != tc.want || e.ActorID != tc.actor.ID || len(e.ActorName) > 200 || e.ActorKey != models.Fold(tc.want) {
+					t.Errorf("is stored as %q", e.ActorName)
+				}
+			})
 		})
 	}
 }

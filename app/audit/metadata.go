@@ -126,8 +126,81 @@ func mendMetadata(text string) (string, error) {
 	if depth := depthOf(object); depth > maxMetadataDepth {
 		return "", &InvalidEventError{"metadata", fmt.Sprintf("has %d levels; at most %d are allowed", depth, maxMetadataDepth)}
 	}
+	if namesIn(text) != namesOf(object) {
+		return "", &InvalidEventError{"metadata", fmt.Sprintf("%.60q is given twice in one object", duplicateIn(text))}
+	}
 	mask(object)
 	return jsonOf(withoutNUL(object))
+}
+
+// namesIn counts the names in the objects of compact JSON, and namesOf those that are left of it once it
+// is decoded: where that is fewer, one is there twice.
+func namesIn(text string) int {
+	names := 0
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case ':':
+			names++
+		case '"':
+			i += lengthOfString(text[i:]) - 1
+		}
+	}
+	return names
+}
+
+func namesOf(value any) int {
+	names := 0
+	switch v := value.(type) {
+	case map[string]any:
+		names = len(v)
+		for _, child := range v {
+			names += namesOf(child)
+		}
+	case []any:
+		for _, child := range v {
+			names += namesOf(child)
+		}
+	}
+	return names
+}
+
+// duplicateIn is the first name in text, which is JSON, that is there twice in one object, or "".
+func duplicateIn(text string) string {
+	type level struct {
+		names map[string]bool // nil in a list
+		value bool            // what comes next is a value
+	}
+	var levels []level
+	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.UseNumber()
+	for {
+		token, err := decoder.Token()
+		if err != nil {
+			return ""
+		}
+		delim, _ := token.(json.Delim)
+		if delim == '}' || delim == ']' {
+			levels = levels[:len(levels)-1]
+			continue
+		}
+		if len(levels) > 0 {
+			l := &levels[len(levels)-1]
+			if name, ok := token.(string); ok && l.names != nil && !l.value {
+				if l.names[name] {
+					return name
+				}
+				l.names[name], l.value = true, true
+				continue
+			}
+			l.value = false
+		}
+		switch delim {
+		case '{':
+			levels = append(levels, level{names: map[string]bool{}})
+		case '[':
+			levels = append(levels, level{})
+		}
+	}
 }
 
 // depthOf counts nested objects and lists; a flat object has one level.

@@ -1,6 +1,7 @@
 package audit_test
 
 import (
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -137,6 +138,12 @@ func TestRecordRefusesWhatCannotBeStored(t *testing.T) {
 		"long entity ID":         {func(e *audit.Event) { e.EntityID = strings.Repeat("x", 513) }, nil, "entity_id"},
 		"NUL in the entity ID":   {func(e *audit.Event) { e.EntityID = "a\x00" }, nil, "entity_id"},
 		"entity ID not UTF-8":    {func(e *audit.Event) { e.EntityID = "a\xff" }, nil, "entity_id"},
+		"entity ID after space":  {func(e *audit.Event) { e.EntityID = " svc-1" }, nil, "entity_id"},
+		"entity ID before space": {func(e *audit.Event) { e.EntityID = "svc-1\u00a0" }, nil, "entity_id"},
+		"actor ID after space":   {func(e *audit.Event) { e.Actor.ID = "\u2003u1" }, nil, "actor.id"},
+		"actor ID before space":  {func(e *audit.Event) { e.Actor.ID = "u1 " }, nil, "actor.id"},
+		"padded system":          {func(e *audit.Event) { e.Actor.ID = "system " }, nil, "actor.id"},
+		"a name given twice":     {func(e *audit.Event) { e.Metadata = json.RawMessage(`{"a":1,"a":1}`) }, nil, "metadata"},
 		"long entity name":       {func(e *audit.Event) { e.EntityName = strings.Repeat("x", 201) }, nil, "entity_name"},
 		"far in the future":      {func(e *audit.Event) { e.OccurredAt = time.Now().Add(time.Hour) }, nil, "occurred_at"},
 		"before 1970":            {func(e *audit.Event) { e.OccurredAt = time.Unix(-1, 0) }, nil, "occurred_at"},

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -197,12 +198,18 @@ func actorOf(ctx context.Context, event Event) (Actor, error) {
 		return Actor{}, err
 	}
 	if actor.Name == "" {
-		actor.Name = actor.Email
-	}
-	if actor.Name == "" {
-		actor.Name = actor.ID
+		actor.Name = shortened(cmp.Or(actor.Email, actor.ID))
 	}
 	return actor, nil
+}
+
+// shortened is text as a name, with a mark where that is not all of it.
+func shortened(text string) string {
+	if len(text) <= maxName {
+		return text
+	}
+	const more = "…"
+	return cut(text, maxName-len(more)) + more
 }
 
 func occurredAt(event Event, now time.Time) (models.Micros, error) {
@@ -231,6 +238,8 @@ func checkID(field, id string, limit int) error {
 		return &InvalidEventError{field, "is not valid UTF-8"}
 	case strings.ContainsFunc(id, unicode.IsControl):
 		return &InvalidEventError{field, "contains a control character"}
+	case strings.TrimSpace(id) != id:
+		return &InvalidEventError{field, "begins or ends with white space"}
 	default:
 		return nil
 	}

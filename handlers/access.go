@@ -53,10 +53,14 @@ func actorOf(user models.User) audit.Actor {
 // SignedIn is middleware for pages that need somebody signed in. Everybody else is led to the
 // sign-in page, whatever the address, and from there back.
 func (h *Handlers) SignedIn(c *fiber.Ctx) error {
-	if scopeOf(c).User == nil {
-		return redirect(c, loginPath(returnAddress(c)))
+	if scopeOf(c).User != nil {
+		return c.Next()
 	}
-	return c.Next()
+	path := loginPath(returnAddress(c))
+	if c.Method() == fiber.MethodPost && !fromHTMX(c) && strings.Contains(path, "?") {
+		path += "&notice=not-saved" // the page itself, where it has script, keeps the form
+	}
+	return redirect(c, path)
 }
 
 // InOrganization is middleware for everything under /orgs/:slug, after SignedIn. An organization
@@ -122,22 +126,25 @@ func loginPath(returnTo string) string {
 }
 
 // returnAddress is the page somebody wanted to see when they had to sign in: for a fragment the
-// page it belongs to, for a form the page that holds it.
+// page it belongs to, as it would have become, and for a form the page that holds it.
 func returnAddress(c *fiber.Ctx) string {
 	from := c.OriginalURL()
+	page := localPart(c.Get("HX-Current-URL"))
+	path, _, _ := strings.Cut(page, "?")
 	switch {
-	case fromHTMX(c) && c.Get("HX-Current-URL") != "":
-		from = localPart(c.Get("HX-Current-URL"))
+	case fromHTMX(c) && path == c.Path() && c.Method() == fiber.MethodGet:
+	case fromHTMX(c) && page != "":
+		from = page
 	case c.Method() != fiber.MethodGet:
 		from = localPart(c.Get(fiber.HeaderReferer))
 	}
 	return safeReturn(from)
 }
 
-// localPart is path and query of an address, whoever's it is.
+// localPart is path and query of an address, whoever's it is; empty for none.
 func localPart(address string) string {
 	u, err := url.Parse(address)
-	if err != nil {
+	if err != nil || address == "" {
 		return ""
 	}
 	return u.RequestURI()

@@ -15,6 +15,7 @@ type failurePage struct {
 	Heading   string
 	Text      string
 	Reference string // the request's ID, to be quoted to the operator
+	Form      string // the page whose form was not saved; empty where nothing was to be
 }
 
 // Failure answers with what err means for whoever asked: a page for a person, or a paragraph where
@@ -28,6 +29,9 @@ func (h *Handlers) Failure(c *fiber.Ctx, err error) error {
 	page := failurePage{Status: status, Reference: c.GetRespHeader(fiber.HeaderXRequestID)}
 	page.Heading, page.Text = wordsFor(status, err)
 	page.Frame = h.frame(c, page.Heading, "")
+	if c.Method() == fiber.MethodPost && !fromHTMX(c) { // what htmx sent stands on the page still
+		page.Form = safeReturn(localPart(c.Get(fiber.HeaderReferer)))
+	}
 
 	template := "failure"
 	if wantsFragment(c) {

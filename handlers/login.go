@@ -31,6 +31,7 @@ type loginPage struct {
 	Frame  Frame
 	Form   Form
 	Notice string // what happened before, such as a new password
+	Lost   bool   // a form was sent after the session had ended
 }
 
 // LoginPage answers GET /login.
@@ -46,8 +47,11 @@ func (h *Handlers) LoginPage(c *fiber.Ctx) error {
 		return redirect(c, "/setup")
 	}
 	page := loginPage{Form: Form{Values: map[string]string{"return": safeReturn(c.Query("return"))}}}
-	if c.Query("notice") == "password-changed" {
+	switch c.Query("notice") {
+	case "password-changed":
 		page.Notice = "Your password was changed. Sign in with the new one."
+	case "not-saved":
+		page.Lost = true
 	}
 	return h.renderLogin(c, fiber.StatusOK, page)
 }

@@ -255,6 +255,22 @@ func TestWhoIsNotSignedInIsLedToThePageAskedFor(t *testing.T) {
 			t.Errorf("a fragment (%d) leads to %q", fragment.Status, got)
 		}
 
+		// A search that met the end of the session is asked for, not the page it was typed into.
+		typed := client.Fragment("/orgs/acme"+auditLogs+"?q=web&sort=user", "HX-Current-URL", p.URL+"/orgs/acme"+auditLogs+"?q=w&sort=user")
+		if got := typed.Header.Get("HX-Redirect"); got != "/login?return="+url.QueryEscape("/orgs/acme"+auditLogs+"?q=web&sort=user") {
+			t.Errorf("a search (%d) leads to %q", typed.Status, got)
+		}
+		// A form was not saved: the sign-in page says so, and leads to the page that holds it.
+		form := "/orgs/acme/settings/members?page=1"
+		lost := client.Do("POST", "/orgs/acme/settings/members/invitations", strings.NewReader("email=x"),
+			"Content-Type", "application/x-www-form-urlencoded", "Sec-Fetch-Site", "same-origin", "Referer", p.URL+form).Expect(303).Header.Get("Location")
+		if text := client.Get(lost).Expect(200).Text("main [role=status]"); !strings.Contains(text, "nothing was saved") {
+			t.Errorf("%s says %q", lost, text)
+		}
+		if kept := client.Get(lost).Find("input[name=return]").AttrOr("value", ""); kept != form {
+			t.Errorf("a form leads back to %q", kept)
+		}
+
 		page := client.Get(login).Expect(200)
 		kept := page.Find("input[name=return]").AttrOr("value", "")
 		client.Post("/login", "email", "ada@example.com", "password", password, "return", kept).ExpectRedirect(asked)

@@ -38,7 +38,9 @@ document.addEventListener('submit', (event) => {
   for (const button of form.querySelectorAll('button')) {
     button.setAttribute('aria-pressed', String(button === event.submitter));
   }
-  savePreferences({ theme });
+  savePreferences({ theme }).then((saved) => {
+    if (!saved) say('The theme could not be saved. It stays until you leave this page.');
+  });
 });
 
 // Menus: one at a time, closed by Escape, by a click elsewhere and by leaving with Tab.

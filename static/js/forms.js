@@ -76,7 +76,7 @@ function notSaved(form, why) {
   text.textContent = why;
   banner.append(text);
   const row = form.closest('table, .side');
-  if (!row) form.prepend(banner);
+  if (!row) (form.querySelector('.card-body') ?? form).prepend(banner);
   else if (row.matches('table')) (row.closest('.card') ?? row).before(banner);
   else document.querySelector('main').prepend(banner);
   banner.scrollIntoView({ block: 'nearest' });

@@ -2,8 +2,10 @@ package models
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
+	"time"
 	"unicode/utf8"
 
 	"github.com/alexedwards/argon2id"
@@ -24,8 +26,11 @@ var passwordParams = &argon2id.Params{
 	KeyLength:   32,
 }
 
-// passwordSlots bounds the memory and the processors that sign-ins can take, however many arrive.
-var passwordSlots = make(chan struct{}, 2)
+// passwordTurns bounds the memory and the processors that sign-ins can take, however many arrive.
+var passwordTurns = turns{taken: make(chan struct{}, 2), patience: 5 * time.Second}
+
+// ErrBusy is the error of a password whose turn has not come in time: too many are being checked.
+var ErrBusy = errors.New("too many passwords at once")
 
 // nobodysHash is what a password is compared with where there is no account: the same work, so the
 // time of the answer does not tell which addresses have one.
@@ -46,15 +51,16 @@ func CheckPassword(password string) error {
 
 // HashPassword makes what is stored of a password: argon2id in PHC string format. It is slow on
 // purpose, at most two run at once, and it must not be called inside a transaction. Errors:
-// *InvalidError (see CheckPassword), or the context's while it waits for its turn.
+// *InvalidError (see CheckPassword), or while it waits for its turn ErrBusy or the context's.
 func HashPassword(ctx context.Context, password string) (string, error) {
 	if err := CheckPassword(password); err != nil {
 		return "", err
 	}
-	if err := takePasswordSlot(ctx); err != nil {
+	done, err := passwordTurns.take(ctx)
+	if err != nil {
 		return "", err
 	}
-	defer releasePasswordSlot()
+	defer done()
 	hash, err := argon2id.CreateHash(password, passwordParams)
 	if err != nil {
 		return "", fmt.Errorf("hash a password: %w", err)
@@ -75,10 +81,11 @@ func PasswordMatches(ctx context.Context, hash, password string) (bool, error) {
 	if len(password) > MaxPasswordBytes {
 		password = "" // nobody's; hashing megabytes would be free work for whoever sends them
 	}
-	if err := takePasswordSlot(ctx); err != nil {
+	done, err := passwordTurns.take(ctx)
+	if err != nil {
 		return false, err
 	}
-	defer releasePasswordSlot()
+	defer done()
 	match, err := argon2id.ComparePasswordAndHash(password, hash)
 	if err != nil {
 		return false, fmt.Errorf("compare a password: %w", err)
@@ -86,13 +93,22 @@ func PasswordMatches(ctx context.Context, hash, password string) (bool, error) {
 	return match && known, nil
 }
 
-func takePasswordSlot(ctx context.Context) error {
-	select {
-	case passwordSlots <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("wait to check a password: %w", ctx.Err())
-	}
+// turns lets as many work at once as there is room in taken.
+type turns struct {
+	taken    chan struct{}
+	patience time.Duration // how long a turn is waited for
 }
 
-func releasePasswordSlot() { <-passwordSlots }
+// take waits for a turn, which ends with done.
+func (t turns) take(ctx context.Context) (done func(), err error) {
+	timer := time.NewTimer(t.patience)
+	defer timer.Stop()
+	select {
+	case t.taken <- struct{}{}:
+		return func() { <-t.taken }, nil
+	case <-timer.C:
+		return nil, ErrBusy
+	case <-ctx.Done():
+		return nil, fmt.Errorf("wait to check a password: %w", ctx.Err())
+	}
+}

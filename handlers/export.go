@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -16,6 +17,9 @@ import (
 // Export sends a file of exactly what the filters of the address show: every page, in the same
 // order, as it is at this moment. That somebody took it is recorded first.
 func (h *Handlers) Export(c *fiber.Ctx) error {
+	if err := refuseForeign(c); err != nil {
+		return err
+	}
 	ctx, scope := contextOf(c), scopeOf(c)
 	name := c.Query("format")
 	format, ok := exportFormats[name]
@@ -56,6 +60,20 @@ func (h *Handlers) Export(c *fiber.Ctx) error {
 		include: func(e models.Entry) bool { return e.RecordedAt <= taken && e.ID.String() != own },
 		log:     h.Log.With("organization", org.Slug, "format", name, "user", scope.User.ID),
 	}.send(c)
+	return nil
+}
+
+// refuseForeign refuses a request that records something, although it only reads, where another site's page
+// makes it, or a browser does by guess: what the log says somebody did, they did.
+func refuseForeign(c *fiber.Ctx) error {
+	switch c.Get("Sec-Fetch-Site") {
+	case "", "same-origin", "none":
+	default:
+		return fmt.Errorf("%w: the link is on another site", fiber.ErrForbidden)
+	}
+	if strings.Contains(c.Get("Sec-Purpose")+c.Get("Purpose"), "prefetch") {
+		return fmt.Errorf("%w: nobody has asked yet", fiber.ErrForbidden)
+	}
 	return nil
 }
 

@@ -223,3 +223,33 @@ func TestABadExportIsRefusedAndNotRecorded(t *testing.T) {
 		}
 	})
 }
+
+// A link on another site, or a browser's guess, must not have the log say that somebody took a file.
+func TestAnExportIsTakenByOurOwnPagesOnly(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		d := newDesk(t, db)
+		for _, headers := range [][]string{
+			{"Sec-Fetch-Site", "cross-site"},
+			{"Sec-Fetch-Site", "same-site"},
+			{"Sec-Fetch-Site", "of nobody"},
+			{"Sec-Fetch-Site", "none", "Sec-Purpose", "prefetch;prerender"},
+			{"Purpose", "prefetch"},
+		} {
+			response, body := d.get(exportPath+"csv", headers...)
+			if response.StatusCode != http.StatusForbidden || response.Header.Get("Content-Disposition") != "" {
+				t.Errorf("%q: %d: %s", headers, response.StatusCode, body)
+			}
+		}
+		if recorded := d.exports(); len(recorded) != 0 {
+			t.Errorf("%d exports are recorded", len(recorded))
+		}
+		for i, headers := range [][]string{{"Sec-Fetch-Site", "same-origin"}, {"Sec-Fetch-Site", "none"}, nil} {
+			if response, body := d.get(exportPath+"csv", headers...); response.StatusCode != http.StatusOK {
+				t.Errorf("%q: %d: %s", headers, response.StatusCode, body)
+			}
+			if recorded := d.exports(); len(recorded) != i+1 {
+				t.Errorf("%q: %d exports are recorded", headers, len(recorded))
+			}
+		}
+	})
+}

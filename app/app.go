@@ -5,12 +5,17 @@ package app
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
 
 	"github.com/auditlogs/auditlogs/app/audit/auditfiber"
+	"github.com/auditlogs/auditlogs/app/intake"
 	"github.com/auditlogs/auditlogs/app/secrets"
 	"github.com/auditlogs/auditlogs/app/sessions"
 	"github.com/auditlogs/auditlogs/handlers"
@@ -20,8 +25,13 @@ import (
 const (
 	// requestTimeout ends a request's work in the database.
 	requestTimeout = 30 * time.Second
-	// maxBody is the largest form accepted.
-	maxBody = 1 << 20
+	// idleTimeout is how long a connection is kept between two requests.
+	idleTimeout = 2 * time.Minute
+	// arrivalTime is how long a request may take to come in, head and body, and a new connection for its
+	// first byte.
+	arrivalTime = 30 * time.Second
+	// keptBuffers is how large a buffer of an answer may be to be kept for the next one.
+	keptBuffers = 128 << 10
 	// maxHeader is the largest request head: a log page's address may name many actions and users.
 	maxHeader = 32 << 10
 )
@@ -34,6 +44,11 @@ type App struct {
 	handlers *handlers.Handlers
 	assets   *assets
 	origin   *http.CrossOriginProtection
+	proxies  intake.Proxies // the trusted ones
+	answers  *intake.Budget // large ones, until they have been read
+
+	// behindUnknownProxy is set once X-Forwarded-For comes in while no proxy is trusted.
+	behindUnknownProxy atomic.Bool
 
 	// running ends when the server shuts down, and with it the work of every request.
 	running context.Context
@@ -43,12 +58,17 @@ type App struct {
 // Routes lists what the app answers, for tests that hold for every route.
 func (a *App) Routes() []fiber.Route { return a.fiber.GetRoutes(true) }
 
+// keepSmallBuffers has fasthttp give up the memory of large answers, which it would keep for as long as their
+// connection is open. It holds for all servers of a process.
+var keepSmallBuffers = sync.OnceFunc(func() { fasthttp.SetBodySizePoolLimit(keptBuffers, keptBuffers) })
+
 // New builds the web app. It does not listen; see Serve and Run.
 func New(config Config, store *models.Store) (*App, error) {
 	if err := config.validate(); err != nil {
 		return nil, err
 	}
-	a := &App{config: config, store: store, origin: http.NewCrossOriginProtection()}
+	a := &App{config: config, store: store, origin: http.NewCrossOriginProtection(),
+		proxies: intake.ParseProxies(config.TrustedProxies), answers: newAnswers()}
 	if err := a.origin.AddTrustedOrigin(config.BaseURL); err != nil {
 		return nil, fmt.Errorf("--base-url: %w", err)
 	}
@@ -68,6 +88,10 @@ func New(config Config, store *models.Store) (*App, error) {
 		Listing:  store,
 
 		APIRateLimit: config.APIRateLimit,
+
+		Proxies:            a.proxies,
+		Budgets:            handlers.NewBudgets(),
+		BehindUnknownProxy: a.behindUnknownProxy.Load,
 	}
 	if config.Listing != nil {
 		a.handlers.Listing = config.Listing
@@ -88,14 +112,25 @@ func New(config Config, store *models.Store) (*App, error) {
 		ErrorHandler:            a.fail,
 		CaseSensitive:           true,
 		DisableStartupMessage:   true,
-		BodyLimit:               maxBody,
-		ReadBufferSize:          maxHeader,
-		ReadTimeout:             30 * time.Second,
-		WriteTimeout:            time.Minute,
-		IdleTimeout:             2 * time.Minute,
+		// Handlers read bodies, within their own bounds, once they know who sends them. This must not be
+		// together with ReduceMemoryUsage: fasthttp 1.51 then reads bodies by a buffer it has given away.
+		StreamRequestBody:            true,
+		DisablePreParseMultipartForm: true,
+		BodyLimit:                    max(handlers.MaxEventsBody, handlers.MaxDelivery),
+		ReadBufferSize:               maxHeader,
+		ReadTimeout:                  arrivalTime,
+		WriteTimeout:                 time.Minute,
+		IdleTimeout:                  idleTimeout,
 	})
-	a.fiber.Server().HeaderReceived = limitBody
-	a.fiber.Use(a.answer, a.refuseCrossOrigin, auditfiber.New(auditfiber.Config{}))
+	server := a.fiber.Server()
+	server.Handler = a.guard(server.Handler)
+	server.ConnState = func(conn net.Conn, state fasthttp.ConnState) {
+		if conn, ours := conn.(*intake.Conn); ours && state == fasthttp.StateIdle {
+			conn.Await()
+		}
+	}
+	keepSmallBuffers()
+	a.fiber.Use(a.answer, auditfiber.New(auditfiber.Config{}), a.noteUnknownProxy, refuseEncoded, a.refuseCrossOrigin)
 	a.routes()
 	return a, nil
 }

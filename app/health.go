@@ -15,7 +15,7 @@ const healthTimeout = 3 * time.Second
 
 // health answers what a load balancer and an operator need: 200, or 503 naming what fails. Why is
 // in the log, not in the answer, which anybody may read. A replica that is not read from is named
-// and no failure: the primary answers in its place, and leaving out the server would cure nothing.
+// and no failure: the primary answers in its place, and leaving out the server would cure nothing. So is a proxy that is not trusted.
 func (a *App) health(c *fiber.Ctx) error {
 	ctx, cancel := context.WithTimeout(c.UserContext(), healthTimeout)
 	defer cancel()
@@ -27,6 +27,9 @@ func (a *App) health(c *fiber.Ctx) error {
 	lines := []string{"ok"}
 	if a.config.ReadProblems != nil {
 		lines = append(lines, a.config.ReadProblems()...)
+	}
+	if a.behindUnknownProxy.Load() {
+		lines = append(lines, "trusted proxies: none, but requests bring X-Forwarded-For; "+unknownProxyHint)
 	}
 	return c.SendString(strings.Join(lines, "\n") + "\n")
 }

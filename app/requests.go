@@ -1,7 +1,6 @@
 package app
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -12,7 +11,6 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
-	"github.com/valyala/fasthttp"
 
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/handlers"
@@ -24,12 +22,16 @@ func (a *App) answer(c *fiber.Ctx) error {
 	started := time.Now()
 	ctx, cancel := context.WithTimeout(a.running, requestTimeout)
 	defer cancel()
+	defer handlers.Settle(c)
 	c.SetUserContext(ctx)
 	c.Set(fiber.HeaderXRequestID, a.requestID(c))
 	setSecurityHeaders(c, a.config.secure())
 
 	err := recovering(c)
 	if err != nil {
+		if errors.Is(err, handlers.ErrBodyBroken) {
+			a.logUnreadable(c, err)
+		}
 		if failed := a.fail(c, err); failed != nil {
 			return failed
 		}
@@ -48,17 +50,21 @@ func (a *App) requestID(c *fiber.Ctx) string {
 	return strings.ToLower(rand.Text()[:20])
 }
 
-// limitBody lets requests with events and deliveries of webhooks be larger than forms. It is asked when
-// the head of a request has been read, before its body is.
-func limitBody(header *fasthttp.RequestHeader) fasthttp.RequestConfig {
-	switch address := header.RequestURI(); {
-	case bytes.HasPrefix(address, []byte("/api/")):
-		return fasthttp.RequestConfig{MaxRequestBodySize: handlers.MaxEventsBody}
-	case bytes.HasPrefix(address, []byte("/webhooks/")):
-		return fasthttp.RequestConfig{MaxRequestBodySize: handlers.MaxDelivery}
+// noteUnknownProxy is middleware that says once, in the log and from then on at /healthz, that requests come
+// by way of a proxy which is not trusted: bounds by address are then everybody's together. Anybody can send
+// the header, so nothing else is believed for it.
+func (a *App) noteUnknownProxy(c *fiber.Ctx) error {
+	if len(a.config.TrustedProxies) == 0 && !a.behindUnknownProxy.Load() && len(c.Request().Header.PeekAll(fiber.HeaderXForwardedFor)) > 0 {
+		if a.behindUnknownProxy.CompareAndSwap(false, true) {
+			a.config.Log.Warn("requests bring X-Forwarded-For, and no proxy is trusted: "+unknownProxyHint,
+				"peer", c.Context().RemoteIP().String())
+		}
 	}
-	return fasthttp.RequestConfig{} // maxBody
+	return c.Next()
 }
+
+// unknownProxyHint is what to do about a proxy that is not trusted.
+const unknownProxyHint = "if there is one in front of this server, name it with --trusted-proxies; until then all people behind it count as one address"
 
 // isToken says that s is safe to show and to log as it is.
 func isToken(s string) bool {
@@ -81,17 +87,18 @@ func (a *App) fail(c *fiber.Ctx, err error) error {
 	if c.GetRespHeader(fiber.HeaderXRequestID) == "" {
 		c.Set(fiber.HeaderXRequestID, a.requestID(c))
 		setSecurityHeaders(c, a.config.secure())
-		a.config.Log.Info("refused a request that cannot be read", "error", withoutQuotes(err),
-			"ip", c.Context().RemoteIP().String(), "request_id", c.GetRespHeader(fiber.HeaderXRequestID))
-	}
-	if errors.Is(err, fiber.ErrRequestEntityTooLarge) {
-		lingerOn(c)
+		a.logUnreadable(c, err)
 	}
 	if errors.Is(err, context.Canceled) && a.running.Err() != nil {
 		c.Set(fiber.HeaderRetryAfter, "5")
 		err = errors.Join(fiber.ErrServiceUnavailable, err)
 	}
 	return a.handlers.Failure(c, err)
+}
+
+func (a *App) logUnreadable(c *fiber.Ctx, err error) {
+	a.config.Log.Info("refused a request that cannot be read", "error", withoutQuotes(err),
+		"ip", c.Context().RemoteIP().String(), "request_id", c.GetRespHeader(fiber.HeaderXRequestID))
 }
 
 // withoutQuotes is what err says of a request that cannot be read, up to where it quotes the request:

@@ -10,6 +10,8 @@ func (a *App) routes() {
 	r.Get("/healthz", a.health)
 	r.Get("/static/*", a.assets.serve)
 
+	r.Use(a.waitForReaders)
+
 	// What other services deliver, signed.
 	r.Post("/webhooks/github/:connection", h.GitHubWebhook)
 
@@ -23,7 +25,7 @@ func (a *App) routes() {
 	api.Use(h.NoSuchEndpoint)
 
 	// From here on it is known who asks.
-	r.Use(h.WithScope)
+	r.Use(h.WithScope, h.WithForm)
 	r.Post("/preferences", h.Preferences)
 
 	r.Get("/login", h.LoginPage)

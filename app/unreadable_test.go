@@ -99,7 +99,7 @@ func TestTheLogQuotesNoRequestsThatCannotBeRead(t *testing.T) {
 		"POST /login HTTP/1.1\r\nHost: a\r\nCookie: session=hidden\r\nContent-Le",
 		" /reset/hidden HTTP/1.1\r\nHost: a\r\n\r\n",
 		"GET  HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer alk_hidden\r\n\r\n",
-		"POST /login HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nhidden\r\n",
+		"POST /login HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: chunked\r\n\r\nhidden\r\n",
 	}
 	for _, request := range requests {
 		conn, err := net.Dial("tcp", listener.Addr().String())

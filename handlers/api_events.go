@@ -23,8 +23,11 @@ func (h *Handlers) RecordEvents(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	request := eventsRequest{caller: callerOf(c), key: c.Get(idempotencyHeader), content: c.Request().Body(), lines: lines}
+	request := eventsRequest{caller: callerOf(c), key: c.Get(idempotencyHeader), lines: lines}
 	if err := request.checkKey(); err != nil {
+		return err
+	}
+	if request.content, err = h.readEvents(c, request.caller); err != nil {
 		return err
 	}
 	body := decodeEvents(request.content, lines)

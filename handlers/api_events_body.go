@@ -32,12 +32,8 @@ func readsLines(c *fiber.Ctx) (bool, error) {
 	refuse := func(detail string) error {
 		return &problem{Type: "about:blank", Title: "Unsupported Media Type", Status: fiber.StatusUnsupportedMediaType, Detail: detail}
 	}
-	if encoding := c.Get(fiber.HeaderContentEncoding); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		c.Set(fiber.HeaderAcceptEncoding, "identity")
-		return false, refuse("Send the body as it is, without Content-Encoding.")
-	}
 	media, parameters, err := mime.ParseMediaType(c.Get(fiber.HeaderContentType))
-	if charset := parameters["charset"]; err == nil && charset != "" && !strings.EqualFold(charset, "utf-8") {
+	if err == nil && !isUTF8(parameters["charset"]) {
 		return false, refuse("Send the body in UTF-8.")
 	}
 	switch media {

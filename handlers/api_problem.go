@@ -110,7 +110,9 @@ func detailOf(status int) string {
 	case fiber.StatusRequestTimeout:
 		return "The request did not arrive in time."
 	case fiber.StatusServiceUnavailable:
-		return "The server is restarting. Try again."
+		return "The server is busy or restarting. Wait as many seconds as Retry-After says, and try again."
+	case fiber.StatusUnsupportedMediaType:
+		return "Send the body as it is, without Content-Encoding."
 	}
 	if status >= 500 {
 		return "Something went wrong in the server. Try again; if it happens again, tell the operator the request's ID, which is the end of instance."

@@ -7,6 +7,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/intake"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -24,6 +25,8 @@ func statusOf(err error) int {
 	var fiberError *fiber.Error
 	var badInput *BadInput
 	switch {
+	case errors.Is(err, intake.ErrBusy), errors.Is(err, models.ErrBusy):
+		return fiber.StatusServiceUnavailable
 	case errors.As(err, &badInput):
 		return fiber.StatusBadRequest
 	case errors.Is(err, models.ErrNotFound):

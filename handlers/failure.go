@@ -23,6 +23,9 @@ type failurePage struct {
 // alone.
 func (h *Handlers) Failure(c *fiber.Ctx, err error) error {
 	status := statusOf(err)
+	if status == fiber.StatusServiceUnavailable && c.GetRespHeader(fiber.HeaderRetryAfter) == "" {
+		c.Set(fiber.HeaderRetryAfter, "5")
+	}
 	if InAPI(c) || brokeOff(c, status) {
 		return sendProblem(c, err)
 	}
@@ -61,8 +64,10 @@ func wordsFor(status int, err error) (heading, text string) {
 		return "Not possible here", "This address does not answer requests of this kind."
 	case status == fiber.StatusRequestEntityTooLarge, status == fiber.StatusRequestHeaderFieldsTooLarge:
 		return "Too much", "The request is larger than this server accepts."
+	case status == fiber.StatusUnsupportedMediaType:
+		return "Not readable", "Send forms as application/x-www-form-urlencoded in UTF-8, without Content-Encoding."
 	case status == fiber.StatusServiceUnavailable:
-		return "Back in a moment", "The server is restarting. Please try again."
+		return "Back in a moment", "The server is busy or restarting. Please try again."
 	case status >= 500:
 		return "Something went wrong", "This is not your fault. Please try again, and if it happens again, tell the operator of this server the reference below."
 	default:

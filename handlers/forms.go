@@ -48,19 +48,16 @@ func (f *Form) RefuseError(err error, rename map[string]string) bool {
 	return true
 }
 
-// readForm fills input, a pointer to a struct of strings, from the body of the request and
+// readForm fills input, a pointer to a struct of strings, from the form that WithForm has read and
 // validates it. `form` tags name the fields, `validate` tags hold the rules (see formRules), and
 // `secret:"true"` marks what is never written back into a page. Values are trimmed of the spaces
 // around them, secrets are not.
 func readForm(c *fiber.Ctx, input any) (Form, error) {
-	// A body of another kind, or none, is a form nobody filled in.
-	if err := c.BodyParser(input); err != nil && !errors.Is(err, fiber.ErrUnprocessableEntity) {
-		return Form{}, fiber.NewError(fiber.StatusBadRequest, "the form cannot be read")
-	}
 	form := Form{Values: map[string]string{}}
 	fields := reflect.ValueOf(input).Elem()
 	for i := range fields.NumField() {
 		tag := fields.Type().Field(i).Tag
+		fields.Field(i).SetString(posted(c, tag.Get("form")))
 		if tag.Get("secret") == "true" {
 			continue
 		}
@@ -79,15 +76,9 @@ func readForm(c *fiber.Ctx, input any) (Form, error) {
 	return form, nil
 }
 
-// posted is a field of the form in the body of the request. Unlike c.FormValue it never looks into
+// posted is a field of the form that WithForm has read; of one that comes twice the first. Unlike c.FormValue it never looks into
 // the address, where a link could have put it.
 func posted(c *fiber.Ctx, field string) string {
-	if form, err := c.MultipartForm(); err == nil {
-		if values := form.Value[field]; len(values) > 0 {
-			return values[0]
-		}
-		return ""
-	}
 	return string(c.Request().PostArgs().Peek(field))
 }
 

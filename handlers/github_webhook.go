@@ -1,6 +1,8 @@
 package handlers
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -73,12 +75,18 @@ var deliveryGrammar = regexp.MustCompile(`^[A-Za-z0-9_-]{1,100}$`)
 
 // checkDelivery reads a delivery and finds out whether GitHub signed it.
 func (h *Handlers) checkDelivery(c *fiber.Ctx) (d signedDelivery, err error) {
+	if _, err := github.ParseSignature(c.Get("X-Hub-Signature-256")); err != nil {
+		return d, refuseDelivery(fiber.StatusUnauthorized, sentence(err)) // and nothing of the body is read
+	}
 	secret, err := h.findConnection(c, &d)
 	if err != nil {
 		return d, err
 	}
 	// As it came over the wire: that is what GitHub has signed.
-	raw := c.Request().Body()
+	raw, err := h.readDelivery(c, d.connection.ID, hmac.New(sha256.New, secret))
+	if err != nil {
+		return d, err
+	}
 	if err := github.CheckSignature(c.Get("X-Hub-Signature-256"), secret, raw); err != nil {
 		return d, refuseDelivery(fiber.StatusUnauthorized, sentence(err))
 	}

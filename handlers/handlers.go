@@ -12,6 +12,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 	gorilla "github.com/gorilla/sessions"
 
+	"github.com/auditlogs/auditlogs/app/intake"
 	"github.com/auditlogs/auditlogs/app/secrets"
 	"github.com/auditlogs/auditlogs/app/sessions"
 	"github.com/auditlogs/auditlogs/models"
@@ -33,6 +34,13 @@ type Handlers struct {
 	// APIRateLimit is how many requests a second an API key is allowed; twice as many at once. Zero
 	// means any number.
 	APIRateLimit int
+	// Proxies are the trusted ones: bounds by address are not theirs.
+	Proxies intake.Proxies
+	// Budgets bound the bodies of requests.
+	Budgets Budgets
+	// BehindUnknownProxy says that requests have come with X-Forwarded-For while no proxy is trusted: one
+	// address may be everybody's.
+	BehindUnknownProxy func() bool
 
 	signIns     throttle
 	keyRequests buckets[[sha256.Size]byte] // requests with a key that can be used, by the key's hash
@@ -69,6 +77,7 @@ type localsKey int
 const (
 	scopeKey localsKey = iota
 	callerKey
+	roomKey
 )
 
 // scopeOf is the scope middleware set; an empty one where no middleware ran.

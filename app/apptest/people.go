@@ -70,3 +70,16 @@ func (s *Server) As(t testing.TB, user models.User) *Client {
 	client.SignIn(user.Email, Password)
 	return client
 }
+
+// Key makes an API key of org and answers what a program shows.
+func (s *Server) Key(t testing.TB, org models.Organization, scope models.KeyScope) (token string) {
+	t.Helper()
+	err := s.Store.Transaction(t.Context(), func(tx *gorm.DB) (err error) {
+		_, token, err = models.CreateAPIKey(t.Context(), tx, org.ID, "The "+string(scope)+" key", scope, "usr_1", 0)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}

@@ -24,13 +24,9 @@ const signaturePrefix = "sha256="
 // CheckSignature answers nil where header, the value of X-Hub-Signature-256, is the HMAC-SHA256 of
 // body, as it came over the wire, with secret. It takes the same time for every wrong signature.
 func CheckSignature(header string, secret, body []byte) error {
-	if header == "" {
-		return ErrNoSignature
-	}
-	digits, found := strings.CutPrefix(header, signaturePrefix)
-	signature, err := hex.DecodeString(digits)
-	if !found || err != nil || len(signature) != sha256.Size {
-		return ErrMalformedSignature
+	signature, err := ParseSignature(header)
+	if err != nil {
+		return err
 	}
 	mac := hmac.New(sha256.New, secret)
 	mac.Write(body)
@@ -38,6 +34,19 @@ func CheckSignature(header string, secret, body []byte) error {
 		return ErrForged
 	}
 	return nil
+}
+
+// ParseSignature reads the value of X-Hub-Signature-256. Errors: ErrNoSignature, ErrMalformedSignature.
+func ParseSignature(header string) ([]byte, error) {
+	if header == "" {
+		return nil, ErrNoSignature
+	}
+	digits, found := strings.CutPrefix(header, signaturePrefix)
+	signature, err := hex.DecodeString(digits)
+	if !found || err != nil || len(signature) != sha256.Size {
+		return nil, ErrMalformedSignature
+	}
+	return signature, nil
 }
 
 // Sign is the value of X-Hub-Signature-256 for a body, as GitHub makes it.

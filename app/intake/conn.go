@@ -1,12 +1,12 @@
-package app
+package intake
 
 import (
 	"io"
 	"net"
+	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/gofiber/fiber/v2"
 )
 
 const (
@@ -16,38 +16,58 @@ const (
 	lingerBytes = 64 << 20
 )
 
-// lingeringListener accepts connections that can be closed without losing the last answer.
-type lingeringListener struct{ net.Listener }
-
-func (l lingeringListener) Accept() (net.Conn, error) {
-	conn, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	return &lingeringConn{Conn: conn}, nil
-}
-
-// lingeringConn is a connection that reads on for a moment before it is closed, where it was asked
-// to. A connection that is closed while the other side is sending is reset, and the other side never
-// sees why.
-type lingeringConn struct {
+// Conn is a connection that a Listener accepted. The server waits for what comes from it, a request or
+// the body of one, or it answers: what is waited for may be given up in favour of others.
+type Conn struct {
 	net.Conn
-	linger atomic.Bool
+	listener *Listener
+	network  netip.Prefix // that its bound is by; zero for none
+	linger   atomic.Bool
+	leave    sync.Once
+
+	ended atomic.Bool
+
+	waiting bool // guarded by the listener's mutex, like since
+	since   time.Time
 }
+
+// Await says that the server waits for what comes from c, and has for as long as it did before unless
+// there was an answer in between.
+func (c *Conn) Await() { c.listener.mark(c, true) }
+
+// Answer says that what came from c is being answered: the connection is left alone.
+func (c *Conn) Answer() { c.listener.mark(c, false) }
+
+// Read reads what comes from the other side.
+func (c *Conn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err == io.EOF {
+		c.ended.Store(true)
+	}
+	return n, err
+}
+
+// Ended reports whether the server has come to the end of what the other side sends. Where it needed more, a
+// body in chunks is not whole: fasthttp takes the end of the connection between two of them for its own.
+func (c *Conn) Ended() bool { return c.ended.Load() }
+
+// Linger keeps the connection open, when it is to be closed, until its client has read the answer or a
+// moment has passed: for requests whose body was refused before it was read. A connection that is closed
+// while the other side is sending is reset, and the other side never sees why.
+func (c *Conn) Linger() { c.linger.Store(true) }
 
 // Close ends the connection.
-func (c *lingeringConn) Close() error {
+func (c *Conn) Close() error {
 	half, ok := c.Conn.(interface{ CloseWrite() error })
 	if ok && c.linger.CompareAndSwap(true, false) && half.CloseWrite() == nil && c.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
+		c.Await()
 		_, _ = io.CopyN(io.Discard, c.Conn, lingerBytes)
 	}
-	return c.Conn.Close()
+	return c.end()
 }
 
-// lingerOn keeps the connection of a request open until its client has read the answer, or a moment
-// has passed: for requests whose body was refused before it was read.
-func lingerOn(c *fiber.Ctx) {
-	if conn, ok := c.Context().Conn().(*lingeringConn); ok {
-		conn.linger.Store(true)
-	}
+// end closes the connection at once, also while its server reads from it.
+func (c *Conn) end() error {
+	c.leave.Do(func() { c.listener.forget(c) })
+	return c.Conn.Close()
 }

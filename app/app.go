@@ -87,7 +87,8 @@ func New(config Config, store *models.Store) (*App, error) {
 		Assets:   a.assets.address,
 		Listing:  store,
 
-		APIRateLimit: config.APIRateLimit,
+		APIRateLimit:   config.APIRateLimit,
+		RetentionGrace: config.RetentionGrace,
 
 		Proxies:            a.proxies,
 		Budgets:            handlers.NewBudgets(),

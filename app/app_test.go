@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/andybalholm/brotli"
 
@@ -256,6 +257,8 @@ func TestBadConfigurationIsRefused(t *testing.T) {
 		"--base-url":        {Addr: "127.0.0.1:0", BaseURL: "audit.example.com"},
 		"must end after":    {Addr: "127.0.0.1:0", BaseURL: "https://example.com/audit"},
 		"--trusted-proxies": {Addr: "127.0.0.1:0", TrustedProxies: []string{"proxy.internal"}},
+		"--retention-grace": {Addr: "127.0.0.1:0", RetentionGrace: -time.Hour},
+		"8760h":             {Addr: "127.0.0.1:0", RetentionGrace: 8761 * time.Hour},
 	} {
 		if _, err := app.New(config, store); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v gives %v, want words about %s", config, err, want)

@@ -8,21 +8,24 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/auditlogs/auditlogs/app/secrets"
 	"github.com/auditlogs/auditlogs/handlers"
+	"github.com/auditlogs/auditlogs/models"
 )
 
 // Config is what the operator decides about a server.
 type Config struct {
-	Addr           string   // host and port to listen on
-	BaseURL        string   // the address people use; empty: http:// and Addr
-	TrustedProxies []string // addresses and ranges whose X-Forwarded-For is believed
-	SecretKey      string   // encrypts stored secrets, see secrets.New; empty: they cannot be stored
-	APIRateLimit   int      // requests a second an API key is allowed, and twice as many at once; 0: any number
-	ReadDatabases  []string // addresses of PostgreSQL's streaming replicas that the log is read from
-	Demo           bool     // fill an empty database with a demo organization
-	WithoutJobs    bool     // leave what works in the background to another server; for tests
+	Addr           string        // host and port to listen on
+	BaseURL        string        // the address people use; empty: http:// and Addr
+	TrustedProxies []string      // addresses and ranges whose X-Forwarded-For is believed
+	SecretKey      string        // encrypts stored secrets, see secrets.New; empty: they cannot be stored
+	APIRateLimit   int           // requests a second an API key is allowed, and twice as many at once; 0: any number
+	RetentionGrace time.Duration // how long a lowered retention can be undone before it is in force; 0: not at all
+	ReadDatabases  []string      // addresses of PostgreSQL's streaming replicas that the log is read from
+	Demo           bool          // fill an empty database with a demo organization
+	WithoutJobs    bool          // leave what works in the background to another server; for tests
 	Log            *slog.Logger
 
 	// ReadProblems says which of ReadDatabases are not read from, and why; Run sets it. nil: none.
@@ -32,6 +35,9 @@ type Config struct {
 	// memory, for benchmarks.
 	Listing handlers.Listing
 }
+
+// maxRetentionGrace is the longest grace: that of a retention lowered from the longest there is.
+const maxRetentionGrace = models.MaxRetentionDays * 24 * time.Hour
 
 // validate completes the configuration, or says in one line what is wrong with it.
 func (c *Config) validate() error {
@@ -67,6 +73,9 @@ func (c *Config) validate() error {
 	}
 	if c.APIRateLimit < 0 {
 		return fmt.Errorf("--api-rate-limit %d is less than 0, which means no limit", c.APIRateLimit)
+	}
+	if c.RetentionGrace < 0 || c.RetentionGrace > maxRetentionGrace {
+		return fmt.Errorf("--retention-grace %s must be 0 to %s", c.RetentionGrace, maxRetentionGrace)
 	}
 	if c.Log == nil {
 		return errors.New("no log")

@@ -59,6 +59,7 @@ func (a *App) routes() {
 	org.Post("/settings/organization", h.RenameOrganization)
 	org.Get("/settings/audit", h.AuditSettings)
 	org.Post("/settings/audit", h.SaveAuditSettings)
+	org.Post("/settings/audit/undo", h.UndoRetention)
 	org.Post("/settings/links", h.SaveResourceLink)
 	org.Post("/settings/links/remove", h.RemoveResourceLink)
 	org.Post("/settings/delete", h.DeleteOrganization)

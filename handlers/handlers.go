@@ -34,6 +34,8 @@ type Handlers struct {
 	// APIRateLimit is how many requests a second an API key is allowed; twice as many at once. Zero
 	// means any number.
 	APIRateLimit int
+	// RetentionGrace is how long a lowered retention can be undone before it is in force; zero: not at all.
+	RetentionGrace time.Duration
 	// Proxies are the trusted ones: bounds by address are not theirs.
 	Proxies intake.Proxies
 	// Budgets bound the bodies of requests.

@@ -17,7 +17,8 @@ type logPage struct {
 	Path    string    // the log's address without a query
 	Problem *BadInput // why the address cannot be answered
 	Now     models.Micros
-	Off     *models.Gap // since when logging is off; nil while it is on
+	Off     *models.Gap       // since when logging is off; nil while it is on
+	Pending *pendingRetention // for admins
 
 	Chips   []chip
 	Range   rangeMenu
@@ -75,6 +76,11 @@ func (h *Handlers) AuditLog(c *fiber.Ctx) error {
 	}
 	if err := h.fillMenus(ctx, page, kinds, selected); err != nil {
 		return err
+	}
+	if page.Admin() {
+		if page.Pending, err = h.pendingRetention(ctx, page.Frame); err != nil {
+			return err
+		}
 	}
 	status := fiber.StatusOK
 	if bad != nil {

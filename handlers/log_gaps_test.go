@@ -42,7 +42,7 @@ func (d *desk) switchLogging(on bool) {
 	d.t.Helper()
 	ctx := d.t.Context()
 	settings := models.AuditSettings{RetentionDays: 90, LoggingEnabled: on}
-	_, after, err := models.ChangeAuditSettings(ctx, d.store.Writer(ctx), d.org.ID, models.Actor{ID: "usr_1", Name: "Ada"}, settings, d.now)
+	_, after, err := models.ChangeAuditSettings(ctx, d.store.Writer(ctx), d.org.ID, models.Actor{ID: "usr_1", Name: "Ada"}, settings, 0, d.now)
 	if err != nil {
 		d.t.Fatal(err)
 	}

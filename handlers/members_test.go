@@ -373,6 +373,9 @@ func TestADeletedOrganizationIsReadByItsAdmins(t *testing.T) {
 		}
 		p.Clock.Advance(91 * 24 * time.Hour) // the session has ended, too
 		admin.SignIn("ada@example.com", password)
+		admin.Get("/orgs/acme/settings/organization").Expect(200) // with the history of its settings
+		p.Clock.Advance(365 * 24 * time.Hour)
+		admin.SignIn("ada@example.com", password)
 		admin.Get(page).Expect(404)
 	})
 }

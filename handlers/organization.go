@@ -20,11 +20,6 @@ type organizationPage struct {
 // MaySet says that the page has controls: for admins, while the organization is open.
 func (p organizationPage) MaySet() bool { return p.Admin() && !p.Organization.Closed() }
 
-// ReadableUntil is when the last entry of a deleted organization expires.
-func (p organizationPage) ReadableUntil() models.Micros {
-	return models.MicrosOf(p.Organization.ClosedAt.Time().AddDate(0, 0, p.Organization.RetentionDays))
-}
-
 func (h *Handlers) newOrganizationPage(c *fiber.Ctx) organizationPage {
 	return organizationPage{Frame: h.frame(c, "Organization", "organization")}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"gorm.io/gorm"
 
-	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/settings"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -35,6 +35,7 @@ type auditSection struct {
 	Meaning  string // what Days means in a date
 	Saved    []string
 	Question *auditQuestion // to be answered before anything is saved
+	Pending  *pendingRetention
 	// Cancelled says that the section comes back after a question: it takes the focus.
 	Cancelled bool
 
@@ -49,13 +50,18 @@ type auditSection struct {
 
 // auditQuestion is what an admin confirms before entries, or the recording of new ones, are lost.
 type auditQuestion struct {
-	From, To models.AuditSettings
-	Entries  string // how many expire at once: "412 entries", "10,000+ entries", empty for none
-	Before   models.Micros
+	From    models.AuditSettings // in force
+	Chosen  models.AuditSettings // what an admin chose last
+	To      models.AuditSettings
+	Entries string // how many expire by it: "412 entries", "10,000+ entries", empty for none
+	Before  models.Micros
+	Effect  models.Micros // when a shorter retention is in force; zero: at once
 }
 
-// Lowers says that a shorter retention is asked for.
-func (q auditQuestion) Lowers() bool { return q.To.RetentionDays < q.From.RetentionDays }
+// Lowers says that a shorter retention is asked for, and not only kept as it was chosen before.
+func (q auditQuestion) Lowers() bool {
+	return q.To.RetentionDays < q.From.RetentionDays && q.To.RetentionDays != q.Chosen.RetentionDays
+}
 
 // SwitchesOff says that nothing would be recorded any more.
 func (q auditQuestion) SwitchesOff() bool { return q.From.LoggingEnabled && !q.To.LoggingEnabled }
@@ -64,7 +70,9 @@ func (q auditQuestion) SwitchesOff() bool { return q.From.LoggingEnabled && !q.T
 func (h *Handlers) fillAudit(c *fiber.Ctx, page *organizationPage) error {
 	ctx, org, section := contextOf(c), page.Organization, &page.Audit
 	if !section.typed {
-		section.Days, section.Enabled = strconv.Itoa(org.RetentionDays), org.LoggingEnabled
+		// What was chosen, so that saving the switch alone neither undoes a lowered retention nor
+		// begins its grace anew.
+		section.Days, section.Enabled = strconv.Itoa(org.ChosenSettings().RetentionDays), org.LoggingEnabled
 		if days := c.Query("days"); days != "" && page.MaySet() {
 			section.Days = strings.TrimSpace(days)
 			// A request out of the form brings the switch as it is ticked there.
@@ -74,9 +82,12 @@ func (h *Handlers) fillAudit(c *fiber.Ctx, page *organizationPage) error {
 		}
 	}
 	section.QuickChoices = quickChoices
-	section.Meaning = retentionMeaning(section.Days, org, h.Store.Now(), page.Location)
+	section.Meaning = h.retentionMeaning(section.Days, org, page.Location)
 
 	var err error
+	if section.Pending, err = h.pendingRetention(ctx, page.Frame); err != nil {
+		return err
+	}
 	if section.OffSince, err = h.Store.OffSince(ctx, org); err != nil {
 		return err
 	}
@@ -114,7 +125,7 @@ func (h *Handlers) AuditSettings(c *fiber.Ctx) error {
 		return redirect(c, settingsPath(scopeOf(c).Organization, "organization"))
 	}
 	page := h.newOrganizationPage(c)
-	page.Audit.Meaning = retentionMeaning(c.Query("retention_days"), page.Organization, h.Store.Now(), page.Location)
+	page.Audit.Meaning = h.retentionMeaning(c.Query("retention_days"), page.Organization, page.Location)
 	return h.render(c, fiber.StatusOK, "organization/meaning", page)
 }
 
@@ -167,47 +178,82 @@ func (h *Handlers) changeAuditSettings(c *fiber.Ctx, to models.AuditSettings, co
 		if err != nil {
 			return err
 		}
-		question := auditQuestion{From: current.AuditSettings(), To: to}
+		now := h.Store.Now()
+		current = current.InForce(now)
+		question := h.auditQuestion(current, to, now)
 		if !confirmed && (question.Lowers() || question.SwitchesOff()) {
 			return &unconfirmedError{current}
 		}
-		actor := audit.ActorFrom(ctx)
-		before, after, err = models.ChangeAuditSettings(ctx, tx, orgID,
-			models.Actor{ID: actor.ID, Name: actor.Name, Email: actor.Email}, to, h.Store.Now())
-		if err != nil || before.AuditSettings() == after.AuditSettings() {
-			return err
-		}
-		_, err = audit.Record(ctx, tx, auditConfigUpdate(before, after))
+		before, after, err = settings.Change(ctx, tx, orgID, to, h.RetentionGrace, now)
 		return err
 	})
 	return before, after, err
 }
 
-// auditConfigUpdate is the event of a change of the settings, its fields named as in the form.
-func auditConfigUpdate(before, after models.Organization) audit.Event {
-	changes := map[string]audit.Change{}
-	fields := []string{}
-	if before.RetentionDays != after.RetentionDays {
-		changes["retention_days"] = audit.Change{Before: before.RetentionDays, After: after.RetentionDays}
-		fields = append(fields, "retention_days")
+// UndoRetention answers POST /orgs/{slug}/settings/audit/undo: a lowered retention that is not in force
+// yet never will be. It asks for no more than that, whatever was chosen in the meantime: nobody loses
+// anything by it.
+func (h *Handlers) UndoRetention(c *fiber.Ctx) error {
+	if err := adminOnly(c); err != nil {
+		return err
 	}
-	if before.LoggingEnabled != after.LoggingEnabled {
-		changes["enabled"] = audit.Change{Before: before.LoggingEnabled, After: after.LoggingEnabled}
-		fields = append(fields, "enabled")
+	var before, after models.Organization
+	err := h.asAdmin(c, func(ctx context.Context, tx *gorm.DB) (err error) {
+		before, after, err = settings.Undo(ctx, tx, scopeOf(c).Organization.ID, h.Store.Now())
+		return err
+	})
+	if err != nil {
+		return err
 	}
-	return audit.Event{
-		Organization: after.Slug,
-		Action:       audit.OrganizationAuditConfigUpdate,
-		EntityID:     after.Slug,
-		EntityName:   after.Name,
-		Metadata:     map[string]any{"changes": changes, "changed_fields": fields},
+	kept := count(after.RetentionDays, "day", "days")
+	if before == after {
+		return h.toOrganizationSettings(c, fmt.Sprintf("Nothing to undo: no shorter retention is waiting. Entries are kept for %s.", kept))
 	}
+	return h.toOrganizationSettings(c, fmt.Sprintf("Undone. Entries go on being kept for %s.", kept))
+}
+
+// pendingRetention is a lowered retention that is not in force yet, as shared/pending-retention shows it.
+type pendingRetention struct {
+	Days, InForce int
+	From          models.Micros
+	Chosen        models.SettingsChange // by whom and when
+	Undo          string                // where its form goes; empty for those who may not
+	Location      *time.Location
+}
+
+// pendingRetention finds out who lowered the retention; nil where nothing waits.
+func (h *Handlers) pendingRetention(ctx context.Context, frame Frame) (*pendingRetention, error) {
+	org := frame.Organization
+	if org.PendingFrom == 0 {
+		return nil, nil
+	}
+	chosen, err := h.Store.PendingChange(ctx, org)
+	if err != nil {
+		return nil, err
+	}
+	pending := &pendingRetention{
+		Days: org.PendingRetentionDays, InForce: org.RetentionDays, From: org.PendingFrom, Chosen: chosen, Location: frame.Location,
+	}
+	if frame.Admin() {
+		pending.Undo = frame.SettingsPath("audit") + "/undo"
+	}
+	return pending, nil
+}
+
+// auditQuestion is what would have to be confirmed of a change of current at now.
+func (h *Handlers) auditQuestion(current models.Organization, to models.AuditSettings, now time.Time) auditQuestion {
+	question := auditQuestion{From: current.AuditSettings(), Chosen: current.ChosenSettings(), To: to}
+	effect := now.Add(h.RetentionGrace)
+	question.Before = models.MicrosOf(effect.AddDate(0, 0, -to.RetentionDays))
+	if h.RetentionGrace > 0 {
+		question.Effect = models.MicrosOf(effect)
+	}
+	return question
 }
 
 // askAboutAuditSettings answers with the question: a page of its own, or in place of the form.
 func (h *Handlers) askAboutAuditSettings(c *fiber.Ctx, page organizationPage, current models.Organization, to models.AuditSettings) error {
-	question := &auditQuestion{From: current.AuditSettings(), To: to}
-	question.Before = models.MicrosOf(h.Store.Now().AddDate(0, 0, -to.RetentionDays))
+	question := h.auditQuestion(current, to, h.Store.Now())
 	if question.Lowers() {
 		n, err := h.Store.CountEntriesBefore(contextOf(c), current, question.Before, countedEntries+1)
 		switch {
@@ -219,7 +265,7 @@ func (h *Handlers) askAboutAuditSettings(c *fiber.Ctx, page organizationPage, cu
 			question.Entries = count(n, "entry", "entries")
 		}
 	}
-	page.Audit.Question = question
+	page.Audit.Question = &question
 	if wantsFragment(c) {
 		return h.render(c, fiber.StatusOK, "organization/question", page)
 	}
@@ -243,12 +289,17 @@ func parseRetention(typed string) (days int, reason string) {
 }
 
 // retentionMeaning says what a retention period means in a date.
-func retentionMeaning(typed string, org models.Organization, now time.Time, zone *time.Location) string {
+func (h *Handlers) retentionMeaning(typed string, org models.Organization, zone *time.Location) string {
 	days, reason := parseRetention(strings.TrimSpace(typed))
 	if reason != "" {
 		return reason
 	}
+	now := h.Store.Now()
 	cutoff, kept := now.AddDate(0, 0, -days), org.KeptSince(now).Time()
+	if effect := org.WithRetention(days, h.RetentionGrace, now).PendingFrom; effect != 0 {
+		return fmt.Sprintf("In force from %s on: entries before %s are deleted then.",
+			momentOf(effect.Time(), zone), dateOf(effect.Time().AddDate(0, 0, -days), zone))
+	}
 	if cutoff.Before(kept.Add(-time.Minute)) {
 		return fmt.Sprintf("Entries are kept for %s. Those before %s have expired already and stay deleted.",
 			count(days, "day", "days"), dateOf(kept, zone))
@@ -258,12 +309,16 @@ func retentionMeaning(typed string, org models.Organization, now time.Time, zone
 
 // savedSettings says what was changed, a sentence each.
 func savedSettings(before, after models.Organization, zone *time.Location) []string {
-	if before.AuditSettings() == after.AuditSettings() {
+	if before == after {
 		return []string{"Nothing to save: these settings are in force already."}
 	}
 	said := []string{"Saved."}
-	if before.RetentionDays != after.RetentionDays {
-		said = append(said, fmt.Sprintf("Retention period: %d → %s.", before.RetentionDays, count(after.RetentionDays, "day", "days")))
+	from, to := before.ChosenSettings().RetentionDays, after.ChosenSettings().RetentionDays
+	if from != to {
+		said = append(said, fmt.Sprintf("Retention period: %d → %s.", from, count(to, "day", "days")))
+	}
+	if from != to && after.PendingFrom != 0 {
+		said = append(said, fmt.Sprintf("It takes effect on %s. Until then every admin sees it and can undo it.", momentOf(after.PendingFrom.Time(), zone)))
 	}
 	switch {
 	case before.LoggingEnabled && !after.LoggingEnabled:
@@ -272,6 +327,10 @@ func savedSettings(before, after models.Organization, zone *time.Location) []str
 		said = append(said, "Audit logging: off → on.")
 	}
 	return said
+}
+
+func momentOf(t time.Time, zone *time.Location) string {
+	return t.In(zone).Format("Jan 2, 2006, 15:04:05 MST")
 }
 
 func dateOf(t time.Time, zone *time.Location) string { return t.In(zone).Format("Jan 2, 2006") }

@@ -10,6 +10,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"github.com/auditlogs/auditlogs/app"
 	"github.com/auditlogs/auditlogs/app/apptest"
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/database"
@@ -29,9 +30,9 @@ type settingsDesk struct {
 	admin, member *apptest.Client
 }
 
-func newSettingsDesk(t *testing.T, db *database.DB) *settingsDesk {
+func newSettingsDesk(t *testing.T, db *database.DB, options ...func(*app.Config)) *settingsDesk {
 	t.Helper()
-	d := &settingsDesk{Server: apptest.Start(t, db), t: t}
+	d := &settingsDesk{Server: apptest.Start(t, db, options...), t: t}
 	const password = "correct horse battery"
 	hash, err := models.HashPassword(t.Context(), password)
 	if err != nil {

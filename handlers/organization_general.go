@@ -10,6 +10,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/settings"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -104,7 +105,8 @@ func (h *Handlers) DeleteOrganization(c *fiber.Ctx) error {
 		return h.answerOrganizationPage(c, fiber.StatusUnprocessableEntity, page)
 	}
 	err := h.asAdmin(c, func(ctx context.Context, tx *gorm.DB) error {
-		locked, err := models.LockOrganization(ctx, tx, org.ID)
+		// Nobody could undo a lowered retention any more.
+		_, locked, err := settings.Undo(ctx, tx, org.ID, h.Store.Now())
 		if err != nil {
 			return err
 		}

@@ -146,7 +146,7 @@ func (f *fixture) retain(slug string, days int) {
 	org := f.reload(slug)
 	f.transaction(func(tx *gorm.DB) error {
 		_, _, err := models.ChangeAuditSettings(f.t.Context(), tx, org.ID, models.Actor{ID: "usr_1", Name: "Ada"},
-			models.AuditSettings{RetentionDays: days, LoggingEnabled: true}, f.now)
+			models.AuditSettings{RetentionDays: days, LoggingEnabled: true}, 0, f.now)
 		return err
 	})
 }

@@ -6,6 +6,9 @@ import (
 	"errors"
 	"time"
 
+	"gorm.io/gorm"
+
+	"github.com/auditlogs/auditlogs/app/settings"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -49,7 +52,18 @@ func (r *Retention) cleanOrganization(ctx context.Context, id int64) (err error)
 func (r *Retention) begin(ctx context.Context, id int64, now time.Time) (models.Organization, models.Cleanup, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.config.BatchTimeout)
 	defer cancel()
-	return r.store.BeginCleanup(ctx, id, now)
+	org, cleanup, err := r.store.BeginCleanup(ctx, id, now)
+	if err != nil || org == org.InForce(now) {
+		return org, cleanup, err
+	}
+	err = r.store.Transaction(ctx, func(tx *gorm.DB) error { return settings.Settle(ctx, tx, id, now) })
+	if err != nil {
+		return org, cleanup, err
+	}
+	org, cleanup, err = r.store.BeginCleanup(ctx, id, now)
+	// What was chosen since has to be settled before it deletes anything.
+	org.PendingRetentionDays, org.PendingFrom = 0, 0
+	return org, cleanup, err
 }
 
 // deleteExpired answers how far it came, also with an error.
@@ -77,11 +91,11 @@ func (r *Retention) deleteExpired(ctx context.Context, org models.Organization, 
 		r.unmerged = r.unmerged || deleted > 0
 		return deleted >= size, err
 	})
-	if err != nil || !org.Gone(now) {
+	if err != nil || !org.LogGone(now) {
 		return progress, err
 	}
 	return progress, r.inBatches(ctx, &r.months, func(ctx context.Context, size int) (bool, error) {
-		deleted, err := r.store.DeleteRemains(ctx, org.ID, keptSince, size)
+		deleted, err := r.store.DeleteRemains(ctx, org, now, size)
 		r.unmerged = r.unmerged || deleted > 0
 		return deleted >= size, err
 	})

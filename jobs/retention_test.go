@@ -234,6 +234,11 @@ func TestRetentionLeavesNothingOfAnOrganizationThatIsGone(t *testing.T) {
 		}
 		f.now = f.now.Add(2 * day)
 		f.mustRun()
+		if f.rows("audit_entities", org)+f.rows("audit_actors", org) != 0 || f.rows("audit_memberships", org) != 1 {
+			t.Error("after its last entry expired more is left than who may read its settings history, or less")
+		}
+		f.now = f.now.Add(365 * day)
+		f.mustRun()
 		for _, table := range []string{"audit_entries", "audit_entities", "audit_actors", "audit_resource_links", "audit_memberships"} {
 			if n := f.rows(table, org); n != 0 {
 				t.Errorf("%s has %d rows left", table, n)

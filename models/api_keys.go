@@ -159,7 +159,7 @@ func (s *Store) APIKeyByToken(ctx context.Context, token string) (APIKey, Organi
 	if err := s.Reader(ctx).Where("id = ?", key.OrgID).Take(&org).Error; err != nil {
 		return APIKey{}, Organization{}, fmt.Errorf("find the organization of API key %s: %w", key.ID, err)
 	}
-	return key, org, nil
+	return key, org.InForce(s.Now()), nil
 }
 
 // NoteAPIKeyUse remembers that the key, as APIKeyByToken answered it, was used now. It writes at

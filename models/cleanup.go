@@ -44,7 +44,8 @@ func (s *Store) OrganizationIDs(ctx context.Context, after int64, limit int) ([]
 // the clean-up that was cut off, or a new one that begins at now. It writes nothing.
 //
 // now must have been read before the call: an admin who raises retention meanwhile then keeps all
-// that had not expired at now, and a bound computed from both never deletes more.
+// that had not expired at now, and a bound computed from both never deletes more. A shorter retention
+// must be settled before it lets anything be deleted: an admin may be undoing it.
 func (s *Store) BeginCleanup(ctx context.Context, orgID int64, now time.Time) (Organization, Cleanup, error) {
 	var org Organization
 	err := s.Writer(ctx).Where("id = ?", orgID).Take(&org).Error
@@ -175,14 +176,15 @@ func (s *Store) deleteKnown(ctx context.Context, orgID int64, beforeMonth, limit
 }
 
 // DeleteRemains deletes at most limit rows a table of what a deleted organization leaves behind
-// once its last entry has expired. Where it answers less than limit, nothing is left. The
-// organization itself stays, so that its slug is never given away again, and so does its settings history.
+// once its last entry has expired, and its memberships, too, once it is Gone at now. Where it answers
+// less than limit, nothing is left. The organization itself stays, so that its slug is never given away
+// again, and so does its settings history.
 //
-// Entries at or after keptSince stop it: clocks differ, and the last one may have been recorded a
-// little ahead of its time.
-func (s *Store) DeleteRemains(ctx context.Context, orgID int64, keptSince Micros, limit int) (deleted int, err error) {
+// Entries that are kept stop it: clocks differ, and the last one may have been recorded a little ahead
+// of its time.
+func (s *Store) DeleteRemains(ctx context.Context, org Organization, now time.Time, limit int) (deleted int, err error) {
 	var kept []EntryID
-	err = s.Writer(ctx).Model(&Entry{}).Where("org_id = ? AND id >= ?", orgID, FirstEntryID(keptSince)).
+	err = s.Writer(ctx).Model(&Entry{}).Where("org_id = ? AND id >= ?", org.ID, FirstEntryID(org.KeptSince(now))).
 		Order("id").Limit(1).Pluck("id", &kept).Error
 	if err != nil {
 		return deleted, fmt.Errorf("look for remaining entries: %w", err)
@@ -191,11 +193,15 @@ func (s *Store) DeleteRemains(ctx context.Context, orgID int64, keptSince Micros
 		return 0, nil
 	}
 	const everyMonth = 1 << 30
-	if deleted, err = s.deleteKnown(ctx, orgID, everyMonth, limit); err != nil {
+	if deleted, err = s.deleteKnown(ctx, org.ID, everyMonth, limit); err != nil {
 		return deleted, err
 	}
-	for _, table := range []string{"audit_resource_links", "audit_invitations", "audit_memberships"} {
-		if err := s.Writer(ctx).Exec(`DELETE FROM `+table+` WHERE org_id = ?`, orgID).Error; err != nil {
+	tables := []string{"audit_resource_links", "audit_invitations"}
+	if org.Gone(now) {
+		tables = append(tables, "audit_memberships", "audit_last_changes")
+	}
+	for _, table := range tables {
+		if err := s.Writer(ctx).Exec(`DELETE FROM `+table+` WHERE org_id = ?`, org.ID).Error; err != nil {
 			return deleted, fmt.Errorf("delete the rows of %s: %w", table, err)
 		}
 	}

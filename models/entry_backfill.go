@@ -105,8 +105,10 @@ func (b *backfill) compare(ctx context.Context, now time.Time) (refused bool, er
 func (b *backfill) organization(ctx context.Context, ref OrganizationRef) (org Organization, err error) {
 	column, value := ref.column()
 	err = queryRows(ctx, b.run, func(rows *sql.Rows) error {
-		return rows.Scan(&org.ID, &org.RetentionDays, (*int64)(&org.ExpiredBefore), (*int64)(&org.ClosedAt))
-	}, b.dialect.rebind("SELECT id, retention_days, expired_before, closed_at FROM audit_organizations WHERE "+column+" = ?"), value)
+		return rows.Scan(&org.ID, &org.RetentionDays, (*int64)(&org.ExpiredBefore), (*int64)(&org.ClosedAt),
+			&org.PendingRetentionDays, (*int64)(&org.PendingFrom))
+	}, b.dialect.rebind("SELECT id, retention_days, expired_before, closed_at, pending_retention_days, pending_from "+
+		"FROM audit_organizations WHERE "+column+" = ?"), value)
 	return org, err
 }
 

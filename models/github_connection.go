@@ -120,7 +120,7 @@ func (s *Store) GitHubConnectionByID(ctx context.Context, id string) (GitHubConn
 	if err != nil {
 		return connection, org, fmt.Errorf("find the organization of %s: %w", id, err)
 	}
-	return connection, org, nil
+	return connection, org.InForce(s.Now()), nil
 }
 
 // GitHubConnections lists the connections of all organizations: everything that is encrypted.

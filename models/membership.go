@@ -36,8 +36,8 @@ type Access struct {
 	Role Role
 }
 
-// AccessOf lists the organizations a user may read, by name: the open ones they belong to, and
-// closed ones for their admins until the last entry has expired.
+// AccessOf lists the organizations a user may read, by name, as they are now: the open ones they
+// belong to, and closed ones for their admins until nothing is left to read.
 func (s *Store) AccessOf(ctx context.Context, userID string) ([]Access, error) {
 	var all []Access
 	err := s.Reader(ctx).Table("audit_organizations AS o").
@@ -51,11 +51,14 @@ func (s *Store) AccessOf(ctx context.Context, userID string) ([]Access, error) {
 	return readable(all, s.Now()), nil
 }
 
-// readable are those of a user's organizations that can be read now, by name.
+// readable are those of a user's organizations that can be read at now, as they are then, by name.
 func readable(all []Access, now time.Time) []Access {
 	all = slices.DeleteFunc(all, func(a Access) bool {
 		return a.Closed() && (a.Role != RoleAdmin || a.Gone(now))
 	})
+	for i := range all {
+		all[i].Organization = all[i].InForce(now)
+	}
 	slices.SortFunc(all, func(a, b Access) int {
 		return cmp.Or(cmp.Compare(Fold(a.Name), Fold(b.Name)), cmp.Compare(a.ID, b.ID))
 	})

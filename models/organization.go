@@ -31,6 +31,11 @@ type Organization struct {
 	ExpiredBefore  Micros // entries that occurred earlier stay expired, whatever retention is set later
 	CreatedAt      Micros
 	ClosedAt       Micros // when it was deleted; zero while it is open
+
+	// A shorter retention that an admin chose is in force from PendingFrom on; until then it can be
+	// undone. Both are zero where none was chosen. See InForce.
+	PendingRetentionDays int
+	PendingFrom          Micros
 }
 
 func (Organization) TableName() string { return "audit_organizations" }
@@ -39,16 +44,48 @@ func (Organization) TableName() string { return "audit_organizations" }
 // recorded any more.
 func (o Organization) Closed() bool { return o.ClosedAt != 0 }
 
+// InForce is the organization as it is at now: a shorter retention whose moment has come holds,
+// whether or not the database has been brought up to that (see SettleRetention).
+func (o Organization) InForce(now time.Time) Organization {
+	if o.PendingFrom != 0 && o.PendingFrom <= MicrosOf(now) {
+		o.RetentionDays, o.PendingRetentionDays, o.PendingFrom = o.PendingRetentionDays, 0, 0
+	}
+	return o
+}
+
 // KeptSince is the moment at now before which entries have expired: they are invisible at once and
 // deleted by the next clean-up.
 func (o Organization) KeptSince(now time.Time) Micros {
-	return max(o.ExpiredBefore, MicrosOf(now.AddDate(0, 0, -o.RetentionDays)))
+	return max(o.ExpiredBefore, MicrosOf(now.AddDate(0, 0, -o.InForce(now).RetentionDays)))
 }
 
-// Gone says that the organization was deleted and its last entry has expired: nothing is left that
-// anyone could read.
-func (o Organization) Gone(now time.Time) bool {
+// LogGone says that the organization was deleted and its last entry has expired.
+func (o Organization) LogGone(now time.Time) bool {
 	return o.Closed() && o.ClosedAt < o.KeptSince(now)
+}
+
+// historyOutlives is for how many days the settings history of a deleted organization can be read
+// once its last entry has expired.
+const historyOutlives = 365
+
+// ReadableUntil is when the last entry of a deleted organization expires, and HistoryUntil when its
+// admins can read its settings history no more. Both are zero while it is open.
+func (o Organization) ReadableUntil() Micros { return o.sinceClosed(o.RetentionDays) }
+
+// HistoryUntil is described at ReadableUntil.
+func (o Organization) HistoryUntil() Micros { return o.sinceClosed(o.RetentionDays + historyOutlives) }
+
+func (o Organization) sinceClosed(days int) Micros {
+	if !o.Closed() {
+		return 0
+	}
+	return MicrosOf(o.ClosedAt.Time().AddDate(0, 0, days))
+}
+
+// Gone says that the organization was deleted, its last entry has expired, and so has the time in
+// which its settings history could still be read: nothing is left that anyone could read.
+func (o Organization) Gone(now time.Time) bool {
+	return o.Closed() && o.HistoryUntil() < MicrosOf(now)
 }
 
 // OrganizationBySlug finds an organization, or ErrNotFound.

@@ -216,7 +216,9 @@ func TestWhoMayReadWhat(t *testing.T) {
 		want("after one was closed", admin, "acme as admin", "zeta as admin")
 		want("after one was closed", member, "zeta as member")
 		p.now = p.now.Add(91 * 24 * time.Hour)
-		want("after its last entry expired", admin, "zeta as admin")
+		want("while its settings history can be read", admin, "acme as admin", "zeta as admin")
+		p.now = p.now.Add(365 * 24 * time.Hour)
+		want("after that", admin, "zeta as admin")
 	})
 }
 

@@ -47,7 +47,7 @@ func (c *settingsClock) set(day, retention int, on bool) (before, after models.O
 	c.now = c.day(day).Time()
 	err := c.store.Transaction(c.t.Context(), func(tx *gorm.DB) (err error) {
 		before, after, err = models.ChangeAuditSettings(c.t.Context(), tx, c.orgID, models.Actor{ID: "usr_1", Name: "Ada"},
-			models.AuditSettings{RetentionDays: retention, LoggingEnabled: on}, c.now)
+			models.AuditSettings{RetentionDays: retention, LoggingEnabled: on}, 0, c.now)
 		return err
 	})
 	if err != nil {
@@ -156,7 +156,7 @@ func TestAuditSettingsRefuseWhatIsOutOfBounds(t *testing.T) {
 		for _, days := range []int{-1, 0, 366} {
 			err := c.store.Transaction(t.Context(), func(tx *gorm.DB) error {
 				_, _, err := models.ChangeAuditSettings(t.Context(), tx, c.orgID, models.Actor{ID: "usr_1"},
-					models.AuditSettings{RetentionDays: days}, c.now)
+					models.AuditSettings{RetentionDays: days}, 0, c.now)
 				return err
 			})
 			if err == nil {

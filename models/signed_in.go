@@ -20,7 +20,8 @@ SELECT s.token_hash, s.user_id, s.data, s.created_at, s.seen_at, s.expires_at,
 	u.password_hash AS person_password_hash, u.last_org_id AS person_last_org_id, u.created_at AS person_created_at,
 	o.id AS org_id, o.slug AS org_slug, o.external_id AS org_external_id, o.name AS org_name,
 	o.retention_days AS org_retention_days, o.logging_enabled AS org_logging_enabled, o.expired_before AS org_expired_before,
-	o.created_at AS org_created_at, o.closed_at AS org_closed_at, m.role
+	o.created_at AS org_created_at, o.closed_at AS org_closed_at,
+	o.pending_retention_days AS org_pending_retention_days, o.pending_from AS org_pending_from, m.role
 FROM audit_sessions AS s
 JOIN audit_users AS u ON u.id = s.user_id
 LEFT JOIN audit_memberships AS m ON m.user_id = u.id

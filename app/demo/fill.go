@@ -113,7 +113,7 @@ func (w *world) changeSettings(ctx context.Context, tx *gorm.DB, p *person, to m
 		return err
 	}
 	actor := models.Actor{ID: p.id, Name: p.name, Email: p.email}
-	before, after, err := models.ChangeAuditSettings(ctx, tx, org.ID, actor, to, w.now)
+	before, after, err := models.ChangeAuditSettings(ctx, tx, org.ID, actor, to, 0, w.now)
 	if err != nil {
 		return fmt.Errorf("change the settings of %s: %w", w.organization, err)
 	}

@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -36,10 +37,27 @@ func (h *Handlers) Entry(c *fiber.Ctx) error {
 		Entry:   viewEntry(h.base(c), scope.Organization, entry, links, scope.Location),
 		LogPath: settingsPath(scope.Organization, "audit-logs"),
 	}
+	if filter, ok := h.filterBehind(c, page.LogPath); ok {
+		page.Entry.goOn(filter, page.LogPath)
+	}
 	if wantsFragment(c) {
 		return h.render(c, fiber.StatusOK, "entry/row", page)
 	}
 	return h.render(c, fiber.StatusOK, "entry/page", page)
+}
+
+// filterBehind is the filter of the log's page that the request comes from, if it comes from one.
+func (h *Handlers) filterBehind(c *fiber.Ctx, log string) (Filter, bool) {
+	from := c.Get("HX-Current-URL")
+	if from == "" {
+		from = c.Get(fiber.HeaderReferer)
+	}
+	path, query, _ := strings.Cut(localPart(from), "?")
+	if path != log {
+		return Filter{}, false
+	}
+	filter, err := ParseFilter(query, scopeOf(c).Location, h.Store.Now())
+	return filter, err == nil
 }
 
 // base is the scheme and host of links that are pasted elsewhere: as configured, or else as this

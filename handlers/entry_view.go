@@ -60,10 +60,8 @@ func viewEntry(base string, org models.Organization, entry models.Entry, links m
 		Link:        base + path,
 		ResourceURL: models.ResourceURL(entry, links),
 		HistoryPath: historyPath(org, entry.EntityType, entry.EntityID),
-		ActorPath:   log + "?" + readable.Replace(url.Values{"actor": {entry.ActorID}}.Encode()),
-		AroundPath: log + "?from=" + occurred.Add(-around).Truncate(time.Second).Format(time.RFC3339) +
-			"&to=" + occurred.Add(around+time.Second).Truncate(time.Second).Format(time.RFC3339),
 	}
+	view.goOn(Filter{Zone: zone, Sort: models.SortTimestamp, Limit: defaultPageSize}, log)
 	if entry.APIKeyID != "" {
 		view.APIKeyPath = historyPath(org, audit.APIKeyCreate.Entity(), entry.APIKeyID)
 	}
@@ -71,6 +69,13 @@ func viewEntry(base string, org models.Organization, entry models.Entry, links m
 		view.Recorded = &lateView{viewMoment(entry.RecordedAt.Time(), zone), differenceInWords(difference)}
 	}
 	return view
+}
+
+// goOn has the entry's links into the log keep a filter: that of the page it was opened on.
+func (v *entryView) goOn(f Filter, log string) {
+	occurred := v.OccurredAt.Time()
+	v.ActorPath = f.WithActor(v.ActorID).Address(log)
+	v.AroundPath = f.Between(occurred.Add(-around), occurred.Add(around+time.Second)).Address(log)
 }
 
 // historyPath is the address of everything that happened to a resource.

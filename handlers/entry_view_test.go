@@ -86,7 +86,7 @@ func TestPathsFromAnEntryEscapeWhatTheyCarry(t *testing.T) {
 		view.Link:        "https://audit.example.com" + view.Path,
 		view.HistoryPath: "/orgs/acme/resources/service?id=a%2Fb%3Fc%3Dd%26e%23f",
 		view.ActorPath:   "/orgs/acme/settings/audit-logs?actor=usr+1%26x",
-		view.AroundPath:  "/orgs/acme/settings/audit-logs?from=2025-11-20T13:58:22Z&to=2025-11-20T14:08:23Z",
+		view.AroundPath:  "/orgs/acme/settings/audit-logs?from=2025-11-20T13:58:22&to=2025-11-20T14:08:23&tz=UTC",
 	} {
 		if got != want {
 			t.Errorf("leads to %s, want %s", got, want)

@@ -126,7 +126,7 @@ func (f *Filter) set(name, value string, now time.Time) string {
 	case "from", "to":
 		bound, ok := parseBound(value, f.Zone, now, name == "to")
 		if !ok {
-			return "must be a date (2026-11-20), a moment (2026-11-20T14:03:22Z) or how long ago (-24h, -7d)"
+			return "must be a date (2026-11-20), a time (2026-11-20T14:03, or 2026-11-20T14:03:22Z) or how long ago (-24h, -7d)"
 		}
 		if name == "from" {
 			f.From = bound
@@ -244,6 +244,14 @@ func (f Filter) WithActor(id string) Filter {
 func (f Filter) Since(from string, now time.Time) Filter {
 	f.Cursor, f.To = nil, Bound{}
 	f.From, _ = parseBound(from, f.Zone, now, false)
+	return f
+}
+
+// Between restricts to the time from from to to, to the second.
+func (f Filter) Between(from, to time.Time) Filter {
+	f.Cursor = nil
+	f.From, _ = parseBound(localText(from.Truncate(time.Second), f.Zone, false), f.Zone, from, false)
+	f.To, _ = parseBound(localText(to.Truncate(time.Second), f.Zone, true), f.Zone, to, true)
 	return f
 }
 

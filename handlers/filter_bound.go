@@ -11,16 +11,18 @@ import (
 
 // Bound is one end of a range of time.
 type Bound struct {
-	Text string        // as the address says it
-	At   models.Micros // the moment it means; zero for none
-	Date bool          // a whole day, rather than a moment
-	Ago  time.Duration // how long before now, where it says so
+	Text  string        // as the address says it
+	At    models.Micros // the moment it means; zero for none
+	Date  bool          // a whole day, rather than a moment
+	Local bool          // a time in the filter's zone
+	Ago   time.Duration // how long before now, where it says so
 }
 
 var relativeTime = regexp.MustCompile(`^-([0-9]{1,5})([hd])$`)
 
-// parseBound reads a date (a whole day in zone, of which end means the last moment), an RFC 3339
-// instant, or a time before now such as -24h or -7d.
+// parseBound reads a date (a whole day in zone, of which end means the last moment), a time in zone
+// (of one that clocks show twice, end means the later), an RFC 3339 instant, or a time before now
+// such as -24h or -7d.
 func parseBound(text string, zone *time.Location, now time.Time, end bool) (Bound, bool) {
 	b := Bound{Text: text}
 	var at time.Time
@@ -36,7 +38,13 @@ func parseBound(text string, zone *time.Location, now time.Time, end bool) (Boun
 		if end {
 			day = day.AddDate(0, 0, 1)
 		}
-		at = startOfDay(day, zone)
+		at, _ = instantsOf(day, zone)
+	} else if wall, err := parseLocal(text); err == nil {
+		b.Local = true
+		first, last := instantsOf(wall, zone)
+		if at = first; end {
+			at = last
+		}
 	} else if instant, err := parseInstant(text); err == nil {
 		at = instant
 	} else {
@@ -57,15 +65,79 @@ func parseInstant(text string) (time.Time, error) {
 	return time.Parse(time.RFC3339, text)
 }
 
-// startOfDay is the first moment of a day in zone: midnight; the first of two, where the clocks
-// are put back over it, and the moment of the change where they are put forward over it.
-func startOfDay(day time.Time, zone *time.Location) time.Time {
-	year, month, date := day.Date()
-	at := time.Date(year, month, date, 0, 0, 0, 0, zone)
-	if at.Day() != date {
-		_, at = at.ZoneBounds() // it is still the day before, whose last stretch ends at the change
-	} else if earlier := at.Add(-time.Hour); earlier.Day() == date {
-		at = earlier
+// localTime is how addresses and the fields of the range write a time without its zone; seconds, and
+// parts of them, may be left out.
+const localTime = "2006-01-02T15:04:05"
+
+func parseLocal(text string) (wall time.Time, err error) {
+	if wall, err = time.Parse(localTime, text); err != nil {
+		wall, err = time.Parse("2006-01-02T15:04", text)
 	}
-	return at
+	return wall, err
+}
+
+// instantsOf are the moments at which clocks in zone show what wall shows in UTC: two where they are
+// put back over it, otherwise twice the same. Where they are put forward over it nothing shows it,
+// and it is the moment of the change.
+func instantsOf(wall time.Time, zone *time.Location) (first, last time.Time) {
+	wall = wall.UTC()
+	near := time.Date(wall.Year(), wall.Month(), wall.Day(), wall.Hour(), wall.Minute(), wall.Second(), wall.Nanosecond(), zone)
+	begin, end := near.ZoneBounds()
+	for _, offset := range []int{offsetAt(begin.Add(-1), zone), offsetAt(near, zone), offsetAt(end, zone)} {
+		at := wall.Add(-time.Duration(offset) * time.Second).In(zone)
+		if at.Format(localTime) != wall.Format(localTime) {
+			continue
+		}
+		if first.IsZero() || at.Before(first) {
+			first = at
+		}
+		if at.After(last) {
+			last = at
+		}
+	}
+	if first.IsZero() {
+		if near.Sub(begin).Abs() < end.Sub(near).Abs() {
+			return begin, begin
+		}
+		return end, end
+	}
+	return first, last
+}
+
+func offsetAt(t time.Time, zone *time.Location) int {
+	_, offset := t.In(zone).Zone()
+	return offset
+}
+
+// localText is a moment as parseBound reads it: without its zone, unless clocks in zone show the
+// same twice.
+func localText(at time.Time, zone *time.Location, end bool) string {
+	if text := fieldText(at, zone, end); text != "" {
+		return text
+	}
+	return at.UTC().Format(time.RFC3339Nano)
+}
+
+// fieldText is a moment as a field of the range shows it; empty where it cannot say which it is.
+func fieldText(at time.Time, zone *time.Location, end bool) string {
+	text := strings.TrimSuffix(at.In(zone).Format(localTime), ":00")
+	if back, ok := parseBound(text, zone, at, end); !ok || back.At != models.MicrosOf(at) {
+		return ""
+	}
+	return text
+}
+
+// offsetIfTwice is the offset of a moment from UTC, behind a space (" +02:00"), where clocks in its zone
+// show the same time once more an hour later or earlier: then it takes the offset to tell the two
+// apart. Otherwise it is empty.
+func offsetIfTwice(t time.Time) string {
+	if first, last := instantsOf(wallOf(t), t.Location()); first.Equal(last) {
+		return ""
+	}
+	return t.Format(" -07:00")
+}
+
+// wallOf is what clocks show at t, in UTC.
+func wallOf(t time.Time) time.Time {
+	return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
 }

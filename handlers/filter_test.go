@@ -91,7 +91,16 @@ func TestFilterBounds(t *testing.T) {
 		"from=2026-10-25&to=2026-10-25":                   {"2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z"}, // 25 hours
 		"from=2026-03-29&to=2026-03-29&tz=Asia/Beirut":    {"2026-03-28T22:00:00Z", "2026-03-29T21:00:00Z"}, // no midnight
 		"from=2026-11-01&to=2026-11-01&tz=America/Havana": {"2026-11-01T04:00:00Z", "2026-11-02T05:00:00Z"}, // two midnights
-		"from=2024-02-29T23:59:59.123456Z":                {"2024-02-29T23:59:59.123456Z", ""},
+		"from=2026-11-25T13:00&to=2026-11-25T13:00:30":    {"2026-11-25T12:00:00Z", "2026-11-25T12:00:30Z"},
+		"from=2026-11-25T13:00&tz=America/New_York":       {"2026-11-25T18:00:00Z", ""},
+		// Twice that night: the whole of both.
+		"from=2026-10-25T02:30&to=2026-10-25T02:30": {"2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z"},
+		// Never that night: from or until the change.
+		"from=2026-03-29T02:30&to=2026-03-29T02:45":                        {"2026-03-29T01:00:00Z", "2026-03-29T01:00:00Z"},
+		"from=2026-10-04T02:10&to=2026-10-04T02:20&tz=Australia/Lord_Howe": {"2026-10-03T15:30:00Z", "2026-10-03T15:30:00Z"},
+		"from=2026-04-05T01:45&to=2026-04-05T01:45&tz=Australia/Lord_Howe": {"2026-04-04T14:45:00Z", "2026-04-04T15:15:00Z"}, // half an hour
+		"from=2011-12-30T12:00&tz=Pacific/Apia":                            {"2011-12-30T10:00:00Z", ""},                     // a day that was left out
+		"from=2024-02-29T23:59:59.123456Z":                                 {"2024-02-29T23:59:59.123456Z", ""},
 	} {
 		q := parse(t, query).Query()
 		if q.From != at(t, want[0]) {
@@ -114,7 +123,7 @@ func TestFilterRefusesMalformedValues(t *testing.T) {
 		{"sort", "password"}, {"sort", "Timestamp"}, {"sort", "entity_id"},
 		{"dir", "sideways"}, {"dir", "ASC"},
 		{"limit", "1000000"}, {"limit", "0"}, {"limit", "-50"}, {"limit", "050"}, {"limit", "50.0"}, {"limit", "all"}, {"limit", "%2B50"},
-		{"from", "yesterdayish"}, {"from", "2026-13-01"}, {"from", "2026-02-30"}, {"from", "-24"}, {"from", "24h"}, {"from", "-7w"}, {"from", "-999999999999h"}, {"from", "2026-11-20T14:03"},
+		{"from", "yesterdayish"}, {"from", "2026-13-01"}, {"from", "2026-02-30"}, {"from", "-24"}, {"from", "24h"}, {"from", "-7w"}, {"from", "-999999999999h"}, {"from", "2026-11-20T14"}, {"from", "2026-11-20T24:00"}, {"from", "2026-11-20 14:03"},
 		{"to", "tomorrow"}, {"to", "2026-1-1"},
 		{"tz", "Mars/Olympus"}, {"tz", "Local"}, {"tz", "../../etc/passwd"},
 		{"action", "Deployment:create"}, {"action", "deployment"}, {"action", "deployment:create:x"}, {"action", ":create"}, {"action", "a:" + strings.Repeat("b", 200)},

@@ -3,6 +3,7 @@ package handlers
 import (
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/auditlogs/auditlogs/app/audit"
@@ -175,8 +176,12 @@ func actorOptions(actors []models.Actor, you *models.User) []actorOption {
 type rangeMenu struct {
 	Label    string // what is chosen
 	Presets  []preset
-	From, To string // the days chosen, where they are days
+	From, To string // the times chosen, where the fields can say them
+	Carried  []carried
 }
+
+// carried is a bound that no field shows: the form carries it along unseen.
+type carried struct{ Name, Value string }
 
 type preset struct {
 	Label   string
@@ -199,15 +204,27 @@ func rangeMenuOf(page *logPage, now time.Time) rangeMenu {
 		}
 	}
 	if menu.Label == "Any time" && (f.From.Text != "" || f.To.Text != "") {
-		menu.Label = "Own range"
+		menu.Label = "Custom range"
 	}
-	if f.From.Date {
-		menu.From = f.From.Text
-	}
-	if f.To.Date {
-		menu.To = f.To.Text
-	}
+	menu.From, menu.Carried = menu.show("from", f.From, f.Zone)
+	menu.To, menu.Carried = menu.show("to", f.To, f.Zone)
 	return menu
+}
+
+// show is what the field of a bound shows, and what is carried along with its field empty.
+func (m rangeMenu) show(name string, b Bound, zone *time.Location) (field string, along []carried) {
+	switch {
+	case b.Text == "":
+		return "", m.Carried
+	case b.Local: // as it was typed
+		return b.Text, m.Carried
+	case !strings.HasPrefix(b.Text, "-"):
+		field = fieldText(b.At.Time(), zone, name == "to")
+	}
+	if field == "" {
+		return "", append(m.Carried, carried{name, b.Text})
+	}
+	return field, m.Carried
 }
 
 func sameActor(a models.Actor) func(models.Actor) bool {

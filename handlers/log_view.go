@@ -71,8 +71,10 @@ func boundLabel(b Bound, zone, reader *time.Location) string {
 		default:
 			return amount + " " + unit + "s ago"
 		}
+	case b.Local && zone.String() != reader.String():
+		return shownMoment(b.At.Time().In(zone)) + " (" + zone.String() + ")"
 	default:
-		return b.At.Time().In(reader).Format("Jan 2, 2006, 15:04:05")
+		return shownMoment(b.At.Time().In(reader))
 	}
 }
 
@@ -277,7 +279,7 @@ func rowOf(page *logPage, entry *models.Entry, occurred time.Time, year int) *en
 		Links:    template.HTMLAttr(`href="` + path + `" hx-get="` + path + `"`),
 		Glyph:    glyphOf(entry.Action),
 		Datetime: datetime(entry.OccurredAt),
-		Time:     occurred.Format("Jan 2, 15:04:05"),
+		Time:     occurred.Format("Jan 2, 15:04:05") + offsetIfTwice(occurred),
 		Cut:      len(entry.EntityID) > longID,
 	}
 	if occurred.Year() != year {

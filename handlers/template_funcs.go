@@ -29,7 +29,7 @@ func TemplateFuncs(assets func(name string) string) template.FuncMap {
 		"datetime": datetime,
 		// moment .OccurredAt .Frame.Location: "Nov 20, 2026, 14:03:22".
 		"moment": func(m models.Micros, loc *time.Location) string {
-			return m.Time().In(loc).Format("Jan 2, 2006, 15:04:05")
+			return shownMoment(m.Time().In(loc))
 		},
 		// exact .OccurredAt .Frame.Location: "Nov 20, 2026, 14:03:22.123456 CET".
 		"exact": func(m models.Micros, loc *time.Location) string {
@@ -61,6 +61,11 @@ func icons(assets func(string) string, class string) func(name string) template.
 		made.Store(name, icon)
 		return icon
 	}
+}
+
+// shownMoment is a moment as pages show it: "Nov 20, 2026, 14:03:22".
+func shownMoment(t time.Time) string {
+	return t.Format("Jan 2, 2006, 15:04:05") + offsetIfTwice(t)
 }
 
 func datetime(m models.Micros) string { return m.Time().Format("2006-01-02T15:04:05.999999Z") }

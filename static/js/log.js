@@ -22,6 +22,14 @@ document.addEventListener('htmx:config:request', (event) => {
   if (!said.has('from') && !said.has('to')) said.delete('tz');
 });
 
+// A time that is half typed is a mistake when it is applied, and keeps no other control from working.
+document.addEventListener('change', (event) => {
+  if (event.target.form?.id === 'filters') event.target.form.noValidate = true;
+}, true);
+document.addEventListener('change', (event) => {
+  if (event.target.form?.id === 'filters') event.target.form.noValidate = false;
+});
+
 /** readAddress sets the controls to what the address says, after a link or another control changed it. */
 function readAddress(query = location.search) {
   const filters = log.filters();
@@ -57,14 +65,13 @@ document.addEventListener('click', (event) => {
   if (!link || !carried || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey) return;
   const { search } = new URL(link.href);
   readAddress(search);
-  carried.querySelectorAll('input[type="hidden"]').forEach((input) => input.remove());
+  log.filters().querySelectorAll('input[type="hidden"]').forEach((input) => input.remove());
   const address = new URLSearchParams(search);
   for (const name of ['from', 'to', 'tz', 'sort', 'dir', 'limit']) {
     const control = log.filters().querySelector(`[name="${name}"]`);
     const value = address.get(name) ?? '';
-    const day = /^\d{4}-\d\d-\d\d$/.test(value);
-    if (control) control.value = day ? value : '';
-    if (!value || (control && day)) continue;
+    if (control) control.value = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?$/.test(value) ? value : '';
+    if (!value || control?.value) continue;
     const input = document.createElement('input');
     Object.assign(input, { type: 'hidden', name, value });
     carried.append(input);

@@ -61,6 +61,23 @@ func CheckURLTemplate(template string) error {
 	return nil
 }
 
+// WebAddressFault says why people cannot be led to an address, or must not be; "" where they can: it is
+// absolute, http or https, and signs nobody in. A link is shown to everybody who reads the log, and its
+// host, which people look at, stands behind what is before the @.
+func WebAddressFault(address string) string {
+	parsed, err := url.Parse(address)
+	switch {
+	case err != nil || parsed.Host == "" || !utf8.ValidString(address) || strings.ContainsRune(address, 0):
+		return "is not an absolute address"
+	case parsed.Scheme != "http" && parsed.Scheme != "https":
+		return fmt.Sprintf("scheme %q is neither http nor https", parsed.Scheme)
+	case parsed.User != nil:
+		return "holds a user name or password before the host; leave it out"
+	default:
+		return ""
+	}
+}
+
 // originLength is the length of the scheme and host a template begins with.
 func originLength(template string) int {
 	_, rest, found := strings.Cut(template, "://")
@@ -106,7 +123,7 @@ type ResourceLinks map[string]string
 // ResourceURL is where the resource of an entry is found: the event's own URL, or else the
 // template of its entity type, or else "".
 func ResourceURL(entry Entry, links ResourceLinks) string {
-	if own, err := url.Parse(entry.URL); err == nil && own.Host != "" && (own.Scheme == "http" || own.Scheme == "https") {
+	if entry.URL != "" && WebAddressFault(entry.URL) == "" { // earlier versions took more
 		return entry.URL
 	}
 	if template, ok := links[entry.EntityType]; ok {

@@ -67,6 +67,7 @@ func TestResourceURL(t *testing.T) {
 		{"template", Entry{EntityType: "service", EntityID: "svc_1"}, "https://console.example.com/services/svc_1"},
 		{"neither", Entry{EntityType: "invoice", EntityID: "1"}, ""},
 		{"an own URL that is no web address is not followed", Entry{EntityType: "service", EntityID: "a", URL: "javascript:alert(1)"}, "https://console.example.com/services/a"},
+		{"nor one that signs somebody in", Entry{EntityType: "service", EntityID: "a", URL: "https://bank.example.com@evil.example.net/"}, "https://console.example.com/services/a"},
 		{"path", Entry{EntityType: "service", EntityID: "a/b?c#d e%2f"}, "https://console.example.com/services/a%2Fb%3Fc%23d%20e%252f"},
 		{"query", Entry{EntityType: "project", EntityID: "a&b=c d+e"}, "https://example.com/find?q=a%26b%3Dc+d%2Be&kind=project"},
 		{"fragment", Entry{EntityType: "workflow", EntityID: "a/b#c"}, "https://example.com/app#/workflows/a%2Fb%23c/runs"},

@@ -148,6 +148,8 @@ func TestRecordRefusesWhatCannotBeStored(t *testing.T) {
 		"far in the future":      {func(e *audit.Event) { e.OccurredAt = time.Now().Add(time.Hour) }, nil, "occurred_at"},
 		"before 1970":            {func(e *audit.Event) { e.OccurredAt = time.Unix(-1, 0) }, nil, "occurred_at"},
 		"script URL":             {func(e *audit.Event) { e.URL = "javascript://x/%0aalert(1)" }, nil, "url"},
+		"URL with a password":    {func(e *audit.Event) { e.URL = "https://user:pass@example.com/x" }, nil, "url"},
+		"URL with a user":        {func(e *audit.Event) { e.URL = "https://console.example.com@evil.example.net/" }, nil, "url"},
 		"relative URL":           {func(e *audit.Event) { e.URL = "/services/1" }, nil, "url"},
 		"metadata is a list":     {func(e *audit.Event) { e.Metadata = []int{1} }, nil, "metadata"},
 		"metadata is a function": {func(e *audit.Event) { e.Metadata = map[string]any{"f": func() {}} }, nil, "metadata"},

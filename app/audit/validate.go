@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -300,15 +299,11 @@ func checkURL(link string) error {
 	if link == "" {
 		return nil
 	}
-	parsed, err := url.Parse(link)
-	switch {
-	case len(link) > maxURL:
+	if len(link) > maxURL {
 		return &InvalidEventError{"url", fmt.Sprintf("has %d bytes; at most %d are allowed", len(link), maxURL)}
-	case !storable(link) || err != nil || parsed.Host == "":
-		return &InvalidEventError{"url", "is not an absolute address"}
-	case parsed.Scheme != "http" && parsed.Scheme != "https":
-		return &InvalidEventError{"url", fmt.Sprintf("scheme %q is neither http nor https", parsed.Scheme)}
-	default:
-		return nil
 	}
+	if fault := models.WebAddressFault(link); fault != "" {
+		return &InvalidEventError{"url", fault}
+	}
+	return nil
 }

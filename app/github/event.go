@@ -5,9 +5,9 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/models"
 )
 
 // Source names the automation in entries made of deliveries.
@@ -242,9 +242,7 @@ func namesOf(repositories []repository) []text {
 
 // webAddress is a link people can follow, or empty: a delivery is not refused for the link in it.
 func webAddress(link text) string {
-	parsed, err := url.Parse(string(link))
-	if err != nil || parsed.Host == "" || parsed.Scheme != "https" && parsed.Scheme != "http" || len(link) >= maxText ||
-		strings.ContainsRune(string(link), 0) {
+	if len(link) >= maxText || models.WebAddressFault(string(link)) != "" {
 		return ""
 	}
 	return string(link)

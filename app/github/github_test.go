@@ -168,6 +168,8 @@ func TestAnythingGitHubAllowsCanBeStored(t *testing.T) {
 			`{"action":"added","installation":{"id":1},"repositories_added":[%[1]s],"repositories_removed":[%[1]s]}`, strings.Join(repositories, ","))},
 		"a link that is none": {Event: "installation", Body: []byte(
 			`{"action":"deleted","installation":{"id":1,"html_url":"javascript:alert(1)"}}`)},
+		"a link that signs somebody in": {Event: "deployment", Body: []byte(
+			`{"deployment":{"id":1},"repository":{"full_name":"o/r","html_url":"https://user:pass@github.com/o/r"}}`)},
 		"nobody": {Event: "deployment", Body: []byte(
 			`{"sender":null,"organization":null,"workflow_run":null,"deployment":{"id":1,"creator":null},"repository":{"full_name":"o/r"}}`)},
 	} {

@@ -37,7 +37,7 @@ type commands struct {
 	Migrate migrateCommand   `cmd:"" help:"Bring the database's schema up to date. Safe to run from several hosts at once."`
 	Reset   resetCommand     `cmd:"" name:"reset-password" help:"Print a one-time link with which the owner of an account sets a new password."`
 	Invite  inviteCommand    `cmd:"" help:"Print a one-time link with which somebody joins an organization."`
-	Import  importCommand    `cmd:"" help:"Back-fill the log from a file of events, one JSON object a line."`
+	Import  importCommand    `cmd:"" help:"Back-fill the log from a file of events, one JSON object a line, or put back an export."`
 	Record  recordCommand    `cmd:"" help:"Record one event, from a script, and print the ID of its entry."`
 	Version kong.VersionFlag `help:"Print the version." env:"-"`
 }
@@ -84,6 +84,7 @@ type importCommand struct {
 	databaseFlags
 	Organization string `placeholder:"SLUG" help:"Organization of the lines that name none."`
 	Refused      string `placeholder:"FILE" env:"-" help:"File that gets the lines which are refused, to be mended and imported."`
+	Restore      bool   `env:"-" help:"Put back an NDJSON export of this log: every entry as it was, the app's own included."`
 	DryRun       bool   `env:"-" help:"Check everything and store nothing."`
 	File         string `arg:"" help:"File to import; - for standard input."`
 }
@@ -200,6 +201,7 @@ func (c *importCommand) Run(ctx context.Context, to streams) error {
 		File:         c.File,
 		Organization: c.Organization,
 		Refused:      c.Refused,
+		Restore:      c.Restore,
 		DryRun:       c.DryRun,
 		Stdin:        os.Stdin,
 		Console:      to.stdout,

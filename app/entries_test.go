@@ -61,13 +61,14 @@ func TestEntriesAreForThoseSignedIn(t *testing.T) {
 	server := apptest.Start(t, databasetest.SQLite(t))
 	server.Organization(t, "acme")
 	client := server.Client(t)
-	for _, path := range []string{
-		"/orgs/acme/settings/audit-logs/" + models.NewEntryID(1).String(),
-		"/orgs/acme/settings/audit-logs/export?format=csv",
-		"/orgs/acme/resources/service?id=srv_1",
-		"/orgs/nowhere/resources/service?id=srv_1",
+	entry := "/orgs/acme/settings/audit-logs/" + models.NewEntryID(1).String()
+	for path, back := range map[string]string{
+		entry: entry,
+		"/orgs/acme/settings/audit-logs/export?format=csv": "/orgs/acme/settings/audit-logs", // a file leads nowhere
+		"/orgs/acme/resources/service?id=srv_1":            "/orgs/acme/resources/service?id=srv_1",
+		"/orgs/nowhere/resources/service?id=srv_1":         "/orgs/nowhere/resources/service?id=srv_1",
 	} {
-		client.Get(path).ExpectRedirect("/login?" + url.Values{"return": {path}}.Encode())
+		client.Get(path).ExpectRedirect("/login?" + url.Values{"return": {back}}.Encode())
 		if fragment := client.Fragment(path); !strings.HasPrefix(fragment.Header.Get("HX-Redirect"), "/login") {
 			t.Errorf("htmx asking for %s is led to %q", path, fragment.Header.Get("HX-Redirect"))
 		}

@@ -19,6 +19,7 @@ type Import struct {
 	File         string // of events, one JSON object a line; "-" is Stdin
 	Organization string // for lines that name none
 	Refused      string // the file that gets the lines which are refused; empty: none
+	Restore      bool   // the file is an export of this log, which is put back as it was
 	DryRun       bool   // check everything and store nothing
 	Stdin        io.Reader
 	Console      io.Writer // where the summary is shown
@@ -28,7 +29,7 @@ type Import struct {
 
 // Run imports the file. Its error is one line: Unfinished where the import broke off.
 func (i Import) Run(ctx context.Context) error {
-	config := importer.Config{Organization: i.Organization, DryRun: i.DryRun, Report: i.Report}
+	config := importer.Config{Organization: i.Organization, Restore: i.Restore, DryRun: i.DryRun, Report: i.Report}
 	history := i.Stdin
 	file, _ := i.Stdin.(*os.File) // where it is one
 	if i.File != "-" {
@@ -82,10 +83,14 @@ func createBeside(path string, reading *os.File) (*os.File, error) {
 }
 
 func (i Import) describe(s importer.Summary) string {
-	parts := []string{importer.Number(s.Imported) + " imported"}
-	if i.DryRun {
-		parts[0] = importer.Number(s.Imported) + " to import"
+	done, ahead := " imported", " to import"
+	if i.Restore {
+		done, ahead = " restored", " to restore"
 	}
+	if i.DryRun {
+		done = ahead
+	}
+	parts := []string{importer.Number(s.Imported) + done}
 	for _, part := range []struct {
 		n    int
 		text string

@@ -138,7 +138,24 @@ func returnAddress(c *fiber.Ctx) string {
 	case c.Method() != fiber.MethodGet:
 		from = localPart(c.Get(fiber.HeaderReferer))
 	}
-	return safeReturn(from)
+	return safeReturn(pageOf(from))
+}
+
+// pageOf is the page that leads to an address which is none itself: a file would be saved right after
+// signing in, and leave one at the sign-in page.
+func pageOf(address string) string {
+	path, query, _ := strings.Cut(address, "?")
+	page, isExport := strings.CutSuffix(path, "/export")
+	isExport = isExport && strings.HasSuffix(page, "/settings/audit-logs")
+	parameters, err := url.ParseQuery(query)
+	if !isExport || err != nil {
+		return address
+	}
+	parameters.Del("format")
+	if len(parameters) == 0 {
+		return page
+	}
+	return page + "?" + readable.Replace(parameters.Encode())
 }
 
 // localPart is path and query of an address, whoever's it is; empty for none.

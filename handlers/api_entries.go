@@ -25,6 +25,8 @@ type entryJSON struct {
 	APIKey     *entryKeyJSON    `json:"api_key,omitempty"` // absent where the event came another way
 	URL        string           `json:"url"`
 	Metadata   json.RawMessage  `json:"metadata"`
+	Origin     models.Origin    `json:"origin,omitempty"`   // absent where it was recorded here
+	Original   json.RawMessage  `json:"original,omitempty"` // absent where nothing is known of it
 }
 
 // entryActorJSON is a person, or the automation behind "system": one has an e-mail, the other a source.
@@ -59,6 +61,8 @@ func entryAsJSON(e *models.Entry) entryJSON {
 		Request:    entryRequestJSON{e.IP, e.UserAgent, e.RequestID},
 		URL:        e.URL,
 		Metadata:   json.RawMessage(exportMetadata(*e)),
+		Origin:     e.Origin,
+		Original:   json.RawMessage(e.Original),
 	}
 	if e.BySystem() {
 		entry.Actor.Source = &e.Source

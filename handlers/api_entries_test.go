@@ -2,6 +2,7 @@ package handlers_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"reflect"
@@ -9,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/database/databasetest"
 	"github.com/auditlogs/auditlogs/models"
@@ -99,6 +102,47 @@ func TestEntriesAreThoseOfThePage(t *testing.T) {
 			t.Errorf("the other organization's log is %s", page.Body)
 		}
 	})
+}
+
+func TestHowAnEntryCameIntoTheLogIsAnswered(t *testing.T) {
+	eachService(t, func(t *testing.T, s *service) {
+		at := models.MicrosOf(s.Clock.Now())
+		original := models.Original{Origin: models.OriginImport, RecordedAt: "2026-05-20T09:00:00.000000Z", APIKey: &models.OriginalAPIKey{ID: "key_0", Name: "<Old>"}}.Text()
+		for origin, original := range map[models.Origin]string{models.OriginHere: "", models.OriginImport: "", models.OriginRestore: original} {
+			entry := models.Entry{
+				ID: models.NewEntryID(at), OccurredAt: at, RecordedAt: at, Action: "service:update", EntityType: "service", EntityID: "svc-1",
+				ActorID: "u1", ActorKey: "ada", ActorName: "Ada", Origin: origin, Original: original,
+			}
+			err := s.Store.Transaction(t.Context(), func(tx *gorm.DB) error {
+				_, err := models.InsertEntry(t.Context(), tx, models.NewEntry{Organization: models.OrganizationRef{Slug: "acme"}, Entry: entry})
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer := decoded[map[string]json.RawMessage](t, s.get("/entries/"+entry.ID.String()).Expect(http.StatusOK))
+			if !jsonEqual(t, answer["origin"], strings.ReplaceAll(fmt.Sprintf("%q", origin), `""`, "")) || !jsonEqual(t, answer["original"], original) {
+				t.Errorf("%q: origin %s, original %s", origin, answer["origin"], answer["original"])
+			}
+			list := s.get("/entries?limit=25").Expect(http.StatusOK)
+			if origin != models.OriginHere && !strings.Contains(list.Body, fmt.Sprintf(`"origin":%q`, origin)) {
+				t.Errorf("the list does not say %q", origin)
+			}
+		}
+	})
+}
+
+// jsonEqual says that got is the JSON want, or that there is neither.
+func jsonEqual(t *testing.T, got json.RawMessage, want string) bool {
+	t.Helper()
+	if len(got) == 0 || want == "" {
+		return len(got) == len(want)
+	}
+	var a, b any
+	if err := errors.Join(json.Unmarshal(got, &a), json.Unmarshal([]byte(want), &b)); err != nil {
+		t.Fatal(err)
+	}
+	return reflect.DeepEqual(a, b)
 }
 
 func TestAMalformedParameterIsNamed(t *testing.T) {

@@ -53,6 +53,37 @@ func TestAnOpenedRowIsOneRow(t *testing.T) {
 	}
 }
 
+func TestHowAnEntryCameIntoTheLog(t *testing.T) {
+	entry := sampleEntry()
+	facts := func() string {
+		t.Helper()
+		row, _ := renderRow(t, entry)
+		return strings.Join(strings.Fields(row.Find("dl.entry-facts").Text()), " ")
+	}
+	if said := facts(); strings.Contains(said, "Imported") || strings.Contains(said, "Restored") || strings.Contains(said, "Originally") {
+		t.Errorf("one recorded here says %s", said)
+	}
+	entry.RecordedAt += models.Micros((72 * time.Hour).Microseconds())
+	entry.Origin = models.OriginImport
+	if said := facts(); !strings.Contains(said, "Imported Sun, Nov 23, 2025, 14:03:22 UTC User") || strings.Contains(said, "later") {
+		t.Errorf("an imported one says %s", said)
+	}
+	entry.Original = models.Original{RecordedAt: "2025-11-20T14:03:23.000000Z", APIKey: &models.OriginalAPIKey{ID: "key_0", Name: "Old"}}.Text()
+	if said := facts(); !strings.Contains(said, "Originally recorded Thu, Nov 20, 2025, 14:03:23 UTC with API key Old key_0 as the imported file says") ||
+		strings.Contains(said, "Via") {
+		t.Errorf("one imported from an export says %s", said)
+	}
+	entry.Origin, entry.Original = models.OriginRestore, ""
+	entry.APIKeyID, entry.APIKeyName = "key_1", "Build"
+	if said := facts(); !strings.Contains(said, "Restored from an export") || !strings.Contains(said, "recorded 3 days later") || !strings.Contains(said, "Via API key Build key_1") {
+		t.Errorf("a restored one says %s", said)
+	}
+	entry.Original = "nonsense"
+	if said := facts(); strings.Contains(said, "Originally") || strings.Contains(said, "nonsense") {
+		t.Errorf("one whose original cannot be read says %s", said)
+	}
+}
+
 func TestWhichKeyAnEntryCameWith(t *testing.T) {
 	entry := sampleEntry()
 	row, _ := renderRow(t, entry)

@@ -17,7 +17,8 @@ type entryView struct {
 	models.Entry
 	Occurred momentView
 	Recorded *lateView // set when it was recorded more than a minute apart from when it happened
-	Client   string    // the browser or program in words; empty when unknown
+	Origin   *originView
+	Client   string // the browser or program in words; empty when unknown
 	Metadata metadataView
 
 	Path        string // the entry's own address
@@ -37,6 +38,29 @@ type momentView struct {
 	UTC  string // empty where the reader's zone is UTC
 }
 
+// originView says how an entry that was not recorded here came into this log.
+type originView struct {
+	Restored bool        // from an export; or else it was imported
+	At       momentView  // when it was imported
+	Recorded *momentView // when it was recorded where it comes from, as its file says; nil: that does not
+	APIKey   *models.OriginalAPIKey
+}
+
+func viewOrigin(entry models.Entry, zone *time.Location) *originView {
+	if entry.Origin == models.OriginHere {
+		return nil
+	}
+	original := models.OriginalOf(entry)
+	view := &originView{
+		Restored: entry.Origin == models.OriginRestore, At: viewMoment(entry.RecordedAt.Time(), zone), APIKey: original.APIKey,
+	}
+	if recorded, err := time.Parse(time.RFC3339Nano, original.RecordedAt); err == nil {
+		moment := viewMoment(recorded, zone)
+		view.Recorded = &moment
+	}
+	return view
+}
+
 // lateView says that an entry was written some time after (or before) it happened.
 type lateView struct {
 	momentView
@@ -54,6 +78,7 @@ func viewEntry(base string, org models.Organization, entry models.Entry, links m
 	view := entryView{
 		Entry:       entry,
 		Occurred:    viewMoment(occurred, zone),
+		Origin:      viewOrigin(entry, zone),
 		Client:      clientInWords(entry.UserAgent),
 		Metadata:    viewMetadata(entry.Metadata),
 		Path:        path,
@@ -65,7 +90,7 @@ func viewEntry(base string, org models.Organization, entry models.Entry, links m
 	if entry.APIKeyID != "" {
 		view.APIKeyPath = historyPath(org, audit.APIKeyCreate.Entity(), entry.APIKeyID)
 	}
-	if difference := entry.RecordedAt.Time().Sub(occurred); difference.Abs() > time.Minute {
+	if difference := entry.RecordedAt.Time().Sub(occurred); difference.Abs() > time.Minute && entry.Origin != models.OriginImport {
 		view.Recorded = &lateView{viewMoment(entry.RecordedAt.Time(), zone), differenceInWords(difference)}
 	}
 	return view

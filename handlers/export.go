@@ -54,6 +54,7 @@ func (h *Handlers) Export(c *fiber.Ctx) error {
 	}
 	entryStream{
 		format: format,
+		file:   exportFile{organization: org.Slug, zone: scope.Location, log: h.base(c) + settingsPath(org, "audit-logs")},
 		read: func(ctx context.Context, fn func([]models.Entry) error) error {
 			return h.Store.EachEntry(models.AsBefore(ctx), org, query, fn)
 		},

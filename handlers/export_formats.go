@@ -4,58 +4,70 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"strings"
+	"time"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/auditlogs/auditlogs/models"
 )
+
+// exportFile is what a file says of all its entries.
+type exportFile struct {
+	organization string         // its slug
+	zone         *time.Location // the reader's
+	log          string         // the address of the log, with scheme and host
+}
 
 // exportFormat writes entries to a file.
 type exportFormat struct {
 	contentType string
 	// begin writes what comes before the first entry.
-	begin func(w *bufio.Writer)
+	begin func(w *bufio.Writer, f exportFile)
 	// entry writes one entry. Errors of w are kept by w.
-	entry func(w *bufio.Writer, e models.Entry)
+	entry func(w *bufio.Writer, f exportFile, e models.Entry)
 }
 
 // exportFormats are the formats by the name they have in addresses, which is also the file name's
 // extension.
 var exportFormats = map[string]exportFormat{
 	"csv":    {"text/csv; charset=utf-8; header=present", beginCSV, entryAsCSV},
-	"ndjson": {"application/x-ndjson; charset=utf-8", func(*bufio.Writer) {}, entryAsNDJSON},
+	"ndjson": {"application/x-ndjson; charset=utf-8", func(*bufio.Writer, exportFile) {}, entryAsNDJSON},
 }
 
 // exportTime is RFC 3339 in UTC, to the microsecond, always of the same length.
 const exportTime = "2006-01-02T15:04:05.000000Z"
 
 // exportColumns are the columns of the CSV and the keys of the NDJSON, in order. A new one goes to
-// the end: programs may count the columns of a CSV.
+// the end: programs may count the columns of a CSV. audit.ParseExported reads them.
 var exportColumns = []struct {
 	name  string
-	value func(models.Entry) string
+	value func(exportFile, models.Entry) string
+	json  bool // the value is JSON; empty for null
 }{
-	{"id", func(e models.Entry) string { return e.ID.String() }},
-	{"occurred_at", func(e models.Entry) string { return e.OccurredAt.Time().Format(exportTime) }},
-	{"recorded_at", func(e models.Entry) string { return e.RecordedAt.Time().Format(exportTime) }},
-	{"action", func(e models.Entry) string { return e.Action }},
-	{"entity_type", func(e models.Entry) string { return e.EntityType }},
-	{"entity_id", func(e models.Entry) string { return e.EntityID }},
-	{"entity_name", func(e models.Entry) string { return e.EntityName }},
-	{"actor_id", func(e models.Entry) string { return e.ActorID }},
-	{"actor_name", func(e models.Entry) string { return e.ActorName }},
-	{"actor_email", func(e models.Entry) string { return e.ActorEmail }},
-	{"source", func(e models.Entry) string { return e.Source }},
-	{"ip", func(e models.Entry) string { return e.IP }},
-	{"user_agent", func(e models.Entry) string { return e.UserAgent }},
-	{"request_id", func(e models.Entry) string { return e.RequestID }},
-	{"url", func(e models.Entry) string { return e.URL }},
-	{metadataColumn, exportMetadata},
-	{"api_key_id", func(e models.Entry) string { return e.APIKeyID }},
-	{"api_key_name", func(e models.Entry) string { return e.APIKeyName }},
+	{name: "id", value: func(_ exportFile, e models.Entry) string { return e.ID.String() }},
+	{name: "occurred_at", value: func(_ exportFile, e models.Entry) string { return e.OccurredAt.Time().Format(exportTime) }},
+	{name: "recorded_at", value: func(_ exportFile, e models.Entry) string { return e.RecordedAt.Time().Format(exportTime) }},
+	{name: "action", value: func(_ exportFile, e models.Entry) string { return e.Action }},
+	{name: "entity_type", value: func(_ exportFile, e models.Entry) string { return e.EntityType }},
+	{name: "entity_id", value: func(_ exportFile, e models.Entry) string { return e.EntityID }},
+	{name: "entity_name", value: func(_ exportFile, e models.Entry) string { return e.EntityName }},
+	{name: "actor_id", value: func(_ exportFile, e models.Entry) string { return e.ActorID }},
+	{name: "actor_name", value: func(_ exportFile, e models.Entry) string { return e.ActorName }},
+	{name: "actor_email", value: func(_ exportFile, e models.Entry) string { return e.ActorEmail }},
+	{name: "source", value: func(_ exportFile, e models.Entry) string { return e.Source }},
+	{name: "ip", value: func(_ exportFile, e models.Entry) string { return e.IP }},
+	{name: "user_agent", value: func(_ exportFile, e models.Entry) string { return e.UserAgent }},
+	{name: "request_id", value: func(_ exportFile, e models.Entry) string { return e.RequestID }},
+	{name: "url", value: func(_ exportFile, e models.Entry) string { return e.URL }},
+	{name: "metadata", value: func(_ exportFile, e models.Entry) string { return exportMetadata(e) }, json: true},
+	{name: "api_key_id", value: func(_ exportFile, e models.Entry) string { return e.APIKeyID }},
+	{name: "api_key_name", value: func(_ exportFile, e models.Entry) string { return e.APIKeyName }},
+	{name: "organization", value: func(f exportFile, _ models.Entry) string { return f.organization }},
+	{name: "origin", value: func(_ exportFile, e models.Entry) string { return string(e.Origin) }},
+	{name: "original", value: func(_ exportFile, e models.Entry) string { return e.Original }, json: true},
 }
-
-// metadataColumn is the only one whose value is JSON already.
-const metadataColumn = "metadata"
 
 // exportMetadata is an entry's metadata on one line, an object in any case; numbers keep their
 // digits. Text that is not JSON, which no recording stores, becomes a JSON string.
@@ -71,33 +83,35 @@ func exportMetadata(e models.Entry) string {
 }
 
 // CSV by RFC 4180: a header, lines ended by CRLF, quotes where needed. encoding/csv is not used to
-// write it, because with CRLF it changes line ends inside of values.
-
-func beginCSV(w *bufio.Writer) {
-	for i, column := range exportColumns {
-		if i > 0 {
-			w.WriteByte(',')
-		}
-		w.WriteString(column.name)
+// write it, because with CRLF it changes line ends inside of values. It is for spreadsheets: the byte
+// order mark tells them that it is UTF-8, and the last column has the time as its reader's clock shows it,
+// in a form they take for a time.
+func beginCSV(w *bufio.Writer, f exportFile) {
+	w.WriteString("\ufeff")
+	for _, column := range exportColumns {
+		w.WriteString(column.name + ",")
 	}
+	writeCSV(w, f, models.Entry{}, "occurred_at ("+f.zone.String()+")")
 	w.WriteString("\r\n")
 }
 
-func entryAsCSV(w *bufio.Writer, e models.Entry) {
-	for i, column := range exportColumns {
-		if i > 0 {
-			w.WriteByte(',')
-		}
-		writeCSV(w, column.value(e))
+func entryAsCSV(w *bufio.Writer, f exportFile, e models.Entry) {
+	for _, column := range exportColumns {
+		writeCSV(w, f, e, column.value(f, e))
+		w.WriteByte(',')
 	}
+	writeCSV(w, f, e, e.OccurredAt.Time().In(f.zone).Format(time.DateTime))
 	w.WriteString("\r\n")
 }
 
-// writeCSV writes one value. A spreadsheet would run one that begins with = + - @, tab or carriage
-// return as a formula: such values get a leading apostrophe, which spreadsheets take for "text".
-func writeCSV(w *bufio.Writer, value string) {
+// writeCSV writes one value of an entry. A spreadsheet would run one that begins with = + - @, tab or
+// carriage return as a formula: such values get a leading apostrophe, which spreadsheets take for "text".
+func writeCSV(w *bufio.Writer, f exportFile, e models.Entry, value string) {
 	if value != "" && strings.IndexByte("=+-@\t\r", value[0]) >= 0 {
 		value = "'" + value
+	}
+	if len(value) > maxCell {
+		value = cutCell(value, f.log+"/"+e.ID.String())
 	}
 	if !strings.ContainsAny(value, ",\"\r\n") && strings.TrimSpace(value) == value {
 		w.WriteString(value)
@@ -108,15 +122,41 @@ func writeCSV(w *bufio.Writer, value string) {
 	w.WriteByte('"')
 }
 
+// maxCell is how many characters a cell of a spreadsheet holds, as UTF-16 counts them. Excel moves what
+// lies beyond to the next line, or leaves it out, and says nothing.
+const maxCell = 32767
+
+// cutCell is a value that a cell holds: where it is longer, its beginning, and where all of it is.
+func cutCell(value, whole string) string {
+	all := 0
+	for _, r := range value {
+		all += utf16.RuneLen(r)
+	}
+	if all <= maxCell {
+		return value
+	}
+	mark := fmt.Sprintf("… [cut: it has %d characters, a cell holds %d; the whole is at %s]", all, maxCell, whole)
+	room := maxCell - utf8.RuneCountInString(mark)
+	for i, r := range value {
+		if room -= utf16.RuneLen(r); room < 0 {
+			return value[:i] + mark
+		}
+	}
+	return value
+}
+
 // entryAsNDJSON writes one JSON object on one line.
-func entryAsNDJSON(w *bufio.Writer, e models.Entry) {
+func entryAsNDJSON(w *bufio.Writer, f exportFile, e models.Entry) {
 	for i, column := range exportColumns {
 		w.WriteByte("{,"[min(i, 1)])
 		w.WriteString(`"` + column.name + `":`)
-		if column.name == metadataColumn {
-			w.WriteString(column.value(e))
-		} else {
-			w.Write(jsonString(column.value(e)))
+		switch value := column.value(f, e); {
+		case !column.json:
+			w.Write(jsonString(value))
+		case value == "":
+			w.WriteString("null")
+		default:
+			w.WriteString(value)
 		}
 	}
 	w.WriteString("}\n")

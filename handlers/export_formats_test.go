@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/auditlogs/auditlogs/models"
 )
@@ -22,16 +24,20 @@ func awkwardEntry() models.Entry {
 		ActorEmail: "ada@example.com", Source: "", IP: "2001:db8::1", UserAgent: `Mozilla/5.0 (X11; "Linux"; <b>&amp;)`,
 		RequestID: "req_1", URL: "https://console.example.com/?a=1&b=2",
 		Metadata: "{\"n\": 12345678901234567890.10, \"text\": \"<b>\\n\\u2028\",\n \"list\": [1, 2]}",
-		APIKeyID: "key_1", APIKeyName: "Build, \"main\"",
+		APIKeyID: "key_1", APIKeyName: "Build, \"main\"", Origin: models.OriginImport,
+		Original: models.Original{RecordedAt: "2025-11-20T14:03:23.000000Z", APIKey: &models.OriginalAPIKey{ID: "key_0", Name: "<Old>"}}.Text(),
 	}
 }
+
+// acmeFile is of a reader who lives where the clocks show an hour more than UTC.
+var acmeFile = exportFile{organization: "acme", zone: time.FixedZone("Europe/Berlin", 60*60), log: "https://audit.example.com/orgs/acme/settings/audit-logs"}
 
 func exported(format string, entries ...models.Entry) string {
 	var file bytes.Buffer
 	w := bufio.NewWriter(&file)
-	exportFormats[format].begin(w)
+	exportFormats[format].begin(w, acmeFile)
 	for _, entry := range entries {
-		exportFormats[format].entry(w, entry)
+		exportFormats[format].entry(w, acmeFile, entry)
 	}
 	w.Flush()
 	return file.String()
@@ -40,7 +46,7 @@ func exported(format string, entries ...models.Entry) string {
 func TestCSVReadsBackAsItWas(t *testing.T) {
 	entry := awkwardEntry()
 	file := exported("csv", entry, models.Entry{})
-	if !strings.HasPrefix(file, "id,occurred_at,recorded_at,action,entity_type,entity_id,entity_name,actor_id,actor_name,actor_email,source,ip,user_agent,request_id,url,metadata,api_key_id,api_key_name\r\n") {
+	if !strings.HasPrefix(file, "\ufeffid,occurred_at,recorded_at,action,entity_type,entity_id,entity_name,actor_id,actor_name,actor_email,source,ip,user_agent,request_id,url,metadata,api_key_id,api_key_name,organization,origin,original,occurred_at (Europe/Berlin)\r\n") {
 		t.Errorf("the header is %q", strings.SplitN(file, "\n", 2)[0])
 	}
 	if !strings.HasSuffix(file, "\r\n") {
@@ -54,7 +60,7 @@ func TestCSVReadsBackAsItWas(t *testing.T) {
 		entry.ID.String(), "2025-11-20T14:03:22.120000Z", "2025-11-20T14:03:22.120001Z", "service:update", "service",
 		entry.EntityID, entry.EntityName, "usr_1", " Ada ", "ada@example.com", "", "2001:db8::1", entry.UserAgent, "req_1", entry.URL,
 		`{"n":12345678901234567890.10,"text":"<b>\n\u2028","list":[1,2]}`,
-		"key_1", entry.APIKeyName,
+		"key_1", entry.APIKeyName, "acme", "import", entry.Original, "2025-11-20 15:03:22",
 	}
 	if !slices.Equal(records[1], want) {
 		t.Errorf("read back:\n%q\nwant:\n%q", records[1], want)
@@ -101,7 +107,7 @@ func TestNDJSONIsOneObjectALine(t *testing.T) {
 	if err := json.Unmarshal([]byte(lines[0]), &got); err != nil {
 		t.Fatal(err)
 	}
-	if len(got) != 18 {
+	if len(got) != 21 {
 		t.Errorf("an entry has %d keys", len(got))
 	}
 	for key, want := range map[string]string{
@@ -110,13 +116,52 @@ func TestNDJSONIsOneObjectALine(t *testing.T) {
 		"user_agent":  `"Mozilla/5.0 (X11; \"Linux\"; <b>&amp;)"`,
 		"source":      `""`,
 		"api_key_id":  `"key_1"`,
+		"original":    `{"recorded_at":"2025-11-20T14:03:23.000000Z","api_key":{"id":"key_0","name":"<Old>"}}`,
 		"metadata":    `{"n":12345678901234567890.10,"text":"<b>\n\u2028","list":[1,2]}`,
 	} {
 		if string(got[key]) != want {
 			t.Errorf("%s is %s, want %s", key, got[key], want)
 		}
 	}
-	if !strings.HasSuffix(lines[1], `,"metadata":{},"api_key_id":"","api_key_name":""}`) {
+	if !strings.HasSuffix(lines[1], `,"metadata":{},"api_key_id":"","api_key_name":"","organization":"acme","origin":"","original":null}`) {
 		t.Errorf("no metadata is written as %s", lines[1])
+	}
+}
+
+// What a spreadsheet would leave out without a word, the file leaves out and says so.
+func TestCellsAreCutAtTheSpreadsheetsLimit(t *testing.T) {
+	units := func(text string) int { return len(utf16.Encode([]rune(text))) }
+	for name, tc := range map[string]struct {
+		text string
+		cut  bool
+	}{
+		"as long as can be":            {strings.Repeat("a", 32767), false},
+		"one longer":                   {strings.Repeat("a", 32768), true},
+		"as long as can be, and wide":  {strings.Repeat("é", 32767), false},
+		"beyond the first 65,536":      {strings.Repeat("\U0001F680", 16384), true},
+		"no longer without its quotes": {strings.Repeat(`"`, 32767), false},
+		"too long with an apostrophe":  {"=" + strings.Repeat("a", 32766), true},
+		"as long as metadata can be":   {strings.Repeat("a\U0001F680", 1<<16), true},
+	} {
+		entry := awkwardEntry()
+		entry.EntityID = tc.text
+		records, err := csv.NewReader(strings.NewReader(exported("csv", entry))).ReadAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cell := records[1][5]
+		if n := units(cell); n > 32767 || tc.cut && n < 32760 {
+			t.Errorf("%s: the cell has %d characters", name, n)
+		}
+		begin, mark, cut := strings.Cut(cell, "… [cut: ")
+		if cut != tc.cut || !strings.HasPrefix("'"+tc.text, begin) && !strings.HasPrefix(tc.text, begin) || !utf8.ValidString(cell) {
+			t.Errorf("%s: cut is %t", name, cut)
+		}
+		if cut && !strings.HasSuffix(mark, "the whole is at https://audit.example.com/orgs/acme/settings/audit-logs/"+entry.ID.String()+"]") {
+			t.Errorf("%s: it ends with %s", name, mark)
+		}
+		if !strings.Contains(exported("ndjson", entry), strings.Trim(string(jsonString(tc.text)), `"`)) {
+			t.Errorf("%s: the NDJSON does not hold all of it", name)
+		}
 	}
 }

@@ -29,6 +29,7 @@ var errShutdown = errors.New("the server is shutting down")
 // entryStream is an export under way.
 type entryStream struct {
 	format  exportFormat
+	file    exportFile
 	read    func(ctx context.Context, fn func([]models.Entry) error) error
 	include func(models.Entry) bool
 	log     *slog.Logger
@@ -77,7 +78,7 @@ func (s entryStream) write(ctx context.Context, w io.Writer, conn net.Conn) (cou
 		}
 	}()
 	out := bufio.NewWriterSize(w, 32<<10)
-	s.format.begin(out)
+	s.format.begin(out, s.file)
 	err = s.read(ctx, func(entries []models.Entry) error {
 		// Someone who keeps reading is served for as long as it takes.
 		if err := conn.SetWriteDeadline(time.Now().Add(streamPatience)); err != nil {
@@ -85,7 +86,7 @@ func (s entryStream) write(ctx context.Context, w io.Writer, conn net.Conn) (cou
 		}
 		for _, entry := range entries {
 			if s.include(entry) {
-				s.format.entry(out, entry)
+				s.format.entry(out, s.file, entry)
 				count++
 			}
 		}

@@ -28,6 +28,7 @@ func serveStream(t *testing.T, read func(context.Context, func([]models.Entry) e
 		c.SetUserContext(ctx)
 		entryStream{
 			format:  exportFormats["csv"],
+			file:    acmeFile,
 			read:    read,
 			include: func(models.Entry) bool { return true },
 			log:     slog.New(slog.DiscardHandler),

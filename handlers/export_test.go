@@ -190,6 +190,54 @@ func TestAnExportSaysWhatItIs(t *testing.T) {
 	})
 }
 
+// A link with "download" would save whatever is answered: the sign-in page, where the session has ended.
+func TestTheLinksToExportsSaveNothingElse(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		d := newDesk(t, db)
+		d.insert(d.org, models.Entry{})
+		links := d.page("/orgs/acme/settings/audit-logs").Find("#export a")
+		if links.Length() != 2 {
+			t.Fatalf("%d links", links.Length())
+		}
+		for _, link := range links.EachIter() {
+			if _, saves := link.Attr("download"); saves {
+				t.Errorf("%s is saved whatever it is", link.AttrOr("href", ""))
+			}
+			if response, _ := d.get(link.AttrOr("href", "")); !strings.HasPrefix(response.Header.Get("Content-Disposition"), "attachment") {
+				t.Errorf("%s is opened as %q", link.AttrOr("href", ""), response.Header.Get("Content-Disposition"))
+			}
+		}
+	})
+}
+
+func TestACSVIsForTheReadersSpreadsheet(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		d := newDesk(t, db)
+		zone, err := time.LoadLocation("Europe/Berlin")
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.zone = zone
+		d.insert(d.org, models.Entry{OccurredAt: models.MicrosOf(time.Date(2026, 6, 14, 22, 30, 1, 5000, time.UTC))})
+		entry := d.insert(d.org, models.Entry{Metadata: `{"text":"` + strings.Repeat("x", 40000) + `"}`, OccurredAt: d.ago(12 * 30 * time.Hour)})[0]
+		_, body := d.get(exportPath + "csv")
+		if !strings.HasPrefix(body, "\ufeff") {
+			t.Error("nothing says that it is UTF-8")
+		}
+		records, err := csv.NewReader(strings.NewReader(body)).ReadAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		last := len(records[0]) - 1
+		if records[0][last] != "occurred_at (Europe/Berlin)" || records[1][last] != "2026-06-15 00:30:01" || records[1][1] != "2026-06-14T22:30:01.000005Z" {
+			t.Errorf("%s: %s is %s", records[0][last], records[1][1], records[1][last])
+		}
+		if cell := records[2][15]; !strings.HasSuffix(cell, "the whole is at https://audit.example.com/orgs/acme/settings/audit-logs/"+entry.ID.String()+"]") {
+			t.Errorf("the metadata has %d characters and ends with %s", len(cell), cell[len(cell)-100:])
+		}
+	})
+}
+
 func TestAnExportThatCannotBeRecordedIsNoFile(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		d := newDesk(t, db)

@@ -250,6 +250,15 @@ func TestWhoIsNotSignedInIsLedToThePageAskedFor(t *testing.T) {
 				t.Errorf("%s leads to %s", other, location)
 			}
 		}
+		// A file is saved as it is opened, and nothing would lead on from the sign-in page.
+		for file, page := range map[string]string{
+			"/export?format=csv": "", "/export?format=ndjson&action=service:update&q=a%20b&tz=UTC": "?action=service:update&q=a+b&tz=UTC",
+		} {
+			answer := client.Get("/orgs/acme" + auditLogs + file).Expect(303)
+			if location := answer.Header.Get("Location"); location != "/login?return="+url.QueryEscape("/orgs/acme"+auditLogs+page) || answer.Header.Get("Content-Disposition") != "" {
+				t.Errorf("%s leads to %s", file, location)
+			}
+		}
 		fragment := client.Fragment("/orgs/acme"+auditLogs+"/x", "HX-Current-URL", p.URL+"/orgs/acme"+auditLogs+"?q=web")
 		if got := fragment.Header.Get("HX-Redirect"); got != "/login?return="+url.QueryEscape("/orgs/acme"+auditLogs+"?q=web") {
 			t.Errorf("a fragment (%d) leads to %q", fragment.Status, got)

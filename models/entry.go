@@ -1,5 +1,11 @@
 package models
 
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+)
+
 // SystemActorID is the actor ID of automated actions. No user can have it.
 const SystemActorID = "system"
 
@@ -26,6 +32,56 @@ type Entry struct {
 	APIKeyName string // what that key was called then; empty where none was
 	URL        string // the event's own link to the resource; may be empty
 	Metadata   string // a JSON object, or empty
+	Origin     Origin // how it came into this log
+	Original   string // of what is not OriginHere: a JSON object, see Original; or empty
+}
+
+// Origin is how an entry came into this log.
+type Origin string
+
+const (
+	// OriginHere: it was recorded here, at RecordedAt and, where there is one, with the key APIKeyID.
+	OriginHere Origin = ""
+	// OriginImport: it was back-filled at RecordedAt, from what was kept elsewhere.
+	OriginImport Origin = "import"
+	// OriginRestore: the operator put it back from an export, which alone vouches for RecordedAt and the
+	// API key.
+	OriginRestore Origin = "restore"
+)
+
+// Original is what the file of an entry that was not recorded here says of how it was where it came from.
+// It is what somebody wrote in a file: nothing goes by it.
+type Original struct {
+	// Origin is that of an entry which had come into that log from elsewhere itself.
+	Origin     Origin          `json:"origin,omitempty"`
+	RecordedAt string          `json:"recorded_at,omitempty"` // RFC 3339, UTC
+	APIKey     *OriginalAPIKey `json:"api_key,omitempty"`
+}
+
+// OriginalAPIKey is the key an event was sent with to the log it comes from.
+type OriginalAPIKey struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+// Text is the original as entries keep it: empty where nothing is known.
+func (o Original) Text() string {
+	if o == (Original{}) {
+		return ""
+	}
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(o) // texts into memory cannot fail
+	return strings.TrimSuffix(text.String(), "\n")
+}
+
+// OriginalOf reads what Text wrote; what cannot be read is nothing known.
+func OriginalOf(e Entry) (o Original) {
+	if err := json.Unmarshal([]byte(e.Original), &o); err != nil {
+		return Original{}
+	}
+	return o
 }
 
 func (Entry) TableName() string { return "audit_entries" }

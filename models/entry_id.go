@@ -74,6 +74,12 @@ func ParseEntryID(s string) (EntryID, error) {
 	return EntryID(id), nil
 }
 
+// IsOf says that it is the ID of something that occurred at t.
+func (id EntryID) IsOf(t Micros) bool {
+	first := FirstEntryID(t)
+	return [8]byte(id[:8]) == [8]byte(first[:8]) && id[8]&0xc0 == first[8]&0xc0
+}
+
 // String is the usual text form of a UUID.
 func (id EntryID) String() string { return uuid.UUID(id).String() }
 

@@ -162,13 +162,13 @@ func MonthOf(t Micros) int {
 
 // entryColumns are the columns of an entry in the order of its values, org_id and id aside.
 const entryColumns = "occurred_at, recorded_at, action, entity_type, entity_id, entity_name, " +
-	"actor_id, actor_key, actor_name, actor_email, source, ip, user_agent, request_id, api_key_id, api_key_name, url, metadata"
+	"actor_id, actor_key, actor_name, actor_email, source, ip, user_agent, request_id, api_key_id, api_key_name, url, metadata, origin, original"
 
 // appendEntryValues adds the values of entryColumns.
 func appendEntryValues(values []any, e *Entry) []any {
 	return append(values, int64(e.OccurredAt), int64(e.RecordedAt), e.Action, e.EntityType, e.EntityID, e.EntityName,
 		e.ActorID, e.ActorKey, e.ActorName, e.ActorEmail, e.Source, e.IP, e.UserAgent, e.RequestID,
-		e.APIKeyID, e.APIKeyName, e.URL, e.Metadata)
+		e.APIKeyID, e.APIKeyName, e.URL, e.Metadata, string(e.Origin), e.Original)
 }
 
 // organizationState is what decides whether an organization takes an entry.

@@ -273,16 +273,16 @@ type columnSet struct {
 var (
 	listColumns = columnSet{
 		"org_id, id, occurred_at, recorded_at, action, entity_type, entity_id, entity_name, " +
-			"actor_id, actor_key, actor_name, actor_email, source, url",
+			"actor_id, actor_key, actor_name, actor_email, source, url, origin",
 		func(e *Entry) []any {
 			return []any{&e.OrgID, &e.ID, &e.OccurredAt, &e.RecordedAt, &e.Action, &e.EntityType, &e.EntityID, &e.EntityName,
-				&e.ActorID, &e.ActorKey, &e.ActorName, &e.ActorEmail, &e.Source, &e.URL}
+				&e.ActorID, &e.ActorKey, &e.ActorName, &e.ActorEmail, &e.Source, &e.URL, &e.Origin}
 		},
 	}
 	exportColumns = columnSet{
-		listColumns.sql + ", ip, user_agent, request_id, api_key_id, api_key_name, metadata",
+		listColumns.sql + ", ip, user_agent, request_id, api_key_id, api_key_name, metadata, original",
 		func(e *Entry) []any {
-			return append(listColumns.into(e), &e.IP, &e.UserAgent, &e.RequestID, &e.APIKeyID, &e.APIKeyName, &e.Metadata)
+			return append(listColumns.into(e), &e.IP, &e.UserAgent, &e.RequestID, &e.APIKeyID, &e.APIKeyName, &e.Metadata, &e.Original)
 		},
 	}
 	sortColumns = columnSet{

@@ -56,7 +56,7 @@ WITH org AS (
 	SELECT id FROM audit_organizations WHERE ` + column + ` = ? AND closed_at = 0 AND (logging_enabled OR ?::boolean)
 ), entry AS (
 	INSERT INTO audit_entries (org_id, id, ` + entryColumns + `)
-	SELECT id, ?::uuid, ?::bigint, ?::bigint, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM org
+	SELECT id, ?::uuid, ?::bigint, ?::bigint, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM org
 	ON CONFLICT (org_id, id) DO NOTHING
 	RETURNING org_id, entity_type, entity_id, actor_id, actor_key, actor_name, actor_email
 ), derived AS (
@@ -144,7 +144,7 @@ WITH org AS MATERIALIZED (
 ), entry AS (
 	INSERT INTO audit_entries (org_id, id, ` + entryColumns + `)
 	SELECT allowed.org_id, v.id, ` + "v." + strings.ReplaceAll(entryColumns, ", ", ", v.") + `
-	FROM unnest(?::integer[], ?::boolean[], ?::uuid[], ?::bigint[], ?::bigint[]` + strings.Repeat(", ?::text[]", 16) + `)
+	FROM unnest(?::integer[], ?::boolean[], ?::uuid[], ?::bigint[], ?::bigint[]` + strings.Repeat(", ?::text[]", 18) + `)
 		AS v(n, even_when_off, id, ` + entryColumns + `)
 	JOIN allowed ON allowed.n = v.n AND (allowed.logging_enabled OR v.even_when_off)
 	ON CONFLICT (org_id, id) DO NOTHING
@@ -170,13 +170,13 @@ func (postgres) insertBatch(ctx context.Context, run statements, batch *entryBat
 	for _, o := range batch.organizations {
 		organizations.add(o.Slug, o.ExternalID)
 	}
-	entries := newArrays(21)
+	entries := newArrays(23)
 	for i := range batch.entries {
 		e := &batch.entries[i]
 		entries.add(strconv.Itoa(e.organization), strconv.FormatBool(e.evenWhenOff), e.ID.String(),
 			strconv.FormatInt(int64(e.OccurredAt), 10), strconv.FormatInt(int64(e.RecordedAt), 10),
 			e.Action, e.EntityType, e.EntityID, e.EntityName, e.ActorID, e.ActorKey, e.ActorName, e.ActorEmail,
-			e.Source, e.IP, e.UserAgent, e.RequestID, e.APIKeyID, e.APIKeyName, e.URL, e.Metadata)
+			e.Source, e.IP, e.UserAgent, e.RequestID, e.APIKeyID, e.APIKeyName, e.URL, e.Metadata, string(e.Origin), e.Original)
 	}
 	entities := newArrays(7)
 	for _, i := range batch.entities {

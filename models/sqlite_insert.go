@@ -15,7 +15,7 @@ func (sqlite) rebind(sql string) string { return sql }
 func (sqlite) insertOneSQL(column string) string {
 	return `
 INSERT INTO audit_entries (org_id, id, ` + entryColumns + `)
-SELECT id, ?` + strings.Repeat(", ?", 18) + ` FROM audit_organizations
+SELECT id, ?` + strings.Repeat(", ?", 20) + ` FROM audit_organizations
 WHERE ` + column + ` = ? AND closed_at = 0 AND (logging_enabled OR ?)
 ON CONFLICT (org_id, id) DO NOTHING
 RETURNING org_id,
@@ -106,7 +106,7 @@ func (sqlite) beginWriting(ctx context.Context, run statements) error {
 const sqliteRows = 32
 
 func sqliteInsertRows(n int) string {
-	row := "(?, ?" + strings.Repeat(", ?", 18) + ")"
+	row := "(?, ?" + strings.Repeat(", ?", 20) + ")"
 	return "INSERT INTO audit_entries (org_id, id, " + entryColumns + ") VALUES " +
 		strings.Repeat(row+", ", n-1) + row + " ON CONFLICT (org_id, id) DO NOTHING"
 }
@@ -136,7 +136,7 @@ func (sqlite) insertBatch(ctx context.Context, run statements, batch *entryBatch
 	many, single := preparing{run: run, sql: sqliteInsertMany}, preparing{run: run, sql: sqliteInsertSingle}
 	defer many.close()
 	defer single.close()
-	values, waiting := make([]any, 0, sqliteRows*20), 0
+	values, waiting := make([]any, 0, sqliteRows*22), 0
 	for i := range batch.entries {
 		if !allowed(i) {
 			continue

@@ -2,8 +2,6 @@ package audit
 
 import (
 	"context"
-	"fmt"
-	"time"
 
 	"gorm.io/gorm"
 
@@ -21,7 +19,8 @@ import (
 // retention would not keep, and with ErrIDReused an ID that stands for another event at the same
 // time.
 //
-// Where audit logging is off nothing is stored, as with Record.
+// Where audit logging is off nothing is stored, as with Record. What is stored is marked as imported,
+// whoever calls: nobody vouches here for when it happened but the history itself.
 func Backfill(ctx context.Context, tx *gorm.DB, events []Event) ([]Receipt, error) {
 	now := models.TransactionNow(tx)
 	entries := make([]models.NewEntry, len(events))
@@ -30,31 +29,18 @@ func Backfill(ctx context.Context, tx *gorm.DB, events []Event) ([]Receipt, erro
 		err := dated(event)
 		if err == nil {
 			entries[i], err = entryOf(ctx, event, now)
+			entry := &entries[i].Entry
+			entry.Origin = models.OriginImport
+			if event.exported != nil {
+				entry.ID, entry.Original = event.exported.ID, originalText(event.exported)
+			}
 		}
 		invalid.add(i, err)
 	}
 	if len(invalid.Events) > 0 {
 		return nil, &invalid
 	}
-	results, err := models.BackfillEntries(ctx, tx, entries)
-	if err != nil {
-		return nil, fmt.Errorf("audit: %w", err)
-	}
-	receipts := make([]Receipt, len(entries))
-	var refused EventsError
-	for i, result := range results {
-		if result.Outcome == models.Expired {
-			refused.add(i, fmt.Errorf("%w: %s is before %s", ErrExpired,
-				events[i].OccurredAt.UTC().Format(time.RFC3339), result.KeptSince.Time().Format(time.RFC3339)))
-			continue
-		}
-		receipts[i], err = receiptOf(entries[i], result.InsertResult)
-		refused.add(i, err)
-	}
-	if len(refused.Events) > 0 {
-		return nil, &refused
-	}
-	return receipts, nil
+	return backfill(ctx, tx, entries)
 }
 
 // dated refuses events that do not say which entry is theirs.

@@ -22,6 +22,8 @@ package audit
 
 import (
 	"time"
+
+	"github.com/auditlogs/auditlogs/models"
 )
 
 // Event is what application code hands over.
@@ -67,6 +69,8 @@ type Event struct {
 
 	// Request is where it came from. The zero Request means the one of the context.
 	Request Request
+
+	exported *models.Entry // what it was made of, by Exported.Event; for Backfill
 }
 
 // Receipt is what Record answers.

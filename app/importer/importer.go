@@ -1,5 +1,5 @@
 // Package importer back-fills the log with a history that was kept elsewhere: a file of events, one
-// JSON object a line.
+// JSON object a line, or an NDJSON export of a log. The latter it can also put back as it was.
 package importer
 
 import (
@@ -21,6 +21,7 @@ import (
 type Config struct {
 	Organization string    // the slug for lines that name no organization
 	Size         int64     // of the history in bytes; 0 where it is not known
+	Restore      bool      // put back what this log exported, instead of importing what it tells of
 	DryRun       bool      // check everything and store nothing
 	Refused      io.Writer // gets the lines that are refused, as they are; may be nil
 	Report       io.Writer // gets a line for each of them, and the progress
@@ -52,7 +53,7 @@ func Run(ctx context.Context, store *models.Store, history io.Reader, config Con
 	began := time.Now()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	lines := newLineReader(history, config.Organization)
+	lines := newLineReader(history, config)
 	go lines.read(ctx) // ends with ctx, or once a read under way returns
 	i := importer{config: config, store: store, progress: newProgress(config.Report, config.Size)}
 	err := i.run(ctx, lines.batches)
@@ -106,17 +107,16 @@ func (i *importer) run(ctx context.Context, batches <-chan batch) error {
 func (i *importer) keep(ctx context.Context, lines []line) (receipts []audit.Receipt, err error) {
 	err = i.store.Transaction(ctx, func(tx *gorm.DB) error {
 		for {
-			var events []audit.Event
 			var from []*line
 			for n := range lines {
 				if lines[n].err == nil {
-					events, from = append(events, lines[n].event), append(from, &lines[n])
+					from = append(from, &lines[n])
 				}
 			}
-			if len(events) == 0 {
+			if len(from) == 0 {
 				return nil
 			}
-			receipts, err = audit.Backfill(ctx, tx, events)
+			receipts, err = i.keepAll(ctx, tx, from)
 			var refused *audit.EventsError
 			switch {
 			case errors.As(err, &refused): // none was stored: once more without them
@@ -134,6 +134,22 @@ func (i *importer) keep(ctx context.Context, lines []line) (receipts []audit.Rec
 		err = nil
 	}
 	return receipts, err
+}
+
+// keepAll stores lines, all or none.
+func (i *importer) keepAll(ctx context.Context, tx *gorm.DB, lines []*line) ([]audit.Receipt, error) {
+	if i.config.Restore {
+		entries := make([]audit.Exported, len(lines))
+		for n, l := range lines {
+			entries[n] = l.exported
+		}
+		return audit.Restore(ctx, tx, entries)
+	}
+	events := make([]audit.Event, len(lines))
+	for n, l := range lines {
+		events[n] = l.event
+	}
+	return audit.Backfill(ctx, tx, events)
 }
 
 // count adds up what became of lines; receipts are those of the lines that were not refused.

@@ -20,12 +20,14 @@ const (
 	maxBatchBytes = 4 << 20
 )
 
-// line is a line of a history, and the event it stands for or why it is refused.
+// line is a line of a history, and what it stands for or why it is refused.
 type line struct {
 	number int    // from 1
 	raw    []byte // with its end; nil where it is longer than maxLine
 	event  audit.Event
 	err    error
+
+	exported audit.Exported // what is put back, instead of event
 }
 
 // batch is some lines in a row.
@@ -42,6 +44,7 @@ func (b *batch) full() bool { return len(b.lines) >= maxBatch || b.size >= maxBa
 type lineReader struct {
 	in           *bufio.Reader
 	organization string // for lines that name none
+	restore      bool
 	number       int
 	offset       int64
 	// batches holds the one that waits. It grows there until somebody takes it.
@@ -49,8 +52,10 @@ type lineReader struct {
 	err     error // why the history broke off, once the channel is closed
 }
 
-func newLineReader(history io.Reader, organization string) *lineReader {
-	return &lineReader{in: bufio.NewReaderSize(history, 256<<10), organization: organization, batches: make(chan batch, 1)}
+func newLineReader(history io.Reader, config Config) *lineReader {
+	return &lineReader{
+		in: bufio.NewReaderSize(history, 256<<10), organization: config.Organization, restore: config.Restore, batches: make(chan batch, 1),
+	}
 }
 
 // read sends the history in batches and closes the channel.
@@ -118,6 +123,16 @@ func (r *lineReader) parse(raw, text []byte, tooLong bool) line {
 	l := line{number: r.number, raw: raw}
 	if tooLong {
 		l.err = &audit.InvalidEventError{Field: "event", Reason: fmt.Sprintf("is longer than %d MiB", maxLine>>20)}
+		return l
+	}
+	if r.restore || audit.IsExported(text) {
+		l.exported, l.err = audit.ParseExported(text)
+		if l.exported.Organization == "" {
+			l.exported.Organization = r.organization
+		}
+		if !r.restore {
+			l.event = l.exported.Event()
+		}
 		return l
 	}
 	// Not json.Unmarshal, which says less about what it cannot read.

@@ -65,6 +65,7 @@ type signedDelivery struct {
 	github.Delivery
 	connection   models.GitHubConnection
 	organization models.Organization
+	signed       []byte // the body as it came
 }
 
 // connectionIDGrammar is what models.ConnectGitHub makes.
@@ -87,6 +88,7 @@ func (h *Handlers) checkDelivery(c *fiber.Ctx) (d signedDelivery, err error) {
 	if err != nil {
 		return d, err
 	}
+	d.signed = raw
 	if err := github.CheckSignature(c.Get("X-Hub-Signature-256"), secret, raw); err != nil {
 		return d, refuseDelivery(fiber.StatusUnauthorized, sentence(err))
 	}
@@ -153,7 +155,7 @@ func (h *Handlers) recordDelivery(c *fiber.Ctx, d signedDelivery, event audit.Ev
 	var answer received
 	err := h.Store.Transaction(contextOf(c), func(tx *gorm.DB) error {
 		ctx := contextOf(c)
-		claimed, first, err := models.ClaimGitHubDelivery(ctx, tx, d.organization.ID, d.ID)
+		claimed, first, err := models.ClaimGitHubDelivery(ctx, tx, d.connection, d.ID, d.signed)
 		if err != nil {
 			return err
 		}

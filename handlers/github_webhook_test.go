@@ -194,6 +194,49 @@ func TestADeliveryIsStoredOnce(t *testing.T) {
 	})
 }
 
+// The ID of a delivery is not signed: who has caught one could send it again under others.
+func TestASignedBodyIsStoredOnceAnHourWhateverItsID(t *testing.T) {
+	eachHook(t, func(t *testing.T, h *hook) {
+		body := deploymentBody(h.Clock.Now())
+		first := h.deliver("d-1", "deployment", body).Expect(200)
+		id := h.recorded()[0].ID.String()
+		if strings.Contains(first.Body, "repeated") {
+			t.Errorf("the first is answered %s", first.Body)
+		}
+		again := func(id string, want string) {
+			t.Helper()
+			if page := h.deliver(id, "deployment", body).Expect(200); !strings.Contains(page.Body, want) || !strings.Contains(page.Body, `"repeated":true`) {
+				t.Errorf("%s is answered %s, want %s, repeated", id, page.Body, want)
+			}
+		}
+		again("d-2", id)
+		h.deliver("d-3", "deployment", body+" ").Expect(200) // not the same text, so signed anew
+		h.Clock.Advance(time.Hour - time.Microsecond)
+		again("d-4", id)
+		if n := len(h.recorded()); n != 2 {
+			t.Errorf("%d entries within the hour, want 2", n)
+		}
+		h.Clock.Advance(time.Microsecond)
+		if page := h.deliver("d-4", "deployment", body).Expect(200); strings.Contains(page.Body, "repeated") {
+			t.Errorf("after an hour: %s", page.Body)
+		}
+		h.Clock.Advance(2 * time.Hour)
+		again("d-1", id)
+
+		var senders sync.WaitGroup
+		body = deploymentBody(h.Clock.Now())
+		for n := range 4 {
+			client := *h
+			client.client = h.Client(t)
+			senders.Go(func() { client.deliver(fmt.Sprint("d-at-once-", n), "deployment", body).Expect(200) })
+		}
+		senders.Wait()
+		if n := len(h.recorded()); n != 4 {
+			t.Errorf("%d entries after four of a kind at once, want 4", n)
+		}
+	})
+}
+
 // What was not stored, because the database failed, can be delivered again.
 func TestADeliveryThatFailedCanBeSentAgain(t *testing.T) {
 	eachHook(t, func(t *testing.T, h *hook) {

@@ -87,7 +87,8 @@ func TestADeliverysIDIsRememberedFor30Days(t *testing.T) {
 		claim := func(org models.Organization, id string) (delivery models.GitHubDelivery, first bool) {
 			t.Helper()
 			p.must(func(tx *gorm.DB) (err error) {
-				if delivery, first, err = models.ClaimGitHubDelivery(t.Context(), tx, org.ID, id); err != nil || !first {
+				connection := models.GitHubConnection{ID: "of " + org.Slug, OrgID: org.ID}
+				if delivery, first, err = models.ClaimGitHubDelivery(t.Context(), tx, connection, id, []byte("body of "+id)); err != nil || !first {
 					return err
 				}
 				return models.SettleGitHubDelivery(t.Context(), tx, delivery, "entry of "+id)

@@ -33,7 +33,7 @@ func main() {
 
 // commands is the command line. Every flag can also be set by a variable AUDITLOGS_….
 type commands struct {
-	Serve   serveCommand     `cmd:"" help:"Run the server. Migrates the database first."`
+	Serve   serveCommand     `cmd:"" help:"Run the server. Migrates the database first, where its user owns the tables."`
 	Migrate migrateCommand   `cmd:"" help:"Bring the database's schema up to date. Safe to run from several hosts at once."`
 	Reset   resetCommand     `cmd:"" name:"reset-password" help:"Print a one-time link with which the owner of an account sets a new password."`
 	Invite  inviteCommand    `cmd:"" help:"Print a one-time link with which somebody joins an organization."`

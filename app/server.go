@@ -28,7 +28,7 @@ const (
 	lastWords = 5 * time.Second
 )
 
-// Run is a server's life: it opens and migrates the database, answers requests and works in the
+// Run is a server's life: it opens the database, migrates it where its user may, answers requests and works in the
 // background until ctx ends, and then shuts down in order. What the operator must know to begin, such
 // as the address and a first token, is written to console.
 //
@@ -67,6 +67,9 @@ func Run(ctx context.Context, config Config, databaseURL string, console io.Writ
 		if err != nil {
 			return err
 		}
+		if err := db.WarnOfRights(ctx, config.Log); err != nil {
+			return fmt.Errorf("database: %w", err)
+		}
 		if err := a.greet(ctx, console); err != nil {
 			return err
 		}
@@ -85,7 +88,7 @@ func boundMemory() {
 	}
 }
 
-// withStore opens and migrates the database for do, which works on its rows, and closes it after.
+// withStore opens and prepares the database for do, which works on its rows, and closes it after.
 func withStore(ctx context.Context, databaseURL string, log *slog.Logger, do func(*models.Store) error) error {
 	return withDatabase(ctx, databaseURL, log, func(db *database.DB) error {
 		store, err := db.Store(nil)
@@ -96,14 +99,14 @@ func withStore(ctx context.Context, databaseURL string, log *slog.Logger, do fun
 	})
 }
 
-// withDatabase opens and migrates the database, and closes it after do.
+// withDatabase opens the database, migrates it where its user may, and closes it after do.
 func withDatabase(ctx context.Context, databaseURL string, log *slog.Logger, do func(*database.DB) error) (err error) {
 	db, err := database.Open(ctx, databaseURL, log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	if err := db.Migrate(ctx); err != nil {
+	if err := db.Prepare(ctx); err != nil {
 		return fmt.Errorf("database: %w", err)
 	}
 	return do(db)

@@ -65,7 +65,8 @@ func (db *DB) UpToDate(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return migrations.UpToDate(ctx, pool, db.Write.Name())
+	there, ours, err := migrations.Versions(ctx, pool, db.Write.Name())
+	return there >= ours, err
 }
 
 // Store gives access to the rows. now is the clock retention is measured by; nil means time.Now.

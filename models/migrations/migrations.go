@@ -56,26 +56,24 @@ func Up(ctx context.Context, db *sql.DB, dialect string) (int, error) {
 	}
 }
 
-// UpToDate says whether the schema in db is there, and as late as this program's. It changes nothing.
-func UpToDate(ctx context.Context, db *sql.DB, dialect string) (bool, error) {
-	there := "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = '" + versionTable + "'"
-	if dialect == "postgres" {
-		there = "SELECT COUNT(to_regclass('" + versionTable + "'))"
-	}
-	var tables int
-	if err := db.QueryRowContext(ctx, there).Scan(&tables); err != nil || tables == 0 {
-		return false, err
-	}
-	var applied int64
-	if err := db.QueryRowContext(ctx, "SELECT COALESCE(MAX(version_id), 0) FROM "+versionTable).Scan(&applied); err != nil {
-		return false, err
-	}
+// Versions are that of the schema in db, 0 where there is none, and this program's. It changes nothing.
+func Versions(ctx context.Context, db *sql.DB, dialect string) (there, ours int64, err error) {
 	provider, err := newProvider(db, dialect)
 	if err != nil {
-		return false, err
+		return 0, 0, err
 	}
 	sources := provider.ListSources() // in order
-	return applied >= sources[len(sources)-1].Version, nil
+	ours = sources[len(sources)-1].Version
+	exists := "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = '" + versionTable + "'"
+	if dialect == "postgres" {
+		exists = "SELECT COUNT(to_regclass('" + versionTable + "'))"
+	}
+	var tables int
+	if err := db.QueryRowContext(ctx, exists).Scan(&tables); err != nil || tables == 0 {
+		return 0, ours, err
+	}
+	err = db.QueryRowContext(ctx, "SELECT COALESCE(MAX(version_id), 0) FROM "+versionTable).Scan(&there)
+	return there, ours, err
 }
 
 // version is the schema's, or -1 where there is none yet.

@@ -1,0 +1,65 @@
+-- What the roles of roles.sql may do. Run it as auditlogs_owner after every "auditlogs migrate": a later
+-- version may have more tables.
+--
+--     psql --dbname=auditlogs --set=ON_ERROR_STOP=1 --username=auditlogs_owner --file=grants.sql
+--
+-- Nobody but the owner of a table can switch off its triggers, and nobody here is granted TRUNCATE or TRIGGER.
+
+-- auditlogs_server is for "auditlogs serve": pages, API, clean-up, sign-in. It can delete entries, as the
+-- clean-up does, and cannot change them.
+GRANT SELECT, INSERT, DELETE ON audit_entries TO auditlogs_server;
+GRANT SELECT, INSERT ON audit_settings_changes TO auditlogs_server;
+GRANT SELECT, INSERT, UPDATE ON audit_organizations TO auditlogs_server;
+GRANT SELECT, INSERT, DELETE ON audit_entities, audit_actors TO auditlogs_server;
+GRANT SELECT, INSERT, UPDATE, DELETE ON
+    audit_api_keys,
+    audit_cleanups,
+    audit_event_keys,
+    audit_github_connections,
+    audit_github_deliveries,
+    audit_idempotency_keys,
+    audit_invitations,
+    audit_jobs,
+    audit_memberships,
+    audit_meta,
+    audit_password_resets,
+    audit_resource_links,
+    audit_sessions,
+    audit_setup_tokens,
+    audit_users
+    TO auditlogs_server;
+GRANT SELECT ON audit_schema_version TO auditlogs_server;
+
+-- The clean-up deletes by these two. They run with the rights of who calls them, so they give nobody more than
+-- DELETE above does: SECURITY DEFINER would, and a procedure that commits cannot be that.
+REVOKE ALL ON FUNCTION audit_delete_entries(bigint, uuid, uuid, uuid) FROM PUBLIC;
+REVOKE ALL ON PROCEDURE audit_delete_in_steps(bigint, uuid, uuid[], uuid, boolean, bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION audit_delete_entries(bigint, uuid, uuid, uuid) TO auditlogs_server;
+GRANT EXECUTE ON PROCEDURE audit_delete_in_steps(bigint, uuid, uuid[], uuid, boolean, bigint) TO auditlogs_server;
+
+-- What an entity is found by; recording evaluates it for the index.
+GRANT EXECUTE ON FUNCTION audit_grams(bigint, text) TO auditlogs_server, auditlogs_recorder, auditlogs_reader;
+
+-- auditlogs_recorder is for an application that records with audit.Record, RecordAll, Backfill or a Batcher in
+-- a database it shares with the log: GRANT auditlogs_recorder TO the application's own role. It adds entries.
+-- It reads no more of them than recording asks for, and changes and deletes none.
+GRANT INSERT, SELECT (org_id, id, action, entity_type, entity_id, entity_name, actor_id, actor_key, actor_name,
+    actor_email, source, url, metadata) ON audit_entries TO auditlogs_recorder;
+GRANT SELECT, INSERT ON audit_entities, audit_actors TO auditlogs_recorder;
+GRANT SELECT, INSERT, UPDATE, DELETE ON audit_event_keys TO auditlogs_recorder;
+-- INSERT is for audit.EnsureOrganization; leave it out where an organization is made in the web app.
+GRANT SELECT, INSERT ON audit_organizations TO auditlogs_recorder;
+GRANT SELECT ON audit_schema_version TO auditlogs_recorder;
+
+-- auditlogs_reader reads the log, of all organizations: for reports, and for --read-database. Accounts, sessions,
+-- keys, links and secrets are none of it.
+GRANT SELECT ON
+    audit_actors,
+    audit_cleanups,
+    audit_entities,
+    audit_entries,
+    audit_organizations,
+    audit_resource_links,
+    audit_schema_version,
+    audit_settings_changes
+    TO auditlogs_reader;

@@ -85,7 +85,7 @@ func TestAnOperatorInvitesTheFirstAdmin(t *testing.T) {
 		t.Fatalf("joining: %d", page.Status)
 	}
 	page := somebody.Get("/orgs/acme/settings/audit-logs?action=member:invite")
-	if got := page.Find("tbody[data-entry-id] [data-col=user]").Text(); got != "system" {
+	if got := page.Find("tbody[data-entry-id] [data-col=user] [data-value]").Text(); got != "system" {
 		t.Errorf("the log says that %q invited", got)
 	}
 }

@@ -30,6 +30,9 @@ type entryView struct {
 	AroundPath  string // five minutes of the log before and after
 }
 
+// OwnName says that the entity has a name other than its ID.
+func (v entryView) OwnName() bool { return v.EntityName != "" && v.EntityName != v.EntityID }
+
 // momentView is a moment to the microsecond, in the reader's zone and in UTC.
 type momentView struct {
 	ISO  string // for machines, in UTC
@@ -90,8 +93,8 @@ func viewEntry(base string, org models.Organization, entry models.Entry, links m
 	if entry.APIKeyID != "" {
 		view.APIKeyPath = historyPath(org, audit.APIKeyCreate.Entity(), entry.APIKeyID)
 	}
-	if difference := entry.RecordedAt.Time().Sub(occurred); difference.Abs() > time.Minute && entry.Origin != models.OriginImport {
-		view.Recorded = &lateView{viewMoment(entry.RecordedAt.Time(), zone), differenceInWords(difference)}
+	if late(&entry) {
+		view.Recorded = &lateView{viewMoment(entry.RecordedAt.Time(), zone), differenceInWords(lateness(&entry))}
 	}
 	return view
 }

@@ -417,7 +417,7 @@ func TestADeliveryOnThePage(t *testing.T) {
 			"repository":{"full_name":"octo/web"},"sender":{"login":"octocat"}}`).Expect(200)
 		page := h.admin.Get("/orgs/acme/settings/audit-logs?action=deployment:status_update&actor=system").Expect(200)
 		row := page.Find("#entries tbody[data-entry-id]")
-		if row.Length() != 1 || page.Text("#entries tbody [data-col=user]") != "system" || page.Text("#entries tbody [data-col=action]") != "deployment:status_update" {
+		if row.Length() != 1 || page.Text("#entries tbody [data-col=user] [data-value]") != "system" || page.Text("#entries tbody [data-col=action]") != "deployment:status_update" {
 			t.Errorf("the log shows %q", page.Text("#entries"))
 		}
 		entry := h.admin.Get("/orgs/acme/settings/audit-logs/" + row.AttrOr("data-entry-id", "")).Expect(200)

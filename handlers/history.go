@@ -15,7 +15,7 @@ import (
 type historyPage struct {
 	logPage
 	EntityType, EntityID string
-	Name                 string   // the latest; empty when it never had one
+	Name                 string   // the latest; empty when it has none but its ID
 	EarlierNames         []string // latest first
 	ResourceURL          string   // the resource outside of this app; empty when nobody said where it is
 	First                string   // the address of the first page
@@ -70,11 +70,12 @@ func (h *Handlers) History(c *fiber.Ctx) error {
 		return err
 	}
 	for i, name := range names {
-		if i == 0 {
+		switch {
+		case i > 0:
+			page.EarlierNames = append(page.EarlierNames, name.EntityName)
+		case name.EntityName != entityID:
 			page.Name = name.EntityName
-			continue
 		}
-		page.EarlierNames = append(page.EarlierNames, name.EntityName)
 	}
 	links, err := h.Store.ResourceLinks(ctx, scope.Organization)
 	if err != nil {

@@ -153,21 +153,15 @@ func actorMenuOf(selected []models.Actor, you *models.User, latest []models.Acto
 	return actorMenu{Selected: options[:len(selected)], Offered: options[len(selected):]}
 }
 
-// actorOptions describes actors; those who share a name show their e-mail, or else their ID.
+// actorOptions describes actors, with what tells those apart whose names look the same.
 func actorOptions(actors []models.Actor, you *models.User) []actorOption {
-	names := map[string]int{}
+	names := namesakes{}
 	for _, actor := range actors {
-		names[models.Fold(actor.Name)]++
+		names.add(actor.Name, actor.ID)
 	}
 	options := make([]actorOption, len(actors))
 	for i, actor := range actors {
-		options[i] = actorOption{Actor: actor, You: you != nil && actor.ID == you.ID}
-		if names[models.Fold(actor.Name)] > 1 {
-			options[i].Note = actor.Email
-			if actor.Email == "" {
-				options[i].Note = actor.ID
-			}
-		}
+		options[i] = actorOption{Actor: actor, You: you != nil && actor.ID == you.ID, Note: names.note(actor.ID, actor.Name, actor.Email)}
 	}
 	return options
 }

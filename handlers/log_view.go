@@ -2,8 +2,10 @@ package handlers
 
 import (
 	"html/template"
+	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/auditlogs/auditlogs/models"
 )
@@ -204,29 +206,38 @@ func (p *logPage) export(format string) string {
 
 // item is one thing in the table: an entry, or what separates entries.
 type item struct {
-	Entry   *entryRow
-	Heading *heading
-	Gap     *gapRow
+	Entry    *entryRow
+	Heading  *heading
+	Gap      *gapRow
+	Together *togetherRow
 }
 
 // entryRow is an entry as its line shows it. There are many on a page: fields of its own, and ready as
 // they are shown, cost the template least.
 type entryRow struct {
-	ID                            string
-	Action, EntityType            string
-	EntityID, EntityName          string
-	ActorName, ActorEmail, Source string
-	Links                         template.HTMLAttr // href and hx-get: the entry's own address
-	Glyph                         actionGlyph
-	Datetime                      string // in UTC, for machines
-	Time                          string
-	Late                          string // "recorded 3 h later", where that is more than a minute
-	Cut                           bool   // the ID may be too long for its column
+	ID                   string
+	Action, EntityType   string
+	LongVerb             bool   // the verb alone may be too long for its column
+	EntityID, EntityName string // the name is empty where it is the ID
+	ActorName            string
+	Automated            bool
+	Source               string            // of what was automated
+	ActorNote            string            // what tells a namesake apart: the e-mail, or the ID
+	ActorTitle           string            // what the row has no room for
+	Links                template.HTMLAttr // href and hx-get: the entry's own address
+	Glyph                actionGlyph
+	Datetime             string // in UTC, for machines
+	Time                 string
+	Late                 string // "recorded 3 h later" or "imported", where nothing above says it for several
+
+	CutID                       bool   // it may be too long for its place, and is cut in the middle then
+	EntityNameEnd, ActorNameEnd string // what is left of the end of a name that is cut so
 }
 
-// heading separates days, or the values of the sorted column.
+// heading separates days, or the values of the sorted column, and of users also those who share a name.
 type heading struct {
 	Label string
+	Note  string // what tells a namesake apart
 	Mono  bool
 	Next  string // the address of the next value
 }
@@ -234,8 +245,13 @@ type heading struct {
 // gapRow is a time during which nothing was recorded.
 type gapRow struct{ From, To models.Micros }
 
-// longID is from how many characters on an ID may not fit its column.
-const longID = 18
+// From how many bytes on a text may not fit its place in a row.
+const (
+	longID         = 18
+	longEntityName = 20
+	longActorName  = 16
+	longVerb       = 20
+)
 
 // itemsOf puts the entries in a row with what stands between them. gaps are those that belong on
 // this page, in the order of the list.
@@ -243,7 +259,8 @@ func itemsOf(page *logPage, entries models.EntryPage, gaps []models.Gap, now tim
 	var items []item
 	f := page.Filter
 	now = now.In(page.Location)
-	under := ""
+	under, together := "", 0
+	names := namesakesOf(entries.Entries)
 	for i := range entries.Entries {
 		entry := &entries.Entries[i]
 		for len(gaps) > 0 && precedes(gaps[0], entry.OccurredAt, f.Ascending) {
@@ -253,14 +270,26 @@ func itemsOf(page *logPage, entries models.EntryPage, gaps []models.Gap, now tim
 		occurred := entry.OccurredAt.Time().In(page.Location)
 		if value := valueOf(f.Sort, entry, occurred); i == 0 || value != under {
 			under = value
-			h := headingOf(f.Sort, entry, occurred, now)
+			h := headingOf(f.Sort, entry, names, occurred, now)
+			behind := behindValue(f.Sort, entry)
 			if last := &entries.Entries[len(entries.Entries)-1]; f.Sort != models.SortTimestamp &&
-				(entries.Next != nil || valueOf(f.Sort, last, occurred) != value) {
-				h.Next = f.At(behindValue(f.Sort, entry)).Address(page.Path)
+				(entries.Next != nil || models.CursorAfter(f.Sort, last).Value != behind.Value) {
+				h.Next = f.At(behind).Address(page.Path)
 			}
 			items = append(items, item{Heading: h})
 		}
-		items = append(items, item{Entry: rowOf(page, entry, occurred, now.Year())})
+		if together == 0 {
+			if together = cameTogether(entries.Entries[i:]); together > 0 {
+				items = append(items, item{Together: togetherOf(entries.Entries[i : i+together])})
+			}
+		}
+		row := rowOf(page, entry, names, occurred, now.Year())
+		if together > 0 {
+			together--
+		} else {
+			row.Late = lateMark(entry)
+		}
+		items = append(items, item{Entry: row})
 	}
 	for _, gap := range gaps {
 		items = append(items, item{Gap: &gapRow{gap.From, gap.To}})
@@ -268,35 +297,79 @@ func itemsOf(page *logPage, entries models.EntryPage, gaps []models.Gap, now tim
 	return items
 }
 
-func rowOf(page *logPage, entry *models.Entry, occurred time.Time, year int) *entryRow {
+func rowOf(page *logPage, entry *models.Entry, names namesakes, occurred time.Time, year int) *entryRow {
 	id := entry.ID.String()
 	path := template.HTMLEscapeString(page.Path + "/" + id)
+	_, verb, _ := strings.Cut(entry.Action, ":")
 	row := &entryRow{
 		ID:     id,
-		Action: entry.Action, EntityType: entry.EntityType,
+		Action: entry.Action, LongVerb: len(verb) > longVerb, EntityType: entry.EntityType,
 		EntityID: entry.EntityID, EntityName: entry.EntityName,
-		ActorName: entry.ActorName, ActorEmail: entry.ActorEmail, Source: entry.Source,
-		Links:    template.HTMLAttr(`href="` + path + `" hx-get="` + path + `"`),
-		Glyph:    glyphOf(entry.Action),
-		Datetime: datetime(entry.OccurredAt),
-		Time:     occurred.Format("Jan 2, 15:04:05") + offsetIfTwice(occurred),
-		Cut:      len(entry.EntityID) > longID,
+		ActorName: entry.ActorName, Automated: entry.BySystem(), Source: entry.Source,
+		ActorNote:    names.note(entry.ActorID, entry.ActorName, entry.ActorEmail),
+		Links:        template.HTMLAttr(`href="` + path + `" hx-get="` + path + `"`),
+		Glyph:        glyphOf(entry.Action),
+		Datetime:     datetime(entry.OccurredAt),
+		Time:         occurred.Format("Jan 2, 15:04:05") + offsetIfTwice(occurred),
+		CutID:        len(entry.EntityID) > longID,
+		ActorNameEnd: endOf(entry.ActorName, longActorName),
 	}
 	if occurred.Year() != year {
 		row.Time = occurred.Format("Jan 2, 2006, 15:04:05")
 	}
-	if difference := entry.RecordedAt.Time().Sub(occurred); difference.Abs() > time.Minute {
-		row.Late = "recorded " + differenceInWords(difference)
+	if entry.EntityName == entry.EntityID {
+		row.EntityName = ""
 	}
+	row.EntityNameEnd = endOf(row.EntityName, longEntityName)
+	row.ActorTitle = titleOf(entry, row)
 	return row
 }
 
-// valueOf is what entries are set apart by: their day, or their value in the sorted column.
-func valueOf(sort models.Sort, entry *models.Entry, occurred time.Time) string {
-	if sort == models.SortTimestamp {
-		return occurred.Format(time.DateOnly)
+// titleOf is what the cell of the user says when it is pointed at.
+func titleOf(entry *models.Entry, row *entryRow) string {
+	var parts []string
+	if len(entry.ActorName) > longActorName {
+		parts = append(parts, entry.ActorName)
 	}
-	return models.CursorAfter(sort, entry).Value
+	for _, part := range []string{entry.ActorEmail, row.ActorNote} {
+		if part != "" && part != entry.ActorName && !slices.Contains(parts, part) {
+			parts = append(parts, part)
+		}
+	}
+	if entry.Source != "" {
+		parts = append(parts, "source "+entry.Source)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// endOf is the end of a name that may be too long for its place, empty where it is not. Names written
+// from right to left are cut at their end: cut in the middle, beginning and end would change places.
+func endOf(name string, long int) string {
+	if len(name) <= long || strings.ContainsFunc(name, func(r rune) bool {
+		return unicode.In(r, unicode.Hebrew, unicode.Arabic, unicode.Syriac, unicode.Thaana, unicode.Nko)
+	}) {
+		return ""
+	}
+	const kept = 6
+	letters := []rune(name)
+	end := max(0, len(letters)-kept)
+	for end > 0 && unicode.Is(unicode.M, letters[end]) {
+		end--
+	}
+	return string(letters[end:])
+}
+
+// valueOf is what entries are set apart by: their day, or their value in the sorted column, and of
+// users also who it is.
+func valueOf(sort models.Sort, entry *models.Entry, occurred time.Time) string {
+	switch sort {
+	case models.SortTimestamp:
+		return occurred.Format(time.DateOnly)
+	case models.SortUser:
+		return entry.ActorKey + "\n" + entry.ActorID
+	default:
+		return models.CursorAfter(sort, entry).Value
+	}
 }
 
 // behindValue is the place behind all entries that have the value of this one in the sorted
@@ -308,14 +381,14 @@ func behindValue(sort models.Sort, entry *models.Entry) *models.Cursor {
 }
 
 // headingOf is what stands above the entries of a day, or of a value.
-func headingOf(sort models.Sort, entry *models.Entry, occurred, now time.Time) *heading {
+func headingOf(sort models.Sort, entry *models.Entry, names namesakes, occurred, now time.Time) *heading {
 	switch sort {
 	case models.SortAction:
 		return &heading{Label: entry.Action, Mono: true}
 	case models.SortEntityType:
 		return &heading{Label: entry.EntityType, Mono: true}
 	case models.SortUser:
-		return &heading{Label: entry.ActorName}
+		return &heading{Label: entry.ActorName, Note: names.note(entry.ActorID, entry.ActorName, entry.ActorEmail)}
 	}
 	label := occurred.Format("Monday, January 2")
 	if occurred.Year() != now.Year() {

@@ -40,6 +40,9 @@ func TemplateFuncs(assets func(name string) string) template.FuncMap {
 		// date .CreatedAt .Frame.Location: "Nov 20, 2026".
 		"date": func(m models.Micros, loc *time.Location) string { return m.Time().In(loc).Format("Jan 2, 2006") },
 
+		// poses .ActorID .ActorName: whether a person is called like automation.
+		"poses": posesAsSystem,
+
 		// count 3 "entry" "entries": "3 entries".
 		"count": count,
 		"join":  strings.Join,

@@ -92,9 +92,9 @@ func visibleHTML(page []byte) []byte {
 	}
 }
 
-// shownAttribute reports whether an attribute is for people. data-shown is what a stylesheet shows.
+// shownAttribute reports whether an attribute is for people. data-shown… is what a stylesheet shows.
 func shownAttribute(name string) bool {
-	return name == "data-shown" || name != "value" && !strings.HasPrefix(name, "data-")
+	return strings.HasPrefix(name, "data-shown") || name != "value" && !strings.HasPrefix(name, "data-")
 }
 
 // hides reports whether there may be something to write out.

@@ -122,14 +122,19 @@ type receiptJSON struct {
 // unknown: the program that sends them is no answer.
 func (h *Handlers) record(ctx context.Context, tx *gorm.DB, caller apiCaller, events []audit.Event) (models.Answer, error) {
 	now := models.TransactionNow(tx)
-	if refused := settle(caller.org, events, now); len(refused) > 0 {
+	if refused := settle(caller.org, events); len(refused) > 0 {
 		return models.Answer{}, refuseAll(ctx, caller.org, eventsBody{events: events, refused: refused}, now)
 	}
 	ctx = audit.WithAPIKey(audit.WithRequest(ctx, audit.Request{}), audit.APIKey{ID: caller.key.ID, Name: caller.key.Name})
 	receipts, err := audit.RecordAll(ctx, tx, events)
 	var refused *audit.EventsError
 	if errors.As(err, &refused) {
-		return models.Answer{}, refusal(refused.Events, "")
+		for i, e := range refused.Events {
+			if errors.Is(e.Err, audit.ErrExpired) {
+				refused.Events[i] = expired(caller.org, e.Index, now)
+			}
+		}
+		return models.Answer{}, refuseAll(ctx, caller.org, eventsBody{events: events, refused: refused.Events}, now)
 	}
 	if err != nil {
 		return models.Answer{}, err
@@ -151,9 +156,8 @@ func (h *Handlers) record(ctx context.Context, tx *gorm.DB, caller apiCaller, ev
 	return models.Answer{Status: status, Body: string(body) + "\n"}, err
 }
 
-// settle puts events into org, and answers those that belong to another or are too old for it.
-func settle(org models.Organization, events []audit.Event, now time.Time) (refused []audit.EventError) {
-	kept := org.KeptSince(now).Time()
+// settle puts events into org, and answers those that belong to another.
+func settle(org models.Organization, events []audit.Event) (refused []audit.EventError) {
 	for i := range events {
 		e := &events[i]
 		switch {
@@ -161,13 +165,16 @@ func settle(org models.Organization, events []audit.Event, now time.Time) (refus
 			refused = append(refused, eventError(i, "organization", "is not the one the key belongs to; leave it out"))
 		case e.ExternalID != "" && (org.ExternalID == nil || e.ExternalID != *org.ExternalID):
 			refused = append(refused, eventError(i, "external_id", "is not the one the key belongs to; leave it out"))
-		case !e.OccurredAt.IsZero() && e.OccurredAt.Before(kept):
-			refused = append(refused, eventError(i, "occurred_at", fmt.Sprintf("is before %s; the organization keeps entries for %s",
-				kept.Format(time.RFC3339), count(org.RetentionDays, "day", "days"))))
 		}
 		e.Organization, e.ExternalID = org.Slug, ""
 	}
 	return refused
+}
+
+// expired is the refusal of an event that is too old for org.
+func expired(org models.Organization, index int, now time.Time) audit.EventError {
+	return eventError(index, "occurred_at", fmt.Sprintf("is before %s; the organization keeps entries for %s",
+		org.KeptSince(now).Time().Format(time.RFC3339), count(org.RetentionDays, "day", "days")))
 }
 
 func eventError(index int, field, reason string) audit.EventError {
@@ -186,7 +193,12 @@ func refuseAll(ctx context.Context, org models.Organization, body eventsBody, no
 		}
 	}
 	add(body.refused)
-	add(settle(org, body.events, now))
+	add(settle(org, body.events))
+	for i, e := range body.events {
+		if !e.OccurredAt.IsZero() && models.MicrosOf(e.OccurredAt) < org.KeptSince(now) {
+			add([]audit.EventError{expired(org, i, now)})
+		}
+	}
 	var invalid *audit.EventsError
 	if errors.As(audit.ValidateAll(ctx, body.events, now), &invalid) {
 		add(invalid.Events)

@@ -179,6 +179,9 @@ func (h *Handlers) recordDelivery(c *fiber.Ctx, d signedDelivery, event audit.Ev
 	switch {
 	case errors.As(err, &invalid):
 		return refuseDelivery(fiber.StatusBadRequest, "The delivery cannot be recorded: "+invalid.Field+": "+invalid.Reason+".")
+	case errors.Is(err, audit.ErrExpired): // retention was lowered just now
+		_, reason, _ := audit.Refused(err)
+		return refuseDelivery(fiber.StatusBadRequest, "The delivery cannot be recorded: occurred_at: "+reason+".")
 	case errors.Is(err, audit.ErrOrganizationClosed):
 		return refuseDelivery(fiber.StatusUnauthorized, sentence(github.ErrForged))
 	case err != nil:

@@ -5,17 +5,9 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
-	"time"
 
 	"gorm.io/gorm"
 )
-
-// BackfillResult is what became of an entry of the past.
-type BackfillResult struct {
-	InsertResult
-	// KeptSince is the earliest moment of which the entry's organization keeps entries, at present.
-	KeptSince Micros
-}
 
 // BackfillEntries stores entries whose IDs are derived (see DerivedEntryID), all or none: where the
 // outcome of one is neither Inserted nor LoggingOff, nothing is stored. Their keys are not
@@ -24,18 +16,25 @@ type BackfillResult struct {
 // not keep with Expired.
 //
 // Whatever the outcomes, tx stays usable.
-func BackfillEntries(ctx context.Context, tx *gorm.DB, entries []NewEntry) ([]BackfillResult, error) {
+func BackfillEntries(ctx context.Context, tx *gorm.DB, entries []NewEntry) ([]InsertResult, error) {
 	d, err := dialectOf(tx)
 	if err != nil {
 		return nil, err
 	}
-	results := make([]BackfillResult, len(entries))
+	results := make([]InsertResult, len(entries))
+	if dryRun, err := runsDry(tx); dryRun || err != nil {
+		for i := range results {
+			results[i].Outcome = DryRun
+		}
+		return results, err
+	}
+	now := MicrosOf(TransactionNow(tx))
 	err = inTransaction(ctx, tx, func(run statements) error {
 		if err := d.beginWriting(ctx, run); err != nil {
 			return err
 		}
-		b := &backfill{dialect: d, run: run, entries: entries, results: results}
-		refused, err := b.compare(ctx, TransactionNow(tx))
+		b := &backfill{dialect: d, run: run, entries: entries, results: results, now: now}
+		refused, err := b.compare(ctx)
 		if err != nil || refused {
 			return err
 		}
@@ -51,12 +50,13 @@ type backfill struct {
 	dialect dialect
 	run     statements
 	entries []NewEntry
-	results []BackfillResult
+	results []InsertResult
 	repeats []repeatedKey // within entries
+	now     Micros
 }
 
 // compare answers entries that are not to be stored: they are there already, or are refused.
-func (b *backfill) compare(ctx context.Context, now time.Time) (refused bool, err error) {
+func (b *backfill) compare(ctx context.Context) (refused bool, err error) {
 	byOrganization := map[OrganizationRef][]int{}
 	for i := range b.entries {
 		ref := b.entries[i].Organization
@@ -67,8 +67,7 @@ func (b *backfill) compare(ctx context.Context, now time.Time) (refused bool, er
 		if err != nil {
 			return false, err
 		}
-		outcome := organizationState{ID: org.ID, LoggingEnabled: true, ClosedAt: org.ClosedAt}.outcome(false)
-		kept := org.KeptSince(now)
+		outcome := org.outcome(org.KeptSince, true)
 		var stored map[EntryID]Entry
 		first := map[EntryID]int{}
 		if outcome == Inserted {
@@ -78,13 +77,13 @@ func (b *backfill) compare(ctx context.Context, now time.Time) (refused bool, er
 		}
 		for _, i := range indexes {
 			result, entry := &b.results[i], &b.entries[i].Entry
-			result.Outcome, result.KeptSince, result.ID = outcome, kept, entry.ID
+			result.Outcome, result.ID = outcome, entry.ID
 			earlier, known := stored[entry.ID]
 			n, again := first[entry.ID]
 			switch {
 			case outcome != Inserted:
-			case entry.OccurredAt < kept:
-				result.Outcome = Expired
+			case entry.OccurredAt < org.KeptSince:
+				result.Outcome, result.KeptSince = Expired, org.KeptSince
 			case known && !sameEvent(&earlier, entry) || again && !sameEvent(&b.entries[n].Entry, entry):
 				result.Outcome = KeyReused
 			case known:
@@ -102,14 +101,11 @@ func (b *backfill) compare(ctx context.Context, now time.Time) (refused bool, er
 }
 
 // organization has the ID 0 where there is none.
-func (b *backfill) organization(ctx context.Context, ref OrganizationRef) (org Organization, err error) {
+func (b *backfill) organization(ctx context.Context, ref OrganizationRef) (state organizationState, err error) {
 	column, value := ref.column()
-	err = queryRows(ctx, b.run, func(rows *sql.Rows) error {
-		return rows.Scan(&org.ID, &org.RetentionDays, (*int64)(&org.ExpiredBefore), (*int64)(&org.ClosedAt),
-			&org.PendingRetentionDays, (*int64)(&org.PendingFrom))
-	}, b.dialect.rebind("SELECT id, retention_days, expired_before, closed_at, pending_retention_days, pending_from "+
-		"FROM audit_organizations WHERE "+column+" = ?"), value)
-	return org, err
+	err = queryRows(ctx, b.run, func(rows *sql.Rows) error { return rows.Scan(state.columns()...) },
+		stateSQL(b.dialect, column, ""), int64(b.now), value)
+	return state, err
 }
 
 // stored are those entries of an organization that are in the log already.
@@ -147,11 +143,7 @@ func sameEvent(a, b *Entry) bool {
 
 // insert stores the entries that are not there yet.
 func (b *backfill) insert(ctx context.Context) error {
-	results := make([]InsertResult, len(b.results))
-	for i := range b.results {
-		results[i] = b.results[i].InsertResult
-	}
-	batch := newEntryBatch(b.entries, results, BatchOptions{AllOrNothing: true})
+	batch := newEntryBatch(b.entries, b.results, BatchOptions{AllOrNothing: true}, b.now)
 	if len(batch.entries) == 0 {
 		return nil
 	}
@@ -159,11 +151,12 @@ func (b *backfill) insert(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, e := range batch.entries {
-		b.results[e.index].Outcome = states[e.organization].outcome(e.evenWhenOff)
+	for i := range batch.entries {
+		e := &batch.entries[i]
+		b.results[e.index].settle(states[e.organization], e)
 	}
 	for _, r := range b.repeats {
-		b.results[r.index].Outcome = b.results[r.first].Outcome
+		b.results[r.index].Outcome, b.results[r.index].KeptSince = b.results[r.first].Outcome, b.results[r.first].KeptSince
 	}
 	return nil
 }

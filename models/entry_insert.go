@@ -48,9 +48,10 @@ const (
 	OrganizationClosed
 	// KeyReused: the key stands for another event; nothing was stored.
 	KeyReused
-	// Expired: the organization would not keep it any more; nothing was stored. Only back-filling
-	// asks.
+	// Expired: the organization would not keep it any more; nothing was stored.
 	Expired
+	// DryRun: the transaction is a dry run of GORM's. Nothing was asked of the database, nor stored.
+	DryRun
 )
 
 // InsertResult is what became of an entry, and under which ID it is stored.
@@ -61,13 +62,15 @@ type InsertResult struct {
 	// Repeated: the key has been used for the same event before; Outcome is that of the first time
 	// (Inserted or LoggingOff), and nothing was stored now.
 	Repeated bool
+	// KeptSince is, of an Expired one, the earliest moment of which its organization keeps entries.
+	KeptSince Micros
 
 	names knownNames // of an entry that was stored now, for Known.Add
 }
 
 // InsertEntry stores an entry in tx.
 //
-// The organization, its switch and the entry are one statement, without a lock: what read "on" is
+// The organization, its switch, its retention and the entry are one statement, without a lock: what read "on" is
 // stored. Whatever the outcome, no statement has failed and tx stays usable. An entry whose ID is
 // stored already is left as it is. No other transaction is waited for, except by an entry with a
 // Key, which waits for one that is storing the same key.
@@ -83,12 +86,20 @@ func InsertEntry(ctx context.Context, tx *gorm.DB, entry NewEntry) (InsertResult
 	if err != nil {
 		return InsertResult{}, err
 	}
-	outcome, err := d.insertEntry(ctx, tx, entry.Organization, newEntryRow(entry.Entry), entry.EvenWhenOff)
+	if dryRun, err := runsDry(tx); dryRun || err != nil {
+		return InsertResult{Outcome: DryRun}, err
+	}
+	result, err := d.insertEntry(ctx, tx, entry.Organization, newEntryRow(entry.Entry), entry.EvenWhenOff)
 	if err != nil {
 		return InsertResult{}, fmt.Errorf("insert entry %s: %w", entry.Entry.Action, err)
 	}
-	return InsertResult{Outcome: outcome, ID: entry.Entry.ID}, nil
+	result.ID = entry.Entry.ID
+	return result, nil
 }
+
+// runsDry reports whether tx is a dry run of GORM's, whose statements do not reach the database. One
+// that has failed before runs nothing either.
+func runsDry(tx *gorm.DB) (bool, error) { return tx.DryRun, tx.Error }
 
 // statements runs SQL: the pool, transaction or connection of a *gorm.DB. Recording goes past
 // GORM's statement builder, which takes longer than the statement itself.
@@ -109,6 +120,9 @@ func statementsOf(tx *gorm.DB) (statements, error) {
 
 // inTransaction runs fn in tx's own transaction, or in a new one where tx is a plain pool.
 func inTransaction(ctx context.Context, tx *gorm.DB, fn func(run statements) error) error {
+	if tx.Error != nil {
+		return tx.Error // GORM would begin one all the same, and forget it
+	}
 	if _, already := tx.Statement.ConnPool.(gorm.TxCommitter); already {
 		run, err := statementsOf(tx)
 		if err != nil {
@@ -176,19 +190,38 @@ type organizationState struct {
 	ID             int64
 	LoggingEnabled bool
 	ClosedAt       Micros
+	KeptSince      Micros
 }
 
-// scan reads id, logging_enabled, closed_at, after what comes before them in the row.
-func (s *organizationState) scan(rows *sql.Rows, before ...any) error {
-	return rows.Scan(append(before, &s.ID, &s.LoggingEnabled, (*int64)(&s.ClosedAt))...)
+// stateSQL asks for the state of the organization that column names, at a moment; more columns begin
+// with a comma, and their placeholders come first.
+func stateSQL(d dialect, column, more string) string {
+	return d.rebind("SELECT id, logging_enabled, closed_at, " + keptSinceSQL(d, "moment.now") + more +
+		" FROM audit_organizations o, (SELECT CAST(? AS bigint) AS now) AS moment WHERE " + column + " = ?")
 }
 
-func (s organizationState) outcome(evenWhenOff bool) InsertOutcome {
+// columns are where a row's id, logging_enabled, closed_at and kept_since go.
+func (s *organizationState) columns() []any {
+	return []any{&s.ID, &s.LoggingEnabled, (*int64)(&s.ClosedAt), (*int64)(&s.KeptSince)}
+}
+
+// of is what becomes of an entry of something that occurred then.
+func (s organizationState) of(occurred Micros, evenWhenOff bool) InsertResult {
+	outcome := s.outcome(occurred, evenWhenOff)
+	if outcome == Expired {
+		return InsertResult{Outcome: outcome, KeptSince: s.KeptSince}
+	}
+	return InsertResult{Outcome: outcome}
+}
+
+func (s organizationState) outcome(occurred Micros, evenWhenOff bool) InsertOutcome {
 	switch {
 	case s.ID == 0:
 		return OrganizationUnknown
 	case s.ClosedAt != 0:
 		return OrganizationClosed
+	case occurred < s.KeptSince:
+		return Expired
 	case s.LoggingEnabled || evenWhenOff:
 		return Inserted
 	default:

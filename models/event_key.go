@@ -173,8 +173,15 @@ func releaseKeys(ctx context.Context, d dialect, run statements, keys []claimedK
 	})
 }
 
-// settle notes which of the claimed keys stand for events that were not stored, and answers repeats
-// within the batch as what they repeat.
+// repeat answers repeats within the batch as what they repeat.
+func (c *keyClaim) repeat(results []InsertResult) {
+	for _, r := range c.repeats {
+		results[r.index] = results[r.first]
+		results[r.index].Repeated = results[r.first].Outcome == Inserted || results[r.first].Outcome == LoggingOff
+	}
+}
+
+// settle notes which of the claimed keys stand for events that were not stored.
 func (c *keyClaim) settle(ctx context.Context, d dialect, run statements, results []InsertResult) error {
 	var notStored, refused []claimedKey
 	for _, k := range c.claimed {
@@ -193,12 +200,5 @@ func (c *keyClaim) settle(ctx context.Context, d dialect, run statements, result
 	if err != nil {
 		return fmt.Errorf("settle event keys: %w", err)
 	}
-	if err := releaseKeys(ctx, d, run, refused); err != nil {
-		return err
-	}
-	for _, r := range c.repeats {
-		results[r.index] = results[r.first]
-		results[r.index].Repeated = results[r.first].Outcome == Inserted || results[r.first].Outcome == LoggingOff
-	}
-	return nil
+	return releaseKeys(ctx, d, run, refused)
 }

@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"regexp"
 	"strings"
@@ -59,6 +60,13 @@ func (o Organization) KeptSince(now time.Time) Micros {
 	return max(o.ExpiredBefore, MicrosOf(now.AddDate(0, 0, -o.InForce(now).RetentionDays)))
 }
 
+// keptSinceSQL is KeptSince of a row of audit_organizations, in SQL, at the moment that the expression
+// now is in microseconds.
+func keptSinceSQL(d dialect, now string) string {
+	days := "CASE WHEN pending_from <> 0 AND pending_from <= " + now + " THEN pending_retention_days ELSE retention_days END"
+	return d.greatest() + "(expired_before, " + now + " - (" + days + ") * 86400000000)"
+}
+
 // LogGone says that the organization was deleted and its last entry has expired.
 func (o Organization) LogGone(now time.Time) bool {
 	return o.Closed() && o.ClosedAt < o.KeptSince(now)
@@ -107,6 +115,28 @@ func OrganizationByRef(ctx context.Context, tx *gorm.DB, ref OrganizationRef) (O
 		return o, fmt.Errorf("organization %q: %w", value, ErrNotFound)
 	}
 	return o, nil
+}
+
+// OrganizationSlug finds the slug of an organization where tx writes, or ErrNotFound.
+func OrganizationSlug(ctx context.Context, tx *gorm.DB, ref OrganizationRef) (slug string, err error) {
+	d, err := dialectOf(tx)
+	if err != nil {
+		return "", err
+	}
+	run, err := statementsOf(tx)
+	if err != nil {
+		return "", err
+	}
+	column, value := ref.column()
+	err = queryRows(ctx, run, func(rows *sql.Rows) error { return rows.Scan(&slug) },
+		d.rebind("SELECT slug FROM audit_organizations WHERE "+column+" = ?"), value)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("find organization %q: %w", value, err)
+	case slug == "":
+		return "", fmt.Errorf("organization %q: %w", value, ErrNotFound)
+	}
+	return slug, nil
 }
 
 // Limits of an organization's names, in bytes.

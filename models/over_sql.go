@@ -24,6 +24,14 @@ func OverSQL(ctx context.Context, dialect string, pool gorm.ConnPool) (*gorm.DB,
 	return db, nil
 }
 
+// Fresh is tx without what a query that was begun with it says: a table, conditions, scopes. GORM's
+// NewDB forgets that, but a session made of its answer remembers it.
+func Fresh(tx *gorm.DB) *gorm.DB {
+	db := tx.Session(&gorm.Session{NewDB: true})
+	db.Statement = &gorm.Statement{DB: db, ConnPool: tx.Statement.ConnPool, Context: tx.Statement.Context, Clauses: map[string]clause.Clause{}}
+	return db
+}
+
 var overSQL = map[string]*gorm.DB{
 	sqlite{}.name():   openDialector(sqlDialector(sqlite{}.name())),
 	postgres{}.name(): openDialector(sqlDialector(postgres{}.name())),

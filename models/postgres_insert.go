@@ -29,6 +29,8 @@ func (postgres) rebind(sql string) string {
 	}
 }
 
+func (postgres) greatest() string { return "GREATEST" }
+
 // postgresKnownEntity and postgresKnownActor are the rows, from FROM on, that say that an
 // organization's month has seen the entity or the actor of row.
 //
@@ -54,6 +56,7 @@ func (d postgres) insertOneSQL(column string) string {
 	return d.rebind(`
 WITH org AS (
 	SELECT id FROM audit_organizations WHERE ` + column + ` = ? AND closed_at = 0 AND (logging_enabled OR ?::boolean)
+		AND $4::bigint >= ` + keptSinceSQL(d, "$5::bigint") + ` -- occurred_at, recorded_at
 ), entry AS (
 	INSERT INTO audit_entries (org_id, id, ` + entryColumns + `)
 	SELECT id, ?::uuid, ?::bigint, ?::bigint, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM org
@@ -80,9 +83,7 @@ var postgresInsertOne = map[string]string{
 
 // whyNotSQL asks whether the organization that column names has an entry, and for its state.
 func (d postgres) whyNotSQL(column string) string {
-	return d.rebind(`
-SELECT EXISTS (SELECT 1 FROM audit_entries e WHERE e.org_id = o.id AND e.id = ?::uuid), o.id, o.logging_enabled, o.closed_at
-FROM audit_organizations o WHERE ` + column + ` = ?`)
+	return stateSQL(d, column, ", EXISTS (SELECT 1 FROM audit_entries e WHERE e.org_id = o.id AND e.id = ?::uuid)")
 }
 
 var postgresWhyNot = map[string]string{
@@ -92,10 +93,10 @@ var postgresWhyNot = map[string]string{
 
 // insertEntry asks why an entry was not stored only where it was not: a statement that answers with
 // rows costs more than one that counts them.
-func (postgres) insertEntry(ctx context.Context, tx *gorm.DB, ref OrganizationRef, row entryRow, evenWhenOff bool) (InsertOutcome, error) {
+func (postgres) insertEntry(ctx context.Context, tx *gorm.DB, ref OrganizationRef, row entryRow, evenWhenOff bool) (InsertResult, error) {
 	run, err := statementsOf(tx)
 	if err != nil {
-		return 0, err
+		return InsertResult{}, err
 	}
 	column, value := ref.column()
 	values := append(make([]any, 0, 32), value, evenWhenOff, row.ID.String())
@@ -104,21 +105,21 @@ func (postgres) insertEntry(ctx context.Context, tx *gorm.DB, ref OrganizationRe
 	for {
 		result, err := run.ExecContext(ctx, postgresInsertOne[column], values...)
 		if err != nil {
-			return 0, err
+			return InsertResult{}, err
 		}
 		if stored, err := result.RowsAffected(); err != nil || stored == 1 {
-			return Inserted, err
+			return InsertResult{}, err
 		}
 		var state organizationState
 		there := false
 		err = queryRows(ctx, run, func(rows *sql.Rows) error {
-			return rows.Scan(&there, &state.ID, &state.LoggingEnabled, (*int64)(&state.ClosedAt))
-		}, postgresWhyNot[column], row.ID.String(), value)
+			return rows.Scan(append(state.columns(), &there)...)
+		}, postgresWhyNot[column], row.ID.String(), int64(row.RecordedAt), value)
 		if err != nil {
-			return 0, err
+			return InsertResult{}, err
 		}
-		if outcome := state.outcome(evenWhenOff); there || outcome != Inserted {
-			return outcome, nil
+		if result := state.of(row.OccurredAt, evenWhenOff); there || result.Outcome != Inserted {
+			return result, nil
 		}
 		// The organization was opened to events between the two statements.
 	}
@@ -131,44 +132,51 @@ func (postgres) beginWriting(context.Context, statements) error { return nil }
 // statement.
 var postgresInsertBatch = postgres{}.rebind(`
 WITH org AS MATERIALIZED (
-	SELECT (r.n - 1)::integer AS n, o.id, o.logging_enabled, o.closed_at
-	FROM unnest(?::text[], ?::text[]) WITH ORDINALITY AS r(slug, external_id, n)
+	SELECT (r.n - 1)::integer AS n, o.*, o.closed_at = 0 AND r.oldest >= o.kept_since AS takes_all
+	FROM unnest(?::text[], ?::text[], ?::bigint[]) WITH ORDINALITY AS r(slug, external_id, oldest, n)
+	CROSS JOIN (SELECT ?::bigint AS now) AS moment
 	CROSS JOIN LATERAL (
-		SELECT id, logging_enabled, closed_at FROM audit_organizations WHERE slug = r.slug
+		SELECT ` + postgresState + ` FROM audit_organizations WHERE slug = r.slug
 		UNION ALL
-		SELECT id, logging_enabled, closed_at FROM audit_organizations WHERE external_id = r.external_id
+		SELECT ` + postgresState + ` FROM audit_organizations WHERE external_id = r.external_id
 	) AS o
 ), allowed AS MATERIALIZED (
-	SELECT n, id AS org_id, logging_enabled FROM org
-	WHERE closed_at = 0 AND (NOT ?::boolean OR ?::bigint = (SELECT COUNT(*) FROM org WHERE closed_at = 0))
+	SELECT n, id AS org_id, logging_enabled, kept_since FROM org
+	WHERE closed_at = 0 AND (NOT ?::boolean OR ?::bigint = (SELECT COUNT(*) FROM org WHERE takes_all))
 ), entry AS (
 	INSERT INTO audit_entries (org_id, id, ` + entryColumns + `)
 	SELECT allowed.org_id, v.id, ` + "v." + strings.ReplaceAll(entryColumns, ", ", ", v.") + `
 	FROM unnest(?::integer[], ?::boolean[], ?::uuid[], ?::bigint[], ?::bigint[]` + strings.Repeat(", ?::text[]", 18) + `)
 		AS v(n, even_when_off, id, ` + entryColumns + `)
-	JOIN allowed ON allowed.n = v.n AND (allowed.logging_enabled OR v.even_when_off)
+	JOIN allowed ON ` + postgresAllowed + `
 	ON CONFLICT (org_id, id) DO NOTHING
 ), entity AS (
 	INSERT INTO audit_entities (org_id, month, entity_type, entity_id, id_key, name_key)
 	SELECT allowed.org_id, v.month, v.entity_type, v.entity_id, v.id_key, v.name_key
-	FROM unnest(?::integer[], ?::boolean[], ?::integer[], ?::text[], ?::text[], ?::text[], ?::text[])
-		AS v(n, even_when_off, month, entity_type, entity_id, id_key, name_key)
-	JOIN allowed ON allowed.n = v.n AND (allowed.logging_enabled OR v.even_when_off)
+	FROM unnest(?::integer[], ?::boolean[], ?::bigint[], ?::integer[], ?::text[], ?::text[], ?::text[], ?::text[])
+		AS v(n, even_when_off, occurred_at, month, entity_type, entity_id, id_key, name_key)
+	JOIN allowed ON ` + postgresAllowed + `
 	WHERE (SELECT true FROM ` + postgresKnownEntity("allowed.org_id", "v") + ` LIMIT 1) IS NULL
 ), actor AS (
 	INSERT INTO audit_actors (org_id, month, actor_id, actor_key, actor_name, actor_email, search_key)
 	SELECT allowed.org_id, v.month, v.actor_id, v.actor_key, v.actor_name, v.actor_email, v.search_key
-	FROM unnest(?::integer[], ?::boolean[], ?::integer[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[])
-		AS v(n, even_when_off, month, actor_id, actor_key, actor_name, actor_email, search_key)
-	JOIN allowed ON allowed.n = v.n AND (allowed.logging_enabled OR v.even_when_off)
+	FROM unnest(?::integer[], ?::boolean[], ?::bigint[], ?::integer[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[])
+		AS v(n, even_when_off, occurred_at, month, actor_id, actor_key, actor_name, actor_email, search_key)
+	JOIN allowed ON ` + postgresAllowed + `
 	WHERE (SELECT true FROM ` + postgresKnownActor("allowed.org_id", "v") + ` LIMIT 1) IS NULL
 )
-SELECT n, id, logging_enabled, closed_at FROM org`)
+SELECT n, id, logging_enabled, closed_at, kept_since FROM org`)
+
+// What postgresInsertBatch asks of an organization, and which of the rows v it lets in.
+var (
+	postgresState   = "id, logging_enabled, closed_at, " + keptSinceSQL(postgres{}, "moment.now") + " AS kept_since"
+	postgresAllowed = "allowed.n = v.n AND (allowed.logging_enabled OR v.even_when_off) AND v.occurred_at >= allowed.kept_since"
+)
 
 func (postgres) insertBatch(ctx context.Context, run statements, batch *entryBatch) ([]organizationState, error) {
-	organizations := newArrays(2)
-	for _, o := range batch.organizations {
-		organizations.add(o.Slug, o.ExternalID)
+	organizations := newArrays(3)
+	for i, o := range batch.organizations {
+		organizations.add(o.Slug, o.ExternalID, strconv.FormatInt(int64(batch.oldest[i]), 10))
 	}
 	entries := newArrays(23)
 	for i := range batch.entries {
@@ -178,30 +186,30 @@ func (postgres) insertBatch(ctx context.Context, run statements, batch *entryBat
 			e.Action, e.EntityType, e.EntityID, e.EntityName, e.ActorID, e.ActorKey, e.ActorName, e.ActorEmail,
 			e.Source, e.IP, e.UserAgent, e.RequestID, e.APIKeyID, e.APIKeyName, e.URL, e.Metadata, string(e.Origin), e.Original)
 	}
-	entities := newArrays(7)
+	entities := newArrays(8)
 	for _, i := range batch.entities {
 		e := &batch.entries[i]
-		entities.add(strconv.Itoa(e.organization), strconv.FormatBool(e.evenWhenOff), strconv.Itoa(e.Month),
+		entities.add(strconv.Itoa(e.organization), strconv.FormatBool(e.evenWhenOff), strconv.FormatInt(int64(e.OccurredAt), 10), strconv.Itoa(e.Month),
 			e.EntityType, e.EntityID, e.IDKey, e.NameKey)
 	}
-	actors := newArrays(8)
+	actors := newArrays(9)
 	for _, i := range batch.actors {
 		e := &batch.entries[i]
-		actors.add(strconv.Itoa(e.organization), strconv.FormatBool(e.evenWhenOff), strconv.Itoa(e.Month),
+		actors.add(strconv.Itoa(e.organization), strconv.FormatBool(e.evenWhenOff), strconv.FormatInt(int64(e.OccurredAt), 10), strconv.Itoa(e.Month),
 			e.ActorID, e.ActorKey, e.ActorName, e.ActorEmail, e.ActorText)
 	}
 	values := organizations.appendTo(nil)
-	needed := len(batch.organizations) // to be open, where it is all or nothing
+	needed := len(batch.organizations) // to take all that is for them, where it is all or nothing
 	if batch.refused {
 		needed = -1
 	}
-	values = append(values, batch.allOrNothing, needed)
+	values = append(values, int64(batch.now), batch.allOrNothing, needed)
 	values = actors.appendTo(entities.appendTo(entries.appendTo(values)))
 	states := make([]organizationState, len(batch.organizations))
 	err := queryRows(ctx, run, func(rows *sql.Rows) error {
 		var n int
 		var state organizationState
-		if err := state.scan(rows, &n); err != nil {
+		if err := rows.Scan(append([]any{&n}, state.columns()...)...); err != nil {
 			return err
 		}
 		states[n] = state

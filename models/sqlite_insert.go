@@ -10,13 +10,16 @@ import (
 
 func (sqlite) rebind(sql string) string { return sql }
 
+func (sqlite) greatest() string { return "max" }
+
 // insertOneSQL stores an entry in the organization that column names, and answers, where it did,
 // whether this month has seen its entity and its actor.
-func (sqlite) insertOneSQL(column string) string {
+func (d sqlite) insertOneSQL(column string) string {
 	return `
 INSERT INTO audit_entries (org_id, id, ` + entryColumns + `)
 SELECT id, ?` + strings.Repeat(", ?", 20) + ` FROM audit_organizations
 WHERE ` + column + ` = ? AND closed_at = 0 AND (logging_enabled OR ?)
+	AND ?2 >= ` + keptSinceSQL(d, "?3") + ` -- occurred_at, recorded_at
 ON CONFLICT (org_id, id) DO NOTHING
 RETURNING org_id,
 	EXISTS (SELECT 1 FROM audit_entities known WHERE known.org_id = audit_entries.org_id AND known.entity_type = audit_entries.entity_type
@@ -32,7 +35,7 @@ var sqliteInsertOne = map[string]string{
 
 // insertEntry is a few statements in one transaction, the first of which writes; SQLite has one
 // writer, so nothing comes between them. Of an entity and an actor that are known it is one.
-func (d sqlite) insertEntry(ctx context.Context, tx *gorm.DB, ref OrganizationRef, row entryRow, evenWhenOff bool) (outcome InsertOutcome, err error) {
+func (d sqlite) insertEntry(ctx context.Context, tx *gorm.DB, ref OrganizationRef, row entryRow, evenWhenOff bool) (result InsertResult, err error) {
 	column, value := ref.column()
 	values := append(make([]any, 0, 32), row.ID[:])
 	values = appendEntryValues(values, &row.Entry)
@@ -47,9 +50,9 @@ func (d sqlite) insertEntry(ctx context.Context, tx *gorm.DB, ref OrganizationRe
 		}
 		if orgID == 0 { // refused, or stored already
 			var state organizationState
-			err := queryRows(ctx, run, func(rows *sql.Rows) error { return state.scan(rows) },
-				"SELECT id, logging_enabled, closed_at FROM audit_organizations WHERE "+column+" = ?", value)
-			outcome = state.outcome(evenWhenOff)
+			err := queryRows(ctx, run, func(rows *sql.Rows) error { return rows.Scan(state.columns()...) },
+				stateSQL(d, column, ""), int64(row.RecordedAt), value)
+			result = state.of(row.OccurredAt, evenWhenOff)
 			return err
 		}
 		if !entityKnown {
@@ -62,7 +65,7 @@ func (d sqlite) insertEntry(ctx context.Context, tx *gorm.DB, ref OrganizationRe
 		}
 		return err
 	})
-	return outcome, err
+	return result, err
 }
 
 // The entity and the actor of an entry, where this month has not seen them yet. Their IDs begin with
@@ -113,24 +116,25 @@ func sqliteInsertRows(n int) string {
 
 var sqliteInsertMany, sqliteInsertSingle = sqliteInsertRows(sqliteRows), sqliteInsertRows(1)
 
-func (sqlite) insertBatch(ctx context.Context, run statements, batch *entryBatch) ([]organizationState, error) {
+func (d sqlite) insertBatch(ctx context.Context, run statements, batch *entryBatch) ([]organizationState, error) {
 	states := make([]organizationState, len(batch.organizations))
 	refused := batch.refused
 	for i, o := range batch.organizations {
 		column, value := o.column()
-		err := queryRows(ctx, run, func(rows *sql.Rows) error { return states[i].scan(rows) },
-			"SELECT id, logging_enabled, closed_at FROM audit_organizations WHERE "+column+" = ?", value)
+		err := queryRows(ctx, run, func(rows *sql.Rows) error { return rows.Scan(states[i].columns()...) },
+			stateSQL(d, column, ""), int64(batch.now), value)
 		if err != nil {
 			return nil, err
 		}
-		refused = refused || states[i].ID == 0 || states[i].ClosedAt != 0
+		outcome := states[i].outcome(batch.oldest[i], true)
+		refused = refused || outcome != Inserted
 	}
 	if batch.allOrNothing && refused {
 		return states, nil
 	}
 	allowed := func(i int) bool {
 		e := &batch.entries[i]
-		return states[e.organization].outcome(e.evenWhenOff) == Inserted
+		return states[e.organization].outcome(e.OccurredAt, e.evenWhenOff) == Inserted
 	}
 
 	many, single := preparing{run: run, sql: sqliteInsertMany}, preparing{run: run, sql: sqliteInsertSingle}

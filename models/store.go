@@ -23,8 +23,8 @@ type Store struct {
 
 // NewStore reads from read and writes to write, which may be the same pool. log, where it is not nil,
 // reads the log from copies of the database. now is the clock that retention is measured by; nil
-// means time.Now. Transactions of the store carry the same clock as their NowFunc, for functions that
-// have only the transaction.
+// means time.Now. Transactions of the store carry the same clock, for functions that have only the
+// transaction.
 func NewStore(write, read, log *gorm.DB, now func() time.Time) (*Store, error) {
 	d, err := dialectOf(write)
 	if err != nil {
@@ -33,13 +33,12 @@ func NewStore(write, read, log *gorm.DB, now func() time.Time) (*Store, error) {
 	if now == nil {
 		now = time.Now
 	}
-	clocked := &gorm.Session{NewDB: true, NowFunc: now}
-	s := &Store{write: write.Session(clocked), read: read.Session(clocked), dialect: d, now: now, effort: usualEffort}
+	s := &Store{write: WithClock(write, now), read: WithClock(read, now), dialect: d, now: now, effort: usualEffort}
 	s.effort.look = d.look()
 	s.log = s.read
 	if log != nil {
 		// Not a session without what was set before: that is what leads its statements to the copies.
-		s.log, s.copies = log.Session(&gorm.Session{NowFunc: now}), true
+		s.log, s.copies = setClock(log.Session(&gorm.Session{}), now), true
 	}
 	return s, nil
 }
@@ -75,8 +74,10 @@ type dialect interface {
 	name() string
 	// rebind turns the ? of a statement into the database's own placeholders.
 	rebind(sql string) string
+	// greatest is the function that answers the greatest of its values.
+	greatest() string
 	// insertEntry stores one entry, if the organization's state allows it.
-	insertEntry(ctx context.Context, tx *gorm.DB, ref OrganizationRef, row entryRow, evenWhenOff bool) (InsertOutcome, error)
+	insertEntry(ctx context.Context, tx *gorm.DB, ref OrganizationRef, row entryRow, evenWhenOff bool) (InsertResult, error)
 	// beginWriting makes sure that the transaction may write before it reads.
 	beginWriting(ctx context.Context, run statements) error
 	// insertBatch stores those entries that the states of their organizations, which it answers,

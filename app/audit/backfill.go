@@ -15,9 +15,8 @@ import (
 // kept, so a history may be as long as it likes.
 //
 // It is all or nothing, as RecordAll is: an *EventsError lists every event that was refused, and tx
-// stays usable. Besides what Record refuses it refuses with ErrExpired what the organization's
-// retention would not keep, and with ErrIDReused an ID that stands for another event at the same
-// time.
+// stays usable. Besides what Record refuses it refuses with ErrIDReused an ID that stands for another
+// event at the same time.
 //
 // Where audit logging is off nothing is stored, as with Record. What is stored is marked as imported,
 // whoever calls: nobody vouches here for when it happened but the history itself.

@@ -38,18 +38,21 @@ type Batcher struct {
 
 var _ Recorder = (*Batcher)(nil)
 
-// NewBatcher makes a Batcher that records in db, a pool and not a transaction, whose NowFunc is the
-// events' clock. It has goroutines of its own until it is closed.
+// NewBatcher makes a Batcher that records in db, a pool and not a transaction. It has goroutines
+// of its own until it is closed.
 func NewBatcher(db *gorm.DB, config BatcherConfig) (*Batcher, error) {
 	if _, within := db.Statement.ConnPool.(gorm.TxCommitter); within {
 		return nil, errors.New("audit: batcher: db is a transaction; it must be a pool")
+	}
+	if db.Error != nil {
+		return nil, fmt.Errorf("audit: batcher: %w", db.Error)
 	}
 	config = config.withDefaults(db.Name())
 	if err := config.validate(db.Name()); err != nil {
 		return nil, fmt.Errorf("audit: batcher: %w", err)
 	}
 	b := &Batcher{
-		db:     db.Session(&gorm.Session{NewDB: true}),
+		db:     models.Fresh(db),
 		config: config,
 		queue:  newEventQueue(config.QueueSize),
 		known:  &models.Known{},

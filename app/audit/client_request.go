@@ -147,6 +147,8 @@ func eventError(field, detail string) error {
 	switch {
 	case field == "organization" || field == "external_id":
 		return fmt.Errorf("%w: %s", ErrNoOrganization, detail)
+	case field == "occurred_at" && strings.Contains(detail, "the organization keeps entries"):
+		return fmt.Errorf("%w: %s", ErrExpired, detail)
 	case field == "id" && strings.Contains(detail, "used for another event"):
 		return ErrIDReused
 	default:

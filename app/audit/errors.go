@@ -19,7 +19,7 @@ var (
 	ErrNoActor = errors.New("audit: no actor; set Event.Actor or use WithActor, audit.System for automated actions")
 	// ErrIDReused says that Event.ID was used for another event within the last 24 hours.
 	ErrIDReused = errors.New("audit: id: was used for another event")
-	// ErrExpired says that the event is older than what its organization keeps. Only Backfill asks.
+	// ErrExpired says that the event is older than what its organization keeps.
 	ErrExpired = errors.New("audit: occurred_at: is older than the organization keeps")
 )
 

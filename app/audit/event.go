@@ -77,8 +77,8 @@ type Event struct {
 type Receipt struct {
 	// EntryID is the ID of the stored entry; empty when nothing was stored.
 	EntryID string
-	// Stored is false when audit logging is off for the organization: the event was valid, and
-	// nothing was kept.
+	// Stored is false when audit logging is off for the organization, or in a dry run: the event was
+	// valid, and nothing was kept.
 	Stored bool
 	// Repeated: an event with the same ID was recorded before; the receipt is that one's, and
 	// nothing was stored now.

@@ -199,6 +199,9 @@ func exportedMetadata(raw json.RawMessage) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if namesIn(text) != namesOf(object) {
+		return "", duplicateError(text)
+	}
 	if len(text) > maxMetadata {
 		return "", &InvalidEventError{"metadata", fmt.Sprintf("has %d bytes of JSON; at most %d are allowed", len(text), maxMetadata)}
 	}
@@ -219,6 +222,9 @@ func exportedOriginal(raw json.RawMessage) (string, error) {
 	if err := decoder.Decode(&original); err != nil {
 		return "", &InvalidEventError{"original", "is not what an export says of one"}
 	}
+	if err := checkObject(string(raw), "original.", "api_key"); err != nil {
+		return "", err
+	}
 	text := original.Text()
 	if len(text) > maxURL || strings.Contains(text, `\u0000`) {
 		return "", &InvalidEventError{"original", "is not what an export says of one"}
@@ -236,6 +242,9 @@ func (x Exported) Event() Event {
 		Actor:    Actor{ID: e.ActorID, Name: e.ActorName, Email: e.ActorEmail},
 		Request:  Request{IP: e.IP, UserAgent: e.UserAgent, ID: e.RequestID},
 		exported: &e,
+	}
+	if len(e.ActorName) > maxName { // of an earlier version, which put any ID in its place
+		event.Actor.Name = shortened(e.ActorName)
 	}
 	if e.BySystem() {
 		event.Actor = System(e.Source)

@@ -127,10 +127,14 @@ func mendMetadata(text string) (string, error) {
 		return "", &InvalidEventError{"metadata", fmt.Sprintf("has %d levels; at most %d are allowed", depth, maxMetadataDepth)}
 	}
 	if namesIn(text) != namesOf(object) {
-		return "", &InvalidEventError{"metadata", fmt.Sprintf("%.60q is given twice in one object", duplicateIn(text))}
+		return "", duplicateError(text)
 	}
 	mask(object)
 	return jsonOf(withoutNUL(object))
+}
+
+func duplicateError(text string) error {
+	return &InvalidEventError{"metadata", fmt.Sprintf("%.60q is given twice in one object", duplicateIn(text))}
 }
 
 // namesIn counts the names in the objects of compact JSON, and namesOf those that are left of it once it

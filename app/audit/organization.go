@@ -29,7 +29,7 @@ type Organization struct {
 //
 // Errors: *InvalidEventError for a field that cannot be stored, and where Slug is in use by an
 // organization with another external ID; tx stays usable. It waits for another transaction that is
-// creating the same organization.
+// creating the same organization. In a dry run it answers the slug it would try first.
 func EnsureOrganization(ctx context.Context, tx *gorm.DB, organization Organization) (slug string, err error) {
 	if organization.ExternalID != "" {
 		if err := checkID("external_id", organization.ExternalID, maxEntityID); err != nil {
@@ -49,11 +49,15 @@ func EnsureOrganization(ctx context.Context, tx *gorm.DB, organization Organizat
 		organization.Name = wanted
 	}
 	slug = wanted
+	tx = models.Fresh(tx)
+	if tx.DryRun {
+		return slug, tx.Error
+	}
 	for attempt := 2; ; attempt++ {
-		found, err := models.OrganizationByRef(ctx, tx, models.OrganizationRef{Slug: slug, ExternalID: organization.ExternalID})
+		found, err := models.OrganizationSlug(ctx, tx, models.OrganizationRef{Slug: slug, ExternalID: organization.ExternalID})
 		switch {
 		case err == nil:
-			return found.Slug, nil
+			return found, nil
 		case !errors.Is(err, models.ErrNotFound):
 			return "", fmt.Errorf("audit: %w", err)
 		}

@@ -26,8 +26,11 @@ type Recorder interface {
 // only OrganizationAuditConfigUpdate and OrganizationDelete are stored even then. The switch is
 // read by the inserting statement itself.
 //
-// Errors: ErrNoOrganization, ErrOrganizationClosed, ErrNoActor, ErrIDReused and *InvalidEventError
-// leave the transaction usable; anything else comes from the database.
+// Errors: ErrNoOrganization, ErrOrganizationClosed, ErrNoActor, ErrExpired, ErrIDReused and
+// *InvalidEventError leave the transaction usable; anything else comes from the database.
+//
+// When it is recorded is the real time, whatever NowFunc of tx says. In a dry run (gorm.Session's DryRun)
+// the event is checked and nothing is asked of the database, nor stored: Receipt.Stored is false.
 //
 // Recording takes no lock that another transaction would wait for; only an event with an ID waits
 // for a transaction that is recording the same ID.
@@ -108,6 +111,11 @@ func receiptOf(entry models.NewEntry, result models.InsertResult) (Receipt, erro
 		return Receipt{}, fmt.Errorf("%w: %q", ErrNoOrganization, organization)
 	case models.OrganizationClosed:
 		return Receipt{}, fmt.Errorf("%w: %q", ErrOrganizationClosed, organization)
+	case models.Expired:
+		return Receipt{}, fmt.Errorf("%w: %s is before %s", ErrExpired,
+			entry.Entry.OccurredAt.Time().Format(time.RFC3339), result.KeptSince.Time().Format(time.RFC3339))
+	case models.DryRun:
+		return Receipt{}, nil
 	case models.KeyReused:
 		return Receipt{}, ErrIDReused
 	default:
@@ -122,8 +130,11 @@ func storedWhenOff(action Action) bool {
 }
 
 // Migrate creates or updates the tables of the audit log in db; all their names begin with
-// "audit_". Safe to call from several hosts at once.
+// "audit_". Safe to call from several hosts at once. In a dry run it does nothing.
 func Migrate(ctx context.Context, db *gorm.DB) error {
+	if db.DryRun {
+		return nil
+	}
 	pool, err := db.DB()
 	if err != nil {
 		return fmt.Errorf("audit: migrate: %w", err)

@@ -177,7 +177,7 @@ func TestAnEventWithAnIDIsStoredOnce(t *testing.T) {
 			t.Errorf("a repeat answers %+v, not as the first", receipt)
 		}
 
-		late := db.Write.Session(&gorm.Session{NowFunc: func() time.Time { return time.Now().Add(25 * time.Hour) }})
+		late := models.WithClock(db.Write, func() time.Time { return time.Now().Add(25 * time.Hour) })
 		if receipt, err := audit.Record(t.Context(), late, named); err != nil || receipt.Repeated || receipt.EntryID == first.EntryID {
 			t.Errorf("a day later: %+v, %v", receipt, err)
 		}

@@ -3,7 +3,6 @@ package audit
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"gorm.io/gorm"
 
@@ -61,12 +60,7 @@ func backfill(ctx context.Context, tx *gorm.DB, entries []models.NewEntry) ([]Re
 	receipts := make([]Receipt, len(entries))
 	var refused EventsError
 	for i, result := range results {
-		if result.Outcome == models.Expired {
-			refused.add(i, fmt.Errorf("%w: %s is before %s", ErrExpired,
-				entries[i].Entry.OccurredAt.Time().Format(time.RFC3339), result.KeptSince.Time().Format(time.RFC3339)))
-			continue
-		}
-		receipts[i], err = receiptOf(entries[i], result.InsertResult)
+		receipts[i], err = receiptOf(entries[i], result)
 		refused.add(i, err)
 	}
 	if len(refused.Events) > 0 {

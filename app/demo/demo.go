@@ -150,7 +150,7 @@ func hashPasswords(ctx context.Context) (hashes passwordHashes, err error) {
 // record writes down what happened, at the moment it was written down. It answers false when the
 // organization's log was off.
 func record(ctx context.Context, tx *gorm.DB, h happening) (stored bool, err error) {
-	at := tx.Session(&gorm.Session{NewDB: true, NowFunc: func() time.Time { return h.recorded }})
+	at := models.WithClock(tx, func() time.Time { return h.recorded })
 	if h.key != (audit.APIKey{}) {
 		ctx = audit.WithAPIKey(ctx, h.key)
 	}

@@ -54,7 +54,7 @@ func fill(ctx context.Context, tx *gorm.DB, anchor time.Time, hashes passwordHas
 // new accounts are added.
 func (w *world) found(ctx context.Context, tx *gorm.DB, accounts map[string]string, hashes passwordHashes) error {
 	at := func(moment time.Time) *gorm.DB {
-		return tx.Session(&gorm.Session{NewDB: true, NowFunc: func() time.Time { return moment }})
+		return models.WithClock(tx, func() time.Time { return moment })
 	}
 	slug, err := audit.EnsureOrganization(ctx, at(w.founded), audit.Organization{Slug: w.organization, Name: w.name})
 	if err != nil {

@@ -169,7 +169,7 @@ func TestClientIsAnsweredAsRecordIs(t *testing.T) {
 		old := deployment(1)
 		old.OccurredAt = time.Now().AddDate(-1, 0, 0)
 		var invalid *audit.InvalidEventError
-		if _, err := record(old); !errors.As(err, &invalid) || invalid.Field != "occurred_at" {
+		if _, err := record(old); !errors.As(err, &invalid) || invalid.Field != "occurred_at" || !errors.Is(err, audit.ErrExpired) {
 			t.Errorf("an event of last year: %v", err)
 		}
 		set := func(sql string, args ...any) {

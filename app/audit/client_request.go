@@ -148,7 +148,7 @@ func eventError(field, detail string) error {
 	case field == "organization" || field == "external_id":
 		return fmt.Errorf("%w: %s", ErrNoOrganization, detail)
 	case field == "occurred_at" && strings.Contains(detail, "the organization keeps entries"):
-		return fmt.Errorf("%w: %s", ErrExpired, detail)
+		return fmt.Errorf("%w: %w", ErrExpired, &InvalidEventError{field, detail})
 	case field == "id" && strings.Contains(detail, "used for another event"):
 		return ErrIDReused
 	default:

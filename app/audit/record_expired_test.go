@@ -91,6 +91,18 @@ func TestAnEventThatHasExpiredIsRefused(t *testing.T) {
 				t.Errorf("%s while logging is off: %v", name, err)
 			}
 		}
+		// A shorter retention that waits holds from its moment on.
+		set(t, at, "UPDATE audit_organizations SET retention_days = 30, expired_before = 0, pending_retention_days = 5, pending_from = ?",
+			models.MicrosOf(midMonth)+1)
+		for name, record := range recorders {
+			if err := record(t.Context(), at, daysAgo(6)); err != nil {
+				t.Errorf("%s before a shorter retention is in force: %v", name, err)
+			}
+			later := models.WithClock(db.Write, func() time.Time { return midMonth.Add(time.Second) })
+			if err := record(t.Context(), later, daysAgo(6)); !errors.Is(err, audit.ErrExpired) {
+				t.Errorf("%s once a shorter retention is in force: %v", name, err)
+			}
+		}
 		if n := len(entries(t, at)); n != rows {
 			t.Errorf("%d entries more", n-rows)
 		}

@@ -43,7 +43,7 @@ staticcheck: ## Run staticcheck
 
 # The race detector needs cgo, and makes the pure Go SQLite about ten times slower: only packages
 # with goroutines of their own.
-RACE_PACKAGES = ./app ./app/audit ./app/audit/auditfiber ./app/database ./app/sessions ./handlers ./jobs
+RACE_PACKAGES = ./app ./app/audit ./app/audit/auditfiber ./app/database ./app/intake ./app/sessions ./handlers ./jobs
 
 .PHONY: race
 race: ## Run the tests of concurrent code under the race detector

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -58,9 +57,9 @@ type App struct {
 // Routes lists what the app answers, for tests that hold for every route.
 func (a *App) Routes() []fiber.Route { return a.fiber.GetRoutes(true) }
 
-// keepSmallBuffers has fasthttp give up the memory of large answers, which it would keep for as long as their
-// connection is open. It holds for all servers of a process.
-var keepSmallBuffers = sync.OnceFunc(func() { fasthttp.SetBodySizePoolLimit(keptBuffers, keptBuffers) })
+// fasthttp would keep the memory of a large answer for as long as its connection is open. This holds for all
+// servers of a process.
+func init() { fasthttp.SetBodySizePoolLimit(keptBuffers, keptBuffers) }
 
 // New builds the web app. It does not listen; see Serve and Run.
 func New(config Config, store *models.Store) (*App, error) {
@@ -130,7 +129,6 @@ func New(config Config, store *models.Store) (*App, error) {
 			conn.Await()
 		}
 	}
-	keepSmallBuffers()
 	a.fiber.Use(a.answer, auditfiber.New(auditfiber.Config{}), a.noteUnknownProxy, refuseEncoded, a.refuseCrossOrigin)
 	a.routes()
 	return a, nil

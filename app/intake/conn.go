@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"errors"
 	"io"
 	"net"
 	"net/netip"
@@ -64,6 +65,25 @@ func (c *Conn) Close() error {
 		_, _ = io.CopyN(io.Discard, c.Conn, lingerBytes)
 	}
 	return c.end()
+}
+
+// SetReadDeadline, SetWriteDeadline and SetDeadline succeed on a connection that has been closed in favour of
+// others: fasthttp panics where they fail, and finds out when it reads or writes.
+
+// SetReadDeadline sets when reading is given up.
+func (c *Conn) SetReadDeadline(at time.Time) error { return unlessClosed(c.Conn.SetReadDeadline(at)) }
+
+// SetWriteDeadline sets when writing is given up.
+func (c *Conn) SetWriteDeadline(at time.Time) error { return unlessClosed(c.Conn.SetWriteDeadline(at)) }
+
+// SetDeadline sets both.
+func (c *Conn) SetDeadline(at time.Time) error { return unlessClosed(c.Conn.SetDeadline(at)) }
+
+func unlessClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
 }
 
 // end closes the connection at once, also while its server reads from it.

@@ -61,6 +61,7 @@ func (h *Handlers) History(c *fiber.Ctx) error {
 	page.Columns = unsorted(columnsOf(&page.logPage))
 	page.Items = itemsOf(&page.logPage, entries, nil, h.Store.Now())
 	page.Pages = page.links(entries)
+	page.Printed = printedOf(&page.logPage, entries.Entries)
 	if wantsFragment(c) {
 		return h.render(c, fiber.StatusOK, "history/fragment", page)
 	}

@@ -3,9 +3,11 @@ package handlers
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -26,12 +28,15 @@ type logPage struct {
 	Orders  []order
 	Items   []item
 	Count   int
+	Printed string // which part of the list this is, on paper
 	Pages   pageLinks
 	Empty   *emptyLog // set where there is nothing to show
 
 	Actions     actionMenu
 	Actors      actorMenu
 	EntityTypes []string
+	// FirstEvent says that no application has recorded anything yet: what is there is the app's own.
+	FirstEvent bool
 }
 
 // AuditLog shows the entries an address asks for. htmx gets the table and what else changes with the
@@ -77,6 +82,8 @@ func (h *Handlers) AuditLog(c *fiber.Ctx) error {
 	if err := h.fillMenus(ctx, page, kinds, selected); err != nil {
 		return err
 	}
+	page.FirstEvent = page.Organization.LoggingEnabled && !page.Organization.Closed() &&
+		(page.Empty == nil || page.Empty.Why != "new") && !slices.ContainsFunc(kinds, fromApplication)
 	if page.Admin() {
 		if page.Pending, err = h.pendingRetention(ctx, page.Frame); err != nil {
 			return err
@@ -111,6 +118,7 @@ func (h *Handlers) fillEntries(ctx context.Context, page *logPage, kinds []model
 	page.Items = itemsOf(page, entries, gapsOn(page, entries, gaps), h.Store.Now())
 	page.Count = len(entries.Entries)
 	page.Pages = pageLinksOf(page, entries)
+	page.Printed = printedOf(page, entries.Entries)
 	if page.Count == 0 {
 		page.Empty, err = h.emptyLogOf(ctx, page)
 	}
@@ -147,6 +155,19 @@ func (h *Handlers) emptyLogOf(ctx context.Context, page *logPage) (*emptyLog, er
 		})
 	}
 	return empty, nil
+}
+
+// fromApplication says that a kind of entry is an application's: not one of those that the app makes
+// of itself.
+func fromApplication(kind models.Kind) bool {
+	action := audit.Action(kind.Action)
+	for _, group := range audit.Catalogue() {
+		if group.Name == audit.AccessGroup && slices.Contains(group.Actions, action) {
+			return false
+		}
+	}
+	return !slices.Contains([]audit.Action{audit.OrganizationCreate, audit.OrganizationUpdate,
+		audit.OrganizationDelete, audit.OrganizationAuditConfigUpdate}, action)
 }
 
 // fillMenus finds what the filters offer.

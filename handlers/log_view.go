@@ -167,19 +167,22 @@ func (p *logPage) ShownSummary() string {
 }
 
 func (p *logPage) summary(where string) string {
-	order := p.Filter.OrderLabel()
-	if p.Filter.Sort == models.SortTimestamp {
-		order = strings.ToLower(order)
-	} else {
-		order = "sorted by " + strings.ToLower(order[:1]) + order[1:]
-	}
 	if p.Problem != nil {
 		return ""
 	}
 	if p.Count == 0 {
 		return "No entries"
 	}
-	return count(p.Count, "entry", "entries") + where + ", " + order
+	return count(p.Count, "entry", "entries") + where + ", " + p.orderInWords()
+}
+
+// orderInWords is the order within a sentence: "newest first", "sorted by action, A to Z".
+func (p *logPage) orderInWords() string {
+	order := p.Filter.OrderLabel()
+	if p.Filter.Sort == models.SortTimestamp {
+		return strings.ToLower(order)
+	}
+	return "sorted by " + strings.ToLower(order[:1]) + order[1:]
 }
 
 // FilterCount is how many filters are on besides the search, which is always in sight.

@@ -192,6 +192,29 @@ document.addEventListener('submit', (event) => {
   if (event.target.id === 'find-actors') event.preventDefault(); // Enter in a menu's search
 });
 
+// Enter in a menu ticks the option that has the focus, or the only one that was found. It never
+// takes a tick away.
+document.addEventListener('keydown', (event) => {
+  const box = event.target;
+  const menu = box.closest?.('details[data-options][open]');
+  if (event.key !== 'Enter' || event.isComposing || !menu || !box.matches('input')) return;
+  event.preventDefault();
+  if (box.matches('[type="checkbox"]')) tick(box);
+  else if (box.name === 'text' && box.value !== (box.dataset.found ?? '')) box.dataset.enter = box.value; // once they are found
+  else tickOnly(menu, box);
+});
+
+function tick(box) {
+  if (!box.checked) box.click();
+}
+
+/** tickOnly ticks what was found by typing, where that is one option. */
+function tickOnly(menu, find) {
+  const found = menu.querySelectorAll(find.name === 'text'
+    ? '[data-offered] input.applies' : '.options li:not([hidden]) input.applies');
+  if (find.value.trim() && found.length === 1) tick(found[0]);
+}
+
 // People that were found replace those offered, not those ticked.
 document.addEventListener('htmx:before:swap', (event) => {
   const { ctx } = event.detail;
@@ -223,6 +246,9 @@ document.addEventListener('htmx:after:swap', (event) => {
     for (const box of menu.querySelectorAll('[data-offered] input')) {
       if (ticked.has(box.value)) box.closest('li').remove();
     }
+    source.dataset.found = new URL(ctx.request.action, location).searchParams.get('text') ?? '';
+    if (source.dataset.enter === source.value && source.dataset.found === source.value) tickOnly(menu, source);
+    delete source.dataset.enter;
     return;
   }
   if (source?.closest?.('tbody[data-entry-id]')) {
@@ -232,6 +258,7 @@ document.addEventListener('htmx:after:swap', (event) => {
   if (log.entries()) {
     readAddress();
     keepPlace(source);
+    if (ctx.request.headers['HX-History-Restore-Request']) openAgain();
   }
 });
 
@@ -289,12 +316,27 @@ document.addEventListener('htmx:error', (event) => {
 
 /* ---- Rows ------------------------------------------------------------------------------- */
 
+// The history's entry of a page knows which of its rows are open, so that they are after Back too.
+function keepOpen() {
+  const open = [...document.querySelectorAll('#entries tbody:has(> .entry-detail)')].map((tbody) => tbody.dataset.entryId);
+  history.replaceState({ ...history.state, htmx: true, open }, '');
+}
+
+function openAgain() {
+  for (const id of history.state?.open ?? []) {
+    document.querySelector(`#entry-${id} [aria-expanded="false"]`)?.click();
+  }
+}
+
+document.addEventListener('htmx:after:process', openAgain, { once: true }); // htmx answers to clicks from here on
+
 function opened(tbody) {
   const details = tbody.querySelectorAll('.entry-detail');
   const link = tbody.querySelector('[aria-expanded]');
   if (!details.length) return;
   link.setAttribute('aria-expanded', 'true');
   if (details[0].id) link.setAttribute('aria-controls', details[0].id);
+  keepOpen();
 }
 
 function close(tbody) {
@@ -304,6 +346,7 @@ function close(tbody) {
   link.setAttribute('aria-expanded', 'false');
   link.removeAttribute('aria-controls');
   if (inside) link.focus({ preventScroll: true });
+  keepOpen();
 }
 
 // Before htmx sees the click: a row that is open closes, and a click that asks for another tab is

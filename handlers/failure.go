@@ -6,6 +6,9 @@ import (
 	"net/http"
 
 	"github.com/gofiber/fiber/v2"
+
+	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/models"
 )
 
 // failurePage is what somebody sees instead of what they asked for.
@@ -58,7 +61,7 @@ func wordsFor(status int, err error) (heading, text string) {
 		return "Page not found", "There is nothing at this address, or nothing you may see."
 	case status == fiber.StatusForbidden:
 		return "Not allowed", "Your role in this organization does not include this, or the request came from another site."
-	case status == fiber.StatusConflict:
+	case errors.Is(err, models.ErrClosed), errors.Is(err, audit.ErrOrganizationClosed):
 		return "This organization has been deleted", "Its log can be read until the last entry has expired. Nothing can be changed any more."
 	case status == fiber.StatusMethodNotAllowed:
 		return "Not possible here", "This address does not answer requests of this kind."

@@ -3,6 +3,8 @@ package handlers
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 
 	"github.com/gofiber/fiber/v2"
 	"gorm.io/gorm"
@@ -23,7 +25,17 @@ type integrationsPage struct {
 	Keyless bool                     // the operator gave no key, so secrets cannot be stored
 	Problem string
 	Notice  string // what the form sent before this page did
+
+	Conflict *conflicts
 }
+
+// loadedConnection is how a form names the connection, and its secret, that it was loaded with.
+func loadedConnection(connection models.GitHubConnection) string {
+	return fmt.Sprintf("%s %d", connection.ID, connection.SecretSince)
+}
+
+// Loaded is the connection as the page shows it.
+func (p integrationsPage) Loaded() string { return loadedConnection(*p.GitHub) }
 
 // MaySet says that the reader may change the connections.
 func (p integrationsPage) MaySet() bool { return p.Frame.Admin() && !p.Frame.Organization.Closed() }
@@ -74,37 +86,71 @@ func (h *Handlers) ConnectGitHub(c *fiber.Ctx) error {
 
 // ReplaceGitHubSecret answers POST /orgs/:slug/settings/integrations/github/secret: with
 // `confirm=yes` it replaces the secret at once and shows the new one, once; without it asks.
+// `loaded_connection` is the connection that was shown with the question.
 func (h *Handlers) ReplaceGitHubSecret(c *fiber.Ctx) error {
 	if posted(c, "confirm") != "yes" {
-		return h.askAboutGitHub(c, "Make a new secret", "integrations/new-secret")
+		return h.askAboutGitHub(c, "Make a new secret", "integrations/new-secret", nil)
 	}
 	scope := scopeOf(c)
-	return h.showGitHubSecret(c, func(ctx context.Context, tx *gorm.DB, seal func(string) []byte) error {
+	err := h.showGitHubSecret(c, func(ctx context.Context, tx *gorm.DB, seal func(string) []byte) error {
+		if err := githubConflict(ctx, tx, scope.Organization.ID, loaded(c, "connection")); err != nil {
+			return err
+		}
 		connection, err := models.ReplaceGitHubSecret(ctx, tx, scope.Organization.ID, seal)
 		if err != nil {
 			return err
 		}
 		return recordGitHub(ctx, tx, scope.Organization, audit.GitHubInstallationUpdate, connection, []string{"secret"})
 	})
+	var conflict *conflictError
+	if errors.As(err, &conflict) {
+		return h.askAboutGitHub(c, "Make a new secret", "integrations/new-secret", conflict)
+	}
+	return err
+}
+
+// githubConflict answers a *conflictError where the connection, or its secret, is not the one a form was
+// loaded with any more.
+func githubConflict(ctx context.Context, tx *gorm.DB, orgID int64, opened loadedValue) error {
+	connection, err := models.LockGitHub(ctx, tx, orgID)
+	switch {
+	case errors.Is(err, models.ErrNotFound) && opened.says:
+		return conflictOver(ctx, tx, orgID, models.SettingGitHub, "The connection", "")
+	case err != nil:
+		return err
+	case !opened.conflicts(loadedConnection(connection), ""):
+		return nil
+	case strings.HasPrefix(opened.value, connection.ID+" "):
+		return conflictOver(ctx, tx, orgID, models.SettingGitHub, "The secret", "a new one")
+	default:
+		return conflictOver(ctx, tx, orgID, models.SettingGitHub, "The connection", "another one")
+	}
 }
 
 // DisconnectGitHub answers POST /orgs/:slug/settings/integrations/github/disconnect: with
-// `confirm=yes` it ends the connection; without it asks.
+// `confirm=yes` it ends the connection; without it asks. `loaded_connection` is as for the secret.
 func (h *Handlers) DisconnectGitHub(c *fiber.Ctx) error {
 	if posted(c, "confirm") != "yes" {
-		return h.askAboutGitHub(c, "Disconnect GitHub", "integrations/disconnect")
+		return h.askAboutGitHub(c, "Disconnect GitHub", "integrations/disconnect", nil)
 	}
 	if err := adminOnly(c); err != nil {
 		return err
 	}
 	scope := scopeOf(c)
 	err := h.asAdmin(c, func(ctx context.Context, tx *gorm.DB) error {
+		if err := githubConflict(ctx, tx, scope.Organization.ID, loaded(c, "connection")); err != nil {
+			return err
+		}
 		connection, err := models.DisconnectGitHub(ctx, tx, scope.Organization.ID)
 		if err != nil {
 			return err
 		}
 		return recordGitHub(ctx, tx, scope.Organization, audit.GitHubInstallationUnlink, connection, nil)
 	})
+	var conflict *conflictError
+	if errors.As(err, &conflict) {
+		return h.askAboutGitHub(c, "Disconnect GitHub", "integrations/disconnect", conflict)
+	}
 	if err != nil {
 		return err
 	}
@@ -130,16 +176,26 @@ func (h *Handlers) showGitHubSecret(c *fiber.Ctx, store func(ctx context.Context
 	return h.renderIntegrations(c, fiber.StatusOK, integrationsPage{Secret: secret})
 }
 
-// askAboutGitHub asks before the connection changes.
-func (h *Handlers) askAboutGitHub(c *fiber.Ctx, title, template string) error {
+// askAboutGitHub asks before the connection changes, once more where it has changed since.
+func (h *Handlers) askAboutGitHub(c *fiber.Ctx, title, template string, conflict *conflictError) error {
 	if err := adminOnly(c); err != nil {
 		return err
 	}
-	page := integrationsPage{Frame: h.frame(c, title, "integrations")}
-	if _, err := h.Store.GitHubConnection(contextOf(c), page.Frame.Organization.ID); err != nil {
+	page, status := integrationsPage{Frame: h.frame(c, title, "integrations")}, fiber.StatusOK
+	if conflict != nil {
+		status = fiber.StatusConflict
+		page.Conflict = conflict.shown("Answer again if it should be so all the same.", page.Frame.Location)
+	}
+	connection, err := h.Store.GitHubConnection(contextOf(c), page.Frame.Organization.ID)
+	if conflict != nil && errors.Is(err, models.ErrNotFound) {
+		page.Conflict.Again = ""
+		return h.renderIntegrations(c, status, page)
+	}
+	if err != nil {
 		return err
 	}
-	return h.render(c, fiber.StatusOK, template, page)
+	page.GitHub = &connection
+	return h.render(c, status, template, page)
 }
 
 // recordGitHub records what was done with the connection. Its secret is never part of that.
@@ -152,6 +208,9 @@ func recordGitHub(ctx context.Context, tx *gorm.DB, org models.Organization, act
 	}
 	if changed != nil {
 		event.Metadata = map[string]any{"changed_fields": changed}
+	}
+	if err := noteChange(ctx, tx, org.ID, models.SettingGitHub); err != nil {
+		return err
 	}
 	_, err := audit.Record(ctx, tx, event)
 	return err

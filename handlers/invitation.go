@@ -97,6 +97,9 @@ func join(ctx context.Context, tx *gorm.DB, organization models.Organization, to
 	if err != nil {
 		return err
 	}
+	if err := noteChange(ctx, tx, organization.ID, models.SettingRole(user.ID)); err != nil {
+		return err
+	}
 	_, err = audit.Record(ctx, tx, audit.Event{
 		Organization: organization.Slug,
 		Action:       audit.MemberJoin,

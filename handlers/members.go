@@ -32,6 +32,16 @@ type membersPage struct {
 	Problem     string
 	Notice      string // what the form sent before this page did
 	Link        *shownLink
+	Conflict    *conflicts
+	Typed       models.Member // whose role was not saved, with what was chosen
+}
+
+// Chosen is the role a member's form shows.
+func (p membersPage) Chosen(m models.Member) models.Role {
+	if m.UserID == p.Typed.UserID {
+		return p.Typed.Role
+	}
+	return m.Role
 }
 
 // shownLink is a link that is shown this once: only its hash is kept.
@@ -84,7 +94,7 @@ func (h *Handlers) renderMembers(c *fiber.Ctx, status int, page membersPage) err
 	return h.render(c, status, "members/page", page)
 }
 
-// ChangeRole answers POST /orgs/:slug/settings/members/:user/role with `role`.
+// ChangeRole answers POST /orgs/:slug/settings/members/:user/role with `role` and `loaded_role`.
 func (h *Handlers) ChangeRole(c *fiber.Ctx) error {
 	if err := adminOnly(c); err != nil {
 		return err
@@ -95,6 +105,9 @@ func (h *Handlers) ChangeRole(c *fiber.Ctx) error {
 	}
 	return h.changeMember(c, h.asAdmin, func(ctx context.Context, tx *gorm.DB, userID string) (notice string, err error) {
 		organization := scopeOf(c).Organization
+		if err := memberConflict(ctx, tx, organization.ID, userID, loaded(c, "role"), role); err != nil {
+			return "", err
+		}
 		before, err := models.ChangeRole(ctx, tx, organization.ID, userID, role)
 		if err != nil {
 			return "", err
@@ -111,19 +124,45 @@ func (h *Handlers) ChangeRole(c *fiber.Ctx) error {
 				"changes": map[string]audit.Change{"role": {Before: before.Role, After: role}},
 			},
 		})
+		if err == nil {
+			err = noteChange(ctx, tx, organization.ID, models.SettingRole(userID))
+		}
 		return fmt.Sprintf("Saved. %s is now %s.", before.Name, role.WithArticle()), err
 	})
 }
 
+// memberConflict answers a *conflictError where a member has another role than the one a form was loaded
+// with, and than the one it asks for, or is no member any more.
+func memberConflict(ctx context.Context, tx *gorm.DB, orgID int64, userID string, opened loadedValue, role models.Role) error {
+	if !opened.says {
+		return nil
+	}
+	setting := models.SettingRole(userID)
+	member, err := models.LockMember(ctx, tx, orgID, userID)
+	switch {
+	case errors.Is(err, models.ErrNotFound):
+		if by, err := models.LastChangeOf(ctx, tx, orgID, setting); err != nil || by.ChangedAt == 0 {
+			return errors.Join(models.ErrNotFound, err) // never a member, as far as is known
+		}
+		return conflictOver(ctx, tx, orgID, setting, "The member", "")
+	case err != nil:
+		return err
+	case opened.conflicts(string(member.Role), string(role)):
+		return conflictOver(ctx, tx, orgID, setting, "The role of "+member.Name, string(member.Role))
+	}
+	return nil
+}
+
 // removePage asks before somebody loses access.
 type removePage struct {
-	Frame  Frame
-	Member models.Member
-	Leave  bool // the reader removes themself
+	Frame    Frame
+	Member   models.Member
+	Leave    bool // the reader removes themself
+	Conflict *conflicts
 }
 
 // RemoveMember answers POST /orgs/:slug/settings/members/:user/remove. Without `confirm=yes` it
-// changes nothing and asks. Everybody may remove themself, that is leave; admins anybody.
+// changes nothing and asks; `loaded_role` is the role that was shown with the question. Everybody may remove themself, that is leave; admins anybody.
 func (h *Handlers) RemoveMember(c *fiber.Ctx) error {
 	scope, userID := scopeOf(c), c.Params("user")
 	leaving := userID == scope.User.ID
@@ -133,13 +172,16 @@ func (h *Handlers) RemoveMember(c *fiber.Ctx) error {
 		}
 	}
 	if posted(c, "confirm") != "yes" {
-		return h.askToRemove(c, userID, leaving)
+		return h.askToRemove(c, fiber.StatusOK, userID, leaving, nil)
 	}
 	within := h.asAdmin
 	if leaving {
 		within = h.inTransaction
 	}
 	return h.changeMember(c, within, func(ctx context.Context, tx *gorm.DB, userID string) (notice string, err error) {
+		if err := memberConflict(ctx, tx, scope.Organization.ID, userID, loaded(c, "role"), ""); err != nil {
+			return "", err
+		}
 		before, err := models.RemoveMember(ctx, tx, scope.Organization.ID, userID)
 		if err != nil {
 			return "", err
@@ -151,11 +193,14 @@ func (h *Handlers) RemoveMember(c *fiber.Ctx) error {
 			EntityName:   before.Name,
 			Metadata:     map[string]any{"role": before.Role, "left": leaving},
 		})
+		if err == nil {
+			err = noteChange(ctx, tx, scope.Organization.ID, models.SettingRole(userID))
+		}
 		return fmt.Sprintf("%s was removed and can no longer read this log.", before.Name), err
 	})
 }
 
-func (h *Handlers) askToRemove(c *fiber.Ctx, userID string, leaving bool) error {
+func (h *Handlers) askToRemove(c *fiber.Ctx, status int, userID string, leaving bool, changed *conflicts) error {
 	member, err := h.member(c, userID)
 	if err != nil {
 		return err
@@ -164,8 +209,8 @@ func (h *Handlers) askToRemove(c *fiber.Ctx, userID string, leaving bool) error 
 	if leaving {
 		title = "Leave " + scopeOf(c).Organization.Name
 	}
-	page := removePage{Frame: h.frame(c, title, "members"), Member: member, Leave: leaving}
-	return h.render(c, fiber.StatusOK, "members/remove", page)
+	page := removePage{Frame: h.frame(c, title, "members"), Member: member, Leave: leaving, Conflict: changed}
+	return h.render(c, status, "members/remove", page)
 }
 
 // member finds a member of the organization, or ErrNotFound.
@@ -208,6 +253,10 @@ func (h *Handlers) changeMember(
 	if errors.Is(err, models.ErrLastAdmin) {
 		return h.renderMembers(c, fiber.StatusUnprocessableEntity, membersPage{Problem: lastAdmin})
 	}
+	var conflict *conflictError
+	if errors.As(err, &conflict) {
+		return h.answerMemberConflict(c, userID, conflict)
+	}
 	if err != nil {
 		return err
 	}
@@ -221,4 +270,21 @@ func (h *Handlers) changeMember(
 		}
 	}
 	return h.toMembers(c, notice)
+}
+
+// answerMemberConflict shows the form that was not saved once more: the question, or the list with the
+// role that was chosen.
+func (h *Handlers) answerMemberConflict(c *fiber.Ctx, userID string, conflict *conflictError) error {
+	zone := scopeOf(c).Location
+	if _, err := h.member(c, userID); errors.Is(err, models.ErrNotFound) {
+		return h.renderMembers(c, fiber.StatusConflict, membersPage{Conflict: conflict.shown("", zone)})
+	}
+	if posted(c, "confirm") == "yes" {
+		return h.askToRemove(c, fiber.StatusConflict, userID, userID == scopeOf(c).User.ID,
+			conflict.shown("Answer again if it should be so all the same.", zone))
+	}
+	return h.renderMembers(c, fiber.StatusConflict, membersPage{
+		Conflict: conflict.shown("Save again to replace it.", zone),
+		Typed:    models.Member{UserID: userID, Role: models.Role(posted(c, "role"))},
+	})
 }

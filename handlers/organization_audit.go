@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,6 +32,8 @@ const historyLimit = 1000
 type auditSection struct {
 	Days     string // as typed
 	Enabled  bool   // as ticked
+	Loaded   loadedSettings
+	Conflict *conflicts
 	Error    string // what is wrong with Days
 	Meaning  string // what Days means in a date
 	Saved    []string
@@ -46,6 +49,21 @@ type auditSection struct {
 	MoreHistory  bool
 
 	typed bool // Days and Enabled come from the form
+}
+
+// loadedSettings is what the form says that it was loaded with.
+type loadedSettings struct{ Days, Enabled string }
+
+// loadedWith is what a form says that it was loaded with once settings are stored.
+func loadedWith(stored models.AuditSettings) loadedSettings {
+	return loadedSettings{strconv.Itoa(stored.RetentionDays), onOrOff(stored.LoggingEnabled)}
+}
+
+func onOrOff(on bool) string {
+	if on {
+		return "on"
+	}
+	return "off"
 }
 
 // auditQuestion is what an admin confirms before entries, or the recording of new ones, are lost.
@@ -69,6 +87,9 @@ func (q auditQuestion) SwitchesOff() bool { return q.From.LoggingEnabled && !q.T
 // fillAudit completes the section: what is in force where nothing was typed, and its history.
 func (h *Handlers) fillAudit(c *fiber.Ctx, page *organizationPage) error {
 	ctx, org, section := contextOf(c), page.Organization, &page.Audit
+	if stored := loadedWith(org.ChosenSettings()); section.Loaded == (loadedSettings{}) {
+		section.Loaded = loadedSettings{loaded(c, "retention_days").or(stored.Days), loaded(c, "enabled").or(stored.Enabled)}
+	}
 	if !section.typed {
 		// What was chosen, so that saving the switch alone neither undoes a lowered retention nor
 		// begins its grace anew.
@@ -130,8 +151,8 @@ func (h *Handlers) AuditSettings(c *fiber.Ctx) error {
 }
 
 // SaveAuditSettings answers POST /orgs/{slug}/settings/audit (`enabled` = on or absent,
-// `retention_days`, `confirm`). A shorter retention, and switching off, are asked about first:
-// without `confirm=yes` nothing is changed.
+// `retention_days`, `confirm`, `loaded_enabled` = on or off, `loaded_retention_days`). A shorter
+// retention, and switching off, are asked about first: without `confirm=yes` nothing is changed.
 func (h *Handlers) SaveAuditSettings(c *fiber.Ctx) error {
 	if err := adminOnly(c); err != nil {
 		return err
@@ -152,6 +173,12 @@ func (h *Handlers) SaveAuditSettings(c *fiber.Ctx) error {
 	if errors.As(err, &unconfirmed) {
 		return h.askAboutAuditSettings(c, page, unconfirmed.current, to)
 	}
+	var conflict *conflictError
+	if errors.As(err, &conflict) {
+		showOrganization(c, before)
+		section.Loaded, section.Conflict = loadedWith(before.ChosenSettings()), conflict.shown("Save again to replace it.", page.Location)
+		return h.answerAuditSection(c, fiber.StatusConflict, page)
+	}
 	if err != nil {
 		return err
 	}
@@ -160,7 +187,7 @@ func (h *Handlers) SaveAuditSettings(c *fiber.Ctx) error {
 	if !wantsFragment(c) {
 		return h.toOrganizationSettings(c, strings.Join(saved, " "))
 	}
-	page.Audit = auditSection{Saved: saved}
+	page.Audit = auditSection{Saved: saved, Loaded: loadedWith(after.ChosenSettings())}
 	return h.answerAuditSection(c, fiber.StatusOK, page)
 }
 
@@ -180,6 +207,10 @@ func (h *Handlers) changeAuditSettings(c *fiber.Ctx, to models.AuditSettings, co
 		}
 		now := h.Store.Now()
 		current = current.InForce(now)
+		if err := h.auditConflict(c, current, to); err != nil {
+			before = current
+			return err
+		}
 		question := h.auditQuestion(current, to, now)
 		if !confirmed && (question.Lowers() || question.SwitchesOff()) {
 			return &unconfirmedError{current}
@@ -188,6 +219,45 @@ func (h *Handlers) changeAuditSettings(c *fiber.Ctx, to models.AuditSettings, co
 		return err
 	})
 	return before, after, err
+}
+
+// auditConflict answers a *conflictError where saving to would undo what somebody else has changed since
+// the form was loaded. The caller holds the organization's lock.
+func (h *Handlers) auditConflict(c *fiber.Ctx, current models.Organization, to models.AuditSettings) error {
+	stored := current.ChosenSettings()
+	is, typed := loadedWith(stored), loadedWith(to)
+	retention := loaded(c, "retention_days").conflicts(is.Days, typed.Days)
+	enabled := loaded(c, "enabled").conflicts(is.Enabled, typed.Enabled)
+	if !retention && !enabled {
+		return nil
+	}
+	history, err := h.Store.SettingsHistory(contextOf(c), current, historyLimit)
+	if err != nil {
+		return err
+	}
+	by := func(changes func(models.SettingsChange) bool) (last models.LastChange) {
+		if i := slices.IndexFunc(history, changes); i >= 0 {
+			line := history[i]
+			last = models.LastChange{ChangedAt: line.ChangedAt, ActorID: line.ActorID, ActorName: line.ActorName, ActorEmail: line.ActorEmail}
+		}
+		return last
+	}
+	conflict := &conflictError{}
+	if retention {
+		kept := count(stored.RetentionDays, "day", "days")
+		if current.PendingFrom != 0 {
+			kept += " from " + momentOf(current.PendingFrom.Time(), scopeOf(c).Location) + " on"
+		}
+		conflict.add("The retention period", kept, by(func(line models.SettingsChange) bool {
+			return line.Old().RetentionDays != line.New().RetentionDays
+		}))
+	}
+	if enabled {
+		conflict.add("Audit logging", is.Enabled, by(func(line models.SettingsChange) bool {
+			return line.OldLoggingEnabled != line.NewLoggingEnabled
+		}))
+	}
+	return conflict
 }
 
 // UndoRetention answers POST /orgs/{slug}/settings/audit/undo: a lowered retention that is not in force
@@ -266,6 +336,8 @@ func (h *Handlers) askAboutAuditSettings(c *fiber.Ctx, page organizationPage, cu
 		}
 	}
 	page.Audit.Question = &question
+	stored := loadedWith(current.ChosenSettings())
+	page.Audit.Loaded = loadedSettings{loaded(c, "retention_days").or(stored.Days), loaded(c, "enabled").or(stored.Enabled)}
 	if wantsFragment(c) {
 		return h.render(c, fiber.StatusOK, "organization/question", page)
 	}

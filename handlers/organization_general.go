@@ -16,14 +16,18 @@ import (
 
 // generalSection is the name of the organization.
 type generalSection struct {
-	Name  string // as typed
-	Error string // what is wrong with it
-	Saved string // what was done, where the section is answered in place
+	Name     string // as typed
+	Loaded   string // as it was when the form was loaded
+	Error    string // what is wrong with it
+	Saved    string // what was done, where the section is answered in place
+	Conflict *conflicts
+
+	typed bool // Name comes from the form
 }
 
 func (s *generalSection) fill(org models.Organization) {
-	if s.Error == "" {
-		s.Name = org.Name
+	if !s.typed {
+		s.Name, s.Loaded = org.Name, org.Name
 	}
 }
 
@@ -33,16 +37,16 @@ type deleteSection struct {
 	Error   string
 }
 
-// RenameOrganization answers POST /orgs/{slug}/settings/organization (`name`).
+// RenameOrganization answers POST /orgs/{slug}/settings/organization (`name`, `loaded_name`).
 func (h *Handlers) RenameOrganization(c *fiber.Ctx) error {
 	if err := adminOnly(c); err != nil {
 		return err
 	}
 	page := h.newOrganizationPage(c)
-	name := strings.TrimSpace(posted(c, "name"))
+	name, opened := strings.TrimSpace(posted(c, "name")), loaded(c, "name")
 	var invalid *models.InvalidError
 	if err := models.CheckName(name); errors.As(err, &invalid) {
-		page.General = generalSection{Name: name, Error: invalid.Reason}
+		page.General = generalSection{typed: true, Name: name, Loaded: opened.or(page.Organization.Name), Error: invalid.Reason}
 		return h.answerGeneral(c, fiber.StatusUnprocessableEntity, page)
 	}
 
@@ -52,9 +56,21 @@ func (h *Handlers) RenameOrganization(c *fiber.Ctx) error {
 		if err != nil || before.Name == after.Name {
 			return err
 		}
+		if opened.conflicts(before.Name, name) {
+			return conflictOver(ctx, tx, before.ID, models.SettingName, "The name", before.Name)
+		}
+		if err := noteChange(ctx, tx, before.ID, models.SettingName); err != nil {
+			return err
+		}
 		_, err = audit.Record(ctx, tx, organizationUpdate(after, "name", before.Name, after.Name))
 		return err
 	})
+	var conflict *conflictError
+	if errors.As(err, &conflict) {
+		showOrganization(c, before)
+		page.General = generalSection{typed: true, Name: name, Loaded: before.Name, Conflict: conflict.shown("Save again to replace it.", page.Location)}
+		return h.answerGeneral(c, fiber.StatusConflict, page)
+	}
 	if err != nil {
 		return err
 	}

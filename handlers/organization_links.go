@@ -21,21 +21,27 @@ type linksSection struct {
 	New   linkRow  // the form that adds one
 	Types []string // entity types of the log that have no link yet
 	Saved string
+
+	Conflict *conflicts
 }
 
 // linkRow is the link of one entity type, as typed.
 type linkRow struct {
 	EntityType, Template     string
 	TypeError, TemplateError string
+	Loaded                   string // the template when the form was loaded; empty for none
+
+	opened loadedValue // as the form says, until Loaded is set
 }
 
-// SaveResourceLink answers POST /orgs/{slug}/settings/links (`entity_type`, `url_template`): it adds
-// the link of an entity type, or changes it.
+// SaveResourceLink answers POST /orgs/{slug}/settings/links (`entity_type`, `url_template`,
+// `loaded_url_template`, which is empty where there was none): it adds the link of an entity type, or
+// changes it.
 func (h *Handlers) SaveResourceLink(c *fiber.Ctx) error {
 	if err := adminOnly(c); err != nil {
 		return err
 	}
-	row := linkRow{EntityType: strings.TrimSpace(posted(c, "entity_type")), Template: strings.TrimSpace(posted(c, "url_template"))}
+	row := linkRow{EntityType: strings.TrimSpace(posted(c, "entity_type")), Template: strings.TrimSpace(posted(c, "url_template")), opened: loaded(c, "url_template")}
 	if !audit.ValidEntityType(row.EntityType) {
 		row.TypeError = "Use lower-case letters, digits and _, beginning with a letter, such as service."
 	}
@@ -48,12 +54,13 @@ func (h *Handlers) SaveResourceLink(c *fiber.Ctx) error {
 		page.Links.New = row
 		return h.answerLinks(c, fiber.StatusUnprocessableEntity, page)
 	}
-	return h.changeLink(c, page, row.EntityType, row.Template, func(ctx context.Context, tx *gorm.DB) (string, error) {
+	return h.changeLink(c, page, row, row.Template, func(ctx context.Context, tx *gorm.DB) (string, error) {
 		return models.SetResourceLink(ctx, tx, page.Organization.ID, row.EntityType, row.Template)
 	})
 }
 
-// RemoveResourceLink answers POST /orgs/{slug}/settings/links/remove (`entity_type`).
+// RemoveResourceLink answers POST /orgs/{slug}/settings/links/remove (`entity_type`,
+// `loaded_url_template`).
 func (h *Handlers) RemoveResourceLink(c *fiber.Ctx) error {
 	if err := adminOnly(c); err != nil {
 		return err
@@ -63,26 +70,44 @@ func (h *Handlers) RemoveResourceLink(c *fiber.Ctx) error {
 	if !audit.ValidEntityType(entityType) {
 		return models.ErrNotFound
 	}
-	return h.changeLink(c, page, entityType, "", func(ctx context.Context, tx *gorm.DB) (string, error) {
+	row := linkRow{EntityType: entityType, Template: strings.TrimSpace(posted(c, "url_template")), opened: loaded(c, "url_template")}
+	return h.changeLink(c, page, row, "", func(ctx context.Context, tx *gorm.DB) (string, error) {
 		return models.RemoveResourceLink(ctx, tx, page.Organization.ID, entityType)
 	})
 }
 
 // changeLink runs change, which answers the template before, and records it in the same
-// transaction where that is another one.
-func (h *Handlers) changeLink(c *fiber.Ctx, page organizationPage, entityType, template string, change func(context.Context, *gorm.DB) (before string, err error)) error {
+// transaction where that is another one. row is the form.
+func (h *Handlers) changeLink(c *fiber.Ctx, page organizationPage, row linkRow, template string, change func(context.Context, *gorm.DB) (before string, err error)) error {
 	var before string
 	err := h.asAdmin(c, func(ctx context.Context, tx *gorm.DB) (err error) {
 		if before, err = change(ctx, tx); err != nil || before == template {
 			return err
 		}
-		_, err = audit.Record(ctx, tx, resourceLinkUpdate(page.Organization, entityType, before, template))
+		setting := models.SettingLink(row.EntityType)
+		if row.opened.conflicts(before, template) {
+			return conflictOver(ctx, tx, page.Organization.ID, setting, "The link of type "+row.EntityType, before)
+		}
+		if err := noteChange(ctx, tx, page.Organization.ID, setting); err != nil {
+			return err
+		}
+		_, err = audit.Record(ctx, tx, resourceLinkUpdate(page.Organization, row.EntityType, before, template))
 		return err
 	})
+	var conflict *conflictError
+	if errors.As(err, &conflict) {
+		again := "Save again to replace it."
+		if template == "" {
+			again = "Remove it again if it should go all the same."
+		}
+		row.Loaded, row.opened = before, loadedValue{before, true}
+		page.Links.New, page.Links.Conflict = row, conflict.shown(again, page.Location)
+		return h.answerLinks(c, fiber.StatusConflict, page)
+	}
 	if err != nil {
 		return err
 	}
-	saved := savedLink(entityType, before, template)
+	saved := savedLink(row.EntityType, before, template)
 	if !wantsFragment(c) {
 		return h.toOrganizationSettings(c, saved)
 	}
@@ -136,8 +161,9 @@ func (h *Handlers) fillLinks(c *fiber.Ctx, page *organizationPage) error {
 	if err != nil {
 		return err
 	}
+	section.New.Loaded = section.New.opened.or(links[section.New.EntityType])
 	for entityType, template := range links {
-		row := linkRow{EntityType: entityType, Template: template}
+		row := linkRow{EntityType: entityType, Template: template, Loaded: template}
 		if section.New.EntityType == entityType {
 			row, section.New = section.New, linkRow{}
 		}

@@ -61,7 +61,7 @@ func ConnectGitHub(ctx context.Context, tx *gorm.DB, orgID int64, createdBy stri
 // ReplaceGitHubSecret gives the organization's connection another secret; what is signed with the
 // one before is refused from then on. Errors: ErrNotFound, ErrClosed.
 func ReplaceGitHubSecret(ctx context.Context, tx *gorm.DB, orgID int64, seal func(purpose string) []byte) (GitHubConnection, error) {
-	connection, err := lockGitHub(ctx, tx, orgID)
+	connection, err := LockGitHub(ctx, tx, orgID)
 	if err != nil {
 		return connection, err
 	}
@@ -77,7 +77,7 @@ func ReplaceGitHubSecret(ctx context.Context, tx *gorm.DB, orgID int64, seal fun
 // DisconnectGitHub ends the organization's connection and forgets its secret. It answers the
 // connection that was. Errors: ErrNotFound, ErrClosed.
 func DisconnectGitHub(ctx context.Context, tx *gorm.DB, orgID int64) (GitHubConnection, error) {
-	connection, err := lockGitHub(ctx, tx, orgID)
+	connection, err := LockGitHub(ctx, tx, orgID)
 	if err != nil {
 		return connection, err
 	}
@@ -92,8 +92,9 @@ func forgetGitHub(ctx context.Context, tx *gorm.DB, orgID int64) error {
 	return nil
 }
 
-// lockGitHub reads the organization's connection under the organization's lock.
-func lockGitHub(ctx context.Context, tx *gorm.DB, orgID int64) (GitHubConnection, error) {
+// LockGitHub reads the organization's connection under the organization's lock, as LockOrganization does.
+// Errors: ErrNotFound where there is none, and those of LockOrganization.
+func LockGitHub(ctx context.Context, tx *gorm.DB, orgID int64) (GitHubConnection, error) {
 	if _, err := LockOrganization(ctx, tx, orgID); err != nil {
 		return GitHubConnection{}, err
 	}

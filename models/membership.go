@@ -111,7 +111,7 @@ func AddMember(ctx context.Context, tx *gorm.DB, orgID int64, userID string, rol
 // set anything, ErrClosed. Of two changes at once the second waits for the first, so two admins who
 // step down together do not leave the organization without one.
 func ChangeRole(ctx context.Context, tx *gorm.DB, orgID int64, userID string, role Role) (before Member, err error) {
-	before, err = lockedMember(ctx, tx, orgID, userID)
+	before, err = LockMember(ctx, tx, orgID, userID)
 	if err != nil || before.Role == role {
 		return before, err
 	}
@@ -131,7 +131,7 @@ func ChangeRole(ctx context.Context, tx *gorm.DB, orgID int64, userID string, ro
 // RemoveMember ends a membership, one's own or another's, and answers the member as they were.
 // Errors and concurrency are those of ChangeRole.
 func RemoveMember(ctx context.Context, tx *gorm.DB, orgID int64, userID string) (before Member, err error) {
-	before, err = lockedMember(ctx, tx, orgID, userID)
+	before, err = LockMember(ctx, tx, orgID, userID)
 	if err != nil {
 		return before, err
 	}
@@ -147,8 +147,9 @@ func RemoveMember(ctx context.Context, tx *gorm.DB, orgID int64, userID string) 
 	return before, nil
 }
 
-// lockedMember reads a member under the organization's lock.
-func lockedMember(ctx context.Context, tx *gorm.DB, orgID int64, userID string) (Member, error) {
+// LockMember reads a member of an organization that the rest of tx is going to change, as
+// LockOrganization does. Errors: ErrNotFound for somebody who is no member, and those of LockOrganization.
+func LockMember(ctx context.Context, tx *gorm.DB, orgID int64, userID string) (Member, error) {
 	if _, err := LockOrganization(ctx, tx, orgID); err != nil {
 		return Member{}, err
 	}
@@ -169,7 +170,7 @@ func lockedMember(ctx context.Context, tx *gorm.DB, orgID int64, userID string) 
 //
 // Errors: ErrNotAdmin for a member, ErrNotFound for anybody else, and those of LockOrganization.
 func LockAsAdmin(ctx context.Context, tx *gorm.DB, orgID int64, userID string) error {
-	member, err := lockedMember(ctx, tx, orgID, userID)
+	member, err := LockMember(ctx, tx, orgID, userID)
 	if err == nil && member.Role != RoleAdmin {
 		err = fmt.Errorf("%s in organization %d: %w", userID, orgID, ErrNotAdmin)
 	}

@@ -85,6 +85,11 @@ func TestImportAnswersWithItsExitCode(t *testing.T) {
 			stderr != "line 1: occurred_at: is required\nauditlogs: 1 line refused\n" {
 			t.Errorf("exit code %d: %s%s", code, stdout, stderr)
 		}
+		code, stdout, stderr = execute(t, "import", file, "--restore", "--database", url, "--organization", "acme")
+		if code != 1 || !strings.Contains(stdout, ": 0 restored, 1 refused.") ||
+			stderr != "line 1: event: is no line of an export: actor_id is missing\nauditlogs: 1 line refused\n" {
+			t.Errorf("restoring: exit code %d: %s%s", code, stdout, stderr)
+		}
 		code, _, stderr = execute(t, "import", filepath.Join(t.TempDir(), "nowhere.ndjson"), "--database", url)
 		if code != 1 || !strings.Contains(stderr, "no such file") || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("exit code %d: %s", code, stderr)

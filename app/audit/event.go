@@ -64,7 +64,8 @@ type Event struct {
 	// Values under keys that look like credentials are not stored: see MaskKeys.
 	Metadata any
 
-	// URL leads to the affected resource: http or https, at most 2,048 bytes, may be empty.
+	// URL leads to the affected resource: http or https, without a user name or password, at most
+	// 2,048 bytes, may be empty.
 	URL string
 
 	// Request is where it came from. The zero Request means the one of the context.

@@ -42,7 +42,7 @@ func (o Operator) ResetPassword(ctx context.Context, email string) error {
 		}
 		var link string
 		err = store.Transaction(ctx, func(tx *gorm.DB) (err error) {
-			link, err = handlers.MakeResetLink(ctx, tx, o.base(), access, user)
+			link, err = handlers.MakeOperatorResetLink(ctx, tx, o.base(), access, user)
 			return err
 		})
 		if err != nil {

@@ -67,6 +67,7 @@ func (a *App) routes() {
 	org.Get("/settings/members", h.Members)
 	org.Post("/settings/members/invitations", h.Invite)
 	org.Post("/settings/members/invitations/revoke", h.RevokeInvitation)
+	org.Post("/settings/members/reset-links/revoke", h.RevokeResetLink)
 	org.Post("/settings/members/:user/role", h.ChangeRole)
 	org.Post("/settings/members/:user/remove", h.RemoveMember)
 	org.Post("/settings/members/:user/reset-link", h.MemberResetLink)

@@ -132,6 +132,7 @@ type Field struct {
 	Autocomplete        string
 	Class               string
 	Required, Autofocus bool
+	ReadOnly            bool
 }
 
 // ID is the control's ID.
@@ -156,8 +157,8 @@ func (f Field) DescribedBy() string {
 //
 //	{{template "shared/field" (.Form.Field "email" "E-mail" "type=email" "autocomplete=username" "required")}}
 //
-// Options are type, autocomplete, hint, class, value (where nothing was typed yet), required and
-// autofocus. After a refusal the first field that was refused takes the focus instead.
+// Options are type, autocomplete, hint, class, value (where nothing was typed yet), fixed (a value
+// whatever was typed), required, readonly and autofocus. After a refusal the first field that was refused takes the focus instead.
 func (f Form) Field(name, label string, options ...string) (Field, error) {
 	field := Field{Name: name, Label: label, Type: "text", Value: f.Values[name], Error: f.Errors[name], Autofocus: name == f.first}
 	for _, option := range options {
@@ -175,6 +176,10 @@ func (f Form) Field(name, label string, options ...string) (Field, error) {
 			if _, typed := f.Values[name]; !typed {
 				field.Value = value
 			}
+		case "fixed":
+			field.Value = value
+		case "readonly":
+			field.ReadOnly = true
 		case "required":
 			field.Required = true
 		case "autofocus":

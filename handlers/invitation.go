@@ -8,6 +8,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/passwords"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -22,6 +23,7 @@ type invitationPage struct {
 	Inviting   models.Organization
 	Invitation models.Invitation
 	Form       Form
+	Stranger   bool   // somebody is signed in with another address than the invitation is for
 	LoginPath  string // for people with an account: leads back here
 }
 
@@ -46,6 +48,9 @@ func (h *Handlers) AcceptInvitation(c *fiber.Ctx) error {
 		return h.deadLink(c, err, "invitation")
 	}
 	if scope.User != nil {
+		if !invitation.For(scope.User.Email) && !scope.reads(organization.ID) {
+			return h.renderInvitation(c, fiber.StatusUnprocessableEntity, invitation, organization, Form{})
+		}
 		err = h.Store.Transaction(ctx, func(tx *gorm.DB) error {
 			return join(ctx, tx, organization, token, *scope.User)
 		})
@@ -63,7 +68,14 @@ func (h *Handlers) AcceptInvitation(c *fiber.Ctx) error {
 	if !form.OK() {
 		return h.renderInvitation(c, fiber.StatusUnprocessableEntity, invitation, organization, form)
 	}
-	hash, err := models.HashPassword(ctx, input.Password)
+	if !invitation.For(input.Email) {
+		form.Refuse("email", "This invitation is for "+invitation.Email+" only. Ask whoever sent it for one to your address.")
+		return h.renderInvitation(c, fiber.StatusUnprocessableEntity, invitation, organization, form)
+	}
+	hash, err := passwords.Hash(ctx, input.Password, input.Name, input.Email)
+	if form.RefuseError(err, nil) {
+		return h.renderInvitation(c, fiber.StatusUnprocessableEntity, invitation, organization, form)
+	}
 	if err != nil {
 		return err
 	}
@@ -93,7 +105,11 @@ func (h *Handlers) AcceptInvitation(c *fiber.Ctx) error {
 
 // join uses an invitation up for a user and records that they joined.
 func join(ctx context.Context, tx *gorm.DB, organization models.Organization, token string, user models.User) error {
-	invitation, err := models.AcceptInvitation(ctx, tx, token, user.ID)
+	invitation, err := models.AcceptInvitation(ctx, tx, token, user)
+	if err != nil {
+		return err
+	}
+	maker, err := invitation.Maker(ctx, tx)
 	if err != nil {
 		return err
 	}
@@ -109,6 +125,7 @@ func join(ctx context.Context, tx *gorm.DB, organization models.Organization, to
 			"role":       invitation.Role,
 			"invitation": invitation.ID(),
 			"invited_by": invitation.InvitedBy,
+			linkMadeBy:   makerFacts(maker),
 		},
 	})
 	return err
@@ -120,6 +137,7 @@ func (h *Handlers) renderInvitation(c *fiber.Ctx, status int, invitation models.
 		Inviting:   organization,
 		Invitation: invitation,
 		Form:       form,
+		Stranger:   scopeOf(c).User != nil && !invitation.For(scopeOf(c).User.Email),
 		LoginPath:  loginPath(safeReturn(c.Path())),
 	})
 }

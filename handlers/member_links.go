@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/gofiber/fiber/v2"
@@ -16,8 +17,8 @@ type inviteForm struct {
 	Role  string `form:"role" validate:"oneof=member admin"`
 }
 
-// Invite answers POST /orgs/:slug/settings/members/invitations with `role` and, as a note, `email`:
-// it shows the link of a new invitation, once.
+// Invite answers POST /orgs/:slug/settings/members/invitations with `role` and, where the invitation is
+// for one address only, `email`: it shows the link of a new invitation, once.
 func (h *Handlers) Invite(c *fiber.Ctx) error {
 	if err := adminOnly(c); err != nil {
 		return err
@@ -37,16 +38,22 @@ func (h *Handlers) Invite(c *fiber.Ctx) error {
 		link, invitation, err = MakeInvitationLink(ctx, tx, h.BaseURL, scope.Organization, scope.User.ID, input.Email, models.Role(input.Role))
 		return err
 	})
+	if form.RefuseError(err, nil) {
+		return h.renderMembers(c, fiber.StatusUnprocessableEntity, membersPage{Form: form})
+	}
 	if err != nil {
 		return err
 	}
 	purpose := fmt.Sprintf("Whoever uses this link first joins %s as %s.", scope.Organization.Name, invitation.Role.WithArticle())
+	if invitation.Email != "" {
+		purpose = fmt.Sprintf("With this link %s joins %s as %s.", invitation.Email, scope.Organization.Name, invitation.Role.WithArticle())
+	}
 	return h.renderMembers(c, fiber.StatusOK, membersPage{Link: &shownLink{URL: link, Purpose: purpose, Expires: invitation.ExpiresAt}})
 }
 
 // MakeInvitationLink makes a link with which somebody joins an organization, once, and records that
 // it was made, by the actor of ctx. invitedBy is the ID of the user who makes it, empty for an
-// operator; email is a note and may be empty. The link begins with baseURL. It asks for no
+// operator; where email is not empty, nobody else can use the link. The link begins with baseURL. It asks for no
 // permission: the caller has.
 func MakeInvitationLink(ctx context.Context, tx *gorm.DB, baseURL string, org models.Organization, invitedBy, email string, role models.Role) (link string, invitation models.Invitation, err error) {
 	token, invitation, err := models.CreateInvitation(ctx, tx, org.ID, invitedBy, email, role)
@@ -99,7 +106,8 @@ func (h *Handlers) RevokeInvitation(c *fiber.Ctx) error {
 // which the member sets a new password, once.
 //
 // Whoever has the link has the account, so it takes an admin of every organization the account can
-// read: an admin of one must not get into another that way.
+// read: an admin of one must not get into another that way. Where the maker loses these rights, the
+// link ends.
 func (h *Handlers) MemberResetLink(c *fiber.Ctx) error {
 	if err := adminOnly(c); err != nil {
 		return err
@@ -113,22 +121,20 @@ func (h *Handlers) MemberResetLink(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	for _, theirs := range access {
-		if !scope.administers(theirs.ID) {
-			return h.renderMembers(c, fiber.StatusUnprocessableEntity, membersPage{
-				Problem: member.Name + " also belongs to an organization you are not an admin of. Only whoever runs this server can reset their password.",
-			})
-		}
-	}
 	user, err := h.Store.UserByID(ctx, member.UserID)
 	if err != nil {
 		return err
 	}
 	var link string
-	err = h.asAdmin(c, func(ctx context.Context, tx *gorm.DB) (err error) {
-		link, err = MakeResetLink(ctx, tx, h.BaseURL, access, user)
+	err = h.inTransaction(c, func(ctx context.Context, tx *gorm.DB) (err error) {
+		link, err = makeResetLink(ctx, tx, h.BaseURL, scope.Organization.ID, *scope.User, access, user)
 		return err
 	})
+	if errors.Is(err, models.ErrAdminElsewhere) {
+		return h.renderMembers(c, fiber.StatusUnprocessableEntity, membersPage{
+			Problem: member.Name + " also belongs to an organization you are not an admin of. Only whoever runs this server can reset their password.",
+		})
+	}
 	if err != nil {
 		return err
 	}
@@ -139,12 +145,32 @@ func (h *Handlers) MemberResetLink(c *fiber.Ctx) error {
 	}})
 }
 
-// administers says that the reader is an admin of an organization.
-func (s *Scope) administers(orgID int64) bool {
-	for _, a := range s.access {
-		if a.ID == orgID {
-			return a.Role == models.RoleAdmin
-		}
+// RevokeResetLink answers POST /orgs/:slug/settings/members/reset-links/revoke with the link's `id`.
+func (h *Handlers) RevokeResetLink(c *fiber.Ctx) error {
+	if err := adminOnly(c); err != nil {
+		return err
 	}
-	return false
+	scope := scopeOf(c)
+	err := h.asAdmin(c, func(ctx context.Context, tx *gorm.DB) error {
+		reset, err := models.RevokePasswordReset(ctx, tx, scope.Organization.ID, posted(c, "id"))
+		if err != nil {
+			return err
+		}
+		user, err := h.Store.UserByID(ctx, reset.UserID)
+		if err != nil {
+			return err
+		}
+		access, err := h.Store.AccessOf(ctx, user.ID)
+		if err != nil {
+			return err
+		}
+		return recordOfUser(ctx, tx, access, user, audit.Event{
+			Action:   audit.UserPasswordResetLinkRevoke,
+			Metadata: map[string]any{"reset_link": reset.ID()},
+		})
+	})
+	if err != nil {
+		return err
+	}
+	return h.toMembers(c, "The reset link was revoked: it no longer works.")
 }

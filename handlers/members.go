@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/gofiber/fiber/v2"
 	"gorm.io/gorm"
@@ -28,6 +29,7 @@ type membersPage struct {
 	Frame       Frame
 	Members     []models.Member
 	Invitations []invitationView // that can still be used; for admins
+	ResetLinks  []resetLinkView  // that can still be used; for admins
 	Form        Form             // of a new invitation
 	Problem     string
 	Notice      string // what the form sent before this page did
@@ -54,6 +56,12 @@ type shownLink struct {
 type invitationView struct {
 	models.Invitation
 	InvitedByName string
+}
+
+type resetLinkView struct {
+	models.PasswordReset
+	For        string // the member's name
+	MadeByName string
 }
 
 // CanSet says that the reader may change who belongs to the organization.
@@ -90,6 +98,13 @@ func (h *Handlers) renderMembers(c *fiber.Ctx, status int, page membersPage) err
 		for _, invitation := range open {
 			page.Invitations = append(page.Invitations, invitationView{invitation, names[invitation.InvitedBy]})
 		}
+		links, err := h.Store.OpenPasswordResets(ctx, page.Frame.Organization.ID)
+		if err != nil {
+			return err
+		}
+		for _, link := range links {
+			page.ResetLinks = append(page.ResetLinks, resetLinkView{link, names[link.UserID], names[link.MadeBy]})
+		}
 	}
 	return h.render(c, status, "members/page", page)
 }
@@ -108,7 +123,7 @@ func (h *Handlers) ChangeRole(c *fiber.Ctx) error {
 		if err := memberConflict(ctx, tx, organization.ID, userID, loaded(c, "role"), role); err != nil {
 			return "", err
 		}
-		before, err := models.ChangeRole(ctx, tx, organization.ID, userID, role)
+		before, ended, err := models.ChangeRole(ctx, tx, organization.ID, userID, role)
 		if err != nil {
 			return "", err
 		}
@@ -120,14 +135,14 @@ func (h *Handlers) ChangeRole(c *fiber.Ctx) error {
 			Action:       audit.MemberRoleUpdate,
 			EntityID:     before.UserID,
 			EntityName:   before.Name,
-			Metadata: map[string]any{
+			Metadata: withEndedLinks(map[string]any{
 				"changes": map[string]audit.Change{"role": {Before: before.Role, After: role}},
-			},
+			}, ended),
 		})
 		if err == nil {
 			err = noteChange(ctx, tx, organization.ID, models.SettingRole(userID))
 		}
-		return fmt.Sprintf("Saved. %s is now %s.", before.Name, role.WithArticle()), err
+		return fmt.Sprintf("Saved. %s is now %s.", before.Name, role.WithArticle()) + saidOfEnded(ended), err
 	})
 }
 
@@ -151,6 +166,29 @@ func memberConflict(ctx context.Context, tx *gorm.DB, orgID int64, userID string
 		return conflictOver(ctx, tx, orgID, setting, "The role of "+member.Name, string(member.Role))
 	}
 	return nil
+}
+
+// withEndedLinks adds to an entry's metadata how many links ended with the rights of who had made them.
+func withEndedLinks(facts map[string]any, ended models.EndedLinks) map[string]any {
+	if ended.Any() {
+		facts["ended_links"] = map[string]int{"invitations": ended.Invitations, "reset_links": ended.ResetLinks}
+	}
+	return facts
+}
+
+// saidOfEnded is how a notice goes on about links that ended.
+func saidOfEnded(ended models.EndedLinks) string {
+	var kinds []string
+	if ended.Invitations > 0 {
+		kinds = append(kinds, count(ended.Invitations, "invitation", "invitations"))
+	}
+	if ended.ResetLinks > 0 {
+		kinds = append(kinds, count(ended.ResetLinks, "reset link", "reset links"))
+	}
+	if len(kinds) == 0 {
+		return ""
+	}
+	return " " + strings.Join(kinds, " and ") + " they had made no longer work."
 }
 
 // removePage asks before somebody loses access.
@@ -182,7 +220,7 @@ func (h *Handlers) RemoveMember(c *fiber.Ctx) error {
 		if err := memberConflict(ctx, tx, scope.Organization.ID, userID, loaded(c, "role"), ""); err != nil {
 			return "", err
 		}
-		before, err := models.RemoveMember(ctx, tx, scope.Organization.ID, userID)
+		before, ended, err := models.RemoveMember(ctx, tx, scope.Organization.ID, userID)
 		if err != nil {
 			return "", err
 		}
@@ -191,12 +229,12 @@ func (h *Handlers) RemoveMember(c *fiber.Ctx) error {
 			Action:       audit.MemberRemove,
 			EntityID:     before.UserID,
 			EntityName:   before.Name,
-			Metadata:     map[string]any{"role": before.Role, "left": leaving},
+			Metadata:     withEndedLinks(map[string]any{"role": before.Role, "left": leaving}, ended),
 		})
 		if err == nil {
 			err = noteChange(ctx, tx, scope.Organization.ID, models.SettingRole(userID))
 		}
-		return fmt.Sprintf("%s was removed and can no longer read this log.", before.Name), err
+		return fmt.Sprintf("%s was removed and can no longer read this log.", before.Name) + saidOfEnded(ended), err
 	})
 }
 

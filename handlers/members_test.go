@@ -141,12 +141,19 @@ func TestInvitingSomebodyNew(t *testing.T) {
 
 		guest := p.Client(t)
 		form := guest.Get(link).Expect(200)
-		if got := form.Find("input[name=email]").AttrOr("value", ""); got != "bob@example.com" {
+		if got := form.Find("input[name=email][readonly]").AttrOr("value", ""); got != "bob@example.com" {
 			t.Errorf("the e-mail of the invitation is filled in as %q", got)
 		}
+		for _, other := range []string{"ceo@example.com", "ADA@example.com", "bob@example.com.evil.example"} {
+			refused := guest.Post(link, "name", "Boss", "email", other, "password", password).Expect(422)
+			wantReason(t, refused, "email", "for bob@example.com only")
+			if got := refused.Find("input[name=email]").AttrOr("value", ""); got != "bob@example.com" {
+				t.Errorf("the form goes on with %q", got)
+			}
+		}
 		wantReason(t, guest.Post(link, "name", "Bob", "email", "bob@example.com", "password", "short").Expect(422), "password", "at least 10")
-		wantReason(t, guest.Post(link, "name", "Bob", "email", "ADA@example.com", "password", password).Expect(422), "email", "has an account already")
-		guest.Post(link, "name", "Bob", "email", "bob@example.com", "password", password).ExpectRedirect("/orgs/acme" + auditLogs)
+		wantReason(t, guest.Post(link, "name", "Bob", "email", "bob@example.com", "password", "Bob@example.com").Expect(422), "password", "easy to guess")
+		guest.Post(link, "name", "Bob", "email", "Bob@Example.com", "password", password).ExpectRedirect("/orgs/acme" + auditLogs)
 		guest.Get(page).Expect(200)
 
 		bob, err := p.Store.UserByEmail(t.Context(), "bob@example.com")
@@ -158,7 +165,8 @@ func TestInvitingSomebodyNew(t *testing.T) {
 			t.Errorf("the invitation was recorded as %+v", invited)
 		}
 		joined := p.wantEntry(acme, "member:join", bob, bob)
-		if m := metadataOf(t, joined); m["role"] != "admin" || m["invited_by"] != ada.ID || m["invitation"] != invited[0].EntityID {
+		if m := metadataOf(t, joined); m["role"] != "admin" || m["invited_by"] != ada.ID || m["invitation"] != invited[0].EntityID ||
+			fmt.Sprint(m["link_made_by"]) != fmt.Sprint(map[string]any{"id": ada.ID, "name": ada.Name, "email": ada.Email}) {
 			t.Errorf("joining carries %v", m)
 		}
 		p.Client(t).Get(link).Expect(404)
@@ -220,10 +228,14 @@ func TestResettingAPassword(t *testing.T) {
 		owner := p.Client(t)
 		owner.Get(link).Expect(200)
 		wantReason(t, owner.Post(link, "password", "short").Expect(422), "password", "at least 10")
+		wantReason(t, owner.Post(link, "password", "password123").Expect(422), "password", "easy to guess")
 		laptop.Get("/orgs/acme" + members).Expect(200)
 		owner.Post(link, "password", "a new password").ExpectRedirect("/login?notice=password-changed")
 		laptop.Get("/orgs/acme" + members).Expect(303)
-		p.wantEntry(acme, "user:password_reset", bob, bob)
+		e := p.wantEntry(acme, "user:password_reset", bob, bob)
+		if got := fmt.Sprint(metadataOf(t, e)["link_made_by"]); got != fmt.Sprint(map[string]any{"id": ada.ID, "name": "Ada", "email": ada.Email}) {
+			t.Errorf("the link was made by %s", got)
+		}
 		owner.Get(link).Expect(404)
 		owner.Post(link, "password", "another password").Expect(404)
 		owner.Post("/login", "email", bob.Email, "password", password).Expect(422)

@@ -62,6 +62,9 @@ func createOrganization(ctx context.Context, tx *gorm.DB, admin models.User, nam
 	if err != nil {
 		return organization, err
 	}
+	if err := models.NoteOrganizationMade(ctx, tx, admin.ID); err != nil {
+		return organization, err
+	}
 	if err := models.AddMember(ctx, tx, organization.ID, admin.ID, models.RoleAdmin); err != nil {
 		return organization, err
 	}

@@ -8,6 +8,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/passwords"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -21,11 +22,22 @@ type resetPage struct {
 	Form  Form
 }
 
-// MakeResetLink makes a link with which user sets a new password, once, and records that in the
+// MakeOperatorResetLink makes a link with which user sets a new password, once, and records that in the
 // organizations of access, which are those the user may read. The actor is that of ctx. It asks for
-// no permission: the caller has.
-func MakeResetLink(ctx context.Context, tx *gorm.DB, baseURL string, access []models.Access, user models.User) (link string, err error) {
-	token, err := models.CreatePasswordReset(ctx, tx, user.ID)
+// no permission: an operator needs none.
+func MakeOperatorResetLink(ctx context.Context, tx *gorm.DB, baseURL string, access []models.Access, user models.User) (link string, err error) {
+	token, err := models.OperatorPasswordReset(ctx, tx, user.ID)
+	return recordResetLink(ctx, tx, baseURL, token, access, user, err)
+}
+
+// makeResetLink is MakeOperatorResetLink for an admin of an organization, whose rights
+// models.CreatePasswordReset asks for.
+func makeResetLink(ctx context.Context, tx *gorm.DB, baseURL string, orgID int64, maker models.User, access []models.Access, user models.User) (link string, err error) {
+	token, err := models.CreatePasswordReset(ctx, tx, orgID, maker.ID, user.ID)
+	return recordResetLink(ctx, tx, baseURL, token, access, user, err)
+}
+
+func recordResetLink(ctx context.Context, tx *gorm.DB, baseURL, token string, access []models.Access, user models.User, err error) (link string, _ error) {
 	if err != nil {
 		return "", err
 	}
@@ -34,7 +46,7 @@ func MakeResetLink(ctx context.Context, tx *gorm.DB, baseURL string, access []mo
 
 // ResetPage answers GET /reset/:token.
 func (h *Handlers) ResetPage(c *fiber.Ctx) error {
-	user, err := h.Store.UserOfPasswordReset(contextOf(c), c.Params("token"))
+	user, _, err := h.Store.OpenPasswordReset(contextOf(c), c.Params("token"))
 	if err != nil {
 		return h.deadLink(c, err, "reset link")
 	}
@@ -42,10 +54,11 @@ func (h *Handlers) ResetPage(c *fiber.Ctx) error {
 }
 
 // ResetPassword answers POST /reset/:token with `password`: it sets the password and signs the
-// account out everywhere.
+// account out everywhere. The entry says who made the link: whoever used it need not be the account's
+// owner.
 func (h *Handlers) ResetPassword(c *fiber.Ctx) error {
 	ctx, token := contextOf(c), c.Params("token")
-	user, err := h.Store.UserOfPasswordReset(ctx, token)
+	user, maker, err := h.Store.OpenPasswordReset(ctx, token)
 	if err != nil {
 		return h.deadLink(c, err, "reset link")
 	}
@@ -57,7 +70,10 @@ func (h *Handlers) ResetPassword(c *fiber.Ctx) error {
 	if !form.OK() {
 		return h.renderReset(c, fiber.StatusUnprocessableEntity, user, form)
 	}
-	hash, err := models.HashPassword(ctx, input.Password)
+	hash, err := passwords.Hash(ctx, input.Password, user.Name, user.Email)
+	if form.RefuseError(err, nil) {
+		return h.renderReset(c, fiber.StatusUnprocessableEntity, user, form)
+	}
 	if err != nil {
 		return err
 	}
@@ -69,7 +85,11 @@ func (h *Handlers) ResetPassword(c *fiber.Ctx) error {
 		if _, err := models.ResetPassword(ctx, tx, token, hash); err != nil {
 			return err
 		}
-		return recordOfUser(ctx, tx, access, user, audit.Event{Action: audit.UserPasswordReset, Actor: actorOf(user)})
+		return recordOfUser(ctx, tx, access, user, audit.Event{
+			Action:   audit.UserPasswordReset,
+			Actor:    actorOf(user),
+			Metadata: map[string]any{"via": "reset link", linkMadeBy: makerFacts(maker)},
+		})
 	})
 	if errors.Is(err, models.ErrNotFound) {
 		return h.deadLink(c, err, "reset link")
@@ -78,6 +98,17 @@ func (h *Handlers) ResetPassword(c *fiber.Ctx) error {
 		return err
 	}
 	return redirect(c, "/login?notice=password-changed")
+}
+
+// linkMadeBy is the key of an entry's metadata that says who made the link it came about by.
+const linkMadeBy = "link_made_by"
+
+// makerFacts is who made a link, as metadata has it. The zero User is an operator.
+func makerFacts(maker models.User) map[string]any {
+	if maker.ID == "" {
+		return map[string]any{"name": "operator"}
+	}
+	return map[string]any{"id": maker.ID, "name": maker.Name, "email": maker.Email}
 }
 
 func (h *Handlers) renderReset(c *fiber.Ctx, status int, user models.User, form Form) error {

@@ -8,6 +8,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/passwords"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -64,7 +65,10 @@ func (h *Handlers) Setup(c *fiber.Ctx) error {
 	if !form.OK() {
 		return h.renderSetup(c, fiber.StatusUnprocessableEntity, form)
 	}
-	hash, err := models.HashPassword(ctx, input.Password)
+	hash, err := passwords.Hash(ctx, input.Password, input.Name, input.Email, input.Organization, input.Slug)
+	if form.RefuseError(err, nil) {
+		return h.renderSetup(c, fiber.StatusUnprocessableEntity, form)
+	}
 	if err != nil {
 		return err
 	}

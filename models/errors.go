@@ -11,6 +11,9 @@ var (
 	ErrLastAdmin = errors.New("an organization needs at least one admin")
 	// ErrNotAdmin says that the change takes an admin of the organization.
 	ErrNotAdmin = errors.New("only an admin may change this")
+	// ErrAdminElsewhere says that an account also belongs to an organization whose admin the asker is
+	// not: what leads into the account would lead in there, too.
+	ErrAdminElsewhere = errors.New("the account belongs to another organization as well")
 	// ErrClosed says that the organization has been deleted and can only be read.
 	ErrClosed = errors.New("the organization is closed")
 )

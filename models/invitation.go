@@ -11,14 +11,20 @@ import (
 	"gorm.io/gorm"
 )
 
-// InvitationLifetime is how long an invitation can be used.
-const InvitationLifetime = 7 * 24 * time.Hour
+// Limits of invitations.
+const (
+	// InvitationLifetime is how long an invitation can be used.
+	InvitationLifetime = 7 * 24 * time.Hour
+	// MaxOpenInvitations is how many invitations of an organization can be used at a time.
+	MaxOpenInvitations = 200
+)
 
-// Invitation lets whoever has its link into an organization, once.
+// Invitation lets whoever has its link into an organization, once. It ends with the rights of the
+// admin who made it.
 type Invitation struct {
 	TokenHash TokenHash
 	OrgID     int64
-	Email     string // whom it is meant for, as a note; may be empty
+	Email     string // whose address the account must have; empty: anybody's
 	Role      Role
 	InvitedBy string // user ID; empty for an operator
 	CreatedAt Micros
@@ -28,11 +34,17 @@ type Invitation struct {
 
 func (Invitation) TableName() string { return "audit_invitations" }
 
+// For says that somebody with that address may use the invitation.
+func (i Invitation) For(email string) bool { return i.Email == "" || Fold(i.Email) == Fold(email) }
+
 // ID names the invitation without giving its link away.
 func (i Invitation) ID() string { return "inv_" + hex.EncodeToString(i.TokenHash) }
 
 // CreateInvitation makes an invitation and answers the token of its link, which cannot be found
-// again. email may be empty. Errors: *InvalidError, ErrClosed and ErrNotFound for the organization.
+// again. Where email is not empty nobody else can use it.
+//
+// Errors: *InvalidError of the fields "email" (also where MaxOpenInvitations are open) and "role",
+// ErrClosed and ErrNotFound for the organization.
 func CreateInvitation(ctx context.Context, tx *gorm.DB, orgID int64, invitedBy, email string, role Role) (token string, invitation Invitation, err error) {
 	email = strings.TrimSpace(email)
 	if email != "" {
@@ -47,6 +59,13 @@ func CreateInvitation(ctx context.Context, tx *gorm.DB, orgID int64, invitedBy, 
 		return "", Invitation{}, err
 	}
 	now := TransactionNow(tx)
+	var open int64
+	if err := openInvitations(tx.WithContext(ctx), now).Where("org_id = ?", orgID).Count(&open).Error; err != nil {
+		return "", Invitation{}, fmt.Errorf("count the invitations of organization %d: %w", orgID, err)
+	}
+	if open >= MaxOpenInvitations {
+		return "", Invitation{}, &InvalidError{Field: "email", Reason: fmt.Sprintf("There are %d open invitations already; revoke one first.", MaxOpenInvitations)}
+	}
 	token, hash := newToken()
 	invitation = Invitation{
 		TokenHash: hash, OrgID: orgID, Email: email, Role: role, InvitedBy: invitedBy,
@@ -59,13 +78,20 @@ func CreateInvitation(ctx context.Context, tx *gorm.DB, orgID int64, invitedBy, 
 }
 
 // OpenInvitation finds the invitation of a link and the organization it leads to. ErrNotFound says
-// that there is none, or that it was used, revoked or has expired, or the organization is closed.
+// that there is none, or that it was used, revoked or has expired, the organization is closed, or who
+// made it is no admin of it any more.
 func (s *Store) OpenInvitation(ctx context.Context, token string) (Invitation, Organization, error) {
 	var invitation Invitation
 	var org Organization
 	err := openInvitations(s.Reader(ctx), s.Now()).Where("token_hash = ?", hashToken(token)).Take(&invitation).Error
 	if err == nil {
 		err = s.Reader(ctx).Where("id = ? AND closed_at = 0", invitation.OrgID).Take(&org).Error
+	}
+	if err == nil {
+		err = invitation.checkMaker(ctx, s.Reader(ctx))
+	}
+	if errors.Is(err, ErrNotFound) {
+		return invitation, org, err
 	}
 	if errors.Is(err, gorm.ErrRecordNotFound) {
 		return invitation, org, fmt.Errorf("invitation: %w", ErrNotFound)
@@ -87,12 +113,13 @@ func (s *Store) OpenInvitations(ctx context.Context, orgID int64) ([]Invitation,
 	return open, nil
 }
 
-// AcceptInvitation uses the invitation of a link up and makes userID a member with its role.
+// AcceptInvitation uses the invitation of a link up and makes user a member with its role.
 //
 // Errors: ErrNotFound where the link leads nowhere any more, also because somebody else used it a
-// moment ago; ErrTaken for somebody who is a member already; ErrClosed. The caller then rolls back,
-// and the invitation stays as it was.
-func AcceptInvitation(ctx context.Context, tx *gorm.DB, token, userID string) (Invitation, error) {
+// moment ago, or its maker lost the right to invite; *InvalidError of the field "email" where it is for
+// another address; ErrTaken for somebody who is a member already; ErrClosed. The caller then rolls
+// back, and the invitation stays as it was.
+func AcceptInvitation(ctx context.Context, tx *gorm.DB, token string, user User) (Invitation, error) {
 	now := TransactionNow(tx)
 	var invitation Invitation
 	err := openInvitations(tx.WithContext(ctx), now).Where("token_hash = ?", hashToken(token)).Take(&invitation).Error
@@ -102,8 +129,14 @@ func AcceptInvitation(ctx context.Context, tx *gorm.DB, token, userID string) (I
 	if err != nil {
 		return invitation, fmt.Errorf("find invitation: %w", err)
 	}
+	if !invitation.For(user.Email) {
+		return invitation, &InvalidError{Field: "email", Reason: "This invitation is for " + invitation.Email + "."}
+	}
 	// The organization first and then the invitation: the order in which revoking locks them.
 	if _, err := LockOrganization(ctx, tx, invitation.OrgID); err != nil {
+		return invitation, err
+	}
+	if err := invitation.checkMaker(ctx, tx); err != nil {
 		return invitation, err
 	}
 	used := openInvitations(tx.WithContext(ctx), now).Where("token_hash = ?", invitation.TokenHash).
@@ -114,7 +147,7 @@ func AcceptInvitation(ctx context.Context, tx *gorm.DB, token, userID string) (I
 	if used.RowsAffected == 0 { // by somebody else, a moment ago
 		return invitation, fmt.Errorf("invitation: %w", ErrNotFound)
 	}
-	return invitation, AddMember(ctx, tx, invitation.OrgID, userID, invitation.Role)
+	return invitation, AddMember(ctx, tx, invitation.OrgID, user.ID, invitation.Role)
 }
 
 // RevokeInvitation ends an invitation that has not been used, named by Invitation.ID. ErrNotFound
@@ -145,6 +178,29 @@ func RevokeInvitation(ctx context.Context, tx *gorm.DB, orgID int64, id string) 
 		return invitation, fmt.Errorf("invitation %q: %w", id, ErrNotFound)
 	}
 	return invitation, nil
+}
+
+// Maker is who made the invitation: the zero User for an operator.
+func (i Invitation) Maker(ctx context.Context, tx *gorm.DB) (maker User, err error) {
+	if i.InvitedBy == "" {
+		return maker, nil
+	}
+	if err = tx.WithContext(ctx).Where("id = ?", i.InvitedBy).Take(&maker).Error; err != nil {
+		err = fmt.Errorf("find who made an invitation: %w", err)
+	}
+	return maker, err
+}
+
+// checkMaker answers ErrNotFound where the admin who made the invitation is one no longer.
+func (i Invitation) checkMaker(ctx context.Context, db *gorm.DB) error {
+	if i.InvitedBy == "" { // an operator, who needs no role
+		return nil
+	}
+	admin, err := isAdmin(ctx, db, i.OrgID, i.InvitedBy)
+	if err == nil && !admin {
+		err = fmt.Errorf("invitation by somebody who is no admin: %w", ErrNotFound)
+	}
+	return err
 }
 
 func openInvitations(db *gorm.DB, now time.Time) *gorm.DB {

@@ -36,6 +36,12 @@ type Access struct {
 	Role Role
 }
 
+// Readable says that the organization can be read with that role at now: a closed one by its admins,
+// until the last entry has expired.
+func (a Access) Readable(now time.Time) bool {
+	return !a.Closed() || a.Role == RoleAdmin && !a.Gone(now)
+}
+
 // AccessOf lists the organizations a user may read, by name, as they are now: the open ones they
 // belong to, and closed ones for their admins until nothing is left to read.
 func (s *Store) AccessOf(ctx context.Context, userID string) ([]Access, error) {
@@ -53,9 +59,7 @@ func (s *Store) AccessOf(ctx context.Context, userID string) ([]Access, error) {
 
 // readable are those of a user's organizations that can be read at now, as they are then, by name.
 func readable(all []Access, now time.Time) []Access {
-	all = slices.DeleteFunc(all, func(a Access) bool {
-		return a.Closed() && (a.Role != RoleAdmin || a.Gone(now))
-	})
+	all = slices.DeleteFunc(all, func(a Access) bool { return !a.Readable(now) })
 	for i := range all {
 		all[i].Organization = all[i].InForce(now)
 	}
@@ -86,8 +90,10 @@ func membersOf(db *gorm.DB, orgID int64) *gorm.DB {
 }
 
 // AddMember lets a user into an organization. Links that reset the user's password end: an admin of
-// another organization may have made one, and whoever has it would get into this one. Errors: ErrTaken for somebody who is in it already
-// (their role stays), ErrClosed and ErrNotFound for the organization. All leave tx usable.
+// another organization may have made one, and whoever has it would get into this one.
+//
+// Errors: ErrTaken for somebody who is in it already (their role stays), ErrClosed and ErrNotFound for
+// the organization. All leave tx usable.
 func AddMember(ctx context.Context, tx *gorm.DB, orgID int64, userID string, role Role) error {
 	if _, err := LockOrganization(ctx, tx, orgID); err != nil {
 		return err
@@ -104,47 +110,107 @@ func AddMember(ctx context.Context, tx *gorm.DB, orgID int64, userID string, rol
 	return endPasswordResets(ctx, tx, userID)
 }
 
+// EndedLinks counts the open links that ended with the rights of who had made them.
+type EndedLinks struct{ Invitations, ResetLinks int }
+
+// Any says that a link ended.
+func (e EndedLinks) Any() bool { return e.Invitations+e.ResetLinks > 0 }
+
 // ChangeRole gives a member another role and answers the member as they were before. Nothing is
-// written where they have the role already.
+// written where they have the role already. The open links that an admin made who is one no longer
+// end, and stay ended if they become an admin again.
 //
 // Errors: ErrNotFound for somebody who is no member, ErrLastAdmin where nobody would be left to
 // set anything, ErrClosed. Of two changes at once the second waits for the first, so two admins who
 // step down together do not leave the organization without one.
-func ChangeRole(ctx context.Context, tx *gorm.DB, orgID int64, userID string, role Role) (before Member, err error) {
+func ChangeRole(ctx context.Context, tx *gorm.DB, orgID int64, userID string, role Role) (before Member, ended EndedLinks, err error) {
 	before, err = LockMember(ctx, tx, orgID, userID)
 	if err != nil || before.Role == role {
-		return before, err
+		return before, ended, err
 	}
 	if before.Role == RoleAdmin {
 		if err := needAnotherAdmin(ctx, tx, orgID, userID); err != nil {
-			return before, err
+			return before, ended, err
+		}
+		if ended, err = endLinksOf(ctx, tx, orgID, userID); err != nil {
+			return before, ended, err
 		}
 	}
 	err = tx.WithContext(ctx).Model(&Membership{}).
 		Where("org_id = ? AND user_id = ?", orgID, userID).Update("role", role).Error
 	if err != nil {
-		return before, fmt.Errorf("change the role of %s in organization %d: %w", userID, orgID, err)
+		return before, ended, fmt.Errorf("change the role of %s in organization %d: %w", userID, orgID, err)
 	}
-	return before, nil
+	return before, ended, nil
 }
 
-// RemoveMember ends a membership, one's own or another's, and answers the member as they were.
-// Errors and concurrency are those of ChangeRole.
-func RemoveMember(ctx context.Context, tx *gorm.DB, orgID int64, userID string) (before Member, err error) {
+// RemoveMember ends a membership, one's own or another's, and answers the member as they were. Open
+// links that they made end, and those that were made here to reset their password. Errors and
+// concurrency are those of ChangeRole.
+func RemoveMember(ctx context.Context, tx *gorm.DB, orgID int64, userID string) (before Member, ended EndedLinks, err error) {
 	before, err = LockMember(ctx, tx, orgID, userID)
 	if err != nil {
-		return before, err
+		return before, ended, err
 	}
 	if before.Role == RoleAdmin {
 		if err := needAnotherAdmin(ctx, tx, orgID, userID); err != nil {
-			return before, err
+			return before, ended, err
 		}
+	}
+	if ended, err = endLinksOf(ctx, tx, orgID, userID); err != nil {
+		return before, ended, err
+	}
+	err = tx.WithContext(ctx).Where("org_id = ? AND user_id = ?", orgID, userID).Delete(&PasswordReset{}).Error
+	if err != nil {
+		return before, ended, fmt.Errorf("end the reset links made for %s in organization %d: %w", userID, orgID, err)
 	}
 	err = tx.WithContext(ctx).Where("org_id = ? AND user_id = ?", orgID, userID).Delete(&Membership{}).Error
 	if err != nil {
-		return before, fmt.Errorf("remove %s from organization %d: %w", userID, orgID, err)
+		return before, ended, fmt.Errorf("remove %s from organization %d: %w", userID, orgID, err)
 	}
-	return before, nil
+	return before, ended, nil
+}
+
+// endLinksOf ends the open links that somebody made as an admin of an organization. The caller holds
+// its lock: who uses such a link holds it as well, and asks there whether its maker is an admin.
+func endLinksOf(ctx context.Context, tx *gorm.DB, orgID int64, adminID string) (ended EndedLinks, err error) {
+	now := TransactionNow(tx)
+	invitations := openInvitations(tx.WithContext(ctx), now).
+		Where("org_id = ? AND invited_by = ?", orgID, adminID).Delete(&Invitation{})
+	if invitations.Error != nil {
+		return ended, fmt.Errorf("end the invitations of %s to organization %d: %w", adminID, orgID, invitations.Error)
+	}
+	// A link made elsewhere, too: it took an admin of every organization of the account.
+	resets := openPasswordResets(tx.WithContext(ctx), now).
+		Where("made_by = ? AND (org_id = ? OR user_id IN (SELECT user_id FROM audit_memberships WHERE org_id = ?))", adminID, orgID, orgID).
+		Delete(&PasswordReset{})
+	if resets.Error != nil {
+		return ended, fmt.Errorf("end the reset links of %s in organization %d: %w", adminID, orgID, resets.Error)
+	}
+	return EndedLinks{int(invitations.RowsAffected), int(resets.RowsAffected)}, nil
+}
+
+// endLinksOfOrganization ends the open links into an organization.
+func endLinksOfOrganization(ctx context.Context, tx *gorm.DB, orgID int64) error {
+	err := tx.WithContext(ctx).Where("org_id = ? AND used_at = 0", orgID).Delete(&Invitation{}).Error
+	if err == nil {
+		err = tx.WithContext(ctx).Where("org_id = ?", orgID).Delete(&PasswordReset{}).Error
+	}
+	if err != nil {
+		return fmt.Errorf("end the links of organization %d: %w", orgID, err)
+	}
+	return nil
+}
+
+// isAdmin says that somebody is an admin of an organization.
+func isAdmin(ctx context.Context, db *gorm.DB, orgID int64, userID string) (bool, error) {
+	var found int64
+	err := db.WithContext(ctx).Model(&Membership{}).
+		Where("org_id = ? AND user_id = ? AND role = ?", orgID, userID, RoleAdmin).Count(&found).Error
+	if err != nil {
+		return false, fmt.Errorf("find the role of %s in organization %d: %w", userID, orgID, err)
+	}
+	return found > 0, nil
 }
 
 // LockMember reads a member of an organization that the rest of tx is going to change, as

@@ -30,9 +30,9 @@ func RenameOrganization(ctx context.Context, tx *gorm.DB, orgID int64, name stri
 
 // CloseOrganization deletes an organization for its people, in the caller's transaction: nothing is
 // recorded any more, its admins read the log until the last entry has expired, and its slug is
-// never given away again. Its connection to GitHub ends, and a shorter retention that is not in force
-// yet never will be: nobody could undo it any more. Undo it and record organization:delete before, in
-// the same transaction. Errors: as LockOrganization.
+// never given away again. Its connection to GitHub and its open links end, and a shorter retention that
+// is not in force yet never will be: nobody could undo it any more. Undo it and record
+// organization:delete before, in the same transaction. Errors: as LockOrganization.
 func CloseOrganization(ctx context.Context, tx *gorm.DB, orgID int64, now time.Time) error {
 	org, err := LockOrganization(ctx, tx, orgID)
 	if err != nil {
@@ -46,6 +46,9 @@ func CloseOrganization(ctx context.Context, tx *gorm.DB, orgID int64, now time.T
 	}).Error
 	if err != nil {
 		return fmt.Errorf("close organization %q: %w", org.Slug, err)
+	}
+	if err := endLinksOfOrganization(ctx, tx, orgID); err != nil {
+		return err
 	}
 	return forgetGitHub(ctx, tx, orgID)
 }

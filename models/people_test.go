@@ -83,7 +83,7 @@ func (p *town) invitation(org models.Organization, by models.User) (token string
 
 func (p *town) accept(token string, user models.User) error {
 	return p.do(func(tx *gorm.DB) error {
-		_, err := models.AcceptInvitation(p.t.Context(), tx, token, user.ID)
+		_, err := models.AcceptInvitation(p.t.Context(), tx, token, user)
 		return err
 	})
 }
@@ -229,13 +229,13 @@ func TestTheLastAdminStays(t *testing.T) {
 		p.member(org, bob, models.RoleMember)
 		change := func(user models.User, role models.Role) error {
 			return p.do(func(tx *gorm.DB) error {
-				_, err := models.ChangeRole(t.Context(), tx, org.ID, user.ID, role)
+				_, _, err := models.ChangeRole(t.Context(), tx, org.ID, user.ID, role)
 				return err
 			})
 		}
 		remove := func(user models.User) error {
 			return p.do(func(tx *gorm.DB) error {
-				_, err := models.RemoveMember(t.Context(), tx, org.ID, user.ID)
+				_, _, err := models.RemoveMember(t.Context(), tx, org.ID, user.ID)
 				return err
 			})
 		}
@@ -258,7 +258,7 @@ func TestTwoAdminsWhoStepDownTogether(t *testing.T) {
 			for i, user := range []models.User{ada, bob} {
 				together.Go(func() {
 					problems[i] = p.do(func(tx *gorm.DB) error {
-						_, err := models.ChangeRole(t.Context(), tx, org.ID, user.ID, models.RoleMember)
+						_, _, err := models.ChangeRole(t.Context(), tx, org.ID, user.ID, models.RoleMember)
 						return err
 					})
 				})
@@ -345,7 +345,7 @@ func TestAResetLinkWorksOnceAndEndsEverySession(t *testing.T) {
 			t.Helper()
 			var token string
 			p.must(func(tx *gorm.DB) (err error) {
-				token, _, err = models.StartSession(t.Context(), tx, user, []byte("{}"))
+				token, _, err = models.StartSession(t.Context(), tx, user, models.Browser{}, []byte("{}"))
 				return err
 			})
 			return token
@@ -353,7 +353,7 @@ func TestAResetLinkWorksOnceAndEndsEverySession(t *testing.T) {
 		link := func() (token string) {
 			t.Helper()
 			p.must(func(tx *gorm.DB) (err error) {
-				token, err = models.CreatePasswordReset(t.Context(), tx, ada.ID)
+				token, err = models.OperatorPasswordReset(t.Context(), tx, ada.ID)
 				return err
 			})
 			return token
@@ -377,7 +377,7 @@ func TestAResetLinkWorksOnceAndEndsEverySession(t *testing.T) {
 			t.Errorf("another user's session ended, too: %v", err)
 		}
 		err := p.do(func(tx *gorm.DB) error {
-			_, _, err := models.StartSession(t.Context(), tx, ada, nil)
+			_, _, err := models.StartSession(t.Context(), tx, ada, models.Browser{}, nil)
 			return err
 		})
 		wantError(t, "a session for the password checked before the reset", err, models.ErrNotFound)

@@ -2,8 +2,11 @@ package models
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"gorm.io/gorm"
@@ -17,6 +20,9 @@ const (
 	SessionLifetime = 30 * 24 * time.Hour
 )
 
+// maxListedSessions is how many of somebody's sessions are listed at most.
+const maxListedSessions = 100
+
 // Session is somebody signed in with one browser.
 type Session struct {
 	TokenHash TokenHash
@@ -25,16 +31,26 @@ type Session struct {
 	CreatedAt Micros
 	SeenAt    Micros
 	ExpiresAt Micros // the nearer of the two deadlines
+	Browser   `gorm:"embedded"`
+}
+
+// Browser is what a session is used with, and from where, as of when it was last seen.
+type Browser struct {
+	UserAgent string
+	IP        string
 }
 
 func (Session) TableName() string { return "audit_sessions" }
+
+// ID names the session without giving its cookie away.
+func (s Session) ID() string { return "ses_" + hex.EncodeToString(s.TokenHash) }
 
 // StartSession makes a session for a user and answers its token, which is not stored. It is the
 // only way a session comes to be.
 //
 // ErrNotFound says that the user is gone, or their password is not user's any more: it was reset
 // between the moment it was checked and now, and the reset ends every session.
-func StartSession(ctx context.Context, tx *gorm.DB, user User, data []byte) (token string, session Session, err error) {
+func StartSession(ctx context.Context, tx *gorm.DB, user User, with Browser, data []byte) (token string, session Session, err error) {
 	now := TransactionNow(tx)
 	var current User
 	err = tx.WithContext(ctx).Clauses(clause.Locking{Strength: "UPDATE"}).
@@ -49,6 +65,7 @@ func StartSession(ctx context.Context, tx *gorm.DB, user User, data []byte) (tok
 	session = Session{
 		TokenHash: hash, UserID: user.ID, Data: data,
 		CreatedAt: MicrosOf(now), SeenAt: MicrosOf(now), ExpiresAt: MicrosOf(now.Add(SessionIdle)),
+		Browser: with,
 	}
 	if err := tx.WithContext(ctx).Create(&session).Error; err != nil {
 		return "", session, fmt.Errorf("start a session for %s: %w", user.ID, err)
@@ -56,13 +73,13 @@ func StartSession(ctx context.Context, tx *gorm.DB, user User, data []byte) (tok
 	return token, session, nil
 }
 
-// SaveSession stores what a live session keeps, nil for what it kept before, and puts off its idle
-// deadline. It never brings a session back: one that ended meanwhile stays ended, and the answer is
+// SaveSession stores what a live session keeps, nil for what it kept before, and that it was seen: with
+// which browser, and when, which puts off its idle deadline. It never brings a session back: one that ended meanwhile stays ended, and the answer is
 // ErrNotFound.
-func SaveSession(ctx context.Context, tx *gorm.DB, session Session, data []byte) error {
+func SaveSession(ctx context.Context, tx *gorm.DB, session Session, with Browser, data []byte) error {
 	now := TransactionNow(tx)
 	expires := min(MicrosOf(now.Add(SessionIdle)), MicrosOf(session.CreatedAt.Time().Add(SessionLifetime)))
-	values := map[string]any{"seen_at": MicrosOf(now), "expires_at": expires}
+	values := map[string]any{"seen_at": MicrosOf(now), "expires_at": expires, "user_agent": with.UserAgent, "ip": with.IP}
 	if data != nil {
 		values["data"] = data
 	}
@@ -93,6 +110,53 @@ func EndSession(ctx context.Context, tx *gorm.DB, token string) error {
 		return fmt.Errorf("end session: %w", err)
 	}
 	return nil
+}
+
+// SessionsOf lists the sessions of a user that have not ended, the one used last first, a hundred at
+// most.
+func (s *Store) SessionsOf(ctx context.Context, userID string) ([]Session, error) {
+	var sessions []Session
+	err := s.Reader(ctx).Where("user_id = ? AND expires_at > ?", userID, MicrosOf(s.Now())).
+		Order("seen_at DESC, created_at DESC, token_hash").Limit(maxListedSessions).Find(&sessions).Error
+	if err != nil {
+		return nil, fmt.Errorf("list the sessions of %s: %w", userID, err)
+	}
+	return sessions, nil
+}
+
+// EndSessionOf ends one of a user's sessions, named by Session.ID, and answers it. ErrNotFound says
+// that they have no such session, or that it has ended already.
+func EndSessionOf(ctx context.Context, tx *gorm.DB, userID, id string) (Session, error) {
+	hash, err := hex.DecodeString(strings.TrimPrefix(id, "ses_"))
+	if err != nil {
+		return Session{}, fmt.Errorf("session %q: %w", id, ErrNotFound)
+	}
+	ended, err := endSessions(ctx, tx, userID, "token_hash = ?", TokenHash(hash))
+	if err != nil {
+		return Session{}, err
+	}
+	if len(ended) == 0 {
+		return Session{}, fmt.Errorf("session %q: %w", id, ErrNotFound)
+	}
+	return ended[0], nil
+}
+
+// EndOtherSessions ends every session of a user but keep, and answers how many those were.
+func EndOtherSessions(ctx context.Context, tx *gorm.DB, keep Session) (int, error) {
+	ended, err := endSessions(ctx, tx, keep.UserID, "token_hash <> ?", keep.TokenHash)
+	return len(ended), err
+}
+
+// endSessions ends those sessions of a user that a condition says, and answers those that had not
+// ended by themselves.
+func endSessions(ctx context.Context, tx *gorm.DB, userID, condition string, value TokenHash) (ended []Session, err error) {
+	err = tx.WithContext(ctx).Clauses(clause.Returning{}).
+		Where("user_id = ?", userID).Where(condition, value).Delete(&ended).Error
+	if err != nil {
+		return nil, fmt.Errorf("end sessions of %s: %w", userID, err)
+	}
+	now := MicrosOf(TransactionNow(tx))
+	return slices.DeleteFunc(ended, func(s Session) bool { return s.ExpiresAt <= now }), nil
 }
 
 // EndSessions ends every session of a user, in all browsers.

@@ -15,7 +15,7 @@ type SignedIn struct {
 // One statement, since every page begins with it. There is a row for each organization, and one
 // without any for somebody who belongs to none.
 const signedInSQL = `
-SELECT s.token_hash, s.user_id, s.data, s.created_at, s.seen_at, s.expires_at,
+SELECT s.token_hash, s.user_id, s.data, s.created_at, s.seen_at, s.expires_at, s.user_agent, s.ip,
 	u.id AS person_id, u.email AS person_email, u.email_key AS person_email_key, u.name AS person_name,
 	u.password_hash AS person_password_hash, u.last_org_id AS person_last_org_id, u.created_at AS person_created_at,
 	o.id AS org_id, o.slug AS org_slug, o.external_id AS org_external_id, o.name AS org_name,

@@ -86,6 +86,42 @@ func CreateUser(ctx context.Context, tx *gorm.DB, name, email, passwordHash stri
 	return user, nil
 }
 
+// MaxOrganizationsMade is how many organizations one person makes at most, deleted ones included: their
+// slugs are never given away again.
+const MaxOrganizationsMade = 50
+
+// NoteOrganizationMade counts an organization that a user makes in tx, or answers with an
+// *InvalidError of the field "name" where they have made MaxOrganizationsMade.
+func NoteOrganizationMade(ctx context.Context, tx *gorm.DB, userID string) error {
+	counted := tx.WithContext(ctx).Model(&User{}).
+		Where("id = ? AND organizations_made < ?", userID, MaxOrganizationsMade).
+		Update("organizations_made", gorm.Expr("organizations_made + 1"))
+	if counted.Error != nil {
+		return fmt.Errorf("count the organizations %s made: %w", userID, counted.Error)
+	}
+	if counted.RowsAffected == 0 {
+		return &InvalidError{Field: "name", Reason: fmt.Sprintf(
+			"You have made %d organizations, deleted ones included, and cannot make more. Somebody else can make one and invite you.", MaxOrganizationsMade)}
+	}
+	return nil
+}
+
+// ChangePassword stores the hash of a new password (from HashPassword, called before the transaction)
+// for a user whose password was just checked, and ends every session and link of the account. It
+// answers the user as they are then. ErrNotFound says that the password was changed meanwhile.
+func ChangePassword(ctx context.Context, tx *gorm.DB, user User, passwordHash string) (User, error) {
+	changed := tx.WithContext(ctx).Model(&User{}).
+		Where("id = ? AND password_hash = ?", user.ID, user.PasswordHash).Update("password_hash", passwordHash)
+	if changed.Error != nil {
+		return user, fmt.Errorf("store the password of %s: %w", user.ID, changed.Error)
+	}
+	if changed.RowsAffected == 0 {
+		return user, fmt.Errorf("change the password of %s: %w", user.ID, ErrNotFound)
+	}
+	user.PasswordHash = passwordHash
+	return user, endWaysIn(ctx, tx, user.ID)
+}
+
 // SetLastOrganization remembers where the user looked last: where `/` leads next time.
 func SetLastOrganization(ctx context.Context, tx *gorm.DB, userID string, orgID int64) error {
 	err := tx.WithContext(ctx).Model(&User{}).Where("id = ?", userID).Update("last_org_id", orgID).Error

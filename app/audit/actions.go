@@ -69,15 +69,24 @@ const (
 	UserSignInRefused Action = "user:sign_in_refused"
 	// A link was made with which somebody can set a new password for an account.
 	UserPasswordResetLink Action = "user:password_reset_link"
+	// Such a link was revoked before it was used.
+	UserPasswordResetLinkRevoke Action = "user:password_reset_link_revoke"
 	// A new password was set with such a link.
 	UserPasswordReset Action = "user:password_reset"
-	MemberInvite      Action = "member:invite"
-	MemberJoin        Action = "member:join"
-	MemberRoleUpdate  Action = "member:role_update"
-	MemberRemove      Action = "member:remove"
-	AuditLogExport    Action = "audit_log:export"
-	APIKeyCreate      Action = "api_key:create"
-	APIKeyRevoke      Action = "api_key:revoke"
+	// Somebody changed their own password, or gave a wrong one when asked for the old.
+	UserPasswordChange        Action = "user:password_change"
+	UserPasswordChangeRefused Action = "user:password_change_refused"
+	// Somebody ended sessions of theirs in other browsers.
+	UserSessionEnd Action = "user:session_end"
+	// Somebody was refused what their role does not include.
+	AccessDenied     Action = "access:denied"
+	MemberInvite     Action = "member:invite"
+	MemberJoin       Action = "member:join"
+	MemberRoleUpdate Action = "member:role_update"
+	MemberRemove     Action = "member:remove"
+	AuditLogExport   Action = "audit_log:export"
+	APIKeyCreate     Action = "api_key:create"
+	APIKeyRevoke     Action = "api_key:revoke"
 )
 
 // ActionGroup is a heading of the action filter and the actions under it.
@@ -100,7 +109,8 @@ var catalogue = []ActionGroup{
 	{"Subscriptions", []Action{SubscriptionActivate, SubscriptionScaleUp, SubscriptionScaleDown,
 		SubscriptionUpdate, SubscriptionCancel}},
 	{AccessGroup, []Action{UserSignIn, UserSignOut, UserSignInRefused, UserPasswordResetLink,
-		UserPasswordReset, MemberInvite, MemberJoin, MemberRoleUpdate, MemberRemove, AuditLogExport,
+		UserPasswordResetLinkRevoke, UserPasswordReset, UserPasswordChange, UserPasswordChangeRefused,
+		UserSessionEnd, AccessDenied, MemberInvite, MemberJoin, MemberRoleUpdate, MemberRemove, AuditLogExport,
 		APIKeyCreate, APIKeyRevoke}},
 }
 

@@ -29,6 +29,9 @@ func (p *person) actor() audit.Actor {
 // entity is the person as somebody something is done to.
 func (p *person) entity() entity { return entity{"user", p.id, p.name, ""} }
 
+// facts is the person as metadata names who made a link.
+func (p *person) facts() metadata { return metadata{"id": p.id, "name": p.name, "email": p.email} }
+
 // asMember is the person as a member of the organization.
 func (p *person) asMember() entity { return entity{"member", p.id, p.name, ""} }
 

@@ -121,11 +121,23 @@ func (w *world) theRefusedSignIns() {
 			w.record(hand{actor: victim.actor(), request: stranger}, audit.UserSignInRefused, victim.entity(), metadata{"reason": "wrong password"})
 		})
 	}
-	w.onDay(5, 6, 31, func() {
-		w.record(w.as(w.person(olivia)), audit.UserPasswordResetLink, victim.entity(), nil)
+	helper := w.person(olivia)
+	w.onDay(5, 6, 27, func() { w.record(w.as(helper), audit.UserPasswordResetLink, victim.entity(), nil) })
+	w.onDay(5, 6, 30, func() { // it was sent to a namesake
+		w.record(w.as(helper), audit.UserPasswordResetLinkRevoke, victim.entity(), metadata{"reset_link": "rst_" + w.hex(64)})
 	})
-	w.onDay(5, 6, 38, func() { w.record(w.as(victim), audit.UserPasswordReset, victim.entity(), nil) })
+	w.onDay(5, 6, 31, func() { w.record(w.as(helper), audit.UserPasswordResetLink, victim.entity(), nil) })
+	w.onDay(5, 6, 38, func() {
+		w.record(w.as(victim), audit.UserPasswordReset, victim.entity(), metadata{"via": "reset link", "link_made_by": helper.facts()})
+	})
 	w.onDay(5, 6, 40, func() { w.signIn(victim) })
+	w.onDay(5, 9, 3, func() {
+		w.record(w.as(victim), audit.UserPasswordChangeRefused, victim.entity(), metadata{"reason": "wrong password"})
+	})
+	w.onDay(5, 9, 4, func() { w.record(w.as(victim), audit.UserPasswordChange, victim.entity(), nil) })
+	w.onDay(5, 17, 20, func() {
+		w.record(w.as(victim), audit.UserSessionEnd, victim.entity(), metadata{"all_others": true, "sessions": 2})
+	})
 	w.onDay(5, 6, 52, func() {
 		w.record(w.as(victim), audit.AuditLogExport, w.logEntity(), metadata{"format": "csv",
 			"filters": "action=user%3Asign_in_refused"})
@@ -205,7 +217,7 @@ func (w *world) theNewColleague() {
 	})
 	w.at(w.joinedAt(joiner), func() {
 		w.record(w.as(joiner), audit.MemberJoin, joiner.asMember(), metadata{
-			"role": models.RoleMember, "invitation": invitation.id, "invited_by": admin.id})
+			"role": models.RoleMember, "invitation": invitation.id, "invited_by": admin.id, "link_made_by": admin.facts()})
 	})
 	w.onDay(70, 15, 45, func() {
 		w.record(w.as(admin), audit.MemberRemove, entity{"member", w.id("usr_", 26), "Erik Solberg", ""},

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/models"
 )
 
 // theSandbox: an organization to try things in, made and deleted again.
@@ -118,6 +119,11 @@ func (w *world) theNewService() {
 	w.onDay(26, 13, 0, func() { w.briefWorkflow(w.person(jonas)) })
 	w.onDay(22, 13, 30, func() { w.briefChannel(w.person(lucas)) })
 	w.onDay(17, 16, 25, func() { w.record(w.as(w.person(maya)), audit.UserSignOut, w.person(maya).entity(), nil) })
+	w.onDay(16, 11, 8, func() {
+		settings := "/orgs/northwind/settings/audit"
+		w.record(w.as(w.person(lucas)), audit.AccessDenied, entity{"access", settings, "", ""},
+			metadata{"method": "POST", "role": models.RoleMember, "count_this_hour": 1})
+	})
 }
 
 // theDelayedDeliveries: some events are written down hours after they happened.

@@ -18,6 +18,7 @@ import (
 	gorilla "github.com/gorilla/sessions"
 	"gorm.io/gorm"
 
+	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -58,6 +59,9 @@ type state struct {
 
 // UserID is who is signed in with the session; empty for nobody.
 func UserID(session *gorilla.Session) string { return stateOf(session).row.UserID }
+
+// Row is what is stored of the session; zero for nobody's.
+func Row(session *gorilla.Session) models.Session { return stateOf(session).row }
 
 // User is who was signed in when the request began, and what they could read; ok is false for nobody.
 func User(session *gorilla.Session) (user models.User, access []models.Access, ok bool) {
@@ -138,7 +142,7 @@ func (s *Store) Save(r *http.Request, w http.ResponseWriter, session *gorilla.Se
 		}
 		data = nil // another request may have changed it meanwhile
 	}
-	err = models.SaveSession(ctx, s.rows.Writer(ctx), known.row, data)
+	err = models.SaveSession(ctx, s.rows.Writer(ctx), known.row, browserOf(ctx), data)
 	if errors.Is(err, models.ErrNotFound) {
 		return nil // it ended while this request ran
 	}
@@ -162,7 +166,7 @@ func (s *Store) Start(ctx context.Context, session *gorilla.Session, sign func(t
 		if err != nil {
 			return err
 		}
-		if token, row, err = models.StartSession(ctx, tx, user, data); err != nil {
+		if token, row, err = models.StartSession(ctx, tx, user, browserOf(ctx), data); err != nil {
 			return err
 		}
 		// After the user's row, which StartSession locks: the order a password reset keeps, too.
@@ -192,6 +196,19 @@ func (s *Store) End(ctx context.Context, session *gorilla.Session, also func(tx 
 	}
 	session.Options.MaxAge = -1
 	return nil
+}
+
+// maxUserAgent is as much of a user agent as entries keep, too.
+const maxUserAgent = 512
+
+// browserOf is what the request of ctx came with, as every database can store it.
+func browserOf(ctx context.Context) models.Browser {
+	request := audit.RequestFrom(ctx)
+	agent := strings.ReplaceAll(request.UserAgent, "\x00", "")
+	if len(agent) > maxUserAgent {
+		agent = agent[:maxUserAgent]
+	}
+	return models.Browser{UserAgent: strings.ToValidUTF8(agent, ""), IP: request.IP}
 }
 
 // encode writes a session's values as they are stored: the same bytes for the same values.

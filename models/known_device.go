@@ -1,0 +1,68 @@
+package models
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+)
+
+// Limits of known devices.
+const (
+	// KnownDeviceLifetime is how long a browser is known after somebody signed in with it.
+	KnownDeviceLifetime = 180 * 24 * time.Hour
+	// maxKnownDevices is how many browsers of one account are known: those that came last.
+	maxKnownDevices = 20
+)
+
+// KnownDevice is a browser with which somebody has signed in. It lets nobody in: wrong passwords from
+// it are counted by themselves, so that others who try the account do not keep its owner out.
+type KnownDevice struct {
+	TokenHash TokenHash
+	UserID    string
+	CreatedAt Micros
+	ExpiresAt Micros
+}
+
+func (KnownDevice) TableName() string { return "audit_known_devices" }
+
+// KnowsDevice says that token was given to a browser with which the user signed in.
+func (s *Store) KnowsDevice(ctx context.Context, userID, token string) (bool, error) {
+	var found int64
+	err := s.Reader(ctx).Model(&KnownDevice{}).
+		Where("token_hash = ? AND user_id = ? AND expires_at > ?", hashToken(token), userID, MicrosOf(s.Now())).
+		Count(&found).Error
+	if err != nil {
+		return false, fmt.Errorf("find a known device of %s: %w", userID, err)
+	}
+	return found > 0, nil
+}
+
+// RememberDevice makes the token by which a browser of the user will be known. The ones that have
+// expired, and the oldest of too many, are forgotten.
+func RememberDevice(ctx context.Context, tx *gorm.DB, userID string) (token string, err error) {
+	now := TransactionNow(tx)
+	token, hash := newToken()
+	err = tx.WithContext(ctx).Create(&KnownDevice{
+		TokenHash: hash, UserID: userID,
+		CreatedAt: MicrosOf(now), ExpiresAt: MicrosOf(now.Add(KnownDeviceLifetime)),
+	}).Error
+	if err != nil {
+		return "", fmt.Errorf("remember a device of %s: %w", userID, err)
+	}
+	err = tx.WithContext(ctx).Where(`user_id = ? AND (expires_at <= ? OR token_hash NOT IN (
+	SELECT token_hash FROM audit_known_devices WHERE user_id = ? ORDER BY created_at DESC, token_hash LIMIT ?))`,
+		userID, MicrosOf(now), userID, maxKnownDevices).Delete(&KnownDevice{}).Error
+	if err != nil {
+		return "", fmt.Errorf("forget the oldest devices of %s: %w", userID, err)
+	}
+	return token, nil
+}
+
+func forgetDevices(ctx context.Context, tx *gorm.DB, userID string) error {
+	if err := tx.WithContext(ctx).Where("user_id = ?", userID).Delete(&KnownDevice{}).Error; err != nil {
+		return fmt.Errorf("forget the devices of %s: %w", userID, err)
+	}
+	return nil
+}

@@ -80,7 +80,7 @@ func (h *Handlers) AcceptInvitation(c *fiber.Ctx) error {
 		return err
 	}
 	known := false
-	err = h.Sessions.Start(ctx, scope.Session, func(tx *gorm.DB) (models.User, error) {
+	err = h.startSession(ctx, c, func(tx *gorm.DB) (models.User, error) {
 		user, err := models.CreateUser(ctx, tx, input.Name, input.Email, hash)
 		if err != nil {
 			known = errors.Is(err, models.ErrTaken)

@@ -68,29 +68,30 @@ func (h *Handlers) Login(c *fiber.Ctx) error {
 	if !form.OK() {
 		return h.renderLogin(c, fiber.StatusUnprocessableEntity, page)
 	}
-	began, ip := time.Now(), clientIP(c)
-	if wait := h.signIns.begin(h.Store.Now(), ip, input.Email); wait > 0 {
-		seconds := int(wait/time.Second) + 1
-		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(seconds))
-		page.Form.Refuse("password", fmt.Sprintf("Too many wrong passwords. Try again in %s.", count((seconds+59)/60, "minute", "minutes")))
-		return h.renderLogin(c, fiber.StatusTooManyRequests, page)
-	}
-	ctx := contextOf(c)
+	began, ctx := time.Now(), contextOf(c)
 	user, err := h.Store.UserByEmail(ctx, input.Email)
 	if err != nil && !errors.Is(err, models.ErrNotFound) {
 		return err
 	}
-	right, err := models.PasswordMatches(ctx, user.PasswordHash, input.Password)
+	device, err := h.knownDevice(ctx, c, user)
 	if err != nil {
 		return err
+	}
+	bounds := atSignIn(clientIP(c), input.Email, device, behindUnknownProxy(c))
+	right, wait, err := h.tryPassword(ctx, bounds, user.PasswordHash, input.Password)
+	if err != nil {
+		return err
+	}
+	if wait > 0 {
+		page.Form.Refuse("password", h.tooManyWrong(c, wait))
+		return h.renderLogin(c, fiber.StatusTooManyRequests, page)
 	}
 	if right {
 		err = h.signIn(ctx, c, user)
 		if err == nil {
-			h.signIns.succeeded(ip, input.Email)
 			return redirect(c, orRoot(form.Values["return"]))
 		}
-		if !errors.Is(err, models.ErrNotFound) { // reset a moment ago: the password is wrong by now
+		if !errors.Is(err, models.ErrNotFound) { // changed a moment ago: the password is wrong by now
 			return err
 		}
 	}
@@ -102,15 +103,60 @@ func (h *Handlers) Login(c *fiber.Ctx) error {
 	return h.renderLogin(c, fiber.StatusUnprocessableEntity, page)
 }
 
+// tryPassword says whether a password belongs to hash, unless too many wrong ones were tried: then it
+// does not look and answers how long to wait.
+func (h *Handlers) tryPassword(ctx context.Context, bounds []bound, hash, password string) (matches bool, wait time.Duration, err error) {
+	attempt, wait, err := h.signIns.begin(ctx, h.Store.Now(), bounds)
+	if err != nil || wait > 0 {
+		return false, wait, err
+	}
+	was := unknown
+	defer func() { attempt.end(was) }()
+	if matches, err = models.PasswordMatches(ctx, hash, password); err != nil {
+		return false, 0, err
+	}
+	if was = wrong; matches {
+		was = right
+	}
+	return matches, 0, nil
+}
+
+// tooManyWrong tells a program and a person how long to wait.
+func (h *Handlers) tooManyWrong(c *fiber.Ctx, wait time.Duration) string {
+	seconds := int(wait/time.Second) + 1
+	c.Set(fiber.HeaderRetryAfter, strconv.Itoa(seconds))
+	return fmt.Sprintf("Too many wrong passwords. Try again in %s.", count((seconds+59)/60, "minute", "minutes"))
+}
+
+// behindUnknownProxy says that the request seems to come from a proxy although none is trusted: all its
+// clients have one address then, and must not be shut out for what one of them does.
+func behindUnknownProxy(c *fiber.Ctx) bool {
+	return len(c.App().Config().TrustedProxies) == 0 && c.Get(fiber.HeaderXForwardedFor) != ""
+}
+
 // signIn starts a session and records it in every organization of the user.
 func (h *Handlers) signIn(ctx context.Context, c *fiber.Ctx, user models.User) error {
 	access, err := h.Store.AccessOf(ctx, user.ID)
 	if err != nil {
 		return err
 	}
-	return h.Sessions.Start(ctx, scopeOf(c).Session, func(tx *gorm.DB) (models.User, error) {
+	return h.startSession(ctx, c, func(tx *gorm.DB) (models.User, error) {
 		return user, recordOfUser(ctx, tx, access, user, audit.Event{Action: audit.UserSignIn, Actor: actorOf(user)})
 	})
+}
+
+// startSession starts a session of whoever sign decides on, in whose transaction it is, and makes the
+// browser known for them. Errors are those of sessions.Store.Start.
+func (h *Handlers) startSession(ctx context.Context, c *fiber.Ctx, sign func(tx *gorm.DB) (models.User, error)) error {
+	var user models.User
+	err := h.Sessions.Start(ctx, scopeOf(c).Session, func(tx *gorm.DB) (_ models.User, err error) {
+		user, err = sign(tx)
+		return user, err
+	})
+	if err == nil {
+		h.rememberDevice(ctx, c, user)
+	}
+	return err
 }
 
 // refuseSignIn records a wrong password in every organization of the user; an address without an

@@ -73,7 +73,7 @@ func (h *Handlers) Setup(c *fiber.Ctx) error {
 		return err
 	}
 	var organization models.Organization
-	err = h.Sessions.Start(ctx, scopeOf(c).Session, func(tx *gorm.DB) (models.User, error) {
+	err = h.startSession(ctx, c, func(tx *gorm.DB) (models.User, error) {
 		if err := models.UseSetupToken(ctx, tx, input.Token); err != nil {
 			return models.User{}, err
 		}

@@ -39,9 +39,9 @@ func (s *Store) KnowsDevice(ctx context.Context, userID, token string) (bool, er
 	return found > 0, nil
 }
 
-// RememberDevice makes the token by which a browser of the user will be known. The ones that have
-// expired, and the oldest of too many, are forgotten.
-func RememberDevice(ctx context.Context, tx *gorm.DB, userID string) (token string, err error) {
+// RememberDevice makes the token by which a browser of the user will be known, instead of before, which
+// may be empty. Browsers whose time is over, and the oldest of too many, are forgotten.
+func RememberDevice(ctx context.Context, tx *gorm.DB, userID, before string) (token string, err error) {
 	now := TransactionNow(tx)
 	token, hash := newToken()
 	err = tx.WithContext(ctx).Create(&KnownDevice{
@@ -51,11 +51,11 @@ func RememberDevice(ctx context.Context, tx *gorm.DB, userID string) (token stri
 	if err != nil {
 		return "", fmt.Errorf("remember a device of %s: %w", userID, err)
 	}
-	err = tx.WithContext(ctx).Where(`user_id = ? AND (expires_at <= ? OR token_hash NOT IN (
+	err = tx.WithContext(ctx).Where(`user_id = ? AND (expires_at <= ? OR token_hash = ? OR token_hash NOT IN (
 	SELECT token_hash FROM audit_known_devices WHERE user_id = ? ORDER BY created_at DESC, token_hash LIMIT ?))`,
-		userID, MicrosOf(now), userID, maxKnownDevices).Delete(&KnownDevice{}).Error
+		userID, MicrosOf(now), hashToken(before), userID, maxKnownDevices).Delete(&KnownDevice{}).Error
 	if err != nil {
-		return "", fmt.Errorf("forget the oldest devices of %s: %w", userID, err)
+		return "", fmt.Errorf("forget the former devices of %s: %w", userID, err)
 	}
 	return token, nil
 }

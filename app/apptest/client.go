@@ -148,3 +148,18 @@ func (p *Page) ExpectRedirect(path string) *Page {
 func (p *Page) Text(selector string) string {
 	return strings.Join(strings.Fields(p.Find(selector).Text()), " ")
 }
+
+// Cookie is the value of the cookie of that name that the client keeps; empty for none.
+func (c *Client) Cookie(name string) string {
+	c.t.Helper()
+	address, err := url.Parse(c.server.URL)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	for _, cookie := range c.http.Jar.Cookies(address) {
+		if cookie.Name == name {
+			return cookie.Value
+		}
+	}
+	return ""
+}

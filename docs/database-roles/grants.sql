@@ -20,6 +20,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON
     audit_idempotency_keys,
     audit_invitations,
     audit_jobs,
+    audit_known_devices,
     audit_last_changes,
     audit_memberships,
     audit_meta,

@@ -39,6 +39,12 @@ func (a *App) routes() {
 	r.Get("/reset/:token", h.ResetPage)
 	r.Post("/reset/:token", h.ResetPassword)
 
+	// One's own account, whatever the organization.
+	r.Get("/account", h.SignedIn, h.Account)
+	r.Post("/account/password", h.SignedIn, h.ChangePassword)
+	r.Post("/account/sessions/end", h.SignedIn, h.EndSession)
+	r.Post("/account/sessions/end-others", h.SignedIn, h.EndOtherSessions)
+
 	// To the organization last used.
 	r.Get("/", h.SignedIn, h.Home)
 	r.Get("/settings", h.SignedIn, h.SettingsHome)

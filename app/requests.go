@@ -128,6 +128,7 @@ func (a *App) logRequest(c *fiber.Ctx, took time.Duration, err error) {
 		slog.String("ip", request.IP),
 		slog.String("request_id", c.GetRespHeader(fiber.HeaderXRequestID)),
 	}
+	attributes = append(attributes, handlers.Asker(c)...)
 	if err != nil && status >= 500 {
 		attributes = append(attributes, slog.String("error", err.Error()))
 	}

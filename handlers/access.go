@@ -65,7 +65,7 @@ func (h *Handlers) SignedIn(c *fiber.Ctx) error {
 
 // InOrganization is middleware for everything under /orgs/:slug, after SignedIn. An organization
 // the user may not read is not found, exactly like one that does not exist. One that has been
-// deleted can be read and not changed.
+// deleted can be read and not changed. What the user is refused for their role is recorded.
 func (h *Handlers) InOrganization(c *fiber.Ctx) error {
 	scope, slug := scopeOf(c), c.Params("slug")
 	for _, access := range scope.access {
@@ -87,7 +87,11 @@ func (h *Handlers) InOrganization(c *fiber.Ctx) error {
 			h.Log.ErrorContext(ctx, "remember the organization last used", "error", err)
 		}
 	}
-	return c.Next()
+	answer := c.Next()
+	if answer != nil && statusOf(answer) == fiber.StatusForbidden {
+		h.recordDenied(c)
+	}
+	return answer
 }
 
 // adminOnly answers ErrForbidden for a member: what sets something is for admins. It goes by the

@@ -50,6 +50,7 @@ func (h *Handlers) WithAPIKey(scopes ...models.KeyScope) fiber.Handler {
 		if err != nil {
 			return err
 		}
+		c.Locals(callerKey, caller)
 		if caller.org.Closed() {
 			return models.ErrClosed // nobody could revoke a key that went on
 		}
@@ -59,7 +60,6 @@ func (h *Handlers) WithAPIKey(scopes ...models.KeyScope) fiber.Handler {
 				Detail: fmt.Sprintf("The scope of this key is %s; this takes a key of the scope %s.", caller.key.Scope, scopes[0])}
 		}
 		h.noteUse(contextOf(c), caller.key)
-		c.Locals(callerKey, caller)
 		visiting, _ := models.WithVisit(contextOf(c), caller.key.ID, 0)
 		c.SetUserContext(visiting)
 		return c.Next()

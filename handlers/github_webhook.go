@@ -44,6 +44,7 @@ func (h *Handlers) GitHubWebhook(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	c.Locals(callerKey, apiCaller{org: delivery.organization})
 	event, err := delivery.AuditEvent()
 	var ignored *github.IgnoredError
 	var lacks *github.PayloadError

@@ -45,6 +45,7 @@ type Handlers struct {
 	BehindUnknownProxy func() bool
 
 	signIns     throttle
+	denied      denials
 	keyRequests buckets[[sha256.Size]byte] // requests with a key that can be used, by the key's hash
 	refusedKeys buckets[string]            // requests with one that cannot, by the client's network
 }

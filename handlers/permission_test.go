@@ -24,6 +24,11 @@ func TestWhoHasJustLostTheRoleChangesNothing(t *testing.T) {
 			t.Fatalf("%d invitations are open: %v", len(open), err)
 		}
 
+		admin.Post(settings + "/members/" + eve.ID + "/reset-link").Expect(200)
+		resets, err := p.Store.OpenPasswordResets(t.Context(), acme.ID)
+		if err != nil || len(resets) != 1 {
+			t.Fatalf("%d reset links are open: %v", len(resets), err)
+		}
 		key, _ := p.apiKey(acme, eve, "Build server")
 
 		// Ada loses the role between the moment a request reads what she may do and its change.
@@ -45,7 +50,8 @@ func TestWhoHasJustLostTheRoleChangesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		count := func() (n int64) {
-			if err := p.Store.Reader(t.Context()).Model(&models.Entry{}).Where("org_id = ?", acme.ID).Count(&n).Error; err != nil {
+			done := p.Store.Reader(t.Context()).Model(&models.Entry{}).Where("org_id = ? AND action <> 'access:denied'", acme.ID)
+			if err := done.Count(&n).Error; err != nil {
 				t.Fatal(err)
 			}
 			return n
@@ -66,6 +72,7 @@ func TestWhoHasJustLostTheRoleChangesNothing(t *testing.T) {
 			"/members/" + eve.ID + "/role":       {"role", "admin"},
 			"/members/" + eve.ID + "/remove":     {"confirm", "yes"},
 			"/members/" + eve.ID + "/reset-link": {},
+			"/members/reset-links/revoke":        {"id", resets[0].ID()},
 			"/api-keys":                          {"name", "Another", "scope", "read", "expires", "never"},
 			"/api-keys/" + key.ID + "/revoke":    {"confirm", "yes"},
 		} {

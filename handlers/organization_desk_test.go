@@ -76,14 +76,16 @@ func (d *settingsDesk) org() models.Organization {
 	return org
 }
 
-// record stores n entries that occurred age ago.
+// record stores n entries that occurred age ago, and were recorded then.
 func (d *settingsDesk) record(age time.Duration, n int) (stored int) {
 	d.t.Helper()
 	d.transaction(func(tx *gorm.DB) error {
+		occurred := d.Clock.Now().Add(-age)
+		then := models.WithClock(tx, func() time.Time { return occurred })
 		for i := range n {
-			receipt, err := audit.Record(d.t.Context(), tx, audit.Event{
+			receipt, err := audit.Record(d.t.Context(), then, audit.Event{
 				Organization: "acme", Action: audit.ServiceUpdate, EntityID: fmt.Sprint("srv_", i), Actor: audit.System("test"),
-				OccurredAt: d.Clock.Now().Add(-age),
+				OccurredAt: occurred,
 			})
 			if err != nil {
 				return err

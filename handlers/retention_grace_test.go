@@ -181,7 +181,7 @@ func TestUndoLosesNothing(t *testing.T) {
 			d.changes(audit.OrganizationAuditConfigUpdate)["retention_days"] != (audit.Change{Before: 1.0, After: 90.0}) {
 			t.Errorf("undoing is recorded as %+v", entry)
 		}
-		d.wantHistory("Retention period: 1 → 90 days, before it was in force by second@example.com",
+		d.wantHistory("Retention period: 1 → 90 days; 1 day never took effect by second@example.com",
 			"Retention period: 90 → 1 day, in force from May 21, 2026, 09:30:00 on by Admin")
 		d.Clock.Advance(2 * settingsDay)
 		d.settle()

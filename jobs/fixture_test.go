@@ -118,17 +118,19 @@ func (f *fixture) reload(slug string) models.Organization {
 	return org
 }
 
-// record stores n entries that occurred age ago, a second apart, each with an entity of its own.
+// record stores n entries that occurred age ago, a second apart, each with an entity of its own. They were
+// recorded then: what has expired is not.
 func (f *fixture) record(slug string, age time.Duration, n int) {
 	f.t.Helper()
 	f.transaction(func(tx *gorm.DB) error {
 		for i := range n {
-			receipt, err := audit.Record(f.t.Context(), tx, audit.Event{
+			occurred := f.now.Add(-age).Add(time.Duration(i) * time.Second)
+			receipt, err := audit.Record(f.t.Context(), models.WithClock(tx, func() time.Time { return occurred }), audit.Event{
 				Organization: slug,
 				Action:       audit.ServiceUpdate,
 				EntityID:     fmt.Sprintf("%s-%d", age, i),
 				Actor:        audit.Actor{ID: "usr_1", Name: "Ada"},
-				OccurredAt:   f.now.Add(-age).Add(time.Duration(i) * time.Second),
+				OccurredAt:   occurred,
 			})
 			if err == nil && !receipt.Stored {
 				err = errors.New("not stored")

@@ -4,9 +4,15 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+	"gorm.io/gorm"
 
+	"github.com/auditlogs/auditlogs/app/audit"
+	changing "github.com/auditlogs/auditlogs/app/settings"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -97,4 +103,85 @@ func TestAMemberSeesSettingsWithoutControls(t *testing.T) {
 	if text := strings.Join(p.texts("main"), ""); !strings.Contains(text, "90 days") {
 		t.Error("a member does not see the retention")
 	}
+}
+
+// somebodyElseSets changes retention, with a grace of a day, as another admin.
+func (p *page) somebodyElseSets(days int) {
+	p.t.Helper()
+	org, err := p.server.Store.OrganizationBySlug(p.t.Context(), "northwind")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	ctx := audit.WithActor(p.t.Context(), audit.Actor{ID: "usr_olivia", Name: "Olivia Chen"})
+	err = p.server.Store.Transaction(ctx, func(tx *gorm.DB) error {
+		_, _, err := changing.Change(ctx, tx, org.ID, models.AuditSettings{RetentionDays: days, LoggingEnabled: true}, 24*time.Hour, p.server.Clock.Now())
+		return err
+	})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func TestUndoALoweredRetention(t *testing.T) {
+	p := signedIn(t, serveDemo(t), "admin@example.com")
+	for _, step := range []struct {
+		page    string
+		scripts bool
+	}{{logs, true}, {settings, true}, {logs, false}} {
+		p.somebodyElseSets(30)
+		call(p, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !step.scripts})
+		p.visit(step.page)
+		if said := strings.Join(p.texts("[data-pending-retention]"), ""); !strings.Contains(said, "30 days instead of 90") || !strings.Contains(said, "Olivia Chen") {
+			t.Errorf("%s says %q", step.page, said)
+		}
+		if step.scripts {
+			barriers{}.look(p, step.page+" with a lowered retention", "light and dark")
+			p.fits(t, step.page)
+		}
+		p.do(chromedp.Focus(`[data-pending-retention] button`))
+		p.press(kb.Enter)
+		p.waitFor("what was undone", `document.querySelector(".banner.success")?.textContent.startsWith("Undone")`)
+		if p.retentionDays() != 90 || len(p.texts("[data-pending-retention]")) != 0 {
+			t.Error("it was not undone")
+		}
+	}
+}
+
+func TestASaveThatWouldUndoAnothersIsSaidInPlace(t *testing.T) {
+	p := signedIn(t, serveDemo(t), "admin@example.com")
+	p.expect("the server responded with a status of 409")
+	p.visit(settings)
+	p.somebodyElseSets(120)
+	p.fill(`input[name=retention_days]`, "200")
+	p.press(kb.Enter)
+	p.waitFor("the conflict", `document.activeElement.matches("#audit-form [data-conflict]")`)
+	if said := p.texts("[data-conflict]")[0]; !strings.Contains(said, "The retention period is now 120 days, changed by Olivia Chen") {
+		t.Errorf("it says %q", said)
+	}
+	barriers{}.look(p, "a conflict", "light and dark")
+	if typed := value[string](p, `document.querySelector("[name=retention_days]").value`); typed != "200" || p.retentionDays() != 120 {
+		t.Errorf("the field holds %q, and %d days are in force", typed, p.retentionDays())
+	}
+	p.click(`#audit-form button.primary`)
+	p.waitFor("what was saved", `document.querySelector("#audit-form .banner.success")`)
+	if p.retentionDays() != 200 {
+		t.Errorf("%d days are in force", p.retentionDays())
+	}
+
+	// The same where the form is a whole page.
+	rename := func(name string) {
+		if err := p.server.Store.Writer(t.Context()).Exec("UPDATE audit_organizations SET name = ? WHERE slug = 'northwind'", name).Error; err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.visit(settings)
+	rename("Northwind Ltd.")
+	p.fill(`#general [name=name]`, "Mine")
+	p.click(`#general button`)
+	p.waitFor("the conflict", `document.querySelector("#general [data-conflict]")`)
+	if said := p.texts("[data-conflict]")[0]; !strings.Contains(said, "The name is now Northwind Ltd.") {
+		t.Errorf("it says %q", said)
+	}
+	p.click(`#general button`)
+	p.waitFor("what was saved", `document.querySelector(".banner.success")?.textContent.includes("now called Mine")`)
 }

@@ -1,6 +1,10 @@
 package handlers
 
-import "github.com/gofiber/fiber/v2"
+import (
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+)
 
 // actionJSON is an action as the API answers it.
 type actionJSON struct {
@@ -12,14 +16,21 @@ type actionJSON struct {
 // ListActions answers with every action the log's page offers: the catalogue, what the application
 // registered and what the log holds.
 func (h *Handlers) ListActions(c *fiber.Ctx) error {
+	if err := onlyParameters(c); err != nil {
+		return err
+	}
 	kinds, err := h.Store.Kinds(contextOf(c), callerOf(c).org)
 	if err != nil {
 		return err
 	}
 	actions := []actionJSON{}
 	for _, group := range actionMenuOf(nil, kinds).Groups {
+		name, _, _ := strings.Cut(group.Name, ownEntity)
 		for _, option := range group.Options {
-			actions = append(actions, actionJSON{Action: option.Action, Group: group.Name, Recorded: !option.Unused})
+			if option.Whole {
+				continue
+			}
+			actions = append(actions, actionJSON{Action: option.Action, Group: name, Recorded: !option.Unused})
 		}
 	}
 	return sendJSON(c, fiber.StatusOK, fiber.MIMEApplicationJSON, map[string]any{"actions": actions})

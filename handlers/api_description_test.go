@@ -143,21 +143,24 @@ func TestTheServerIsAsDescribed(t *testing.T) {
 
 		ask("GET /entries 200", "", s.read, "")
 		for _, query := range []string{
-			"?action=service:update&action=service:delete&actor=u-7&actor=system&entity_type=service&q=svc&from=-7d&to=2026-11-20&tz=Europe/Berlin&sort=action&dir=desc&limit=25",
+			"?action=service:update&action=deployment:*&actor=u-7&actor=system&entity_type=service&q=svc&from=-7d&to=2026-11-20&tz=Europe/Berlin&sort=action&dir=desc&limit=25",
 			"?limit=25&cursor=" + cursorOf(t, s),
 		} {
 			ask("GET /entries 200", query, s.read, "")
 		}
 		ask("GET /entries 400", "?limit=7", s.read, "")
+		ask("GET /entries 400", "?ipp=1", s.read, "")
 		ask("GET /entries 401", "", apiKey{}, "")
 		ask("GET /entries 403", "", s.write, "")
 		for _, e := range s.entries() {
 			ask("GET /entries/{id} 200", "/"+e.ID.String(), s.read, "")
 		}
+		ask("GET /entries/{id} 400", "/x?ipp=1", s.read, "")
 		ask("GET /entries/{id} 401", "/x", apiKey{}, "")
 		ask("GET /entries/{id} 403", "/x", s.write, "")
 		ask("GET /entries/{id} 404", "/x", s.read, "")
 		ask("GET /actions 200", "", s.read, "")
+		ask("GET /actions 400", "?ipp=1", s.read, "")
 		ask("GET /actions 401", "", apiKey{}, "")
 		ask("GET /openapi.yaml 200", "", apiKey{}, "")
 

@@ -80,10 +80,15 @@ type entriesJSON struct {
 	Entries  []entryJSON `json:"entries"`
 	Next     *string     `json:"next"`
 	Previous *string     `json:"previous"`
+	Partial  bool        `json:"partial,omitempty"`   // it ended before it was full: looking further takes another request
+	LookedTo *string     `json:"looked_to,omitempty"` // how far was looked then, where that is a time
 }
 
 // ListEntries answers with a page of entries: the same as the log's page for the same query.
 func (h *Handlers) ListEntries(c *fiber.Ctx) error {
+	if err := onlyParameters(c, filterParameters...); err != nil {
+		return err
+	}
 	filter, err := ParseFilter(string(c.Request().URI().QueryString()), time.UTC, h.Store.Now())
 	if err != nil {
 		return err
@@ -95,6 +100,12 @@ func (h *Handlers) ListEntries(c *fiber.Ctx) error {
 	answer := entriesJSON{Entries: make([]entryJSON, len(page.Entries))}
 	for i := range page.Entries {
 		answer.Entries[i] = entryAsJSON(&page.Entries[i])
+	}
+	if looked := page.Looked; looked != nil {
+		if answer.Partial = true; filter.Sort == models.SortTimestamp {
+			to := looked.ID.Occurred().Format(exportTime)
+			answer.LookedTo = &to
+		}
 	}
 	var links []string
 	for _, neighbour := range []struct {
@@ -117,6 +128,9 @@ func (h *Handlers) ListEntries(c *fiber.Ctx) error {
 
 // ShowEntry answers with one entry. A malformed, unknown, expired or foreign ID is the same 404.
 func (h *Handlers) ShowEntry(c *fiber.Ctx) error {
+	if err := onlyParameters(c); err != nil {
+		return err
+	}
 	id, err := models.ParseEntryID(c.Params("entry"))
 	if err != nil {
 		return fmt.Errorf("%w: %w", models.ErrNotFound, err)

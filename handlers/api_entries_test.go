@@ -55,7 +55,7 @@ func TestEntriesAreThoseOfThePage(t *testing.T) {
 		for _, query := range []string{
 			"", "limit=25", "dir=asc", "sort=action", "sort=user&dir=desc&limit=25", "sort=entity_type", "action=service:update&action=project:delete",
 			"actor=u-1&actor=u-3", "actor=system", "entity_type=deployment", "q=svc-7", "q=delete+svc&sort=user", "from=-1h", "to=2026-05-20T08:00:00Z",
-			"from=2026-05-20&to=2026-05-20&tz=Europe/Berlin", "q=nothing", "unknown=x&tz=UTC", "q=a%20b&actor=a%26b",
+			"from=2026-05-20&to=2026-05-20&tz=Europe/Berlin", "q=nothing", "tz=UTC", "q=a%20b&actor=a%26b",
 		} {
 			path, forward := "/entries?"+query, [][]string{}
 			for {
@@ -200,6 +200,30 @@ func TestOneEntry(t *testing.T) {
 		s.read = mine
 		s.Clock.Advance(90*24*time.Hour + time.Microsecond)
 		problemOf(t, s.get("/entries/"+id), http.StatusNotFound)
+	})
+}
+
+// A program that misspells a parameter would otherwise get an answer to another question.
+func TestUnknownParametersAreRefusedByTheAPI(t *testing.T) {
+	eachService(t, func(t *testing.T, s *service) {
+		s.fill(2)
+		entry := s.entries()[0].ID.String()
+		for query, field := range map[string]string{
+			"/entries?ipp=192.0.2.7": "ipp", "/entries?limit=25&Action=service:update": "Action", "/entries?format=csv": "format", "/entries?a%20b": "a b",
+			"/entries/" + entry + "?tz=UTC": "tz", "/actions?q=x": "q", "/entries?%FF=1": "\ufffd", "/entries?=1": "",
+		} {
+			answer := decoded[problem](t, s.get(query).Expect(http.StatusBadRequest))
+			if answer.Title != "Invalid parameter" || len(answer.Errors) != 1 || answer.Errors[0].Field != field {
+				t.Errorf("%s is answered %+v", query, answer)
+			}
+		}
+		if answer := decoded[problem](t, s.client.Do(http.MethodPost, "/api/v1/events?dry_run=1", strings.NewReader(event()),
+			"Authorization", "Bearer "+s.write.token, "Content-Type", "application/json").Expect(http.StatusBadRequest)); answer.Errors[0].Field != "dry_run" {
+			t.Errorf("recording is answered %+v", answer)
+		}
+		s.get("/entries?&limit=&q=&").Expect(http.StatusOK)
+		reader := s.As(t, s.Member(t, "jo@example.com", models.RoleMember, s.org))
+		reader.Get("/orgs/acme/settings/audit-logs?ipp=192.0.2.7").Expect(http.StatusOK)
 	})
 }
 

@@ -19,6 +19,9 @@ import (
 
 // RecordEvents records the events of a request, all of them or none, in the organization of the key.
 func (h *Handlers) RecordEvents(c *fiber.Ctx) error {
+	if err := onlyParameters(c); err != nil {
+		return err
+	}
 	lines, err := readsLines(c)
 	if err != nil {
 		return err

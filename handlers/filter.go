@@ -38,6 +38,9 @@ const (
 	maxSearchBytes  = 1000
 	maxRepeats      = 200 // values of one repeated parameter
 	maxActorBytes   = 512
+	// maxAddress is how long the log's address may become by ticking, in bytes: servers and proxies in
+	// between may take no more.
+	maxAddress = 4096
 )
 
 // filterParameters are the names the log's address knows, in the order it writes them.
@@ -98,8 +101,14 @@ func ParseFilter(query string, zone *time.Location, now time.Time) (Filter, erro
 func (f *Filter) set(name, value string, now time.Time) string {
 	switch name {
 	case "action":
-		if !audit.Action(value).Valid() {
-			return "must be an entity and a verb, such as deployment:create"
+		entity, whole := strings.CutSuffix(value, models.AnyVerb)
+		switch {
+		case whole && !audit.ValidEntityType(entity), !whole && !audit.Action(value).Valid():
+			return "must be an entity and a verb, such as deployment:create, or deployment:* for all of them"
+		case whole:
+			f.Actions = slices.DeleteFunc(f.Actions, func(action string) bool { return action != value && ofEntity(action) == entity })
+		case slices.Contains(f.Actions, ofEntity(value)+models.AnyVerb):
+			return ""
 		}
 		return addOnce(&f.Actions, value)
 	case "actor":
@@ -163,6 +172,12 @@ func (f *Filter) set(name, value string, now time.Time) string {
 // isText says that s can be looked for in a database: PostgreSQL takes neither other bytes than
 // UTF-8 nor NUL.
 func isText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
+
+// ofEntity is the part of an action before the colon.
+func ofEntity(action string) string {
+	entity, _, _ := strings.Cut(action, ":")
+	return entity
+}
 
 func addOnce(list *[]string, value string) string {
 	if slices.Contains(*list, value) {

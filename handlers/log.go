@@ -30,7 +30,9 @@ type logPage struct {
 	Count   int
 	Printed string // which part of the list this is, on paper
 	Pages   pageLinks
-	Empty   *emptyLog // set where there is nothing to show
+	Partial *partialPage // set where the page ended before it was full
+	People  []suggestion // whose name was searched for
+	Empty   *emptyLog    // set where there is nothing to show
 
 	Actions     actionMenu
 	Actors      actorMenu
@@ -119,18 +121,24 @@ func (h *Handlers) fillEntries(ctx context.Context, page *logPage, kinds []model
 	page.Count = len(entries.Entries)
 	page.Pages = pageLinksOf(page, entries)
 	page.Printed = printedOf(page, entries.Entries)
+	page.Partial = partialPageOf(page, entries)
 	if page.Count == 0 {
-		page.Empty, err = h.emptyLogOf(ctx, page)
+		page.Empty = emptyLogOf(page)
+	}
+	if page.Filter.Search != "" && page.Filter.Cursor == nil {
+		page.People, err = h.peopleCalled(ctx, page)
 	}
 	return err
 }
 
-// emptyLogOf says why there is nothing, and what might help: people are often looked for by name
-// in the search for IDs and actions.
-func (h *Handlers) emptyLogOf(ctx context.Context, page *logPage) (*emptyLog, error) {
+// emptyLogOf says why there is nothing.
+func emptyLogOf(page *logPage) *emptyLog {
 	f := page.Filter
 	empty := &emptyLog{First: f.At(nil).Address(page.Path)}
 	switch {
+	case page.Partial != nil:
+		empty.Why = "partial"
+		empty.Clear = f.All().Address(page.Path)
 	case f.Cursor != nil:
 		empty.Why = "end"
 	case f.Narrows():
@@ -141,20 +149,25 @@ func (h *Handlers) emptyLogOf(ctx context.Context, page *logPage) (*emptyLog, er
 	default:
 		empty.Why = "new"
 	}
-	if f.Search == "" || f.Cursor != nil {
-		return empty, nil
-	}
-	people, err := h.Store.FindActors(ctx, page.Organization, f.Search, 3)
+	return empty
+}
+
+// peopleCalled are those whose name the search matches: people are often looked for by name in the search
+// for IDs and actions.
+func (h *Handlers) peopleCalled(ctx context.Context, page *logPage) ([]suggestion, error) {
+	f := page.Filter
+	found, _, err := h.Store.FindActors(ctx, page.Organization, f.Search, suggestedPeople)
 	if err != nil {
 		return nil, err
 	}
-	for _, person := range people {
-		empty.People = append(empty.People, suggestion{
-			Actor:   person,
-			Address: f.Without("q", "").WithActor(person.ID).Address(page.Path),
+	var people []suggestion
+	for _, option := range actorOptions(found, page.User) {
+		people = append(people, suggestion{
+			actorOption: option,
+			Address:     f.Without("q", "").WithActor(option.ID).Address(page.Path),
 		})
 	}
-	return empty, nil
+	return people, nil
 }
 
 // fromApplication says that a kind of entry is an application's: not one of those that the app makes
@@ -172,13 +185,13 @@ func fromApplication(kind models.Kind) bool {
 
 // fillMenus finds what the filters offer.
 func (h *Handlers) fillMenus(ctx context.Context, page *logPage, kinds []models.Kind, selected []models.Actor) error {
-	latest, err := h.Store.LatestActors(ctx, page.Organization, latestActors)
+	latest, more, err := h.Store.LatestActors(ctx, page.Organization, latestActors)
 	if err != nil {
 		return err
 	}
 	page.Actions = actionMenuOf(page.Filter.Actions, kinds)
 	page.EntityTypes = entityTypesOf(page.Filter.EntityType, kinds)
-	page.Actors = actorMenuOf(selected, page.User, latest)
+	page.Actors = actorMenuOf(selected, page.User, latest, more)
 	return nil
 }
 
@@ -224,17 +237,17 @@ func (h *Handlers) AuditLogActors(c *fiber.Ctx) error {
 	}
 	var menu actorMenu
 	if text == "" {
-		latest, err := h.Store.LatestActors(ctx, scope.Organization, latestActors)
+		latest, more, err := h.Store.LatestActors(ctx, scope.Organization, latestActors)
 		if err != nil {
 			return err
 		}
-		menu = actorMenuOf(nil, scope.User, latest)
+		menu = actorMenuOf(nil, scope.User, latest, more)
 	} else {
-		found, err := h.Store.FindActors(ctx, scope.Organization, text, foundActors)
+		found, more, err := h.Store.FindActors(ctx, scope.Organization, text, foundActors)
 		if err != nil {
 			return err
 		}
-		menu = actorMenu{Offered: actorOptions(found, scope.User), Searched: text}
+		menu = actorMenu{Offered: actorOptions(found, scope.User), Searched: text, More: more}
 	}
 	return h.render(c, fiber.StatusOK, "log/actor-options", menu)
 }

@@ -117,14 +117,14 @@ func TestMenusOfferWhatThereIs(t *testing.T) {
 			t.Error("not exactly the selected actions are ticked")
 		}
 		groups := actions.Find("[data-group] .option-heading").Map(func(_ int, heading *goquery.Selection) string { return text(heading) })
-		if want := []string{"Deployments", "Services", "Projects", "Workflows", "Notification channels", "Organization", "Integrations",
-			"Subscriptions", "Access", "Your application"}; !slices.Equal(groups, want) {
+		if want := []string{"Services", "Your application · invoice", "Deployments", "Projects", "Workflows", "Notification channels", "Organization",
+			"Integrations", "Subscriptions", "Access", "Your application · never"}; !slices.Equal(groups, want) {
 			t.Errorf("the groups are %v, want %v", groups, want)
 		}
-		if actions.Find("[data-group]").First().Find(`input[value="deployment:status_update"]`).Length() != 1 {
+		if actions.Find("[data-group]").Eq(2).Find(`input[value="deployment:status_update"]`).Length() != 1 {
 			t.Error("what GitHub's deliveries become is not offered among the deployments")
 		}
-		if own := actions.Find("[data-group]").Last().Find("input[name=action]"); own.Length() != 1 || own.AttrOr("value", "") != "invoice:pay" {
+		if own := actions.Find("[data-group]").Eq(1).Find("input[name=action]"); own.Length() != 1 || own.AttrOr("value", "") != "invoice:pay" {
 			t.Errorf("%d actions of the application are offered", own.Length())
 		}
 		if unused := actions.Find(`.unused input[value="deployment:create"], .unused input[value="invoice:pay"]`); unused.Length() != 1 {

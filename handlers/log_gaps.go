@@ -11,10 +11,20 @@ import (
 // each on one page of the list only. They have a place in the order of time, and only there.
 func gapsOn(page *logPage, entries models.EntryPage, gaps []models.Gap) []models.Gap {
 	f := page.Filter
-	if f.Sort != models.SortTimestamp || len(entries.Entries) == 0 {
+	if f.Sort != models.SortTimestamp {
 		return nil
 	}
-	last := entries.Entries[len(entries.Entries)-1].OccurredAt
+	var last models.Micros
+	switch n := len(entries.Entries); {
+	case entries.Looked != nil && !entries.Looked.Before:
+		last = models.MicrosOf(entries.Looked.ID.Occurred())
+	case n > 0:
+		last = entries.Entries[n-1].OccurredAt
+	case entries.Looked != nil:
+		last = models.MicrosOf(f.Cursor.ID.Occurred())
+	default:
+		return nil
+	}
 	gaps = slices.DeleteFunc(slices.Clone(gaps), func(gap models.Gap) bool {
 		return gap.To == 0 || // it goes on: the banner says so
 			f.From.At != 0 && gap.To <= f.From.At || f.To.At != 0 && gap.From >= f.To.At ||

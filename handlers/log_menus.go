@@ -1,6 +1,8 @@
 package handlers
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,9 +16,12 @@ import (
 const (
 	latestActors = 20
 	foundActors  = 20
+	// suggestedPeople is how many are suggested whose name was searched for.
+	suggestedPeople = 3
 )
 
-// actionMenu is what the Action filter offers: first what is selected, then groups.
+// actionMenu is what the Action filter offers: first what is selected, then groups, those of which
+// something was recorded first.
 type actionMenu struct {
 	Selected []actionOption
 	Groups   []actionGroup
@@ -28,17 +33,24 @@ type actionGroup struct {
 	Options []actionOption
 }
 
-// actionOption is one action. Group and Place say where it belongs when it is not selected.
+// actionOption is one action, or all of an entity. Group and Place say where it belongs when it is not
+// selected.
 type actionOption struct {
 	Action  string
 	Group   string
 	Place   int
+	Whole   bool // it is all actions of an entity
 	Checked bool
+	Covered bool // all actions of its entity are ticked, with it
 	Unused  bool // the log holds no entry of it
 }
 
-// ownGroup is the name of the group of actions that are not in the catalogue.
-const ownGroup = "Your application"
+// ownGroup is the name of the groups of actions that are not in the catalogue, and ownEntity what stands
+// between it and the entity.
+const (
+	ownGroup  = "Your application"
+	ownEntity = " · "
+)
 
 // offeredActions is the catalogue, with what the server makes of GitHub's deliveries.
 func offeredActions() []audit.ActionGroup {
@@ -51,13 +63,8 @@ func offeredActions() []audit.ActionGroup {
 	return groups
 }
 
-// actionMenuOf lists the offered actions, and below them whatever else was registered, recorded or
-// selected.
-func actionMenuOf(selected []string, kinds []models.Kind) actionMenu {
-	used := map[string]bool{}
-	for _, kind := range kinds {
-		used[kind.Action] = true
-	}
+// groupsOfActions are the offered actions, and by entity whatever else was registered, recorded or selected.
+func groupsOfActions(selected []string, kinds []models.Kind) []audit.ActionGroup {
 	groups := offeredActions()
 	known := map[audit.Action]bool{}
 	for _, group := range groups {
@@ -65,11 +72,12 @@ func actionMenuOf(selected []string, kinds []models.Kind) actionMenu {
 			known[action] = true
 		}
 	}
-	var own []audit.Action
+	own := map[string][]audit.Action{}
 	add := func(action audit.Action) {
 		if !known[action] {
 			known[action] = true
-			own = append(own, action)
+			entity := ofEntity(string(action))
+			own[entity] = append(own[entity], action)
 		}
 	}
 	for _, action := range audit.Registered() {
@@ -79,30 +87,83 @@ func actionMenuOf(selected []string, kinds []models.Kind) actionMenu {
 		add(audit.Action(kind.Action))
 	}
 	for _, action := range selected {
-		add(audit.Action(action))
+		if !strings.HasSuffix(action, models.AnyVerb) {
+			add(audit.Action(action))
+		}
 	}
-	if len(own) > 0 {
-		slices.Sort(own)
-		groups = append(groups, audit.ActionGroup{Name: ownGroup, Actions: own})
+	for _, entity := range slices.Sorted(maps.Keys(own)) {
+		slices.Sort(own[entity])
+		groups = append(groups, audit.ActionGroup{Name: ownGroup + ownEntity + entity, Actions: own[entity]})
 	}
+	return groups
+}
+
+// actionMenuOf lists the actions in their groups. What was recorded comes first: groups that hold some of it,
+// and in each of them its actions.
+func actionMenuOf(selected []string, kinds []models.Kind) actionMenu {
+	used := map[audit.Action]bool{}
+	for _, kind := range kinds {
+		used[audit.Action(kind.Action)] = true
+	}
+	unused := func(action audit.Action) int {
+		if used[action] {
+			return 0
+		}
+		return 1
+	}
+	groups := groupsOfActions(selected, kinds)
+	slices.SortStableFunc(groups, func(a, b audit.ActionGroup) int {
+		return cmp.Compare(least(a.Actions, unused), least(b.Actions, unused))
+	})
 
 	var menu actionMenu
+	offered := map[string]bool{}
 	for i, group := range groups {
 		shown := actionGroup{ID: "g" + strconv.Itoa(i), Name: group.Name}
-		for place, action := range group.Actions {
-			option := actionOption{
-				Action: string(action), Group: shown.ID, Place: place,
-				Checked: slices.Contains(selected, string(action)), Unused: !used[string(action)],
-			}
-			if option.Checked {
+		place := 0
+		add := func(option actionOption) {
+			option.Group, option.Place = shown.ID, place
+			option.Checked = slices.Contains(selected, option.Action)
+			place++
+			if offered[option.Action] = true; option.Checked {
 				menu.Selected = append(menu.Selected, option)
 			} else {
 				shown.Options = append(shown.Options, option)
 			}
 		}
+		of := map[string]int{}
+		for _, action := range group.Actions {
+			of[ofEntity(string(action))]++
+		}
+		for _, entity := range slices.Sorted(maps.Keys(of)) {
+			if whole := entity + models.AnyVerb; of[entity] > 1 && !offered[whole] {
+				add(actionOption{Action: whole, Whole: true})
+			}
+		}
+		slices.SortStableFunc(group.Actions, func(a, b audit.Action) int { return cmp.Compare(unused(a), unused(b)) })
+		for _, action := range group.Actions {
+			add(actionOption{
+				Action: string(action), Unused: !used[action],
+				Covered: slices.Contains(selected, ofEntity(string(action))+models.AnyVerb),
+			})
+		}
 		menu.Groups = append(menu.Groups, shown)
 	}
+	for _, action := range selected { // of an entity that nothing is offered of
+		if !offered[action] {
+			menu.Selected = append(menu.Selected, actionOption{Action: action, Whole: true, Checked: true})
+		}
+	}
 	return menu
+}
+
+// least is the least value of a list that is not empty.
+func least[T any](list []T, value func(T) int) int {
+	smallest := value(list[0])
+	for _, item := range list[1:] {
+		smallest = min(smallest, value(item))
+	}
+	return smallest
 }
 
 // entityTypesOf lists the types the log holds, and the selected one.
@@ -123,6 +184,7 @@ type actorMenu struct {
 	Selected []actorOption
 	Offered  []actorOption
 	Searched string // what was typed to find them
+	More     bool   // there are more
 }
 
 // actorOption is one actor. Note tells namesakes apart.
@@ -134,7 +196,7 @@ type actorOption struct {
 }
 
 // actorMenuOf offers system, the reader, and who acted last, besides those selected.
-func actorMenuOf(selected []models.Actor, you *models.User, latest []models.Actor) actorMenu {
+func actorMenuOf(selected []models.Actor, you *models.User, latest []models.Actor, more bool) actorMenu {
 	offered := []models.Actor{{ID: models.SystemActorID, Name: models.SystemActorID}}
 	if you != nil {
 		offered = append(offered, models.Actor{ID: you.ID, Name: you.Name, Email: you.Email})
@@ -150,7 +212,7 @@ func actorMenuOf(selected []models.Actor, you *models.User, latest []models.Acto
 	for i := range selected {
 		options[i].Checked = true
 	}
-	return actorMenu{Selected: options[:len(selected)], Offered: options[len(selected):]}
+	return actorMenu{Selected: options[:len(selected)], Offered: options[len(selected):], More: more}
 }
 
 // actorOptions describes actors, with what tells those apart whose names look the same.

@@ -170,6 +170,9 @@ func (p *logPage) summary(where string) string {
 	if p.Problem != nil {
 		return ""
 	}
+	if p.Count == 0 && p.Partial != nil {
+		return p.Partial.Text
+	}
 	if p.Count == 0 {
 		return "No entries"
 	}
@@ -412,6 +415,9 @@ type pageLinks struct {
 	FirstLabel, PreviousLabel, NextLabel string
 }
 
+// keepLooking leads on from where a page ended before it was full.
+const keepLooking = "Keep looking"
+
 func pageLinksOf(page *logPage, entries models.EntryPage) pageLinks {
 	f := page.Filter
 	links := pageLinks{FirstLabel: "First", PreviousLabel: "Previous", NextLabel: "Next"}
@@ -425,19 +431,59 @@ func pageLinksOf(page *logPage, entries models.EntryPage) pageLinks {
 	if entries.Next != nil {
 		links.Next = f.At(entries.Next).Address(page.Path)
 	}
+	switch {
+	case entries.Looked == nil:
+	case entries.Looked.Before:
+		links.PreviousLabel = keepLooking
+	default:
+		links.NextLabel = keepLooking
+	}
 	return links
+}
+
+// partialPage says how far was looked where the page ended before it was full.
+type partialPage struct {
+	Text    string // "No match back to Nov 3, 14:02"
+	Address string // goes on from there
+}
+
+func partialPageOf(page *logPage, entries models.EntryPage) *partialPage {
+	if entries.Looked == nil {
+		return nil
+	}
+	partial := &partialPage{Text: "Looked ", Address: page.Filter.At(entries.Looked).Address(page.Path)}
+	if page.Count == 0 {
+		partial.Text = "No match "
+	}
+	partial.Text += page.lookedTo(*entries.Looked)
+	return partial
+}
+
+// lookedTo says how far was looked: "back to Nov 3, 14:02".
+func (p *logPage) lookedTo(place models.Cursor) string {
+	if p.Filter.Sort != models.SortTimestamp {
+		return "as far as " + place.Value
+	}
+	at := place.ID.Occurred().In(p.Location)
+	moment := at.Format("Jan 2, 15:04")
+	if at.Year() != p.Now.Time().In(p.Location).Year() {
+		moment = at.Format("Jan 2, 2006, 15:04")
+	}
+	if place.Before == p.Filter.Ascending {
+		return "back to " + moment
+	}
+	return "up to " + moment
 }
 
 // emptyLog is a log with nothing to show.
 type emptyLog struct {
-	Why    string // "new", "filters", "off" or "end"
-	Clear  string // the address without filters
-	First  string // the address of the first page
-	People []suggestion
+	Why   string // "new", "filters", "partial", "off" or "end"
+	Clear string // the address without filters
+	First string // the address of the first page
 }
 
 // suggestion is a person whose name was searched for.
 type suggestion struct {
-	models.Actor
+	actorOption
 	Address string
 }

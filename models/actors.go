@@ -25,69 +25,160 @@ const stillSeen = `(SELECT true FROM audit_entries e WHERE e.org_id = audit_acto
 const recentEntries = 1000
 
 // LatestActors lists those who acted last, latest first, system included: at first those of the
-// newest entries, exactly; behind them others of the latest months.
-func (s *Store) LatestActors(ctx context.Context, org Organization, limit int) ([]Actor, error) {
-	var latest, others []Actor
+// newest entries, exactly; behind them others of the latest months. more says that there are others still.
+func (s *Store) LatestActors(ctx context.Context, org Organization, limit int) (actors []Actor, more bool, err error) {
 	kept := org.KeptSince(s.Now())
-	var err error
 	for n := recentEntries / 10; err == nil && n <= recentEntries; n *= 10 { // the first ones nearly always do
 		err = s.LogReader(ctx).Raw(`SELECT `+actorColumns+` FROM audit_entries
 WHERE org_id = ? AND id >= ? ORDER BY audit_entries.id DESC LIMIT ?`,
-			org.ID, FirstEntryID(kept), n).Scan(&latest).Error
-		all := len(latest) < n
-		if latest = distinctActors(latest); all || len(latest) >= limit {
-			break
+			org.ID, FirstEntryID(kept), n).Scan(&actors).Error
+		all := len(actors) < n
+		if actors = distinctActors(actors); all || len(actors) > limit {
+			return actors[:min(len(actors), limit)], len(actors) > limit, err
 		}
 	}
-	if err == nil && len(latest) < limit {
-		err = s.LogReader(ctx).Raw(`SELECT `+actorColumns+` FROM audit_actors
-WHERE org_id = ? AND month >= ? AND `+stillSeen+` ORDER BY month DESC LIMIT ?`,
-			org.ID, MonthOf(kept), FirstEntryID(kept), recentEntries).Scan(&others).Error
+	if err == nil {
+		var others, known []Actor
+		var whole bool
+		others, whole, err = s.namedActors(ctx, org, condition{sql: "TRUE"}, "month DESC", idsOf(actors), limit+1-len(actors))
+		if known = others; err == nil && !whole {
+			known, err = s.ActorsByID(ctx, org, idsOf(others))
+		}
+		actors = append(actors, known...)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("list the latest actors of %s: %w", org.Slug, err)
+		return nil, false, fmt.Errorf("list the latest actors of %s: %w", org.Slug, err)
 	}
-	actors := distinctActors(append(latest, others...))
-	return actors[:min(len(actors), limit)], nil
+	return actors[:min(len(actors), limit)], len(actors) > limit, nil
 }
 
-// FindActors lists up to limit actors whose name, e-mail or ID contains text, ignoring case, by
-// name.
-func (s *Store) FindActors(ctx context.Context, org Organization, text string, limit int) ([]Actor, error) {
-	var actors []Actor
-	kept := org.KeptSince(s.Now())
-	err := s.LogReader(ctx).Raw(`SELECT `+actorColumns+` FROM audit_actors
-WHERE org_id = ? AND month >= ? AND search_key LIKE ? ESCAPE '\' AND `+stillSeen+`
-ORDER BY actor_key, actor_id, month DESC LIMIT ?`,
-		org.ID, MonthOf(kept), "%"+escapeLike(Fold(text))+"%", FirstEntryID(kept), limit*monthsKept).Scan(&actors).Error
+// FindActors lists up to limit actors of whom a name, an e-mail or the ID contains text, ignoring case, by
+// their newest names. more says that there are others still.
+func (s *Store) FindActors(ctx context.Context, org Organization, text string, limit int) (actors []Actor, more bool, err error) {
+	contains := condition{`search_key LIKE ? ESCAPE '\'`, []any{"%" + escapeLike(Fold(text)) + "%"}}
+	found, _, err := s.namedActors(ctx, org, contains, "actor_key, actor_id", nil, limit+1)
 	if err != nil {
-		return nil, fmt.Errorf("find actors of %s: %w", org.Slug, err)
+		return nil, false, fmt.Errorf("find actors of %s: %w", org.Slug, err)
 	}
-	actors = distinctActors(actors)
-	return actors[:min(len(actors), limit)], nil
+	if more = len(found) > limit; more {
+		found = found[:limit]
+	}
+	if actors, err = s.ActorsByID(ctx, org, idsOf(found)); err != nil {
+		return nil, false, err
+	}
+	slices.SortStableFunc(actors, func(a, b Actor) int { return cmp.Compare(Fold(a.Name), Fold(b.Name)) })
+	return actors, more, nil
+}
+
+// namedActors lists up to limit actors that can be seen and fulfil a condition on audit_actors, in an order of
+// it, but none of those that are known. An actor has a row for each month and name: those of one that was found
+// are left out of the next statement, so that none hides the others. whole says that none of them had another
+// name in the rows, all of which were read.
+func (s *Store) namedActors(ctx context.Context, org Organization, matching condition, order string, known []string, limit int) (actors []Actor, whole bool, err error) {
+	kept := org.KeptSince(s.Now())
+	whole = true
+	for rows := limit * monthsKept; len(actors) < limit; {
+		sql := `SELECT ` + actorColumns + ` FROM audit_actors WHERE org_id = ? AND month >= ? AND ` + matching.sql
+		args := append([]any{org.ID, MonthOf(kept)}, matching.args...)
+		if out := slices.Concat(known, idsOf(actors)); len(out) > 0 {
+			sql, args = sql+" AND actor_id NOT IN ?", append(args, out)
+		}
+		var found []Actor
+		err := s.LogReader(ctx).Raw(sql+` AND `+stillSeen+` ORDER BY `+order+` LIMIT ?`, append(args, FirstEntryID(kept), rows)...).Scan(&found).Error
+		if err != nil {
+			return nil, false, err
+		}
+		for _, actor := range found {
+			i := slices.IndexFunc(actors, func(a Actor) bool { return a.ID == actor.ID })
+			if i < 0 {
+				actors = append(actors, actor)
+			} else if actors[i] != actor {
+				whole = false
+			}
+		}
+		if len(found) < rows {
+			return actors[:min(len(actors), limit)], whole, nil
+		}
+		whole = false
+	}
+	return actors[:limit], whole, nil
+}
+
+func idsOf(actors []Actor) []string {
+	ids := make([]string, len(actors))
+	for i, actor := range actors {
+		ids[i] = actor.ID
+	}
+	return ids
 }
 
 // monthsKept is in how many calendar months at most one actor can have entries.
 const monthsKept = 13
 
-// ActorsByID finds the latest name and e-mail of actors, in the order of ids. IDs of
+// ActorsByID finds the newest name and e-mail of actors, in the order of ids. IDs of
 // which the log holds nothing are left out.
 func (s *Store) ActorsByID(ctx context.Context, org Organization, ids []string) ([]Actor, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	var actors []Actor
-	err := s.LogReader(ctx).Raw(`SELECT `+actorColumns+` FROM audit_actors
-WHERE org_id = ? AND actor_id IN ? AND `+stillSeen+` ORDER BY month DESC`,
-		org.ID, ids, FirstEntryID(org.KeptSince(s.Now()))).Scan(&actors).Error
+	actors, err := s.actorsByID(ctx, org, ids)
 	if err != nil {
 		return nil, fmt.Errorf("find actors of %s: %w", org.Slug, err)
 	}
-	actors = distinctActors(actors)
 	slices.SortFunc(actors, func(a, b Actor) int {
 		return cmp.Compare(slices.Index(ids, a.ID), slices.Index(ids, b.ID))
 	})
 	return actors, nil
+}
+
+// actorName is a name that an actor had in a month, folded.
+type actorName struct {
+	ActorID  string
+	ActorKey string
+	Month    int
+}
+
+// actorsByID asks for the newest entry of each name that an actor had in their newest month.
+func (s *Store) actorsByID(ctx context.Context, org Organization, ids []string) ([]Actor, error) {
+	kept, most := org.KeptSince(s.Now()), s.bound.runs
+	var names []actorName
+	err := s.LogReader(ctx).Raw("SELECT actor_id, actor_key, month FROM audit_actors WHERE org_id = ? AND actor_id IN ? AND month >= ? LIMIT ?",
+		org.ID, ids, MonthOf(kept), most*monthsKept).Scan(&names).Error
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(names, func(a, b actorName) int {
+		return cmp.Or(cmp.Compare(a.ActorID, b.ActorID), cmp.Compare(b.Month, a.Month), cmp.Compare(a.ActorKey, b.ActorKey))
+	})
+	set := streamSet{columns: []string{"actor_key", "actor_id"}, indexed: 2}
+	names = slices.Compact(names)
+	newest, had := 0, 0 // an actor's month, and how many names they had in it
+	for i, name := range names {
+		if i == 0 || names[i-1].ActorID != name.ActorID {
+			newest, had = name.Month, 0
+		}
+		if name.Month != newest {
+			continue
+		}
+		if had++; had <= max(1, most/len(ids)) {
+			set.streams = append(set.streams, stream{values: []string{name.ActorKey, name.ActorID}})
+		}
+	}
+	if len(set.streams) == 0 {
+		return nil, nil
+	}
+	found, err := s.readStreams(ctx, streamQuery{
+		orgID: org.ID, set: set, bounds: idBounds{from: FirstEntryID(kept)}, newestFirst: true,
+		limit: len(set.streams), each: 1, columns: actorOfEntry,
+	})
+	if err != nil {
+		return nil, err
+	}
+	actors := make([]Actor, len(found))
+	for i, e := range found {
+		actors[i] = Actor{ID: e.ActorID, Name: e.ActorName, Email: e.ActorEmail}
+	}
+	return distinctActors(actors), nil
 }
 
 // distinctActors keeps the first of each ID.

@@ -33,14 +33,14 @@ func TestActors(t *testing.T) {
 			models.Entry{ActorID: "just", ActorName: "Just Gone", OccurredAt: at(90) - 1})
 		ctx := t.Context()
 
-		latest, err := store.LatestActors(ctx, org, 20)
+		latest, _, err := store.LatestActors(ctx, org, 20)
 		if err != nil || !slices.Equal(ids(latest), []string{"system", "u1", "u2"}) || latest[1].Name != "New Name" {
 			t.Errorf("latest: %v, %v", latest, err)
 		}
 		for text, want := range map[string][]string{
 			"NAME": {"u1"}, "émi": {"u2"}, "EXAMPLE.COM": {"u1", "u2"}, "u2": {"u2"}, "%": nil, "gone": nil,
 		} {
-			found, err := store.FindActors(ctx, org, text, 10)
+			found, _, err := store.FindActors(ctx, org, text, 10)
 			if err != nil || !slices.Equal(ids(found), want) {
 				t.Errorf("find %q: %v, %v; want %v", text, found, err, want)
 			}

@@ -12,38 +12,65 @@ import (
 // exportBatch is how many entries EachEntry holds at a time.
 const exportBatch = 500
 
-// Entries answers q with one page. It costs about the same wherever the page lies.
+// Entries answers q with one page. It costs about the same wherever the page lies, and no more than a page
+// may: see EntryPage.Looked.
 func (s *Store) Entries(ctx context.Context, org Organization, q EntryQuery) (EntryPage, error) {
 	q = q.withDefaults()
 	p, err := s.plan(ctx, org, q)
 	if err != nil {
 		return EntryPage{}, err
 	}
-	entries, err := s.walk(p, listColumns).next(ctx, q.Limit+1)
-	if err == nil && q.backward() && len(entries) <= q.Limit {
+	w := s.walkPage(p, listColumns)
+	entries, err := w.next(ctx, q.Limit+1)
+	if err == nil && q.backward() && len(entries) <= q.Limit && !w.spent {
+		ahead := entries
 		q.Cursor = nil // the beginning is near: the first page, whole
-		entries, err = s.walk(p.fromBeginning(), listColumns).next(ctx, q.Limit+1)
+		w = s.walkPage(p.fromBeginning(), listColumns)
+		entries, err = w.next(ctx, q.Limit+1)
+		if err == nil && w.spent && len(entries) < len(ahead) { // on this way they were found
+			slices.Reverse(ahead)
+			return EntryPage{Entries: ahead, Next: CursorAfter(q.Sort, &ahead[len(ahead)-1])}, nil
+		}
 	}
 	if err != nil {
 		return EntryPage{}, err
 	}
 	more := len(entries) > q.Limit
 	page := EntryPage{Entries: entries[:min(len(entries), q.Limit)]}
-	if q.backward() {
-		page.Ahead = entries[q.Limit].ID
-		slices.Reverse(page.Entries)
-	} else if q.Cursor != nil {
+	if w.spent && !more {
+		page.Looked = w.place()
+	}
+	listed := q
+	listed.Cursor = nil
+	newestFirst := listed.newestFirst()
+	switch {
+	case q.backward():
+		if slices.Reverse(page.Entries); more {
+			page.Ahead = entries[q.Limit].ID
+		}
+	case q.Cursor != nil:
 		page.Ahead = q.Cursor.ID
 	}
-	if len(page.Entries) == 0 {
-		return page, nil
+	if n := len(page.Entries); n > 0 {
+		first, last := &page.Entries[0], &page.Entries[n-1]
+		if q.Cursor != nil {
+			page.Previous = CursorBefore(q.Sort, first)
+		}
+		if more || q.backward() {
+			page.Next = CursorAfter(q.Sort, last)
+		}
+	} else if page.Looked != nil && q.Cursor != nil {
+		back := q.Cursor.turned(newestFirst)
+		if page.Previous = back; q.backward() {
+			page.Previous, page.Next = nil, back
+		}
 	}
-	first, last := &page.Entries[0], &page.Entries[len(page.Entries)-1]
-	if q.Cursor != nil {
-		page.Previous = CursorBefore(q.Sort, first)
-	}
-	if more || q.backward() {
-		page.Next = CursorAfter(q.Sort, last)
+	switch {
+	case page.Looked == nil:
+	case q.backward():
+		page.Previous, page.Ahead = page.Looked, page.Looked.ID
+	default:
+		page.Next = page.Looked
 	}
 	return page, nil
 }

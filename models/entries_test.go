@@ -124,7 +124,7 @@ func expected(entries []models.Entry, org models.Organization, q models.EntryQue
 	var found []models.Entry
 	for _, e := range entries {
 		if e.OccurredAt < org.KeptSince(now) || e.OccurredAt < q.From || q.To != 0 && e.OccurredAt >= q.To ||
-			len(q.Actions) > 0 && !slices.Contains(q.Actions, e.Action) ||
+			len(q.Actions) > 0 && !slices.Contains(q.Actions, e.Action) && !slices.Contains(q.Actions, strings.Split(e.Action, ":")[0]+":*") ||
 			len(q.Actors) > 0 && !slices.Contains(q.Actors, e.ActorID) ||
 			q.EntityType != "" && e.EntityType != q.EntityType ||
 			q.EntityID != "" && e.EntityID != q.EntityID || !matches(q.Search, e) {
@@ -193,9 +193,9 @@ func queries(random *rand.Rand) []models.EntryQuery {
 		return values[:1+random.IntN(len(values))]
 	}
 	var all []models.EntryQuery
-	for range 400 {
+	for range 360 {
 		q := models.EntryQuery{
-			Actions:   pick([]string{"deployment:create", "service:update", "never:recorded", "a:b"}),
+			Actions:   pick([][]string{{"deployment:create", "service:update", "never:recorded", "a:b"}, {"deployment:*", "never:*", "a:b", "service:delete", "service:*"}}[random.IntN(2)]),
 			Actors:    pick([]string{"u1", "u2", "system", "nobody"}),
 			Search:    searches[random.IntN(len(searches))],
 			Sort:      []models.Sort{"", models.SortTimestamp, models.SortAction, models.SortEntityType, models.SortUser}[random.IntN(5)],
@@ -228,11 +228,15 @@ func TestEntriesAnswersLikeAPlainScan(t *testing.T) {
 		insert(t, store, other, sampleLog(random)...)
 		ctx := t.Context()
 		seeking, comparing, scanning := newStore(t, db), newStore(t, db), newStore(t, db)
+		narrow, narrower := newStore(t, db), newStore(t, db)
+		narrow.BoundTo(6, 120)
+		narrower.BoundTo(3, 60)
+		narrower.SeekAtOnce(0)
 		seeking.SeekAtOnce(0)
 		comparing.SeekAtOnce(500)
 		scanning.ScanInSteps()
 		for i, q := range queries(random) {
-			store := []*models.Store{store, seeking, comparing, scanning}[i%4]
+			store := []*models.Store{store, seeking, comparing, scanning, narrow, seeking, comparing, scanning, narrower}[i%9]
 			want := expected(entries, org, q)
 			checkForward(ctx, t, store, org, q, want)
 			checkBackward(ctx, t, store, org, q, want)
@@ -253,14 +257,17 @@ func checkForward(ctx context.Context, t *testing.T, store *models.Store, org mo
 			t.Fatal(err)
 		}
 		got = append(got, page.Entries...)
+		if page.Looked != nil && page.Next == nil {
+			t.Fatal("what was not looked at cannot be asked for")
+		}
 		if (page.Previous != nil) != (pages > 0) && len(page.Entries) > 0 {
 			t.Errorf("page %d: link to the previous page: %v", pages, page.Previous)
 		}
 		if q.Cursor = page.Next; q.Cursor == nil {
 			break
 		}
-		if len(page.Entries) != q.Limit || pages > len(want) {
-			t.Fatalf("page %d has %d entries and a next page", pages, len(page.Entries))
+		if page.Looked == nil && len(page.Entries) != q.Limit || pages > 1000 {
+			t.Fatalf("page %d has %d entries and a next page: %+v", pages, len(page.Entries), q)
 		}
 	}
 	compare(t, "forward", got, want)

@@ -3,6 +3,7 @@ package models
 import (
 	"context"
 	"slices"
+	"strings"
 )
 
 // entryPlan is how a query is answered.
@@ -18,8 +19,12 @@ type entryPlan struct {
 	kinds []Kind
 	// groups are the values of the sorted column, in order, when sorting by action or entity type.
 	groups []string
-	// names are those of the query's actors, once namesOf has asked for them.
-	names []actorKey
+	// actions are those asked for, whole entity types made single actions.
+	actions []string
+	// names are those of the query's actors, once namesOf has asked for them; manyNames says that there are
+	// more than may be read as streams.
+	names     []actorKey
+	manyNames bool
 	// words must all match an entry; nil for no search. wordsMatch is the same in SQL, as far as that can.
 	words      []searchWord
 	wordsMatch condition
@@ -43,6 +48,9 @@ func (s *Store) plan(ctx context.Context, org Organization, q EntryQuery) (*entr
 	if q.EntityID != "" {
 		p.base.entities = []entityKey{{q.EntityType, q.EntityID}}
 	}
+	if err := s.actionsOf(ctx, p); err != nil {
+		return nil, err
+	}
 	byType := q.EntityType != "" && q.EntityID == "" || q.Sort == SortEntityType
 	switch {
 	case byType || q.Sort == SortAction && len(q.Actions) == 0:
@@ -54,8 +62,13 @@ func (s *Store) plan(ctx context.Context, org Organization, q EntryQuery) (*entr
 			p.base.anyType = q.EntityType == "" || q.EntityID != ""
 		}
 	case len(q.Actions) > 0:
-		p.base.anyType = true
-		for _, action := range q.Actions {
+		if len(p.actions)*max(1, len(p.base.actors)) > scannedTogether {
+			if err := s.recordedActions(ctx, p); err != nil {
+				return nil, err
+			}
+		}
+		p.base.anyType, p.base.kinds = true, []Kind{} // not nil: none of them may be recorded
+		for _, action := range p.actions {
 			p.base.kinds = append(p.base.kinds, Kind{Action: action})
 		}
 	}
@@ -84,11 +97,52 @@ func (s *Store) kindsOf(ctx context.Context, p *entryPlan) (err error) {
 	return err
 }
 
+// actionsOf makes the entity types among the actions asked for the actions that the log holds of them.
+func (s *Store) actionsOf(ctx context.Context, p *entryPlan) error {
+	p.actions = p.query.Actions
+	entity := func(action string) (string, bool) { return strings.CutSuffix(action, AnyVerb) }
+	if !slices.ContainsFunc(p.actions, func(action string) bool { _, ok := entity(action); return ok }) {
+		return nil
+	}
+	if err := s.kindsOf(ctx, p); err != nil {
+		return err
+	}
+	p.actions = nil
+	for _, asked := range p.query.Actions {
+		prefix, all := entity(asked)
+		if !all {
+			p.actions = append(p.actions, asked)
+			continue
+		}
+		for _, kind := range p.kinds {
+			if of, _, _ := strings.Cut(kind.Action, ":"); of == prefix {
+				p.actions = append(p.actions, kind.Action)
+			}
+		}
+	}
+	slices.Sort(p.actions)
+	p.actions = slices.Compact(p.actions)
+	return nil
+}
+
+// recordedActions leaves out the actions asked for that the log does not hold.
+func (s *Store) recordedActions(ctx context.Context, p *entryPlan) error {
+	if err := s.kindsOf(ctx, p); err != nil {
+		return err
+	}
+	recorded := project(p.kinds, Kind.action)
+	p.actions = slices.DeleteFunc(slices.Clone(p.actions), func(action string) bool {
+		_, found := slices.BinarySearch(recorded, action)
+		return !found
+	})
+	return nil
+}
+
 // restrictedKinds are those of the log's kinds that the filters other than the search let through.
 func (p *entryPlan) restrictedKinds() []Kind {
 	q := p.query
 	return slices.DeleteFunc(slices.Clone(p.kinds), func(k Kind) bool {
-		return len(q.Actions) > 0 && !slices.Contains(q.Actions, k.Action) ||
+		return len(q.Actions) > 0 && !slices.Contains(p.actions, k.Action) ||
 			q.EntityType != "" && k.EntityType != q.EntityType
 	})
 }

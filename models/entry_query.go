@@ -13,7 +13,7 @@ const (
 // EntryQuery is a question to the log. Zero values do not restrict. Entries that have expired are
 // never part of an answer.
 type EntryQuery struct {
-	Actions    []string // any of these
+	Actions    []string // any of these; of an entity and AnyVerb all actions of the entity
 	Actors     []string // any of these actor IDs
 	EntityType string
 	EntityID   string // with EntityType: the history of one resource
@@ -34,6 +34,9 @@ type EntryQuery struct {
 	// they are asked for.
 	Kinds []Kind
 }
+
+// AnyVerb stands behind an entity for all its actions: "deployment:*".
+const AnyVerb = ":*"
 
 // Cursor is a place between two entries of an order: the entry it names and the side of it.
 type Cursor struct {
@@ -70,4 +73,9 @@ type EntryPage struct {
 	Next     *Cursor // the following page, or nil at the end
 	Previous *Cursor // the preceding page, or nil at the beginning
 	Ahead    EntryID // the last entry of the preceding page
+
+	// Looked is how far was looked where that was not far enough: the page ends there, perhaps empty, because
+	// more takes longer than one page may. Next goes on from there, or Previous where the query's cursor led
+	// back. nil where the page is whole.
+	Looked *Cursor
 }

@@ -68,6 +68,7 @@ type streamQuery struct {
 	bounds      idBounds
 	newestFirst bool
 	limit       int // entries answered
+	each        int // entries of a stream; zero for as many as of all
 	columns     columnSet
 	// Where matching is set, only those entries are answered that fulfil it, among the first scanned
 	// ones; among all where that is zero. placeless says that where the scan ended is of no interest unless
@@ -75,6 +76,19 @@ type streamQuery struct {
 	matching  condition
 	scanned   int
 	placeless bool
+	// filtered says that matching compares more than the words of a search do.
+	filtered bool
+	// anyOrder says that any of the entries will do: reading ends with the last one wanted.
+	anyOrder bool
+}
+
+// streamsOrder is the order of what all streams give together, as SQL on their groups and IDs.
+func (q streamQuery) streamsOrder(group, id string) string {
+	if q.anyOrder {
+		return ""
+	}
+	return `
+	ORDER BY ` + group + `, ` + id + ` ` + q.order()
 }
 
 // whole says that the log is read as it lies, without streams.
@@ -148,7 +162,11 @@ func (s *Store) matchingIDs(q streamQuery, streams []stream) condition {
 		c.sql = "SELECT grp, hit_id, FALSE AS ends FROM (" + c.sql + ") AS ids"
 		return c
 	}
-	c := s.dialect.streamsSQL(q, streams, q.scanned, matchedColumns)
+	more := matchedColumns
+	if q.filtered {
+		more += ", actor_id, actor_key"
+	}
+	c := s.dialect.streamsSQL(q, streams, q.scanned, more)
 	order := " ORDER BY grp, hit_id " + q.order()
 	c.sql = "WITH scanned AS MATERIALIZED (" + c.sql + `)
 	SELECT * FROM (SELECT grp, hit_id, FALSE AS ends FROM scanned WHERE ` + q.matching.sql + order + ` LIMIT ?) AS matched
@@ -268,8 +286,8 @@ type columnSet struct {
 	into func(e *Entry) []any
 }
 
-// What a list shows of an entry, what exports do besides, of which the metadata may be large, and what
-// sorting needs.
+// What a list shows of an entry, what exports do besides, of which the metadata may be large, who it was,
+// and what sorting needs.
 var (
 	listColumns = columnSet{
 		"org_id, id, occurred_at, recorded_at, action, entity_type, entity_id, entity_name, " +
@@ -284,6 +302,10 @@ var (
 		func(e *Entry) []any {
 			return append(listColumns.into(e), &e.IP, &e.UserAgent, &e.RequestID, &e.APIKeyID, &e.APIKeyName, &e.Metadata, &e.Original)
 		},
+	}
+	actorOfEntry = columnSet{
+		"id, actor_id, actor_name, actor_email",
+		func(e *Entry) []any { return []any{&e.ID, &e.ActorID, &e.ActorName, &e.ActorEmail} },
 	}
 	sortColumns = columnSet{
 		"id, action, entity_type, actor_key",

@@ -21,14 +21,14 @@ type searchEffort struct {
 	look     int // entries that are looked through at least where hardly any of those matched
 	patience int // entries that are read at a time where seeking does not help
 	few      int // entities of an organization that may be compared one by one
-	sparse   int // matching entities that are sought one by one
+	sparse   int // matching entities that are sought one by one; no more than a page may begin runs
 	gathered int // matching entries that are sorted together, where the order is not that of time
 }
 
 // Reading one more entry takes half a microsecond, and two where those of an organization lie far apart;
 // seeking those of one more entity takes ten.
 // How far to look differs: see dialect.look.
-var usualEffort = searchEffort{probe: 250, patience: 40_000, few: 500, sparse: 2000, gathered: 2000}
+var usualEffort = searchEffort{probe: 250, patience: 40_000, few: 500, sparse: 2000, gathered: 10_000}
 
 // seekingTakes is how many entries are scanned in the time that seeking takes in a log of that many, for a
 // search that both find as soon. Asking for what is sought takes as long as scanning a thousand. The rest
@@ -45,14 +45,11 @@ func (w *entryWalk) effort() searchEffort {
 	return effort
 }
 
-// mostSeekAttempts is how often seeking is tried, with ten times the effort each time: where most of
-// what matches is far away, scanning is not the quickest even for a search that is not sparse.
-const mostSeekAttempts = 2
-
-// search reads n entries that match the words, or a few more; fewer only at the end.
+// search reads n entries that match the words, or a few more; fewer only at the end, or where the walk is
+// spent.
 func (w *entryWalk) search(ctx context.Context, n int) ([]Entry, error) {
 	var found []Entry
-	for len(found) < n && !w.done {
+	for len(found) < n && !w.done && !w.spent {
 		var more []Entry
 		var err error
 		need := n - len(found)
@@ -115,7 +112,7 @@ func (w *entryWalk) scanOrSeek(ctx context.Context, n int) ([]Entry, error) {
 			look = min(look, (w.matched+2)*(w.worthwhile+1)/n+1-w.scanned)
 		}
 		return w.scan(ctx, max(effort.look, look), n)
-	case w.attempts < mostSeekAttempts && w.scanned >= w.attempts*effort.patience:
+	case !w.sought:
 		return nil, w.seek(ctx)
 	default:
 		return w.scan(ctx, effort.patience, n)
@@ -131,14 +128,28 @@ func (w *entryWalk) scan(ctx context.Context, atMost, n int) ([]Entry, error) {
 		w.passGroups(groups)
 		return nil, err
 	}
-	q := w.streamQuery(w.plan.base, groups)
-	q.limit, q.scanned, q.matching = n, atMost, w.plan.wordsMatch
-	q.placeless = w.scanned == 0 && q.whole() && !w.store.dialect.endsFirst()
+	q, groups, err := w.scanQuery(ctx, groups)
+	if err != nil {
+		return nil, err
+	}
 	ends := w.lookEnds
 	if atMost != w.effort().look {
 		ends = nil
 	}
 	w.lookEnds = nil
+	// Each of the streams may have to be read as far as all of them.
+	streams := max(1, len(q.set.streams))
+	atMost = max(1, min(atMost, w.store.bound.rows/streams))
+	if w.bounded {
+		if w.left.rows < streams {
+			w.spent = true
+			return nil, nil
+		}
+		atMost = min(atMost, w.left.rows/streams)
+		w.left.rows -= atMost * streams
+	}
+	q.limit, q.scanned = n, atMost
+	q.placeless = w.scanned == 0 && q.whole() && !w.store.dialect.endsFirst() && (!w.bounded || w.left.rows >= atMost)
 	if ends != nil {
 		q.scanned = 0
 		q.bounds.endAt(ends.ID, q.newestFirst)
@@ -166,22 +177,37 @@ func (w *entryWalk) scan(ctx context.Context, atMost, n int) ([]Entry, error) {
 
 // seek goes on by seeking where the search is sparse.
 func (w *entryWalk) seek(ctx context.Context) error {
+	w.sought = true
 	effort := w.effort()
-	sparse, gathered := effort.sparse, effort.gathered
-	for range w.attempts {
-		sparse, gathered = sparse*10, gathered*10
-	}
-	w.attempts++
-	selections, found, err := w.store.seekSelections(ctx, w.plan, sparse)
+	selections, found, err := w.store.seekSelections(ctx, w.plan, effort.sparse)
 	if err != nil || !found {
 		return err
 	}
-	w.selections, w.done = selections, len(selections) == 0
 	onlyEntities := !slices.ContainsFunc(selections, func(s selection) bool { return s.entities == nil })
-	if w.plan.query.Sort == SortTimestamp || !onlyEntities || w.done {
+	if len(selections) == 0 {
+		w.selections, w.done = selections, true
 		return nil
 	}
-	return w.gather(ctx, gathered)
+	if w.plan.query.Sort != SortTimestamp && onlyEntities {
+		if err := w.gather(ctx, selections, effort.gathered); err != nil || w.gathered != nil {
+			return err
+		}
+	}
+	groups, err := w.nextGroups(ctx)
+	if err != nil || len(groups) == 0 {
+		return err
+	}
+	most := w.store.bound.runs
+	if w.bounded {
+		most = w.left.runs
+	}
+	if w.plan.query.Sort != SortTimestamp {
+		most = min(most, scannedTogether) // again for each of the values of the sorted column
+	}
+	if w.runs(selections, groups[0]) <= most {
+		w.selections = selections
+	}
+	return nil
 }
 
 // worthScanning says that scanning so many entries is quicker than to seek.
@@ -205,7 +231,10 @@ func (w *entryWalk) measure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	q := w.streamQuery(plan.base, groups)
+	q, _, err := w.scanQuery(ctx, groups)
+	if err != nil {
+		return err
+	}
 	entries := 0.0
 	for part := range q.parts() {
 		place, err := w.store.placeOf(ctx, q, part, effort.look)
@@ -244,15 +273,15 @@ func (w *entryWalk) restBeyond(place *groupedEntry, n int) float64 {
 }
 
 // gather reads all that the selections let through, each of which is of single entities, as far as
-// sorting needs it, and sorts it. Where there are more than atMost it leaves that to the streams.
-func (w *entryWalk) gather(ctx context.Context, atMost int) error {
+// sorting needs it, and sorts it. Where there are more than atMost it gathers none.
+func (w *entryWalk) gather(ctx context.Context, selections []selection, atMost int) error {
 	plan := w.plan
 	everyone := []group{{actors: plan.query.actors()}}
 	all := []Entry{} // not nil: that nothing matches is known as well
-	for _, selection := range w.selections {
+	for _, selection := range selections {
 		found, err := w.store.readStreams(ctx, streamQuery{
 			orgID: plan.org.ID, set: selection.streamSet(SortTimestamp, everyone, nil),
-			bounds: idBounds{from: plan.from, to: plan.to}, newestFirst: true, limit: atMost + 1, columns: sortColumns,
+			bounds: idBounds{from: plan.from, to: plan.to}, newestFirst: true, limit: atMost + 1, anyOrder: true, columns: sortColumns,
 		})
 		if err != nil {
 			return fmt.Errorf("search the entries of %s: %w", plan.org.Slug, err)

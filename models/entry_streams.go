@@ -1,12 +1,16 @@
 package models
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // A page of the log is put together from streams. A stream is a run of entries that one index
 // yields in the order of time: all that have given values in given columns, such as one actor's
 // entries of one action. Every filter becomes a set of streams, merged by ID; every sort becomes a
 // row of groups, one a value of the sorted column, read one after the other. So a page reads a
-// bounded number of rows wherever it lies.
+// bounded number of rows wherever it lies. Where there would be too many streams, the log is read as it
+// lies instead: see entry_bound.go.
 
 // streamSet is a number of streams over the same columns.
 type streamSet struct {
@@ -46,6 +50,7 @@ type condition struct {
 type group struct {
 	value  string
 	actors []actorKey // who had this name (SortUser), or all that are asked for
+	many   bool       // there are more actors, or more names of them, than may be read as streams
 }
 
 // actorKey is an actor under one of the names it had.
@@ -103,14 +108,59 @@ func (s selection) indexColumns(sort Sort) []string {
 	}
 }
 
+// columns are those of the index and, where it has not got it, the sorted one.
+func (s selection) columns(sort Sort) []string {
+	columns := s.indexColumns(sort)
+	if sort != SortTimestamp && !slices.Contains(columns, sort.column()) {
+		columns = append(columns, sort.column())
+	}
+	return columns
+}
+
+// groupKinds are the kinds that the streams of a group tell apart by their columns; one empty kind where they
+// tell none apart.
+func (s selection) groupKinds(columns []string, sort Sort, g group, allKinds []Kind) []Kind {
+	if !slices.Contains(columns, "action") || !s.byKind(sort) {
+		return make([]Kind, 1)
+	}
+	kinds := s.kinds
+	if kinds == nil {
+		kinds = allKinds
+	}
+	var told []Kind
+	for _, kind := range kinds {
+		if sort == SortAction && kind.Action != "" && kind.Action != g.value ||
+			sort == SortEntityType && kind.EntityType != "" && kind.EntityType != g.value {
+			continue
+		}
+		if !slices.Contains(columns, "entity_type") {
+			kind.EntityType = ""
+		}
+		told = append(told, kind)
+	}
+	slices.SortFunc(told, func(a, b Kind) int {
+		return cmp.Or(cmp.Compare(a.EntityType, b.EntityType), cmp.Compare(a.Action, b.Action))
+	})
+	return slices.Compact(told)
+}
+
+// runs is how many streams a group has, without making them.
+func (s selection) runs(sort Sort, g group, allKinds []Kind) int {
+	columns := s.columns(sort)
+	runs := len(s.groupKinds(columns, sort, g, allKinds))
+	if slices.Contains(columns, "actor_id") {
+		runs *= len(g.actors)
+	}
+	if s.entities != nil {
+		runs *= len(s.entities)
+	}
+	return runs
+}
+
 // streamSet makes the streams of the selection for some groups. allKinds is every kind of the log,
 // where the selection does not restrict them but streams must tell them apart.
 func (s selection) streamSet(sort Sort, groups []group, allKinds []Kind) streamSet {
-	set := streamSet{columns: s.indexColumns(sort)}
-	set.indexed = len(set.columns)
-	if sort != SortTimestamp && !slices.Contains(set.columns, sort.column()) {
-		set.columns = append(set.columns, sort.column())
-	}
+	set := streamSet{columns: s.columns(sort), indexed: len(s.indexColumns(sort))}
 	carries := func(column string) bool { return slices.Contains(set.columns, column) }
 	if s.actors != nil && !carries("actor_id") {
 		set.conditions = append(set.conditions, condition{unindexed("actor_id") + " IN ?", []any{s.actors}})
@@ -122,17 +172,9 @@ func (s selection) streamSet(sort Sort, groups []group, allKinds []Kind) streamS
 		set.conditions = append(set.conditions, condition{unindexed("entity_type") + " IN ?", []any{project(s.kinds, Kind.entityType)}})
 	}
 
-	kinds := s.kinds
-	if kinds == nil {
-		kinds = allKinds
-	}
 	for number, group := range groups {
 		var rows [][]string
-		for _, kind := range orOne(kinds, carries("action") && s.byKind(sort)) {
-			if sort == SortAction && kind.Action != "" && kind.Action != group.value ||
-				sort == SortEntityType && kind.EntityType != "" && kind.EntityType != group.value {
-				continue
-			}
+		for _, kind := range s.groupKinds(set.columns, sort, group, allKinds) {
 			for _, actor := range orOne(group.actors, carries("actor_id")) {
 				for _, entity := range orOne(s.entities, s.entities != nil) {
 					e := Entry{Action: kind.Action, EntityType: kind.EntityType, EntityID: entity.EntityID,

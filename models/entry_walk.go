@@ -1,6 +1,7 @@
 package models
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -25,15 +26,29 @@ type entryWalk struct {
 	chunk    int     // how many groups are read together next
 	done     bool
 
-	// For a search: how many entries were scanned, how many of them matched, how often seeking was
+	// Where bounded, the walk takes no more than a page may: left is what is left of that, and spent says
+	// that it stopped for it.
+	bounded bool
+	left    workBound
+	spent   bool
+
+	// For a search: how many entries were scanned, how many of them matched, whether seeking was
 	// tried; how many it is worth while to scan, zero before that was measured, and where a second look
 	// ends, nil where it does not; how many of those that were sought are read at once; and what is left
 	// of those that were gathered, nil where none were.
-	scanned, matched, attempts int
-	worthwhile                 int
-	lookEnds                   *groupedEntry
-	batch                      int
-	gathered                   []Entry
+	scanned, matched int
+	sought           bool
+	worthwhile       int
+	lookEnds         *groupedEntry
+	batch            int
+	gathered         []Entry
+}
+
+// walkPage walks as far as one page may. spent then says that it was not far enough.
+func (s *Store) walkPage(p *entryPlan, columns columnSet) *entryWalk {
+	w := s.walk(p, columns)
+	w.bounded, w.left = true, s.bound
+	return w
 }
 
 // walk begins at the query's cursor.
@@ -48,7 +63,7 @@ func (s *Store) walk(p *entryPlan, columns columnSet) *entryWalk {
 	return w
 }
 
-// next reads n entries, in a search perhaps some more; fewer only at the end.
+// next reads n entries, in a search perhaps some more; fewer only at the end, or where the walk is spent.
 func (w *entryWalk) next(ctx context.Context, n int) ([]Entry, error) {
 	if len(w.plan.words) > 0 {
 		return w.search(ctx, n)
@@ -56,10 +71,11 @@ func (w *entryWalk) next(ctx context.Context, n int) ([]Entry, error) {
 	return w.stream(ctx, n)
 }
 
-// stream reads up to n entries that the selections let through; fewer only at the end.
+// stream reads up to n entries that the selections let through; fewer only at the end, or where the walk is
+// spent.
 func (w *entryWalk) stream(ctx context.Context, n int) ([]Entry, error) {
 	var entries []Entry
-	for !w.done && len(entries) < n {
+	for !w.done && !w.spent && len(entries) < n {
 		groups, err := w.nextGroups(ctx)
 		if err != nil {
 			return nil, err
@@ -69,17 +85,21 @@ func (w *entryWalk) stream(ctx context.Context, n int) ([]Entry, error) {
 			continue
 		}
 		wanted := n - len(entries)
-		read, err := w.read(ctx, groups, wanted)
+		groups = w.affordable(groups, wanted)
+		var read []Entry
+		if len(groups) == 0 {
+			// Of a search, only what matches: it asks again for the rest.
+			read, err = w.scan(ctx, max(firstSift, 3*w.scanned), wanted)
+		} else if read, err = w.read(ctx, groups, wanted); len(read) == wanted {
+			last := &read[len(read)-1]
+			w.resumeIn, w.resumeAt, w.started = w.plan.query.Sort.value(last), last.ID, true
+		} else {
+			w.passGroups(groups)
+		}
 		if err != nil {
 			return nil, err
 		}
 		entries = joined(entries, read)
-		if len(read) == wanted {
-			last := &entries[len(entries)-1]
-			w.resumeIn, w.resumeAt, w.started = w.plan.query.Sort.value(last), last.ID, true
-			break
-		}
-		w.passGroups(groups)
 	}
 	return entries, nil
 }
@@ -105,8 +125,8 @@ func (w *entryWalk) nextGroups(ctx context.Context) ([]group, error) {
 	q, within := w.plan.query, w.started && !w.resumeAt.IsZero()
 	switch q.Sort {
 	case SortTimestamp:
-		actors, err := w.store.namesOf(ctx, w.plan)
-		return []group{{actors: actors}}, err
+		actors, many, err := w.store.namesOf(ctx, w.plan, w.plan.base)
+		return []group{{actors: actors, many: many}}, err
 	case SortUser:
 		return w.nextUsers(ctx, userPlace{name: w.resumeIn, started: w.started, within: within, count: w.chunk})
 	}
@@ -168,22 +188,34 @@ func (w *entryWalk) streamQuery(s selection, groups []group) streamQuery {
 	}
 }
 
-// namesOf lists the names under which the actors of a plan are known, where its streams need them.
-func (s *Store) namesOf(ctx context.Context, p *entryPlan) ([]actorKey, error) {
-	if len(p.query.Actors) == 0 || p.names != nil {
-		return p.names, nil
+// namesOf lists the names under which the actors of a plan are known, where streams of a selection need them.
+// many says that there are more than may be read.
+func (s *Store) namesOf(ctx context.Context, p *entryPlan, of selection) (names []actorKey, many bool, err error) {
+	switch {
+	case of.actors == nil:
+		return nil, false, nil
+	case !slices.Contains(of.indexColumns(p.query.Sort), "actor_key"):
+		return p.query.actors(), false, nil
+	case p.names != nil:
+		return p.names, p.manyNames, nil
 	}
-	if !slices.Contains(p.base.indexColumns(p.query.Sort), "actor_key") {
-		return p.query.actors(), nil
-	}
-	var names []actorKey
-	err := s.LogReader(ctx).Raw("SELECT DISTINCT actor_key, actor_id FROM audit_actors WHERE org_id = ? AND actor_id IN ?",
-		p.org.ID, p.query.Actors).Scan(&names).Error
+	// An actor has a row for each month and name.
+	most := s.bound.runs * monthsKept
+	err = s.LogReader(ctx).Raw("SELECT actor_key, actor_id FROM audit_actors WHERE org_id = ? AND actor_id IN ? LIMIT ?",
+		p.org.ID, p.query.Actors, most+1).Scan(&names).Error
 	if err != nil {
-		return nil, fmt.Errorf("find the names of actors of %s: %w", p.org.Slug, err)
+		return nil, false, fmt.Errorf("find the names of actors of %s: %w", p.org.Slug, err)
 	}
-	p.names = names
-	return names, nil
+	p.names, p.manyNames = distinctKeys(names), len(names) > most
+	return p.names, p.manyNames, nil
+}
+
+// distinctKeys are the keys in order, each once.
+func distinctKeys(keys []actorKey) []actorKey {
+	slices.SortFunc(keys, func(a, b actorKey) int {
+		return cmp.Or(cmp.Compare(a.ActorKey, b.ActorKey), cmp.Compare(a.ActorID, b.ActorID))
+	})
+	return slices.Compact(keys)
 }
 
 // userPlace asks for the next count names: those behind name, or name itself where the walk stopped
@@ -228,8 +260,9 @@ func (s *Store) userGroups(ctx context.Context, p *entryPlan, at userPlace) ([]g
 	case at.started:
 		next = next.Where(beyond, at.name)
 	}
+	most := max(s.bound.runs, at.count)
 	var pairs []actorKey
-	err := names().Distinct("actor_key", "actor_id").Where("actor_key IN (?)", next).Order(order).Scan(&pairs).Error
+	err := names().Distinct("actor_key", "actor_id").Where("actor_key IN (?)", next).Order(order).Limit(most + 1).Scan(&pairs).Error
 	if err != nil {
 		return nil, fmt.Errorf("list the users of %s: %w", p.org.Slug, err)
 	}
@@ -240,6 +273,13 @@ func (s *Store) userGroups(ctx context.Context, p *entryPlan, at userPlace) ([]g
 		}
 		last := &groups[len(groups)-1]
 		last.actors = append(last.actors, pair)
+	}
+	if len(pairs) > most { // not all of those who had the last name
+		if len(groups) > 1 {
+			groups = groups[:len(groups)-1]
+		} else {
+			groups[0].many = true
+		}
 	}
 	return groups, nil
 }

@@ -9,6 +9,9 @@ func (s *Store) SeekAtOnce(few int) {
 // ScanInSteps has searches scan only, a few entries at a time.
 func (s *Store) ScanInSteps() { s.effort = searchEffort{probe: 3, look: 2, patience: 7, sparse: 0} }
 
+// BoundTo has a page begin so many runs and look through so many rows at most.
+func (s *Store) BoundTo(runs, rows int) { s.bound = workBound{runs: runs, rows: rows} }
+
 // Kept is the clean-up as its row has it.
 func (c Cleanup) Kept() Cleanup {
 	c.counting = false

@@ -2,6 +2,7 @@ package models
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"strconv"
 	"strings"
@@ -43,8 +44,7 @@ func (postgres) streamsSQL(q streamQuery, streams []stream, limit int, more stri
 	where := q.where()
 	return condition{sql: `SELECT s.v0 AS grp, hit.id AS hit_id` + more + ` FROM unnest(` + strings.Join(arrays, ", ") + `) AS s(` + strings.Join(names, ", ") + `)
 	CROSS JOIN LATERAL (SELECT id` + more + ` FROM audit_entries WHERE ` + where.sql + strings.Join(equal, "") + `
-		ORDER BY id ` + q.order() + ` LIMIT ?) AS hit
-	ORDER BY s.v0, hit.id ` + q.order() + ` LIMIT ?`, args: append(append(args, where.args...), limit, limit)}
+		ORDER BY id ` + q.order() + ` LIMIT ?) AS hit` + q.streamsOrder("s.v0", "hit.id") + ` LIMIT ?`, args: append(append(args, where.args...), cmp.Or(q.each, limit), limit)}
 }
 
 // look saves a second one in logs of up to ten million.

@@ -176,7 +176,7 @@ func TestInvisibleCharactersAreNotSearched(t *testing.T) {
 		}
 		people := insert(t, store, org, models.Entry{ActorID: "usr_\u200b7", ActorName: "Grace\u202e Hopper", ActorEmail: "gra\u00adce@example.com"})
 		for _, text := range []string{"grace hop", "usr_7", "grace@", "gr\u200cace"} {
-			found, err := store.FindActors(t.Context(), org, text, 10)
+			found, _, err := store.FindActors(t.Context(), org, text, 10)
 			if err != nil || len(found) != 1 || found[0].ID != people[0].ActorID {
 				t.Errorf("%q finds %v, %v", text, found, err)
 			}

@@ -1,6 +1,7 @@
 package models
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strconv"
@@ -40,11 +41,10 @@ func (sqlite) streamsSQL(q streamQuery, streams []stream, limit int, more string
 		for _, value := range stream.values {
 			args = append(args, value)
 		}
-		args = append(args, limit)
+		args = append(args, cmp.Or(q.each, limit))
 	}
 	return condition{sql: strings.Join(parts, `
-	UNION ALL `) + `
-	ORDER BY grp, hit_id ` + q.order() + ` LIMIT ?`, args: append(args, limit)}
+	UNION ALL `) + q.streamsOrder("grp", "hit_id") + ` LIMIT ?`, args: append(args, limit)}
 }
 
 // endsFirst is true: reading entries into a table that has a LIMIT takes half as long again.

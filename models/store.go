@@ -19,6 +19,7 @@ type Store struct {
 	dialect          dialect
 	now              func() time.Time
 	effort           searchEffort
+	bound            workBound
 }
 
 // NewStore reads from read and writes to write, which may be the same pool. log, where it is not nil,
@@ -33,7 +34,7 @@ func NewStore(write, read, log *gorm.DB, now func() time.Time) (*Store, error) {
 	if now == nil {
 		now = time.Now
 	}
-	s := &Store{write: WithClock(write, now), read: WithClock(read, now), dialect: d, now: now, effort: usualEffort}
+	s := &Store{write: WithClock(write, now), read: WithClock(read, now), dialect: d, now: now, effort: usualEffort, bound: usualBound}
 	s.effort.look = d.look()
 	s.log = s.read
 	if log != nil {

@@ -136,7 +136,7 @@ func (s Spec) Questions(slug string) []Question {
 			return len(kinds), err
 		}},
 		Question{Name: ActorMenu, ask: func(ctx context.Context, store *models.Store, org models.Organization) (int, error) {
-			actors, err := store.LatestActors(ctx, org, 20)
+			actors, _, err := store.LatestActors(ctx, org, 20)
 			return len(actors), err
 		}},
 		Question{Name: CappedCount, ask: func(ctx context.Context, store *models.Store, org models.Organization) (int, error) {

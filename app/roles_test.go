@@ -193,6 +193,31 @@ func TestASQLiteFileOfALaterVersionIsNotServed(t *testing.T) {
 	}
 }
 
+// A database that one role has owned so far is handed over as docs/deployment.md says.
+func TestADatabaseOfOneRoleIsHandedOver(t *testing.T) {
+	server := databasetest.StartServer(t, "fsync = off")
+	r := roles{t: t, superuser: strings.Replace(server.URL, "/postgres?", "/auditlogs?", 1)}
+	r.exec(server.URL, "CREATE ROLE auditlogs LOGIN PASSWORD '"+rolePassword+"'")
+	r.exec(server.URL, "CREATE DATABASE auditlogs OWNER auditlogs")
+	one := strings.Replace(r.as("x"), "auditlogs_x", "auditlogs", 1)
+	if log, err := start(t, one); err != nil || !strings.Contains(log, "role=auditlogs") {
+		t.Fatalf("as the one role it starts with %v and says %s", err, log)
+	}
+	r.exec(r.superuser, r.file("roles.sql"))
+	r.exec(r.superuser, "REASSIGN OWNED BY auditlogs TO auditlogs_owner")
+	for _, role := range []string{"owner", "server"} {
+		r.exec(r.superuser, "ALTER ROLE auditlogs_"+role+" PASSWORD '"+rolePassword+"'")
+	}
+	r.migrate()
+	if log, err := start(t, r.as("server")); err != nil || strings.Contains(log, "level=WARN") {
+		t.Errorf("as the server it starts with %v and says %s", err, log)
+	}
+	if err := r.try(one, "SELECT FROM audit_entries"); err == nil {
+		t.Error("the role that owned everything still reads the log")
+	}
+	r.refused("server", tampering...)
+}
+
 // A new table is useless to the server until grants.sql names it.
 func TestGrantsNameEveryTable(t *testing.T) {
 	r := newRoles(t)

@@ -27,12 +27,6 @@ type metadataView struct {
 	JSON    string       // everything, indented, numbers as they were stored; empty when there is none
 }
 
-// changeView is one changed field.
-type changeView struct {
-	Field         string
-	Before, After valueView
-}
-
 // valueView is a JSON value. Kind is one of object, list, string, quoted (a string that would be
 // taken for something else without its quotes), number, boolean, null, absent, masked (a value that
 // was kept out of the log), json (an object or list as text) and more (a note that values were left
@@ -107,8 +101,7 @@ func (b *valueBuilder) changes(raw json.RawMessage) (changes []changeView, other
 			break
 		}
 		if before, after, ok := beforeAndAfter(field.raw); ok {
-			b.left -= 2
-			changes = append(changes, changeView{Field: name(field.name), Before: cell(before), After: cell(after)})
+			changes = append(changes, b.change(name(field.name), before, after)...)
 			continue
 		}
 		others = withMember(others, b.member(field, 2))

@@ -92,6 +92,9 @@ func New(config Config, store *models.Store) (*App, error) {
 		Proxies:            a.proxies,
 		Budgets:            handlers.NewBudgets(),
 		BehindUnknownProxy: a.behindUnknownProxy.Load,
+
+		Questions: handlers.NewQuestionShares(store),
+		Exports:   handlers.NewExportShares(),
 	}
 	if config.Listing != nil {
 		a.handlers.Listing = config.Listing

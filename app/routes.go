@@ -19,9 +19,9 @@ func (a *App) routes() {
 	api := r.Group("/api")
 	api.Get("/v1/openapi.yaml", h.APIDescription)
 	api.Post("/v1/events", h.WithAPIKey(models.ScopeWrite), h.RecordEvents)
-	api.Get("/v1/entries", h.WithAPIKey(models.ScopeRead), h.ListEntries)
-	api.Get("/v1/entries/:entry", h.WithAPIKey(models.ScopeRead), h.ShowEntry)
-	api.Get("/v1/actions", h.WithAPIKey(models.ScopeRead, models.ScopeWrite), h.ListActions)
+	api.Get("/v1/entries", h.WithAPIKey(models.ScopeRead), h.FairlyShared, h.ListEntries)
+	api.Get("/v1/entries/:entry", h.WithAPIKey(models.ScopeRead), h.FairlyShared, h.ShowEntry)
+	api.Get("/v1/actions", h.WithAPIKey(models.ScopeRead, models.ScopeWrite), h.FairlyShared, h.ListActions)
 	api.Use(h.NoSuchEndpoint)
 
 	// From here on it is known who asks.
@@ -53,7 +53,7 @@ func (a *App) routes() {
 	r.Post("/orgs/new", h.SignedIn, h.NewOrganization)
 
 	// Everything of one organization, for its members.
-	org := r.Group("/orgs/:slug", h.SignedIn, h.InOrganization)
+	org := r.Group("/orgs/:slug", h.SignedIn, h.InOrganization, h.FairlyShared)
 	org.Get("/settings/audit-logs", h.AuditLog)
 	org.Get("/settings/audit-logs/export", h.Export) // these two before the entries, whose IDs they cannot be
 	org.Get("/settings/audit-logs/actors", h.AuditLogActors)

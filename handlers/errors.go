@@ -37,6 +37,8 @@ func statusOf(err error) int {
 		return fiber.StatusForbidden
 	case errors.As(err, &fiberError):
 		return fiberError.Code
+	case models.Overloaded(err):
+		return fiber.StatusServiceUnavailable
 	default:
 		return fiber.StatusInternalServerError
 	}

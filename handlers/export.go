@@ -33,8 +33,18 @@ func (h *Handlers) Export(c *fiber.Ctx) error {
 	}
 	filter.Cursor, filter.Limit = nil, defaultPageSize
 
-	own := ""
+	own, streams, ended := "", false, func() {}
 	if c.Method() != fiber.MethodHead {
+		done, err := h.Exports.Take(ctx, scope.Organization.ID)
+		if err != nil {
+			return err
+		}
+		defer func() {
+			if !streams {
+				done()
+			}
+		}()
+		ended = done
 		if own, err = h.recordExport(ctx, scope.Organization, name, filter); err != nil {
 			return err
 		}
@@ -52,11 +62,13 @@ func (h *Handlers) Export(c *fiber.Ctx) error {
 	if end := taken + models.Micros(audit.MaxAhead.Microseconds()) + 1; query.To == 0 || query.To > end {
 		query.To = end
 	}
+	streams = true
 	entryStream{
 		format: format,
+		ended:  ended,
 		file:   exportFile{organization: org.Slug, zone: scope.Location, log: h.base(c) + settingsPath(org, "audit-logs")},
 		read: func(ctx context.Context, fn func([]models.Entry) error) error {
-			return h.Store.EachEntry(models.AsBefore(ctx), org, query, fn)
+			return h.inTurns(ctx, org, query, fn)
 		},
 		include: func(e models.Entry) bool { return e.RecordedAt <= taken && e.ID.String() != own },
 		log:     h.Log.With("organization", org.Slug, "format", name, "user", scope.User.ID),

@@ -32,6 +32,7 @@ type entryStream struct {
 	file    exportFile
 	read    func(ctx context.Context, fn func([]models.Entry) error) error
 	include func(models.Entry) bool
+	ended   func() // is called at the end; may be nil
 	log     *slog.Logger
 }
 
@@ -52,6 +53,9 @@ func (s entryStream) send(c *fiber.Ctx) {
 	}()
 	go func() {
 		defer cancel(nil)
+		if s.ended != nil {
+			defer s.ended()
+		}
 		started := time.Now()
 		count, err := s.write(ctx, writer, conn)
 		writer.CloseWithError(err) // nil reads as the end of the body

@@ -69,6 +69,8 @@ func wordsFor(status int, err error) (heading, text string) {
 		return "Too much", "The request is larger than this server accepts."
 	case status == fiber.StatusUnsupportedMediaType:
 		return "Not readable", "Send forms as application/x-www-form-urlencoded in UTF-8, without Content-Encoding."
+	case status == fiber.StatusServiceUnavailable && models.Overloaded(err):
+		return "This took too long", "The server has too much to do just now. Please try again in a moment, or ask for less at once."
 	case status == fiber.StatusServiceUnavailable:
 		return "Back in a moment", "The server is busy or restarting. Please try again."
 	case status >= 500:

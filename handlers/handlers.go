@@ -44,6 +44,9 @@ type Handlers struct {
 	// address may be everybody's.
 	BehindUnknownProxy func() bool
 
+	// Questions and Exports are what organizations may do at once; nil: everything.
+	Questions, Exports *Shares
+
 	signIns     throttle
 	denied      denials
 	keyRequests buckets[[sha256.Size]byte] // requests with a key that can be used, by the key's hash

@@ -47,6 +47,22 @@ func Passing(err error) bool {
 		func(text string) bool { return strings.Contains(err.Error(), text) })
 }
 
+// Overloaded says that err is of a database that did not answer in time, or has too much to do to answer, or
+// restarts: the same request is worth sending again in a moment.
+func Overloaded(err error) bool {
+	var answer interface{ SQLState() string }
+	if errors.As(err, &answer) {
+		state := answer.SQLState()
+		return state == "55P03" || strings.HasPrefix(state, "57") || strings.HasPrefix(state, "53")
+	}
+	var code interface{ Code() int }
+	if errors.As(err, &code) {
+		const busy, locked, interrupted = 5, 6, 9
+		return slices.Contains([]int{busy, locked, interrupted}, code.Code()&0xff)
+	}
+	return errors.Is(err, context.DeadlineExceeded)
+}
+
 // passingState judges a SQLSTATE.
 func passingState(state string) bool {
 	switch {

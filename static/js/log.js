@@ -305,6 +305,7 @@ document.addEventListener('htmx:response:error', (event) => {
     403: 'You may not see this.',
     404: 'This is no longer there: it may have expired.',
     429: 'The server is asked too often just now.',
+    503: 'The server is busy just now.',
   }[status] ?? 'The server could not answer.';
   failed(ctx.sourceElement, why);
 });

@@ -1,7 +1,10 @@
 package handlers_test
 
 import (
+	"fmt"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -144,6 +147,31 @@ func TestAuditSettingsAreNotUndoneByASave(t *testing.T) {
 		ada.Post(auditForm, "enabled", "on", "retention_days", "365").ExpectRedirect(settingsPage)
 		if org := p.settings(); org.RetentionDays != 365 {
 			t.Errorf("the organization is %+v", org)
+		}
+	})
+}
+
+func TestOneOfManySavesAtOnceWins(t *testing.T) {
+	eachCouncil(t, func(t *testing.T, p *town, _ models.Organization, ada, _ *apptest.Client, _ models.User) {
+		var saving sync.WaitGroup
+		var saved, refused atomic.Int32
+		page := ada.Get(settingsPage)
+		for i := range 8 {
+			form := open(t, ada, page, "#audit-form").set("retention_days", fmt.Sprint(200+i))
+			saving.Go(func() {
+				switch page := form.send(); page.Status {
+				case 303:
+					saved.Add(1)
+				case 409:
+					refused.Add(1)
+				default:
+					t.Errorf("saving answers %d", page.Status)
+				}
+			})
+		}
+		saving.Wait()
+		if saved.Load() != 1 || refused.Load() != 7 {
+			t.Errorf("%d were saved and %d refused, want 1 and 7", saved.Load(), refused.Load())
 		}
 	})
 }

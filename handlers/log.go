@@ -144,6 +144,8 @@ func emptyLogOf(page *logPage) *emptyLog {
 	case f.Narrows():
 		empty.Why = "filters"
 		empty.Clear = f.All().Address(page.Path)
+	case page.Organization.Closed():
+		empty.Why = "closed"
 	case page.Off != nil:
 		empty.Why = "off"
 	default:

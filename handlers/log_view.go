@@ -477,7 +477,7 @@ func (p *logPage) lookedTo(place models.Cursor) string {
 
 // emptyLog is a log with nothing to show.
 type emptyLog struct {
-	Why   string // "new", "filters", "partial", "off" or "end"
+	Why   string // "new", "filters", "partial", "closed", "off" or "end"
 	Clear string // the address without filters
 	First string // the address of the first page
 }

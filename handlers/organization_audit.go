@@ -207,7 +207,7 @@ func (h *Handlers) changeAuditSettings(c *fiber.Ctx, to models.AuditSettings, co
 		}
 		now := h.Store.Now()
 		current = current.InForce(now)
-		if err := h.auditConflict(c, current, to); err != nil {
+		if err := auditConflict(c, tx, current, to); err != nil {
 			before = current
 			return err
 		}
@@ -223,7 +223,7 @@ func (h *Handlers) changeAuditSettings(c *fiber.Ctx, to models.AuditSettings, co
 
 // auditConflict answers a *conflictError where saving to would undo what somebody else has changed since
 // the form was loaded. The caller holds the organization's lock.
-func (h *Handlers) auditConflict(c *fiber.Ctx, current models.Organization, to models.AuditSettings) error {
+func auditConflict(c *fiber.Ctx, tx *gorm.DB, current models.Organization, to models.AuditSettings) error {
 	stored := current.ChosenSettings()
 	is, typed := loadedWith(stored), loadedWith(to)
 	retention := loaded(c, "retention_days").conflicts(is.Days, typed.Days)
@@ -231,7 +231,7 @@ func (h *Handlers) auditConflict(c *fiber.Ctx, current models.Organization, to m
 	if !retention && !enabled {
 		return nil
 	}
-	history, err := h.Store.SettingsHistory(contextOf(c), current, historyLimit)
+	history, err := models.SettingsHistory(contextOf(c), tx, current, historyLimit)
 	if err != nil {
 		return err
 	}

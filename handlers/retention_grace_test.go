@@ -2,6 +2,7 @@ package handlers_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -295,6 +296,34 @@ func TestTheAPIKeepsToWhatIsInForce(t *testing.T) {
 	})
 }
 
+func TestRecordKeepsToWhatIsInForce(t *testing.T) {
+	eachGraceDesk(t, func(t *testing.T, d *graceDesk) {
+		d.lower(30)
+		event := func() audit.Event {
+			return audit.Event{Organization: "acme", Action: audit.ServiceUpdate, EntityID: "late", Actor: audit.System("test"), OccurredAt: d.Clock.Now().Add(-35 * settingsDay)}
+		}
+		one := func(tx *gorm.DB) error { _, err := audit.Record(t.Context(), tx, event()); return err }
+		many := func(tx *gorm.DB) error {
+			_, err := audit.RecordAll(t.Context(), tx, []audit.Event{event()})
+			return err
+		}
+		d.Clock.Advance(settingsDay - time.Microsecond)
+		d.transaction(one)
+		d.transaction(many)
+		d.Clock.Advance(time.Microsecond) // and nobody has settled it
+		for name, record := range map[string]func(*gorm.DB) error{"Record": one, "RecordAll": many} {
+			err := d.Store.Transaction(t.Context(), record)
+			var refused *audit.EventsError
+			if errors.As(err, &refused) {
+				err = refused.Events[0].Err
+			}
+			if !errors.Is(err, audit.ErrExpired) {
+				t.Errorf("%s of what has expired answers %v", name, err)
+			}
+		}
+	})
+}
+
 func TestOneOfManyServersRecordsThatARetentionTookEffect(t *testing.T) {
 	eachGraceDesk(t, func(t *testing.T, d *graceDesk) {
 		d.lower(30)
@@ -333,6 +362,9 @@ func TestTheSettingsHistoryOfADeletedOrganizationOutlivesItsLog(t *testing.T) {
 			return d.admin.Get(settingsPage)
 		}
 		page := later(101).Expect(200)
+		if got := d.admin.Get("/orgs/acme/settings/audit-logs").Expect(200).Text("#entries"); !strings.Contains(got, "The last entry of this organization has expired. The history of its settings") {
+			t.Errorf("its log says %q", got)
+		}
 		if got := page.Text("main > .banner"); !strings.Contains(got, "on Aug 28, 2026 at the latest") || !strings.Contains(got, "until Aug 28, 2027") {
 			t.Errorf("the page says %q", got)
 		}

@@ -211,8 +211,13 @@ func recordSettingsChange(ctx context.Context, tx *gorm.DB, before, after Organi
 
 // SettingsHistory lists the latest changes of retention and switch, newest first.
 func (s *Store) SettingsHistory(ctx context.Context, org Organization, limit int) ([]SettingsChange, error) {
+	return SettingsHistory(ctx, s.Reader(ctx), org, limit)
+}
+
+// SettingsHistory is Store.SettingsHistory in the caller's transaction.
+func SettingsHistory(ctx context.Context, tx *gorm.DB, org Organization, limit int) ([]SettingsChange, error) {
 	var history []SettingsChange
-	err := s.Reader(ctx).Where("org_id = ?", org.ID).Order("id DESC").Limit(limit).Find(&history).Error
+	err := tx.WithContext(ctx).Where("org_id = ?", org.ID).Order("id DESC").Limit(limit).Find(&history).Error
 	if err != nil {
 		return nil, fmt.Errorf("read the settings history of %q: %w", org.Slug, err)
 	}

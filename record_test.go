@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"gorm.io/gorm"
 
@@ -43,9 +44,10 @@ func TestRecordOneEvent(t *testing.T) {
 		if err := os.WriteFile(metadata, []byte(`{ "commit": "4a1f" }`), 0o600); err != nil {
 			t.Fatal(err)
 		}
+		yesterday := time.Now().AddDate(0, 0, -1).Format(time.DateOnly)
 		code, stdout, stderr := execute(t, "record", "--database", url, "--organization", "acme", "--action", "deployment:create",
 			"--entity-id", "dep-1", "--entity-name", "checkout", "--entity-type", "release", "--actor-id", "u-7", "--actor-name", "Ada",
-			"--actor-email", "ada@example.com", "--occurred-at", "2026-01-02T03:04:05.5+01:00", "--metadata", "@"+metadata,
+			"--actor-email", "ada@example.com", "--occurred-at", yesterday+"T03:04:05.5+01:00", "--metadata", "@"+metadata,
 			"--url", "https://ci.example.com/1", "--id", "build-1")
 		if code != 0 || stderr != "" {
 			t.Fatalf("exit code %d: %s", code, stderr)
@@ -96,6 +98,7 @@ func TestRecordSaysWhatItRefuses(t *testing.T) {
 			"a name without ID":  {[]string{"--actor-name", "Ada"}, 1, "actor: is required"},
 			"a person and none":  {[]string{"--actor-id", "u-1", "--system", "backup"}, 1, "--system stands for an actor"},
 			"action":             {[]string{"--system", "x", "--action", "Deploy"}, 1, `action: "Deploy" is not entity:verb`},
+			"the app's own":      {[]string{"--system", "x", "--action", "member:remove"}, 1, `action: "member:remove" is for what Audit Logs itself records`},
 			"time":               {[]string{"--system", "x", "--occurred-at", "noon"}, 1, `occurred_at: "noon" is not a time`},
 			"metadata":           {[]string{"--system", "x", "--metadata", "[1]"}, 1, "metadata: is not a JSON object"},
 			"metadata file":      {[]string{"--system", "x", "--metadata", "@/nowhere"}, 1, "metadata: open /nowhere"},

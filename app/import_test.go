@@ -152,6 +152,9 @@ func TestImportNamesLineAndFieldOfWhatItRefuses(t *testing.T) {
 			{"[]\n", "line 14: event: is of type array"},
 			{"\xff\n", "line 15: event: is not valid UTF-8"},
 			{`"` + strings.Repeat("x", 5<<20) + "\"\n", "line 16: event: is longer than 4 MiB"},
+			{historyLine(13, map[string]any{"action": "member:remove"}), `line 17: action: "member:remove" is for what Audit Logs itself records`},
+			{strings.Replace(historyLine(14, nil), "{", `{"entity_id":"x",`, 1), "line 18: entity_id: is given twice"},
+			{historyLine(15, map[string]any{"Actor": map[string]any{"name": "Eve"}}), "line 19: Actor: is not a field of an event"},
 			{historyLine(11, map[string]any{"metadata": map[string]any{"text": strings.Repeat("<", 250<<10)}}), ""}, // 1.5 MB of \u003c
 			{strings.TrimSuffix(historyLine(12, nil), "\n"), ""},
 		}
@@ -169,10 +172,10 @@ func TestImportNamesLineAndFieldOfWhatItRefuses(t *testing.T) {
 		got := importHistory(t.Context(), address, strings.NewReader(history.String()), func(i *app.Import) {
 			i.Organization, i.Refused = "acme", file
 		})
-		if got.err == nil || got.err.Error() != "12 lines refused" || errors.As(got.err, new(app.Unfinished)) {
+		if got.err == nil || got.err.Error() != "15 lines refused" || errors.As(got.err, new(app.Unfinished)) {
 			t.Errorf("the error is %v", got.err)
 		}
-		if !strings.Contains(got.console, "17 lines in") || !strings.Contains(got.console, ": 5 imported, 12 refused (1 of them older than the organization keeps).") {
+		if !strings.Contains(got.console, "20 lines in") || !strings.Contains(got.console, ": 5 imported, 15 refused (1 of them older than the organization keeps).") {
 			t.Errorf("the summary is %s", got.console)
 		}
 		reported, wanted := strings.Split(got.report, "\n"), strings.Split(want.String(), "\n")

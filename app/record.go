@@ -13,7 +13,7 @@ import (
 // which field of the event was refused, or Unfinished where the log could not be written.
 func RecordOne(ctx context.Context, databaseURL string, event audit.Event, log *slog.Logger) (receipt audit.Receipt, err error) {
 	err = withExistingStore(ctx, databaseURL, log, func(store *models.Store) error {
-		receipt, err = audit.Record(ctx, store.Writer(ctx), event)
+		receipt, err = audit.Record(audit.FromOutside(ctx), store.Writer(ctx), event)
 		return recordingError(err)
 	})
 	return receipt, err

@@ -15,12 +15,14 @@ import (
 )
 
 // WithScope is middleware that finds out who asks, once per request, and saves their session after
-// the handler. What it finds is the Scope, and the actor of whatever the request records.
+// the handler. What it finds is the Scope, and the actor of whatever the request records: all of it is
+// the app's own doing, and stored while audit logging is off, too.
 func (h *Handlers) WithScope(c *fiber.Ctx) error {
 	exchange, err := h.Sessions.Open(contextOf(c), c)
 	if err != nil {
 		return err
 	}
+	c.SetUserContext(models.AsAdministration(contextOf(c)))
 	scope := &Scope{Session: exchange.Session, Location: time.UTC}
 	c.Locals(scopeKey, scope)
 	if user, access, ok := sessions.User(exchange.Session); ok {

@@ -58,8 +58,8 @@ func TestTheDocumentedRequestIsAnEntryOnThePage(t *testing.T) {
 			}
 			log := admin.Get("/orgs/acme" + auditLogs)
 			row := `tbody[data-entry-id="` + *answer.Events[0].EntryID + `"] `
-			for column, want := range map[string]string{"action": sent.Action, "user": sent.Actor.Name} {
-				if got := log.Text(row + `[data-col="` + column + `"]`); got != want {
+			for column, want := range map[string]string{"[data-col=action]": sent.Action, "[data-col=user] [data-value]": sent.Actor.Name} {
+				if got := log.Text(row + column); got != want {
 					t.Errorf("%s: its %s is %q on the page, want %q", page, column, got, want)
 				}
 			}

@@ -203,7 +203,7 @@ func refuseAll(ctx context.Context, org models.Organization, body eventsBody, no
 		}
 	}
 	var invalid *audit.EventsError
-	if errors.As(audit.ValidateAll(ctx, body.events, now), &invalid) {
+	if errors.As(audit.ValidateAll(audit.FromOutside(ctx), body.events, now), &invalid) {
 		add(invalid.Events)
 	}
 	refused := slices.SortedFunc(maps.Values(reasons), func(a, b audit.EventError) int { return a.Index - b.Index })

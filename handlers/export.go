@@ -91,7 +91,7 @@ func refuseForeign(c *fiber.Ctx) error {
 }
 
 // recordExport records that the file was taken, and answers the ID of the entry; "" where nothing
-// was stored, because audit logging is off or the organization is closed. That stops nobody from
+// was stored, because the organization is closed. That stops nobody from
 // reading what there is.
 func (h *Handlers) recordExport(ctx context.Context, org models.Organization, format string, filter Filter) (string, error) {
 	var receipt audit.Receipt

@@ -228,6 +228,7 @@ type entryRow struct {
 	ActorName            string
 	Automated            bool
 	Source               string            // of what was automated
+	ByKey, Key           string            // the API key it came with, by ID and name; empty where none was
 	ActorNote            string            // what tells a namesake apart: the e-mail, or the ID
 	ActorTitle           string            // what the row has no room for
 	Links                template.HTMLAttr // href and hx-get: the entry's own address
@@ -312,6 +313,7 @@ func rowOf(page *logPage, entry *models.Entry, names namesakes, occurred time.Ti
 		Action: entry.Action, LongVerb: len(verb) > longVerb, EntityType: entry.EntityType,
 		EntityID: entry.EntityID, EntityName: entry.EntityName,
 		ActorName: entry.ActorName, Automated: entry.BySystem(), Source: entry.Source,
+		ByKey: entry.APIKeyID, Key: entry.APIKeyName,
 		ActorNote:    names.note(entry.ActorID, entry.ActorName, entry.ActorEmail),
 		Links:        template.HTMLAttr(`href="` + path + `" hx-get="` + path + `"`),
 		Glyph:        glyphOf(entry.Action),

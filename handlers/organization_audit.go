@@ -394,7 +394,7 @@ func savedSettings(before, after models.Organization, zone *time.Location) []str
 	}
 	switch {
 	case before.LoggingEnabled && !after.LoggingEnabled:
-		said = append(said, "Audit logging: on → off. Nothing is recorded from now on.")
+		said = append(said, "Audit logging: on → off. What applications send is not recorded from now on.")
 	case !before.LoggingEnabled && after.LoggingEnabled:
 		said = append(said, "Audit logging: off → on.")
 	}

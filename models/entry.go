@@ -10,7 +10,7 @@ import (
 const SystemActorID = "system"
 
 // Entry is one line of the log: an event as it was stored. Entries never change. Those of Store.Entries
-// are without what a list does not show: client, request, API key and metadata.
+// are without what a list does not show: client, request and metadata.
 type Entry struct {
 	OrgID      int64
 	ID         EntryID

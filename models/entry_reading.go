@@ -291,16 +291,16 @@ type columnSet struct {
 var (
 	listColumns = columnSet{
 		"org_id, id, occurred_at, recorded_at, action, entity_type, entity_id, entity_name, " +
-			"actor_id, actor_key, actor_name, actor_email, source, url, origin",
+			"actor_id, actor_key, actor_name, actor_email, source, url, api_key_id, api_key_name, origin",
 		func(e *Entry) []any {
 			return []any{&e.OrgID, &e.ID, &e.OccurredAt, &e.RecordedAt, &e.Action, &e.EntityType, &e.EntityID, &e.EntityName,
-				&e.ActorID, &e.ActorKey, &e.ActorName, &e.ActorEmail, &e.Source, &e.URL, &e.Origin}
+				&e.ActorID, &e.ActorKey, &e.ActorName, &e.ActorEmail, &e.Source, &e.URL, &e.APIKeyID, &e.APIKeyName, &e.Origin}
 		},
 	}
 	exportColumns = columnSet{
-		listColumns.sql + ", ip, user_agent, request_id, api_key_id, api_key_name, metadata, original",
+		listColumns.sql + ", ip, user_agent, request_id, metadata, original",
 		func(e *Entry) []any {
-			return append(listColumns.into(e), &e.IP, &e.UserAgent, &e.RequestID, &e.APIKeyID, &e.APIKeyName, &e.Metadata, &e.Original)
+			return append(listColumns.into(e), &e.IP, &e.UserAgent, &e.RequestID, &e.Metadata, &e.Original)
 		},
 	}
 	actorOfEntry = columnSet{

@@ -79,7 +79,7 @@ func (c SettingsChange) Undone() bool {
 
 func (SettingsChange) TableName() string { return "audit_settings_changes" }
 
-// Gap is a time during which nothing was recorded because audit logging was off.
+// Gap is a time during which nothing of applications was recorded because audit logging was off.
 type Gap struct {
 	From Micros
 	To   Micros // zero: logging is still off

@@ -117,6 +117,24 @@ var catalogue = []ActionGroup{
 // AccessGroup is the name of the group that holds what the web app itself records.
 const AccessGroup = "Access"
 
+// ownActions are what the web app records of itself and nothing else may send: they are evidence of
+// who may read and change the log. Applications have organization:create, update and delete, too.
+var ownActions = func() map[Action]bool {
+	own := map[Action]bool{OrganizationAuditConfigUpdate: true}
+	for _, group := range catalogue {
+		if group.Name == AccessGroup {
+			for _, action := range group.Actions {
+				own[action] = true
+			}
+		}
+	}
+	return own
+}()
+
+// reserved reports whether nothing from outside of this program may be recorded under the action: it is
+// the web app's own, or tells that GitHub has signed it.
+func (a Action) reserved() bool { return ownActions[a] || a == DeploymentStatusUpdate }
+
 // Catalogue lists the tracked actions in the order in which filters show them; AccessGroup comes
 // last. Actions an application registered are not in it, see Registered. The answer is the
 // caller's own copy.

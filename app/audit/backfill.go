@@ -19,7 +19,8 @@ import (
 // event at the same time.
 //
 // Where audit logging is off nothing is stored, as with Record. What is stored is marked as imported,
-// whoever calls: nobody vouches here for when it happened but the history itself.
+// whoever calls: nobody vouches here for when it happened but the history itself. So the web app's own
+// actions are refused as well, see FromOutside.
 func Backfill(ctx context.Context, tx *gorm.DB, events []Event) ([]Receipt, error) {
 	now := models.TransactionNow(tx)
 	entries := make([]models.NewEntry, len(events))
@@ -27,7 +28,7 @@ func Backfill(ctx context.Context, tx *gorm.DB, events []Event) ([]Receipt, erro
 	for i, event := range events {
 		err := dated(event)
 		if err == nil {
-			entries[i], err = entryOf(ctx, event, now)
+			entries[i], err = entryOf(FromOutside(ctx), event, now)
 			entry := &entries[i].Entry
 			entry.Origin = models.OriginImport
 			if event.exported != nil {

@@ -219,7 +219,7 @@ func (c *Client) encode(ctx context.Context, event Event) (json.RawMessage, erro
 	if checked.Organization == "" && checked.ExternalID == "" {
 		checked.Organization = "of-the-key"
 	}
-	checkedEntry, err := entryOf(ctx, checked, now)
+	checkedEntry, err := entryOf(FromOutside(ctx), checked, now)
 	if err != nil {
 		return nil, err
 	}

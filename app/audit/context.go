@@ -40,6 +40,7 @@ const (
 	actorKey contextKey = iota
 	requestKey
 	apiKeyKey
+	outsideKey
 )
 
 // WithActor sets who acts in ctx, usually once per request by middleware.
@@ -70,7 +71,21 @@ type APIKey struct {
 	Name string // as of now
 }
 
-// WithAPIKey sets the key with which the events of ctx were sent: the HTTP API does so.
+// FromOutside marks ctx: what is recorded with it comes from outside of this program, such as from
+// whoever has a key, or from a file. Actions that are the web app's own, those of AccessGroup and
+// organization:audit_config_update, are refused then, and so is deployment:status_update, which only
+// GitHub's signed deliveries tell of: an *InvalidEventError names the field "action".
+func FromOutside(ctx context.Context) context.Context {
+	return context.WithValue(ctx, outsideKey, true)
+}
+
+// isFromOutside reports whether FromOutside has marked ctx, or a key was given.
+func isFromOutside(ctx context.Context) bool {
+	return ctx.Value(outsideKey) != nil || ctx.Value(apiKeyKey) != nil
+}
+
+// WithAPIKey sets the key with which the events of ctx were sent: the HTTP API does so. They come from
+// outside, see FromOutside.
 func WithAPIKey(ctx context.Context, key APIKey) context.Context {
 	return context.WithValue(ctx, apiKeyKey, key)
 }

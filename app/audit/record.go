@@ -22,8 +22,9 @@ type Recorder interface {
 // Record stores event in tx, the caller's transaction (or a plain *gorm.DB for one of its own).
 //
 // What commits is in the log; what rolls back is not. When audit logging is off for the
-// organization the event is checked all the same, nothing is stored, and Receipt.Stored is false;
-// only OrganizationAuditConfigUpdate and OrganizationDelete are stored even then. The switch is
+// organization the event is checked all the same, nothing is stored, and Receipt.Stored is false. Only
+// what the web app records of itself is stored even then (the actions of AccessGroup,
+// OrganizationAuditConfigUpdate and whatever its pages change), and OrganizationDelete. The switch is
 // read by the inserting statement itself.
 //
 // Errors: ErrNoOrganization, ErrOrganizationClosed, ErrNoActor, ErrExpired, ErrIDReused and
@@ -123,10 +124,13 @@ func receiptOf(entry models.NewEntry, result models.InsertResult) (Receipt, erro
 	}
 }
 
-// storedWhenOff says which events are kept while audit logging is off: that it was switched, and
-// that the organization is gone.
-func storedWhenOff(action Action) bool {
-	return action == OrganizationAuditConfigUpdate || action == OrganizationDelete
+// storedWhenOff says which events are kept while audit logging is off: what the web app records of
+// itself, and that the organization is gone. Nothing that comes from outside.
+func storedWhenOff(ctx context.Context, action Action) bool {
+	if isFromOutside(ctx) {
+		return false
+	}
+	return ownActions[action] || action == OrganizationDelete || models.IsAdministration(ctx)
 }
 
 // Migrate creates or updates the tables of the audit log in db; all their names begin with

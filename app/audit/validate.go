@@ -77,6 +77,9 @@ func entryOf(ctx context.Context, event Event, now time.Time) (models.NewEntry, 
 	if !event.Action.Valid() {
 		return fail(&InvalidEventError{"action", fmt.Sprintf("%.120q is not entity:verb, lower case, at most %d bytes", string(event.Action), maxAction)})
 	}
+	if event.Action.reserved() && isFromOutside(ctx) {
+		return fail(&InvalidEventError{"action", fmt.Sprintf("%q is for what Audit Logs itself records; choose another name", string(event.Action))})
+	}
 	entityType := event.EntityType
 	if entityType == "" {
 		entityType = event.Action.Entity()
@@ -138,7 +141,7 @@ func entryOf(ctx context.Context, event Event, now time.Time) (models.NewEntry, 
 	return models.NewEntry{
 		Organization: models.OrganizationRef{Slug: event.Organization, ExternalID: event.ExternalID},
 		Entry:        entry,
-		EvenWhenOff:  storedWhenOff(event.Action),
+		EvenWhenOff:  storedWhenOff(ctx, event.Action),
 		Key:          eventKey(event, &entry),
 	}, nil
 }

@@ -125,3 +125,18 @@ func TestWhoFindsNoRoomIsToldWhenToComeAgain(t *testing.T) {
 		}
 	}
 }
+
+// Connections on which answers wait to be read make room for others.
+func TestWhoeverReadsNoAnswersKeepsNobodyOut(t *testing.T) {
+	content := make([]byte, 16<<20)
+	address := serveWith(t, func(a *App) {
+		a.answers = intake.NewBudget(1<<40, 1<<40, time.Millisecond)
+		a.fiber.Get("/large", func(c *fiber.Ctx) error { return c.Send(content) })
+	})
+	for range intake.MaxConnectionsAddress {
+		ask(t, address, "/large") // and its body is never read
+	}
+	if _, answer := ask(t, address, "/healthz"); answer.StatusCode != http.StatusOK {
+		t.Errorf("one more is answered %d", answer.StatusCode)
+	}
+}

@@ -42,6 +42,9 @@ func (a *App) guard(answer fasthttp.RequestHandler) fasthttp.RequestHandler {
 		if unread && ours {
 			conn.Linger()
 		}
+		if ours && !ctx.Response.IsBodyStream() { // an export goes on for as long as it is read
+			conn.Send()
+		}
 		a.countAnswer(ctx)
 	}
 }

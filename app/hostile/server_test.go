@@ -6,8 +6,6 @@
 package hostile
 
 import (
-	"bufio"
-	"bytes"
 	"fmt"
 	"io"
 	"net"
@@ -63,7 +61,7 @@ type target struct {
 	t       *testing.T
 	address string // host and port
 	process *exec.Cmd
-	log     *output
+	log     output
 
 	admin, member  string // cookies
 	keeper         string // those of an admin whom no request is about
@@ -83,7 +81,7 @@ func serve(t *testing.T) *target {
 		t.Fatalf("build auditlogs: %v", err)
 	}
 	file := databasetest.SQLiteFile(t)
-	s := &target{t: t, slug: "acme", log: &output{}}
+	s := &target{t: t, slug: "acme", log: output(filepath.Join(t.TempDir(), "log"))}
 	s.fill(file)
 
 	listener, err := net.Listen("tcp", "127.0.0.1:0") // on Linux clients have all of 127.0.0.0/8
@@ -95,7 +93,12 @@ func serve(t *testing.T) *target {
 		t.Fatal(err)
 	}
 	s.process = exec.Command(path, "serve", "--addr", s.address, "--database", "sqlite:"+file)
-	s.process.Stdout, s.process.Stderr = s.log, s.log
+	log, err := os.Create(string(s.log))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	s.process.Stdout, s.process.Stderr = log, log
 	if err := s.process.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -154,27 +157,37 @@ func (s *target) signIn(email string) (cookies string) {
 	return strings.TrimSuffix(cookies, "; ")
 }
 
-// mustDo makes a request that must be answered well, and answers its body. headers are names and values.
+// mustDo makes a request that must be answered well, and answers its body. headers are names and values. Whom the
+// server hangs up on in the rush, or asks to come again, does so.
 func (s *target) mustDo(method, path, body string, headers ...string) string {
 	s.t.Helper()
-	request, err := http.NewRequestWithContext(s.t.Context(), method, "http://"+s.address+path, strings.NewReader(body))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	for i := 0; i+1 < len(headers); i += 2 {
-		request.Header.Set(headers[i], headers[i+1])
-	}
 	client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
+	for end := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
+		request, err := http.NewRequestWithContext(s.t.Context(), method, "http://"+s.address+path, strings.NewReader(body))
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		for i := 0; i+1 < len(headers); i += 2 {
+			request.Header.Set(headers[i], headers[i+1])
+		}
+		status, content, err := answerTo(client, request)
+		if err == nil && status < 300 {
+			return content
+		}
+		if err == nil && status != http.StatusServiceUnavailable || time.Now().After(end) {
+			s.t.Fatalf("%s %s answers %d (%v):\n%s\n%s", method, path, status, err, content, s.log.tail())
+		}
+	}
+}
+
+func answerTo(client *http.Client, request *http.Request) (status int, content string, err error) {
 	answer, err := client.Do(request)
 	if err != nil {
-		s.t.Fatalf("%s %s: %v\n%s", method, path, err, s.log.tail())
+		return 0, "", err
 	}
 	defer answer.Body.Close()
-	content, err := io.ReadAll(answer.Body)
-	if err != nil || answer.StatusCode >= 300 {
-		s.t.Fatalf("%s %s answers %d (%v):\n%s\n%s", method, path, answer.StatusCode, err, content, s.log.tail())
-	}
-	return string(content)
+	all, err := io.ReadAll(answer.Body)
+	return answer.StatusCode, string(all), err
 }
 
 // mustServe ends the test where the program does not do its work for those it is for.
@@ -235,37 +248,28 @@ func (s *target) peak() int64 {
 	return int64(usage.Maxrss) << 10 // kilobytes
 }
 
-// output keeps what a process writes; it may be read meanwhile.
-type output struct {
-	mutex sync.Mutex
-	bytes bytes.Buffer
-}
+// output is what a process has written, in a file: a test that reads slowly does not hold it up.
+type output string
 
-func (o *output) Write(b []byte) (int, error) {
-	o.mutex.Lock()
-	defer o.mutex.Unlock()
-	return o.bytes.Write(b)
-}
-
-func (o *output) String() string {
-	o.mutex.Lock()
-	defer o.mutex.Unlock()
-	return o.bytes.String()
+func (o output) String() string {
+	content, err := os.ReadFile(string(o))
+	if err != nil {
+		return err.Error()
+	}
+	return string(content)
 }
 
 // tail is the end of what was written.
-func (o *output) tail() string {
+func (o output) tail() string {
 	text := o.String()
 	return text[max(0, len(text)-4000):]
 }
 
 // lines are those that contain a text, at most ten.
-func (o *output) lines(text string) (found []string) {
-	scanner := bufio.NewScanner(strings.NewReader(o.String()))
-	scanner.Buffer(nil, 1<<20)
-	for scanner.Scan() {
-		if strings.Contains(scanner.Text(), text) && len(found) < 10 {
-			found = append(found, scanner.Text())
+func (o output) lines(text string) (found []string) {
+	for line := range strings.Lines(o.String()) {
+		if strings.Contains(line, text) && len(found) < 10 {
+			found = append(found, line)
 		}
 	}
 	return found

@@ -17,8 +17,9 @@ const (
 	lingerBytes = 64 << 20
 )
 
-// Conn is a connection that a Listener accepted. The server waits for what comes from it, a request or
-// the body of one, or it answers: what is waited for may be given up in favour of others.
+// Conn is a connection that a Listener accepted. The server waits for its client, which sends a request or the
+// body of one or reads an answer, or it works on the answer: what is waited for may be given up in favour of
+// others.
 type Conn struct {
 	net.Conn
 	listener *Listener
@@ -27,21 +28,28 @@ type Conn struct {
 	leave    sync.Once
 
 	ended atomic.Bool
+	heard atomic.Int64 // when something came last, in nanoseconds since 1970
 
 	waiting bool // guarded by the listener's mutex, like since
-	since   time.Time
+	since   int64
 }
 
-// Await says that the server waits for what comes from c, and has for as long as it did before unless
-// there was an answer in between.
-func (c *Conn) Await() { c.listener.mark(c, true) }
+// Await says that the server waits for the client to send, and has since something came last: a client with many
+// requests in one go is not new after each.
+func (c *Conn) Await() { c.listener.await(c, c.heard.Load()) }
 
-// Answer says that what came from c is being answered: the connection is left alone.
-func (c *Conn) Answer() { c.listener.mark(c, false) }
+// Send says that the server waits for the client to read, from now on.
+func (c *Conn) Send() { c.listener.await(c, time.Now().UnixNano()) }
+
+// Answer says that the server works on an answer: the connection is left alone.
+func (c *Conn) Answer() { c.listener.leave(c) }
 
 // Read reads what comes from the other side.
 func (c *Conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
+	if n > 0 {
+		c.heard.Store(time.Now().UnixNano())
+	}
 	if err == io.EOF {
 		c.ended.Store(true)
 	}

@@ -2,9 +2,11 @@ package intake
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -67,7 +69,7 @@ func TestTheConnectionAwaitedForTheLongestMakesRoom(t *testing.T) {
 	listener := listen(t)
 	busy, accepted := connect(t, listener)
 	accepted.Answer()
-	idle, _ := connect(t, listener)
+	idle, given := connect(t, listener)
 	for len(listener.open) < MaxConnectionsAddress {
 		connect(t, listener)
 	}
@@ -78,12 +80,35 @@ func TestTheConnectionAwaitedForTheLongestMakesRoom(t *testing.T) {
 	if _, err := idle.Read(make([]byte, 1)); err != io.EOF {
 		t.Errorf("the one that is awaited for the longest: %v", err)
 	}
+	if err := errors.Join(given.SetReadDeadline(time.Now()), given.SetWriteDeadline(time.Now()), given.SetDeadline(time.Now())); err != nil {
+		t.Errorf("its server, which does not know yet and panics: %v", err)
+	}
 	if _, err := accepted.Write([]byte("a")); err != nil {
 		t.Errorf("the one being answered: %v", err)
 	}
 	if _, err := io.ReadFull(busy, make([]byte, 1)); err != nil {
 		t.Errorf("the one being answered: %v", err)
 	}
+}
+
+// A system without room for another connection has some later on; the server does not end for it.
+func TestAcceptingGoesOnWhenTheSystemHasRoomAgain(t *testing.T) {
+	inner := &crowded{errs: []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, net.ErrClosed}}
+	if _, err := Listen(inner, nil, time.Minute).Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("it ends with %v", err)
+	}
+}
+
+// crowded accepts nothing, for one reason after the other.
+type crowded struct {
+	net.Listener
+	errs []error
+}
+
+func (c *crowded) Accept() (net.Conn, error) {
+	err := c.errs[0]
+	c.errs = c.errs[1:]
+	return nil, &net.OpError{Op: "accept", Err: err}
 }
 
 // Where all are being answered, one more is closed. It leaves room when it ends.

@@ -51,6 +51,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		conn := &Conn{Conn: inner, listener: l, network: l.networkOf(inner)}
+		conn.heard.Store(time.Now().UnixNano())
 		if !l.admit(conn) || inner.SetReadDeadline(time.Now().Add(l.first)) != nil {
 			_ = conn.end()
 			continue
@@ -77,7 +78,7 @@ func (l *Listener) admit(conn *Conn) bool {
 		}
 		l.open[conn] = struct{}{}
 		l.by[conn.network]++
-		conn.waiting, conn.since = true, time.Now()
+		conn.waiting, conn.since = true, conn.heard.Load()
 	}
 	l.mu.Unlock()
 	if leaves != nil {
@@ -89,20 +90,23 @@ func (l *Listener) admit(conn *Conn) bool {
 // longestAwaited is the connection that is waited for the longest: from network, or of all.
 func (l *Listener) longestAwaited(network netip.Prefix) (longest *Conn) {
 	for conn := range l.open {
-		if conn.waiting && (!network.IsValid() || conn.network == network) && (longest == nil || conn.since.Before(longest.since)) {
+		if conn.waiting && (!network.IsValid() || conn.network == network) && (longest == nil || conn.since < longest.since) {
 			longest = conn
 		}
 	}
 	return longest
 }
 
-func (l *Listener) mark(conn *Conn, waiting bool) {
+func (l *Listener) await(conn *Conn, since int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if waiting && !conn.waiting {
-		conn.since = time.Now()
-	}
-	conn.waiting = waiting
+	conn.waiting, conn.since = true, since
+}
+
+func (l *Listener) leave(conn *Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	conn.waiting = false
 }
 
 func (l *Listener) forget(conn *Conn) {

@@ -43,7 +43,7 @@ func newDesk(t *testing.T, db *database.DB) *desk {
 
 	h := &Handlers{Store: d.store, Listing: d.store, Views: testViews(t), Log: slog.New(slog.DiscardHandler), BaseURL: "https://audit.example.com"}
 	d.server = fiber.New(fiber.Config{
-		Immutable: true,
+		Immutable: true, ReadBufferSize: 32 << 10,
 		ErrorHandler: func(c *fiber.Ctx, err error) error {
 			return c.Status(statusOf(err)).SendString(err.Error())
 		},

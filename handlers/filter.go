@@ -323,7 +323,7 @@ func (f Filter) String() string {
 	return strings.Join(parts, "&")
 }
 
-var readable = strings.NewReplacer("%3A", ":", "%2F", "/", "%40", "@")
+var readable = strings.NewReplacer("%3A", ":", "%2F", "/", "%40", "@", "%2A", "*")
 
 // Direction is "asc" or "desc" where that is not what the column has by default.
 func (f Filter) Direction() string {

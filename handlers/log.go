@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -18,6 +19,7 @@ type logPage struct {
 	Filter  Filter
 	Path    string    // the log's address without a query
 	Problem *BadInput // why the address cannot be answered
+	TooLong bool      // it is that the filters are more than an address can hold
 	Now     models.Micros
 	Off     *models.Gap       // since when logging is off; nil while it is on
 	Pending *pendingRetention // for admins
@@ -50,7 +52,12 @@ func (h *Handlers) AuditLog(c *fiber.Ctx) error {
 	if err != nil && !errors.As(err, &bad) {
 		return err
 	}
+	tooLong := bad == nil && ticksTooMany(c, filter)
+	if tooLong {
+		bad = &BadInput{Field: "action", Reason: "is more than an address can hold"}
+	}
 	page := &logPage{
+		TooLong: tooLong,
 		Frame:   h.frame(c, "Audit Logs", "audit-logs"),
 		Filter:  filter,
 		Path:    settingsPath(scope.Organization, "audit-logs"),
@@ -97,6 +104,16 @@ func (h *Handlers) AuditLog(c *fiber.Ctx) error {
 	}
 	return h.render(c, status, "log/page", page)
 }
+
+// ticksTooMany says that the filter form was sent without script, and that its ticks make a longer address than
+// they may. A link with as many is answered: nobody can tick fewer there. Only a form says what is empty.
+func ticksTooMany(c *fiber.Ctx, filter Filter) bool {
+	query := string(c.Request().URI().QueryString())
+	return strings.Contains(query+"&", "=&") && len(filter.At(nil).Address(c.Path())) > maxAddress
+}
+
+// LongestAddress is how long an address may become by ticking, in bytes.
+func (p *logPage) LongestAddress() int { return maxAddress }
 
 // fillEntries asks for the page of entries and says what stands between them. kinds are those of the
 // log, where they are known.

@@ -162,3 +162,68 @@ func TestMenusOfferWhatThereIs(t *testing.T) {
 		}
 	})
 }
+
+// Without script the form arrives whole: what is more than an address can hold is said beside the filters.
+func TestATickTooManyIsRefusedWithoutScript(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		d := newDesk(t, db)
+		d.insert(d.org, models.Entry{Action: "service:update"})
+		ticks := ""
+		for i := range 190 {
+			ticks += "action=some_entity_type:verb_" + strconv.Itoa(i) + "&"
+		}
+		response, body := d.get(logPath + "?" + ticks + "q=&entity_type=&from=&to=&tz=UTC")
+		if response.StatusCode != http.StatusBadRequest {
+			t.Errorf("the form is answered %d", response.StatusCode)
+		}
+		page, err := goquery.NewDocumentFromReader(strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ticked := page.Find("#filters input[name=action][checked]").Length(); ticked != 190 || !strings.Contains(text(page.Find("#problem")), "more filters than an address can hold") {
+			t.Errorf("%d boxes are ticked, and it says %q", ticked, text(page.Find("#problem")))
+		}
+		d.page(logPath + "?" + strings.TrimSuffix(ticks, "&")) // a link, nobody ticked it just now
+	})
+}
+
+// The newest name is shown, one user with many names is one option, and it is said that there are more.
+func TestUsersAreOfferedOnceAndByTheirNewestName(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		d := newDesk(t, db)
+		var entries []models.Entry
+		for i := range 400 {
+			entries = append(entries, models.Entry{OccurredAt: d.ago(time.Duration(400-i) * time.Minute), ActorID: "usr_many", ActorName: "Alias " + strconv.Itoa((i*7)%400)})
+		}
+		newest := entries[len(entries)-1].ActorName
+		entries = append(entries,
+			models.Entry{OccurredAt: d.ago(20 * time.Hour), ActorID: "usr_b1", ActorName: "Alias of Ben", ActorEmail: "ben@example.com"},
+			models.Entry{OccurredAt: d.ago(21 * time.Hour), ActorID: "usr_z", ActorName: "Zoe Alias"},
+			models.Entry{OccurredAt: d.ago(22 * time.Hour), EntityID: "alias-7", ActorID: "usr_z", ActorName: "Zoe Alias"})
+		for i := range 30 {
+			entries = append(entries, models.Entry{OccurredAt: d.ago(time.Duration(30+i) * time.Hour), ActorID: "usr_x" + strconv.Itoa(i), ActorName: "Xavier " + strconv.Itoa(i)})
+		}
+		d.insert(d.org, entries...)
+		found := d.page(logPath+"/actors?text=alias", fragment...)
+		offered := found.Find("input[name=actor]").Map(func(_ int, box *goquery.Selection) string { return box.AttrOr("value", "") })
+		if !slices.Equal(slices.Sorted(slices.Values(offered)), []string{"usr_b1", "usr_many", "usr_z"}) {
+			t.Errorf("offered are %v", offered)
+		}
+		if words := text(found.Selection); !strings.Contains(words, newest) || strings.Contains(words, "More users") {
+			t.Errorf("it says %q, and not the newest name %q", words, newest)
+		}
+		if words := text(d.page(logPath+"/actors?text=xavier", fragment...).Selection); !strings.Contains(words, "More users match") {
+			t.Errorf("that there are more is not said: %q", words)
+		}
+		menu := d.page(logPath).Find(`[data-options="actor"]`)
+		if words := text(menu); !strings.Contains(words, "There are more users") || strings.Count(words, "Alias") > 4 {
+			t.Errorf("the menu says %q", words)
+		}
+		// Those who are called as the search stand above what it finds.
+		page := d.page(logPath + "?q=alias")
+		people := page.Find("#entries .people a")
+		if page.Find("tbody[data-entry-id]").Length() != 1 || people.Length() != 3 || !strings.Contains(text(people), "Show what Zoe Alias did") {
+			t.Errorf("above %d results are suggested %q", page.Find("tbody[data-entry-id]").Length(), text(people))
+		}
+	})
+}

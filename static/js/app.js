@@ -110,3 +110,10 @@ function say(message) {
   clearTimeout(say.timer);
   say.timer = setTimeout(() => { toast.hidden = true; }, 2000);
 }
+
+// A request for the page's own address need not say where it comes from as well: an address full of filters
+// would be sent twice.
+document.addEventListener('htmx:config:request', (event) => {
+  const { request } = event.detail.ctx;
+  if (new URL(request.action, document.baseURI).pathname === location.pathname) delete request.headers['HX-Current-URL'];
+});

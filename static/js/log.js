@@ -20,7 +20,29 @@ document.addEventListener('htmx:config:request', (event) => {
     for (const value of name === 'action' || name === 'actor' ? values : values.slice(-1)) said.append(name, value);
   }
   if (!said.has('from') && !said.has('to')) said.delete('tz');
+  keepShort(event, said);
 });
+
+/** keepShort refuses a tick that would make the address longer than servers and proxies in between may take. */
+function keepShort(event, said) {
+  const filters = log.filters();
+  filters.querySelectorAll('.options-limit').forEach((line) => line.remove());
+  const length = `${location.pathname}?${new URLSearchParams(said)}`.length;
+  if (length <= Number(filters.dataset.longest) || length <= location.pathname.length + location.search.length) return;
+  event.preventDefault();
+  readAddress();
+  const text = 'That is more than an address can hold. Take some filters off first, or tick all actions of an entity at once.';
+  const menu = filters.querySelector('details[data-options][open] .options');
+  if (!menu) {
+    say(text);
+    return;
+  }
+  const line = document.createElement('p');
+  line.className = 'options-limit';
+  line.setAttribute('role', 'alert');
+  line.textContent = text;
+  menu.before(line);
+}
 
 // A time that is half typed is a mistake when it is applied, and keeps no other control from working.
 document.addEventListener('change', (event) => {
@@ -96,6 +118,8 @@ function addOption(name, value) {
   const box = option.querySelector('input');
   box.value = value;
   box.checked = true;
+  box.disabled = false;
+  option.querySelector('code + .muted')?.remove();
   const text = option.querySelector('.option-text, code');
   text.textContent = chip?.querySelector('.chip-value').textContent ?? visible(value);
   menu.querySelector('[data-selected]').append(option);
@@ -109,9 +133,9 @@ const visible = (text) => text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu,
 function selectedFirst(menu) {
   const selected = menu.querySelector('[data-selected]');
   for (const option of [...selected.children]) {
-    if (!option.querySelector('input').checked) goHome(menu, option);
+    if (!option.querySelector('input').matches(':checked:enabled')) goHome(menu, option);
   }
-  for (const box of menu.querySelectorAll('.options input.applies:checked')) {
+  for (const box of menu.querySelectorAll('.options input.applies:checked:enabled')) {
     const option = box.closest('li');
     if (option.parentElement !== selected) selected.append(option);
   }
@@ -134,10 +158,33 @@ const membersOf = (menu, group) => [
   ...menu.querySelectorAll(`[data-group="${group}"] input.applies, [data-home="${group}"] input.applies`),
 ];
 
+const isWhole = (box) => box.name === 'action' && box.value.endsWith(':*');
+const wholeOf = (box) => `${box.value.split(':')[0]}:*`;
+
+/** cover shows the actions of an entity as ticked, and not to be ticked, while all of them are. */
+function cover(menu) {
+  if (menu.dataset.options !== 'action') return;
+  const boxes = [...menu.querySelectorAll('input.applies')];
+  const whole = new Set(boxes.filter((box) => isWhole(box) && box.checked).map((box) => box.value));
+  for (const box of boxes.filter((box) => !isWhole(box))) {
+    const covered = whole.has(wholeOf(box));
+    if (covered) box.checked = true;
+    else if (box.disabled) box.checked = false;
+    box.disabled = covered;
+  }
+}
+
+// Before the form is read.
+document.addEventListener('change', (event) => {
+  const menu = event.target.matches?.('.applies') && event.target.closest('details[data-options]');
+  if (menu) cover(menu);
+}, true);
+
 /** markGroups shows in each group's own box whether all, some or none of it is ticked. */
 function markGroups(menu) {
+  cover(menu);
   for (const box of menu.querySelectorAll('[data-ticks]')) {
-    const members = membersOf(menu, box.dataset.ticks);
+    const members = membersOf(menu, box.dataset.ticks).filter((member) => !isWhole(member));
     const on = members.filter((member) => member.checked).length;
     box.checked = on > 0 && on === new Set(members).size;
     box.indeterminate = on > 0 && !box.checked;
@@ -147,10 +194,17 @@ function markGroups(menu) {
 document.addEventListener('change', (event) => {
   const group = event.target.closest?.('[data-ticks]');
   if (group) {
-    const members = membersOf(group.closest('details'), group.dataset.ticks)
-      .filter((member) => !member.closest('li').hidden); // typing has narrowed the list: only what is in sight
-    for (const member of members) member.checked = group.checked;
-    members[0]?.dispatchEvent(new Event('change', { bubbles: true })); // one request for all of them
+    // All actions of an entity are one tick; where typing has narrowed the list, only what is in sight.
+    const menu = group.closest('details');
+    const members = membersOf(menu, group.dataset.ticks).filter((member) => !member.closest('li').hidden);
+    const narrowed = menu.querySelector('[data-narrow]').value.trim() !== '';
+    const whole = new Set(members.filter(isWhole).map((member) => member.value));
+    const ticked = members.filter((member) => (narrowed ? !isWhole(member) : isWhole(member) || !whole.has(wholeOf(member))));
+    for (const member of members) {
+      if (!group.checked || !member.disabled) member.checked = group.checked && ticked.includes(member);
+    }
+    cover(menu);
+    members.find((member) => !member.disabled)?.dispatchEvent(new Event('change', { bubbles: true })); // one request for all of them
     return;
   }
   const menu = event.target.matches?.('.applies') && event.target.closest('details[data-options]');
@@ -211,7 +265,7 @@ function tick(box) {
 /** tickOnly ticks what was found by typing, where that is one option. */
 function tickOnly(menu, find) {
   const found = menu.querySelectorAll(find.name === 'text'
-    ? '[data-offered] input.applies' : '.options li:not([hidden]) input.applies');
+    ? '[data-offered] input.applies' : '.options li:not([hidden]) input.applies:enabled');
   if (find.value.trim() && found.length === 1) tick(found[0]);
 }
 
@@ -225,7 +279,7 @@ document.addEventListener('keydown', (event) => {
   const menu = event.target.closest?.('details[data-options][open]');
   const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
   if (!menu || !step || event.target.matches('summary')) return;
-  const stops = [...menu.querySelectorAll('.options-find input, .options li:not([hidden]) input')]
+  const stops = [...menu.querySelectorAll('.options-find input, .options li:not([hidden]) input:enabled')]
     .filter((stop) => stop.offsetParent !== null);
   const next = stops[stops.indexOf(event.target) + step];
   if (!next) return;

@@ -80,22 +80,44 @@ func TestUnfinishedBodiesTakeTheirSendersRoom(t *testing.T) {
 	key, otherKey := server.Key(t, acme, models.ScopeWrite), server.Key(t, other, models.ScopeWrite)
 	const signed = "X-GitHub-Event: ping\r\nX-GitHub-Delivery: d\r\nContent-Type: application/json\r\nX-Hub-Signature-256: sha256="
 
-	var letGo []func()
-	for range 2 { // of an organization's room for events
-		letGo = append(letGo, hold(t, server, "/api/v1/events", "Authorization: Bearer "+key+"\r\nContent-Type: application/json\r\n", 5<<20))
+	fill := func(t *testing.T, count int, path, headers string, length int) (letGo func()) {
+		t.Helper()
+		var each []func()
+		for range count {
+			each = append(each, hold(t, server, path, headers, length))
+		}
+		return func() {
+			for _, letGo := range each {
+				letGo()
+			}
+		}
 	}
-	for range 8 { // of an address's room for forms
-		letGo = append(letGo, hold(t, server, "/login", formType, 64<<10))
+	events := func(t *testing.T) func() { // an organization's room
+		return fill(t, 2, "/api/v1/events", "Authorization: Bearer "+key+"\r\nContent-Type: application/json\r\n", 5<<20)
 	}
-	letGo = append(letGo, hold(t, server, "/webhooks/github/"+connection, signed+strings.Repeat("ab", 32)+"\r\n", 5<<20))
+	forms := func(t *testing.T) func() { return fill(t, 8, "/login", formType, 64<<10) } // an address's
+	deliveries := func(t *testing.T) func() {                                            // the connection's
+		return fill(t, 1, "/webhooks/github/"+connection, signed+strings.Repeat("ab", 32)+"\r\n", 5<<20)
+	}
+	letGo := []func(){events(t), forms(t), deliveries(t)}
 
 	t.Run("who finds none", func(t *testing.T) {
-		for name, ask := range map[string]func() *apptest.Page{
-			"events": post(key, 9<<10), "a stranger's form": form(client, 9<<10), "a delivery": deliver(connection, secret, 9<<10),
+		for name, tc := range map[string]struct {
+			ask  func() *apptest.Page
+			fill func(*testing.T) func()
+		}{
+			"events": {post(key, 9<<10), events}, "a stranger's form": {form(client, 9<<10), forms}, "a delivery": {deliver(connection, secret, 9<<10), deliveries},
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel() // all of them wait for a while
-				if refused := become(t, http.StatusServiceUnavailable, ask); refused.Header.Get("Retry-After") == "" {
+				refused := become(t, http.StatusServiceUnavailable, func() *apptest.Page {
+					page := tc.ask()
+					if page.Status != http.StatusServiceUnavailable { // what was held has been given up meanwhile
+						tc.fill(t)
+					}
+					return page
+				})
+				if refused.Header.Get("Retry-After") == "" {
 					t.Error("no Retry-After")
 				}
 			})
@@ -134,7 +156,7 @@ func TestBehindATrustedProxyEveryClientHasRoom(t *testing.T) {
 	for range 8 {
 		hold(t, server, "/login", formType+"X-Forwarded-For: 192.0.2.7\r\n", 64<<10)
 	}
-	become(t, http.StatusServiceUnavailable, from("192.0.2.7"))
+	become(t, http.StatusServiceUnavailable, from("192.0.2.7")) // within the thirty seconds that the eight are waited for
 	from("192.0.2.8")().Expect(http.StatusSeeOther)
 	for range 16 { // the proxy itself, which may not have said who asks
 		hold(t, server, "/login", formType, 64<<10)

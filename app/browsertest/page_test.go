@@ -279,7 +279,8 @@ func (p *page) texts(selector string) []string {
 // column are the texts of a column of the log.
 func (p *page) column(name string) []string {
 	p.t.Helper()
-	return p.texts(`#entries tbody[data-entry-id] [data-col=` + name + `]`)
+	cell := `#entries tbody[data-entry-id] [data-col=` + name + `]`
+	return p.texts(cell + ` [data-value], ` + cell + `:not(:has([data-value]))`)
 }
 
 // ids are those of the entries the log shows, in order.

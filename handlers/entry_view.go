@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"strings"
@@ -19,6 +20,7 @@ type entryView struct {
 	Recorded *lateView // set when it was recorded more than a minute apart from when it happened
 	Origin   *originView
 	Client   string // the browser or program in words; empty when unknown
+	Maker    *linkMaker
 	Metadata metadataView
 
 	Path        string // the entry's own address
@@ -28,6 +30,28 @@ type entryView struct {
 	ActorPath   string // the log of this actor only
 	APIKeyPath  string // everything that happened to the API key it was sent with; empty where none was
 	AroundPath  string // five minutes of the log before and after
+}
+
+// linkMaker is who made the link that an entry came about by, as its metadata says. Without an ID it was
+// an operator.
+type linkMaker struct {
+	ID    string `json:"id"`
+	Name  string `json:"name"`
+	Email string `json:"email"`
+}
+
+// makerOf finds who made the link that somebody set a password with or joined by; nil where there was none.
+func makerOf(entry models.Entry) *linkMaker {
+	if action := audit.Action(entry.Action); action != audit.UserPasswordReset && action != audit.MemberJoin {
+		return nil
+	}
+	var said struct {
+		Maker *linkMaker `json:"link_made_by"`
+	}
+	if json.Unmarshal([]byte(entry.Metadata), &said) != nil {
+		return nil // not as the app records it
+	}
+	return said.Maker
 }
 
 // OwnName says that the entity has a name other than its ID.
@@ -83,6 +107,7 @@ func viewEntry(base string, org models.Organization, entry models.Entry, links m
 		Occurred:    viewMoment(occurred, zone),
 		Origin:      viewOrigin(entry, zone),
 		Client:      clientInWords(entry.UserAgent),
+		Maker:       makerOf(entry),
 		Metadata:    viewMetadata(entry.Metadata),
 		Path:        path,
 		Link:        base + path,

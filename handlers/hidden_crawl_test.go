@@ -39,7 +39,7 @@ func TestNoPageHoldsWhatCannotBeSeen(t *testing.T) {
 		plantEverywhere(t, p, acme, ada, admin)
 
 		crawl := &crawler{t: t, client: admin, seen: map[string]bool{}}
-		crawl.from("/", "/orgs/new", "/logout", "/orgs/acme/settings", "/orgs/acme/settings/audit-logs/actors?text="+url.QueryEscape(hidden))
+		crawl.from("/", "/account", "/orgs/new", "/logout", "/orgs/acme/settings", "/orgs/acme/settings/audit-logs/actors?text="+url.QueryEscape(hidden))
 		for _, sort := range []string{"action", "entity_type", "user"} {
 			crawl.from("/orgs/acme/settings/audit-logs?sort=" + sort)
 		}

@@ -213,6 +213,9 @@ func TestAnOperatorsLinkHasNoMaker(t *testing.T) {
 		if !strings.Contains(e.Metadata, `"link_made_by":{"name":"operator"}`) {
 			t.Errorf("it was recorded with %s", e.Metadata)
 		}
+		if got := p.signedIn(ada).Get("/orgs/acme" + auditLogs + "/" + e.ID.String()).Expect(200).Text("[data-link-maker]"); got != "an operator, on the server" {
+			t.Errorf("the entry says the link was made by %q", got)
+		}
 	})
 }
 

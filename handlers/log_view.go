@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -227,6 +228,7 @@ type entryRow struct {
 	EntityID, EntityName string // the name is empty where it is the ID
 	ActorName            string
 	Automated            bool
+	ByLink               bool              // the actor is whose password a link set: whoever had the link
 	Source               string            // of what was automated
 	ByKey, Key           string            // the API key it came with, by ID and name; empty where none was
 	ActorNote            string            // what tells a namesake apart: the e-mail, or the ID
@@ -314,6 +316,7 @@ func rowOf(page *logPage, entry *models.Entry, names namesakes, occurred time.Ti
 		EntityID: entry.EntityID, EntityName: entry.EntityName,
 		ActorName: entry.ActorName, Automated: entry.BySystem(), Source: entry.Source,
 		ByKey: entry.APIKeyID, Key: entry.APIKeyName,
+		ByLink:       entry.Action == string(audit.UserPasswordReset),
 		ActorNote:    names.note(entry.ActorID, entry.ActorName, entry.ActorEmail),
 		Links:        template.HTMLAttr(`href="` + path + `" hx-get="` + path + `"`),
 		Glyph:        glyphOf(entry.Action),

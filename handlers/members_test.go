@@ -169,6 +169,9 @@ func TestInvitingSomebodyNew(t *testing.T) {
 			fmt.Sprint(m["link_made_by"]) != fmt.Sprint(map[string]any{"id": ada.ID, "name": ada.Name, "email": ada.Email}) {
 			t.Errorf("joining carries %v", m)
 		}
+		if got := admin.Get("/orgs/acme" + auditLogs + "/" + joined.ID.String()).Expect(200).Text("[data-link-maker]"); !strings.HasPrefix(got, "Ada ada@example.com") {
+			t.Errorf("of the link the entry says %q", got)
+		}
 		p.Client(t).Get(link).Expect(404)
 		p.Client(t).Post(link, "name", "Eve", "email", "eve@example.com", "password", password).Expect(404)
 	})
@@ -235,6 +238,15 @@ func TestResettingAPassword(t *testing.T) {
 		e := p.wantEntry(acme, "user:password_reset", bob, bob)
 		if got := fmt.Sprint(metadataOf(t, e)["link_made_by"]); got != fmt.Sprint(map[string]any{"id": ada.ID, "name": "Ada", "email": ada.Email}) {
 			t.Errorf("the link was made by %s", got)
+		}
+		// Neither the row nor the entry reads as done by Bob alone.
+		row := admin.Get("/orgs/acme" + auditLogs + "?action=user:password_reset").Expect(200).Find(`#entries [data-entry-id] [data-col=user]`)
+		if row.Find("[data-value]").Text() != "Bob" || row.Find(".by-link").Text() != "by link" {
+			t.Errorf("the row says %q", row.Text())
+		}
+		opened := admin.Get("/orgs/acme" + auditLogs + "/" + e.ID.String()).Expect(200)
+		if got := opened.Text("[data-link-maker]"); got != "Ada ada@example.com "+ada.ID || !strings.Contains(opened.Text("main header"), "by Bob, with a link Ada made") {
+			t.Errorf("the entry says %q and %q", got, opened.Text("main header"))
 		}
 		owner.Get(link).Expect(404)
 		owner.Post(link, "password", "another password").Expect(404)

@@ -36,6 +36,7 @@ func pages(p *page) []string {
 		apiKeys,
 		integrations,
 		"/orgs/acme-labs/settings/api-keys",
+		"/account",
 		"/orgs/new",
 		"/orgs/nobody-has-this/settings/audit-logs",
 	}
@@ -67,7 +68,7 @@ func TestNoBarriers(t *testing.T) {
 	seen.look(p, "the list of keys", "light and dark")
 
 	p.size(390, 844)
-	for _, path := range []string{logs + "?limit=25", settings, members, apiKeys, integrations} {
+	for _, path := range []string{logs + "?limit=25", settings, members, apiKeys, integrations, "/account"} {
 		p.visit(path)
 		seen.look(p, path+" on a phone", "light")
 	}

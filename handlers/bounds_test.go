@@ -12,7 +12,7 @@ func TestWrongPasswordsAreCountedInBoundedMemory(t *testing.T) {
 	now := time.Date(2026, 5, 20, 9, 30, 0, 0, time.UTC)
 	try := func(email string, as outcome) (waits time.Duration) {
 		t.Helper()
-		attempt, wait, err := all.begin(t.Context(), now, atSignIn("192.0.2.1", email, "", true))
+		attempt, wait, err := all.begin(t.Context(), now, atSignIn(email, email, "", false)) // from ever more addresses, too
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -47,6 +47,29 @@ func TestWrongPasswordsAreCountedInBoundedMemory(t *testing.T) {
 	try("grace@example.com", right)
 	if len(all.tries) != before {
 		t.Error("a right password is counted")
+	}
+}
+
+// A client that says to be a proxy is allowed more wrong passwords, and not any number.
+func TestTheCrowdBehindOneAddressIsBounded(t *testing.T) {
+	var all throttle
+	now := time.Date(2026, 5, 20, 9, 30, 0, 0, time.UTC)
+	tried := 0
+	for i := range 2 * triesPerCrowd {
+		attempt, wait, err := all.begin(t.Context(), now, atSignIn("192.0.2.1", fmt.Sprintf("user%d@example.com", i), "", true))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if wait == 0 {
+			tried++
+			attempt.end(wrong)
+		}
+	}
+	if tried != triesPerCrowd {
+		t.Errorf("%d wrong passwords were tried, want %d", tried, triesPerCrowd)
+	}
+	if _, wait, err := all.begin(t.Context(), now, atSignIn("192.0.2.1", "ada@example.com", "known", true)); wait != 0 || err != nil {
+		t.Errorf("a browser that is known waits for %v, %v", wait, err)
 	}
 }
 

@@ -129,7 +129,7 @@ func (h *Handlers) tooManyWrong(c *fiber.Ctx, wait time.Duration) string {
 }
 
 // behindUnknownProxy says that the request seems to come from a proxy although none is trusted: all its
-// clients have one address then, and must not be shut out for what one of them does.
+// clients have one address then, and are not shut out for what a few of them do.
 func behindUnknownProxy(c *fiber.Ctx) bool {
 	return len(c.App().Config().TrustedProxies) == 0 && c.Get(fiber.HeaderXForwardedFor) != ""
 }

@@ -21,6 +21,7 @@ const (
 	triesPerAccount    = 10
 	triesPerDevice     = 10
 	triesPerAddress    = 100
+	triesPerCrowd      = 1000 // where the address seems to be that of a proxy, and many clients'
 	throttleMaxEntries = 10_000
 	throttlePatience   = 5 * time.Second
 )
@@ -53,15 +54,18 @@ type tries struct {
 }
 
 // atSignIn bounds sign-ins to an account. What counts is the browser alone where it is known for the
-// account. crowd says that many clients may stand behind the address, which is bounded for each account
-// only.
+// account. crowd says that many clients seem to stand behind the address: it is allowed more, and not any
+// number, since any client can make it seem so.
 func atSignIn(ip, email, device string, crowd bool) []bound {
 	address, account := networkOf(ip), models.Fold(email)
 	switch {
 	case device != "":
 		return []bound{{throttleKey{account: account, device: device}, triesPerDevice}}
 	case crowd:
-		return []bound{{throttleKey{address: address, account: account}, triesPerAccount}}
+		return []bound{
+			{throttleKey{address: address, account: account}, triesPerAccount},
+			{throttleKey{address: address}, triesPerCrowd},
+		}
 	default:
 		return []bound{
 			{throttleKey{address: address, account: account}, triesPerAccount},

@@ -268,6 +268,12 @@ func TestAnExportCanBeImported(t *testing.T) {
 		if got := importHistory(t.Context(), address, strings.NewReader(file)); got.err != nil || !strings.Contains(got.console, ": 0 imported, 4 there already.") {
 			t.Fatalf("again: %+v", got)
 		}
+		// What an app records itself is put back, and not imported as if this one had.
+		own := exportedLine(map[string]any{"action": "member:remove", "entity_type": "member", "origin": ""})
+		got := importHistory(t.Context(), address, strings.NewReader(own))
+		if got.err == nil || !strings.HasPrefix(got.report, "line 1: action: ") {
+			t.Errorf("an own action of the app: %+v", got)
+		}
 		var entries []models.Entry
 		if err := db.Read.Order("entity_id, id").Find(&entries).Error; err != nil {
 			t.Fatal(err)

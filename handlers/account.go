@@ -98,7 +98,7 @@ func (h *Handlers) ChangePassword(c *fiber.Ctx) error {
 		return h.renderAccount(c, fiber.StatusUnprocessableEntity, form)
 	}
 	if input.Password == input.Current {
-		form.Refuse("password", "This is the password you have.")
+		form.Refuse("password", "This is the password you have already.")
 		return h.renderAccount(c, fiber.StatusUnprocessableEntity, form)
 	}
 	hash, err := passwords.Hash(ctx, input.Password, scope.User.Name, scope.User.Email)
@@ -145,7 +145,7 @@ func (h *Handlers) EndSession(c *fiber.Ctx) error {
 		})
 	})
 	if errors.Is(err, models.ErrNotFound) {
-		return h.toAccount(c, "That session had ended already.")
+		return h.toAccount(c, "That session had already ended.")
 	}
 	if err != nil {
 		return err

@@ -44,7 +44,7 @@ func (h *Handlers) WithAPIKey(scopes ...models.KeyScope) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		token, ok := bearerToken(c)
 		if !ok {
-			return unauthorized(c, `Bearer realm="Audit Logs"`, "Send an API key: Authorization: Bearer alk_…. Admins make keys in Settings → API Keys.")
+			return unauthorized(c, `Bearer realm="Audit Logs"`, "Send an API key: Authorization: Bearer alk_…. Admins create keys in Settings → API Keys.")
 		}
 		caller, err := h.callerWith(c, token)
 		if err != nil {
@@ -57,7 +57,7 @@ func (h *Handlers) WithAPIKey(scopes ...models.KeyScope) fiber.Handler {
 		if !slices.Contains(scopes, caller.key.Scope) {
 			c.Set(fiber.HeaderWWWAuthenticate, fmt.Sprintf(`Bearer realm="Audit Logs", error="insufficient_scope", scope=%q`, scopes[0]))
 			return &problem{Type: "about:blank", Title: "Forbidden", Status: fiber.StatusForbidden,
-				Detail: fmt.Sprintf("The scope of this key is %s; this takes a key of the scope %s.", caller.key.Scope, scopes[0])}
+				Detail: fmt.Sprintf("This key has the scope %s; this request needs a key with the scope %s.", caller.key.Scope, scopes[0])}
 		}
 		h.noteUse(contextOf(c), caller.key)
 		visiting, _ := models.WithVisit(contextOf(c), caller.key.ID, 0)
@@ -89,7 +89,7 @@ func (h *Handlers) callerWith(c *fiber.Ctx, token string) (apiCaller, error) {
 			return apiCaller{}, err
 		}
 	} else if wait := h.refusedKeys.wait(address, now); wait > 0 {
-		return apiCaller{}, tooMany(c, wait, "Too many requests with keys that cannot be used.")
+		return apiCaller{}, tooMany(c, wait, "Too many requests with keys that do not work.")
 	}
 	var caller apiCaller
 	var err error
@@ -97,7 +97,7 @@ func (h *Handlers) callerWith(c *fiber.Ctx, token string) (apiCaller, error) {
 	if errors.Is(err, models.ErrNotFound) {
 		h.keyRequests.forget(key)
 		h.refusedKeys.take(address, now, refusedKeysPerSecond, refusedKeysAtOnce)
-		return apiCaller{}, unauthorized(c, `Bearer realm="Audit Logs", error="invalid_token"`, "There is no such API key, or it was revoked or has expired.")
+		return apiCaller{}, unauthorized(c, `Bearer realm="Audit Logs", error="invalid_token"`, "There is no such API key, or it has been revoked or has expired.")
 	}
 	if err == nil && !known {
 		err = h.takeRequest(c, key, now)

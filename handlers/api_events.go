@@ -165,9 +165,9 @@ func settle(org models.Organization, events []audit.Event) (refused []audit.Even
 		e := &events[i]
 		switch {
 		case e.Organization != "" && e.Organization != org.Slug:
-			refused = append(refused, eventError(i, "organization", "is not the one the key belongs to; leave it out"))
+			refused = append(refused, eventError(i, "organization", "is not the organization the key belongs to; leave it out"))
 		case e.ExternalID != "" && (org.ExternalID == nil || e.ExternalID != *org.ExternalID):
-			refused = append(refused, eventError(i, "external_id", "is not the one the key belongs to; leave it out"))
+			refused = append(refused, eventError(i, "external_id", "is not the organization the key belongs to; leave it out"))
 		}
 		e.Organization, e.ExternalID = org.Slug, ""
 	}

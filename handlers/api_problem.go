@@ -88,7 +88,7 @@ func problemOf(err error) problem {
 	case errors.As(err, &bad):
 		return *newProblem(fiber.StatusBadRequest, invalidParameter, bad.Error(), problemField{Field: bad.Field, Detail: bad.Reason})
 	case errors.Is(err, models.ErrClosed), errors.Is(err, audit.ErrOrganizationClosed):
-		return *newProblem(fiber.StatusConflict, closed, "The organization has been deleted, and its keys do nothing any more. Its admins read the log in the web app until the last entry has expired.")
+		return *newProblem(fiber.StatusConflict, closed, "The organization has been deleted, and its keys no longer work. Its admins can read the log in the web app until the last entry has expired.")
 	}
 	status := statusOf(err)
 	return problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detailOf(status)}
@@ -98,24 +98,24 @@ func problemOf(err error) problem {
 func detailOf(status int) string {
 	switch status {
 	case fiber.StatusBadRequest:
-		return "The request cannot be read: it is malformed, or broke off before its end."
+		return "The request could not be read: it is malformed, or it broke off before its end."
 	case fiber.StatusForbidden:
 		return "The request came from another site's page. Programs send no Origin header."
 	case fiber.StatusNotFound:
-		return "There is nothing at this address, or nothing this key may see."
+		return "There is nothing at this address, or nothing this key has access to."
 	case fiber.StatusMethodNotAllowed:
-		return "This address does not answer the method; the Allow header lists those it does."
+		return "This address does not support the method; the Allow header lists those it does."
 	case fiber.StatusRequestEntityTooLarge:
 		return "The body is larger than the server accepts, which is 5 MB of events. Send fewer at a time."
 	case fiber.StatusRequestTimeout:
 		return "The request did not arrive in time."
 	case fiber.StatusServiceUnavailable:
-		return "The server is busy or restarting. Wait as many seconds as Retry-After says, and try again."
+		return "The server is busy or restarting. Wait for as many seconds as Retry-After says, and try again."
 	case fiber.StatusUnsupportedMediaType:
 		return "Send the body as it is, without Content-Encoding."
 	}
 	if status >= 500 {
-		return "Something went wrong in the server. Try again; if it happens again, tell the operator the request's ID, which is the end of instance."
+		return "Something went wrong in the server. Try again; if it happens again, send the operator the request's ID, which is the end of instance."
 	}
-	return "The request cannot be answered."
+	return "The request could not be answered."
 }

@@ -3,7 +3,6 @@ package handlers
 import (
 	"errors"
 	"fmt"
-	"net/http"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -56,26 +55,30 @@ func wordsFor(status int, err error) (heading, text string) {
 	var bad *BadInput
 	switch {
 	case errors.As(err, &bad):
-		return "This request cannot be answered", fmt.Sprintf("%s: %s", bad.Field, bad.Reason)
+		return "This address has a mistake in it", fmt.Sprintf("“%s” %s.", bad.Field, bad.Reason)
 	case status == fiber.StatusNotFound:
-		return "Page not found", "There is nothing at this address, or nothing you may see."
+		return "Page not found", "This page does not exist, or you do not have access to it."
 	case status == fiber.StatusForbidden:
-		return "Not allowed", "Your role in this organization does not include this, or the request came from another site."
+		return "Not allowed", "Only admins of this organization can do this. If another site sent you here, open the page from here and try again."
 	case errors.Is(err, models.ErrClosed), errors.Is(err, audit.ErrOrganizationClosed):
-		return "This organization has been deleted", "Its log can be read until the last entry has expired. Nothing can be changed any more."
+		return "This organization has been deleted", "Its log can be read until the last entry has expired. Nothing can be changed any longer."
 	case status == fiber.StatusMethodNotAllowed:
-		return "Not possible here", "This address does not answer requests of this kind."
+		return "This did not work", "The page can't be used this way. Go back and try again."
 	case status == fiber.StatusRequestEntityTooLarge, status == fiber.StatusRequestHeaderFieldsTooLarge:
-		return "Too much", "The request is larger than this server accepts."
+		return "Too large", "This is more than the server accepts. Shorten it and try again."
 	case status == fiber.StatusUnsupportedMediaType:
 		return "Not readable", "Send forms as application/x-www-form-urlencoded in UTF-8, without Content-Encoding."
 	case status == fiber.StatusServiceUnavailable && models.Overloaded(err):
 		return "This took too long", "The server has too much to do just now. Please try again in a moment, or ask for less at once."
 	case status == fiber.StatusServiceUnavailable:
-		return "Back in a moment", "The server is busy or restarting. Please try again."
+		return "Back in a moment", "The server is busy or restarting. Please try again in a moment."
+	case status == fiber.StatusTooManyRequests:
+		return "Too many requests", "Please try again in a moment."
+	case status == fiber.StatusTooManyRequests:
+		return "Too many requests", "Please try again in a moment."
 	case status >= 500:
-		return "Something went wrong", "This is not your fault. Please try again, and if it happens again, tell the operator of this server the reference below."
+		return "Something went wrong", "This is our fault, not yours. Please try again. If it keeps happening, send the reference to the person who runs this server."
 	default:
-		return http.StatusText(status), "The request cannot be answered."
+		return "This did not work", "The request could not be answered. Please go back and try again."
 	}
 }

@@ -120,7 +120,7 @@ func reasonOf(tag, parameter, value string) string {
 	case "oneof":
 		return "Choose one of: " + strings.ReplaceAll(parameter, " ", ", ") + "."
 	default:
-		return "This value cannot be used."
+		return "This value can't be used."
 	}
 }
 

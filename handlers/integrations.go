@@ -78,7 +78,7 @@ func (h *Handlers) ConnectGitHub(c *fiber.Ctx) error {
 	})
 	if errors.Is(err, models.ErrTaken) {
 		return h.renderIntegrations(c, fiber.StatusUnprocessableEntity, integrationsPage{
-			Problem: "GitHub is connected already. If its secret was lost, make a new one.",
+			Problem: "GitHub is connected already. If the secret was lost, create a new one.",
 		})
 	}
 	return err
@@ -89,7 +89,7 @@ func (h *Handlers) ConnectGitHub(c *fiber.Ctx) error {
 // `loaded_connection` is the connection that was shown with the question.
 func (h *Handlers) ReplaceGitHubSecret(c *fiber.Ctx) error {
 	if posted(c, "confirm") != "yes" {
-		return h.askAboutGitHub(c, "Make a new secret", "integrations/new-secret", nil)
+		return h.askAboutGitHub(c, "New secret", "integrations/new-secret", nil)
 	}
 	scope := scopeOf(c)
 	err := h.showGitHubSecret(c, func(ctx context.Context, tx *gorm.DB, seal func(string) []byte) error {
@@ -104,7 +104,7 @@ func (h *Handlers) ReplaceGitHubSecret(c *fiber.Ctx) error {
 	})
 	var conflict *conflictError
 	if errors.As(err, &conflict) {
-		return h.askAboutGitHub(c, "Make a new secret", "integrations/new-secret", conflict)
+		return h.askAboutGitHub(c, "New secret", "integrations/new-secret", conflict)
 	}
 	return err
 }
@@ -154,7 +154,7 @@ func (h *Handlers) DisconnectGitHub(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	leaveNotice(c, "GitHub was disconnected: its deliveries are refused from now on.")
+	leaveNotice(c, "GitHub was disconnected. Its deliveries are now refused.")
 	return redirect(c, settingsPath(scope.Organization, "integrations"))
 }
 
@@ -184,7 +184,7 @@ func (h *Handlers) askAboutGitHub(c *fiber.Ctx, title, template string, conflict
 	page, status := integrationsPage{Frame: h.frame(c, title, "integrations")}, fiber.StatusOK
 	if conflict != nil {
 		status = fiber.StatusConflict
-		page.Conflict = conflict.shown("Answer again if it should be so all the same.", page.Frame.Location)
+		page.Conflict = conflict.shown("Confirm again to go ahead anyway.", page.Frame.Location)
 	}
 	connection, err := h.Store.GitHubConnection(contextOf(c), page.Frame.Organization.ID)
 	if conflict != nil && errors.Is(err, models.ErrNotFound) {

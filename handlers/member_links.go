@@ -44,7 +44,7 @@ func (h *Handlers) Invite(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	purpose := fmt.Sprintf("Whoever uses this link first joins %s as %s.", scope.Organization.Name, invitation.Role.WithArticle())
+	purpose := fmt.Sprintf("The first person to use this link joins %s as %s.", scope.Organization.Name, invitation.Role.WithArticle())
 	if invitation.Email != "" {
 		purpose = fmt.Sprintf("With this link %s joins %s as %s.", invitation.Email, scope.Organization.Name, invitation.Role.WithArticle())
 	}
@@ -99,7 +99,7 @@ func (h *Handlers) RevokeInvitation(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return h.toMembers(c, "The invitation was revoked: its link no longer works.")
+	return h.toMembers(c, "The invitation was revoked. Its link no longer works.")
 }
 
 // MemberResetLink answers POST /orgs/:slug/settings/members/:user/reset-link: it shows a link with
@@ -132,7 +132,7 @@ func (h *Handlers) MemberResetLink(c *fiber.Ctx) error {
 	})
 	if errors.Is(err, models.ErrAdminElsewhere) {
 		return h.renderMembers(c, fiber.StatusUnprocessableEntity, membersPage{
-			Problem: member.Name + " also belongs to an organization you are not an admin of. Only whoever runs this server can reset their password.",
+			Problem: member.Name + " also belongs to an organization you are not an admin of, so only the person who runs this server can reset their password.",
 		})
 	}
 	if err != nil {
@@ -140,7 +140,7 @@ func (h *Handlers) MemberResetLink(c *fiber.Ctx) error {
 	}
 	return h.renderMembers(c, fiber.StatusOK, membersPage{Link: &shownLink{
 		URL:     link,
-		Purpose: fmt.Sprintf("With this link %s sets a new password, once.", member.Name),
+		Purpose: fmt.Sprintf("With this link, %s can set a new password, once.", member.Name),
 		Expires: models.MicrosOf(h.Store.Now().Add(models.PasswordResetLifetime)),
 	}})
 }

@@ -18,7 +18,7 @@ import (
 // entityMember is the entity type of everything recorded about members.
 const entityMember = "member"
 
-const lastAdmin = "An organization needs at least one admin. Make somebody else an admin first."
+const lastAdmin = "An organization needs at least one admin. Make someone else an admin first."
 
 // userIDGrammar is what models.CreateUser makes.
 var userIDGrammar = regexp.MustCompile(`^usr_[a-z2-7]{26}$`)
@@ -128,7 +128,7 @@ func (h *Handlers) ChangeRole(c *fiber.Ctx) error {
 			return "", err
 		}
 		if before.Role == role {
-			return fmt.Sprintf("Nothing to save: %s is %s already.", before.Name, role.WithArticle()), nil
+			return fmt.Sprintf("Nothing to save: %s is already %s.", before.Name, role.WithArticle()), nil
 		}
 		_, err = audit.Record(ctx, tx, audit.Event{
 			Organization: organization.Slug,
@@ -319,7 +319,7 @@ func (h *Handlers) answerMemberConflict(c *fiber.Ctx, userID string, conflict *c
 	}
 	if posted(c, "confirm") == "yes" {
 		return h.askToRemove(c, fiber.StatusConflict, userID, userID == scopeOf(c).User.ID,
-			conflict.shown("Answer again if it should be so all the same.", zone))
+			conflict.shown("Confirm again to go ahead anyway.", zone))
 	}
 	return h.renderMembers(c, fiber.StatusConflict, membersPage{
 		Conflict: conflict.shown("Save again to replace it.", zone),

@@ -277,7 +277,7 @@ func (h *Handlers) UndoRetention(c *fiber.Ctx) error {
 	}
 	kept := count(after.RetentionDays, "day", "days")
 	if before == after {
-		return h.toOrganizationSettings(c, fmt.Sprintf("Nothing to undo: no shorter retention is waiting. Entries are kept for %s.", kept))
+		return h.toOrganizationSettings(c, fmt.Sprintf("Nothing to undo: no shorter retention is pending. Entries are kept for %s.", kept))
 	}
 	return h.toOrganizationSettings(c, fmt.Sprintf("Undone. Entries go on being kept for %s.", kept))
 }
@@ -382,7 +382,7 @@ func (h *Handlers) retentionMeaning(typed string, org models.Organization, zone 
 // savedSettings says what was changed, a sentence each.
 func savedSettings(before, after models.Organization, zone *time.Location) []string {
 	if before == after {
-		return []string{"Nothing to save: these settings are in force already."}
+		return []string{"Nothing to save: these settings are already in force."}
 	}
 	said := []string{"Saved."}
 	from, to := before.ChosenSettings().RetentionDays, after.ChosenSettings().RetentionDays

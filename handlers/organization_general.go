@@ -75,7 +75,7 @@ func (h *Handlers) RenameOrganization(c *fiber.Ctx) error {
 		return err
 	}
 	showOrganization(c, after)
-	saved := "Nothing to save: the organization has this name already."
+	saved := "Nothing to save: the organization already has this name."
 	if before.Name != after.Name {
 		saved = fmt.Sprintf("Saved. The organization is now called %s.", after.Name)
 	}

@@ -43,7 +43,7 @@ func (h *Handlers) SaveResourceLink(c *fiber.Ctx) error {
 	}
 	row := linkRow{EntityType: strings.TrimSpace(posted(c, "entity_type")), Template: strings.TrimSpace(posted(c, "url_template")), opened: loaded(c, "url_template")}
 	if !audit.ValidEntityType(row.EntityType) {
-		row.TypeError = "Use lower-case letters, digits and _, beginning with a letter, such as service."
+		row.TypeError = "Use lower-case letters, digits and _, starting with a letter, such as service."
 	}
 	var invalid *models.InvalidError
 	if errors.As(models.CheckURLTemplate(row.Template), &invalid) {
@@ -126,13 +126,13 @@ func resourceLinkUpdate(org models.Organization, entityType, before, after strin
 func savedLink(entityType, before, after string) string {
 	switch {
 	case before == after:
-		return "Nothing to save: the link is like this already."
+		return "Nothing to save: the link is already like this."
 	case before == "":
-		return fmt.Sprintf("Saved. Resources of type %s have a link now.", entityType)
+		return fmt.Sprintf("Saved. Resources of type %s now have a link.", entityType)
 	case after == "":
-		return fmt.Sprintf("Saved. The link of type %s was removed.", entityType)
+		return fmt.Sprintf("Saved. The link for %s was removed.", entityType)
 	default:
-		return fmt.Sprintf("Saved. The link of type %s was changed.", entityType)
+		return fmt.Sprintf("Saved. The link for %s was changed.", entityType)
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 	"github.com/auditlogs/auditlogs/models"
 )
 
-const slugTaken = "This short name is taken. Choose another."
+const slugTaken = "This short name is taken. Choose another one."
 
 type newOrganizationForm struct {
 	Name string `form:"name" validate:"shown_name"`

@@ -83,7 +83,7 @@ func CreateAPIKey(ctx context.Context, tx *gorm.DB, orgID int64, name string, sc
 		return APIKey{}, "", fmt.Errorf("count the API keys of organization %d: %w", orgID, err)
 	}
 	if count >= MaxAPIKeys {
-		return APIKey{}, "", &InvalidError{Field: "name", Reason: fmt.Sprintf("There are %d keys already; revoke one first.", MaxAPIKeys)}
+		return APIKey{}, "", &InvalidError{Field: "name", Reason: fmt.Sprintf("There are already %d keys. Revoke one first.", MaxAPIKeys)}
 	}
 	random, _ := newToken()
 	token = apiKeyPrefix + random

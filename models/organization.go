@@ -155,11 +155,11 @@ var reservedSlugs = map[string]bool{"new": true, "settings": true}
 func CheckSlug(slug string) error {
 	switch {
 	case slug == "":
-		return &InvalidError{Field: "slug", Reason: "Enter a short name for addresses, such as acme."}
+		return &InvalidError{Field: "slug", Reason: "Enter a short name, such as acme."}
 	case len(slug) > MaxSlugLength:
 		return &InvalidError{Field: "slug", Reason: fmt.Sprintf("Use at most %d characters.", MaxSlugLength)}
 	case !slugGrammar.MatchString(slug):
-		return &InvalidError{Field: "slug", Reason: "Use lower-case letters, digits and hyphens; begin and end with a letter or digit."}
+		return &InvalidError{Field: "slug", Reason: "Use lower-case letters, digits and hyphens, and start and end with a letter or digit."}
 	case reservedSlugs[slug]:
 		return &InvalidError{Field: "slug", Reason: fmt.Sprintf("%q is reserved; choose another.", slug)}
 	}

@@ -44,14 +44,14 @@ func CheckURLTemplate(template string) error {
 	}
 	address, err := url.Parse(strings.ReplaceAll(template, idPlaceholder, "id"))
 	if err != nil || strings.ContainsAny(template, " \\") || !utf8.ValidString(template) {
-		return invalid("This is not an address a browser can open.")
+		return invalid("A browser can't open this address.")
 	}
 	if address.Scheme != "http" && address.Scheme != "https" {
-		return invalid("Begin with https:// or http://.")
+		return invalid("Start with https:// or http://.")
 	}
 	switch origin := template[:originLength(template)]; {
 	case address.Hostname() == "":
-		return invalid("Name a host, as in https://console.example.com/services/{id}.")
+		return invalid("Include a host, as in https://console.example.com/services/{id}.")
 	case address.User != nil:
 		return invalid("Leave the user name and password out of the address.")
 	case strings.Contains(origin, idPlaceholder):

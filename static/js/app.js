@@ -74,7 +74,7 @@ document.addEventListener('click', async (event) => {
   const text = button.dataset.copy
     ?? button.closest('[data-copy-scope]')?.querySelector(button.dataset.copyFrom)?.textContent;
   if (text == null) return;
-  say(await copy(text) ? button.dataset.copied || 'Copied' : 'Copying was refused by the browser');
+  say(await copy(text) ? button.dataset.copied || 'Copied' : 'The browser did not allow copying');
 });
 
 /** copy puts text on the clipboard; where the page is not secure it falls back to the selection. */

@@ -336,7 +336,7 @@ function failed(source, why) {
   const banner = document.createElement('div');
   banner.className = 'banner error';
   const text = document.createElement('div');
-  text.textContent = `${why} What you see is from before.`;
+  text.textContent = `${why} The list below is from before.`;
   const again = document.createElement('button');
   again.type = 'button';
   again.className = 'button';
@@ -356,10 +356,10 @@ document.addEventListener('htmx:response:error', (event) => {
   const { status } = ctx.response;
   if (status === 400) return; // it explains itself
   const why = {
-    403: 'You may not see this.',
-    404: 'This is no longer there: it may have expired.',
-    429: 'The server is asked too often just now.',
-    503: 'The server is busy just now.',
+    403: 'You do not have access to this.',
+    404: 'This is no longer here: it may have expired.',
+    429: 'Too many requests. Try again in a moment.',
+    503: 'The server is busy. Try again in a moment.',
   }[status] ?? 'The server could not answer.';
   failed(ctx.sourceElement, why);
 });
@@ -490,7 +490,7 @@ document.addEventListener('keydown', async (event) => {
       const link = target.closest('tbody[data-entry-id]')?.querySelector('[aria-expanded]');
       if (!link) return;
       event.preventDefault();
-      say(await copy(link.href) ? 'Link copied' : 'Copying was refused by the browser');
+      say(await copy(link.href) ? 'Link copied' : 'The browser did not allow copying');
       break;
     }
     case '?':

@@ -39,7 +39,8 @@ func TestEnterInAMenuOnlyTicks(t *testing.T) {
 
 	// People are looked for by the server: Enter waits for what is found.
 	p.click(`details[data-options=actor] summary`)
-	p.fill(`details[data-options=actor] input[type=search]`, "lucas moreau")
+	p.waitFor("the focus in the menu's search", `document.activeElement.name === "text"`)
+	p.press("lucas moreau")
 	p.press(kb.Enter)
 	p.waitFor("the person", `new URLSearchParams(location.search).getAll("actor").length === 1 && !document.querySelector(".htmx-request")`)
 	if users := slices.Compact(p.column("user")); !slices.Equal(users, []string{"Lucas Moreau"}) && len(users) > 0 {

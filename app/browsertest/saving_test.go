@@ -150,7 +150,7 @@ func TestAFormGoesOnAfterSigningInAgain(t *testing.T) {
 		form  form
 		saved string // a condition
 	}{
-		{savingForms[0], `document.querySelector("#organization-name").value === "Northwind Shipping" && document.querySelector("main [role=status]")`},
+		{savingForms[0], `document.querySelector("#organization-name").value === "Northwind Shipping" && document.querySelector("main .banner.success") && document.readyState === "complete"`},
 		{savingForms[1], `document.querySelector("#retention-days").value === "120" && document.querySelector("#audit-log-configuration .banner.success")`},
 		{savingForms[4], `document.querySelector("#shown-link")`},
 		{savingForms[6], `document.querySelector("#shown-key")`},

@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"strings"
 	"time"
@@ -90,17 +91,17 @@ func (h *Handlers) InOrganization(c *fiber.Ctx) error {
 		}
 	}
 	answer := c.Next()
-	if answer != nil && statusOf(answer) == fiber.StatusForbidden {
+	if errors.Is(answer, models.ErrNotAdmin) {
 		h.recordDenied(c)
 	}
 	return answer
 }
 
-// adminOnly answers ErrForbidden for a member: what sets something is for admins. It goes by the
+// adminOnly answers models.ErrNotAdmin for a member: what sets something is for admins. It goes by the
 // role at the beginning of the request; asAdmin decides.
 func adminOnly(c *fiber.Ctx) error {
 	if !scopeOf(c).Admin() {
-		return fiber.ErrForbidden
+		return models.ErrNotAdmin
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/auditlogs/auditlogs/app/apptest"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -49,6 +50,9 @@ func TestWhatAMemberIsRefusedIsRecorded(t *testing.T) {
 		member.Do("POST", "/orgs/acme/settings/delete", nil, "Sec-Fetch-Site", "cross-site").Expect(403)
 		member.Get("/orgs/nowhere/settings/members").Expect(404)
 		member.Get("/orgs/acme/settings/organization").Expect(200)
+		for _, reader := range []*apptest.Client{member, p.signedIn(ada)} { // the link of another site
+			reader.Get("/orgs/acme"+auditLogs+"/export?format=csv", "Sec-Fetch-Site", "cross-site").Expect(403)
+		}
 		if after := len(p.entries(acme, "access:denied")); after != before {
 			t.Errorf("%d more were recorded", after-before)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/gofiber/fiber/v2"
 	"gorm.io/gorm"
@@ -150,17 +151,26 @@ func (h *Handlers) RevokeResetLink(c *fiber.Ctx) error {
 	if err := adminOnly(c); err != nil {
 		return err
 	}
-	scope := scopeOf(c)
-	err := h.asAdmin(c, func(ctx context.Context, tx *gorm.DB) error {
-		reset, err := models.RevokePasswordReset(ctx, tx, scope.Organization.ID, posted(c, "id"))
-		if err != nil {
-			return err
-		}
-		user, err := h.Store.UserByID(ctx, reset.UserID)
-		if err != nil {
-			return err
-		}
-		access, err := h.Store.AccessOf(ctx, user.ID)
+	ctx, org, id := contextOf(c), scopeOf(c).Organization.ID, posted(c, "id")
+	open, err := h.Store.OpenPasswordResets(ctx, org)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(open, func(reset models.PasswordReset) bool { return reset.ID() == id })
+	if i < 0 {
+		return fmt.Errorf("reset link: %w", models.ErrNotFound)
+	}
+	// Before the transaction: within it they would wait for another connection while it holds one.
+	user, err := h.Store.UserByID(ctx, open[i].UserID)
+	if err != nil {
+		return err
+	}
+	access, err := h.Store.AccessOf(ctx, user.ID)
+	if err != nil {
+		return err
+	}
+	err = h.asAdmin(c, func(ctx context.Context, tx *gorm.DB) error {
+		reset, err := models.RevokePasswordReset(ctx, tx, org, id)
 		if err != nil {
 			return err
 		}

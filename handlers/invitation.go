@@ -48,13 +48,16 @@ func (h *Handlers) AcceptInvitation(c *fiber.Ctx) error {
 		return h.deadLink(c, err, "invitation")
 	}
 	if scope.User != nil {
-		if !invitation.For(scope.User.Email) && !scope.reads(organization.ID) {
+		if scope.reads(organization.ID) { // a member already: welcome
+			return redirect(c, settingsPath(organization, "audit-logs"))
+		}
+		if !invitation.For(scope.User.Email) {
 			return h.renderInvitation(c, fiber.StatusUnprocessableEntity, invitation, organization, Form{})
 		}
 		err = h.Store.Transaction(ctx, func(tx *gorm.DB) error {
 			return join(ctx, tx, organization, token, *scope.User)
 		})
-		if err != nil && !errors.Is(err, models.ErrTaken) { // a member already: welcome
+		if err != nil && !errors.Is(err, models.ErrTaken) { // a member since a moment ago
 			return h.deadLink(c, err, "invitation")
 		}
 		return redirect(c, settingsPath(organization, "audit-logs"))

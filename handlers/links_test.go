@@ -246,6 +246,11 @@ func TestAnInvitationKeepsItsAddress(t *testing.T) {
 		guest.Post(link).ExpectRedirect("/orgs/acme" + auditLogs)
 		p.wantEntry(acme, "member:join", bob, bob)
 		p.signedIn(ada).Get(link).Expect(404)
+
+		// Whoever is a member already, with a page of the invitation that is still open, is led to the log.
+		another := shownLink(t, p, p.signedIn(ada).Post("/orgs/acme"+members+"/invitations", "role", "member", "email", "zoe@example.com").Expect(200))
+		guest.Post(another).ExpectRedirect("/orgs/acme" + auditLogs)
+		p.Client(t).Get(another).Expect(200)
 	})
 }
 

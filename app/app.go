@@ -89,9 +89,8 @@ func New(config Config, store *models.Store) (*App, error) {
 		APIRateLimit:   config.APIRateLimit,
 		RetentionGrace: config.RetentionGrace,
 
-		Proxies:            a.proxies,
-		Budgets:            handlers.NewBudgets(),
-		BehindUnknownProxy: a.behindUnknownProxy.Load,
+		Proxies: a.proxies,
+		Budgets: handlers.NewBudgets(),
 
 		Questions: handlers.NewQuestionShares(store),
 		Exports:   handlers.NewExportShares(),

@@ -2,7 +2,6 @@ package handlers
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -22,10 +21,6 @@ type loadedValue struct {
 // loaded reads it from the body of the request, or from the address where that is part of the form.
 func loaded(c *fiber.Ctx, field string) loadedValue {
 	field = "loaded_" + field
-	if form, err := c.MultipartForm(); err == nil {
-		values := form.Value[field]
-		return loadedValue{strings.Join(values, ""), len(values) > 0}
-	}
 	arguments := c.Request().PostArgs()
 	if c.Method() == fiber.MethodGet {
 		arguments = c.Context().QueryArgs()

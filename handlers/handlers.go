@@ -40,9 +40,6 @@ type Handlers struct {
 	Proxies intake.Proxies
 	// Budgets bound the bodies of requests.
 	Budgets Budgets
-	// BehindUnknownProxy says that requests have come with X-Forwarded-For while no proxy is trusted: one
-	// address may be everybody's.
-	BehindUnknownProxy func() bool
 
 	// Questions and Exports are what organizations may do at once; nil: everything.
 	Questions, Exports *Shares

@@ -1,6 +1,8 @@
 package handlers
 
 import (
+	"context"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -18,8 +20,15 @@ type historyPage struct {
 	Name                 string   // the latest; empty when it has none but its ID
 	EarlierNames         []string // latest first
 	ResourceURL          string   // the resource outside of this app; empty when nobody said where it is
-	First                string   // the address of the first page
+	First                string   // the address of the first page, without a filter
+
+	Resource string // the address without a query
+	Actors   []actorOption
+	Actions  []actionOption
 }
+
+// FirstFiltered is the address of the first page of what the filter shows.
+func (p *historyPage) FirstFiltered() string { return p.at(p.Filter.At(nil).Address(p.Path)) }
 
 const (
 	maxEntityIDBytes = 512
@@ -29,14 +38,15 @@ const (
 
 // History shows what happened to the resource the address names: its type in the path, its ID in
 // `id`. Names and links are those of its latest entries, and a resource nobody recorded anything
-// of is an empty page: that nothing happened is an answer too.
+// of is an empty page: that nothing happened is an answer too. It can be filtered by one user and one
+// action.
 func (h *Handlers) History(c *fiber.Ctx) error {
 	ctx, scope := contextOf(c), scopeOf(c)
 	entityType, entityID, err := resourceOf(c)
 	if err != nil {
 		return err
 	}
-	filter, err := ParseFilter(pageOnly(c), scope.Location, h.Store.Now())
+	filter, err := ParseFilter(historyQuery(c), scope.Location, h.Store.Now())
 	if err != nil {
 		return err
 	}
@@ -58,10 +68,17 @@ func (h *Handlers) History(c *fiber.Ctx) error {
 		EntityID:   entityID,
 		First:      historyPath(scope.Organization, entityType, entityID),
 	}
+	page.Resource, _, _ = strings.Cut(page.First, "?")
 	page.Columns = unsorted(columnsOf(&page.logPage))
 	page.Items = itemsOf(&page.logPage, entries, nil, h.Store.Now())
 	page.Pages = page.links(entries)
+	if page.Partial = partialPageOf(&page.logPage, entries); page.Partial != nil {
+		page.Partial.Address = page.at(page.Partial.Address)
+	}
 	page.Printed = printedOf(&page.logPage, entries.Entries)
+	if err := h.fillBriefs(ctx, page, entries.Entries); err != nil {
+		return err
+	}
 	if wantsFragment(c) {
 		return h.render(c, fiber.StatusOK, "history/fragment", page)
 	}
@@ -83,6 +100,9 @@ func (h *Handlers) History(c *fiber.Ctx) error {
 		return err
 	}
 	page.ResourceURL = resourceURL(entries.Entries, entityType, entityID, links)
+	if err := h.fillHistoryFilter(ctx, page); err != nil {
+		return err
+	}
 	return h.render(c, fiber.StatusOK, "history/page", page)
 }
 
@@ -104,13 +124,73 @@ func resourceOf(c *fiber.Ctx) (entityType, entityID string, err error) {
 	return entityType, entityID, nil
 }
 
-// pageOnly is what the query says of the page to show. Whatever else the log's address knows means
-// nothing here.
-func pageOnly(c *fiber.Ctx) string {
-	parts := strings.Split(string(c.Request().URI().QueryString()), "&")
-	return strings.Join(slices.DeleteFunc(parts, func(part string) bool {
-		return !strings.HasPrefix(part, "cursor=") && !strings.HasPrefix(part, "limit=")
-	}), "&")
+// fillBriefs says under each line what changed.
+func (h *Handlers) fillBriefs(ctx context.Context, page *historyPage, entries []models.Entry) error {
+	found, err := h.Store.ShortMetadata(ctx, page.Organization, entries, briefMetadata)
+	if err != nil {
+		return err
+	}
+	briefs := make(map[string]*briefView, len(found))
+	for _, short := range found {
+		if short.TooLong {
+			briefs[short.ID.String()] = &briefView{TooLong: true}
+		} else {
+			briefs[short.ID.String()] = briefOf(short.Metadata)
+		}
+	}
+	for _, item := range page.Items {
+		if item.Entry != nil {
+			item.Entry.Brief = briefs[item.Entry.ID]
+		}
+	}
+	return nil
+}
+
+// fillHistoryFilter offers those who did something to the resource lately, and what they did, besides
+// what is chosen.
+func (h *Handlers) fillHistoryFilter(ctx context.Context, page *historyPage) error {
+	activity, err := h.Store.ResourceActivity(ctx, page.Organization, page.EntityType, page.EntityID)
+	if err != nil {
+		return err
+	}
+	chosen, err := h.actorsOf(ctx, page.Organization, page.Filter.Actors)
+	if err != nil {
+		return err
+	}
+	for _, actor := range chosen {
+		if !slices.ContainsFunc(activity.Actors, sameActor(actor)) {
+			activity.Actors = append(activity.Actors, actor)
+		}
+	}
+	page.Actors = actorOptions(activity.Actors, page.User)
+	for i := range page.Actors {
+		page.Actors[i].Checked = slices.Contains(page.Filter.Actors, page.Actors[i].ID)
+	}
+	for _, action := range page.Filter.Actions {
+		if !slices.Contains(activity.Actions, action) {
+			activity.Actions = append(activity.Actions, action)
+		}
+	}
+	for _, action := range activity.Actions {
+		page.Actions = append(page.Actions, actionOption{Action: action, Checked: slices.Contains(page.Filter.Actions, action)})
+	}
+	return nil
+}
+
+// historyParameters are the names of the log's address that a history knows as well.
+var historyParameters = []string{"action", "actor", "limit", "cursor"}
+
+// historyQuery is what the query says of the page to show: the last value of each name. Whatever else the
+// log's address knows means nothing here.
+func historyQuery(c *fiber.Ctx) string {
+	last := map[string]string{}
+	for part := range strings.SplitSeq(string(c.Request().URI().QueryString()), "&") {
+		name, _, _ := strings.Cut(part, "=")
+		if slices.Contains(historyParameters, name) {
+			last[name] = part
+		}
+	}
+	return strings.Join(slices.Sorted(maps.Values(last)), "&")
 }
 
 // unsorted are columns whose headings lead nowhere: a history has one order.
@@ -125,16 +205,20 @@ func unsorted(columns []column) []column {
 func (p *historyPage) links(entries models.EntryPage) pageLinks {
 	links := pageLinksOf(&p.logPage, entries)
 	for _, link := range []*string{&links.First, &links.Previous, &links.Next} {
-		if *link == "" {
-			continue
-		}
-		_, query, _ := strings.Cut(*link, "?")
-		*link = p.First
-		if query != "" {
-			*link += "&" + query
-		}
+		*link = p.at(*link)
 	}
 	return links
+}
+
+// at is the address in the history for one in the log; empty for none.
+func (p *historyPage) at(address string) string {
+	if address == "" {
+		return ""
+	}
+	if _, query, _ := strings.Cut(address, "?"); query != "" {
+		return p.First + "&" + query
+	}
+	return p.First
 }
 
 // resourceURL is where the resource is found outside of this app: as its latest entry that says so

@@ -239,6 +239,8 @@ type entryRow struct {
 	Time                 string
 	Late                 string // "recorded 3 h later" or "imported", where nothing above says it for several
 
+	Brief *briefView // what it changed, in a history
+
 	CutID                       bool   // it may be too long for its place, and is cut in the middle then
 	EntityNameEnd, ActorNameEnd string // what is left of the end of a name that is cut so
 }

@@ -288,6 +288,12 @@ document.addEventListener('keydown', (event) => {
   next.scrollIntoView({ block: 'nearest' });
 });
 
+// A history's filter says in the address only what is on.
+document.addEventListener('submit', (event) => {
+  if (event.target.matches('.history-filter')) event.target.querySelectorAll('select').forEach((select) => { select.disabled = !select.value; });
+});
+addEventListener('pageshow', () => document.querySelectorAll('.history-filter select').forEach((select) => { select.disabled = false; }));
+
 /* ---- Answers ---------------------------------------------------------------------------- */
 
 document.addEventListener('htmx:after:swap', (event) => {
@@ -423,11 +429,11 @@ document.addEventListener('click', (event) => {
 
 // Anywhere on the row opens it too, unless something was clicked or text was selected.
 document.addEventListener('click', (event) => {
-  const row = event.target.closest?.('#entries .entry');
+  const row = event.target.closest?.('#entries .entry, #entries .entry-brief');
   if (!row || event.defaultPrevented || event.target.closest('a, button, input, label, summary')) return;
   const selection = getSelection();
   if (selection.type === 'Range' && selection.containsNode(row, true)) return;
-  row.querySelector('[aria-expanded]').click();
+  row.parentElement.querySelector('[aria-expanded]').click();
 });
 
 /* ---- Keys ------------------------------------------------------------------------------- */

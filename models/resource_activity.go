@@ -1,0 +1,67 @@
+package models
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+)
+
+// ResourceActivity is who did what to a resource in its latest thousand visible entries: the actors
+// by when they were seen last, the actions by name.
+type ResourceActivity struct {
+	Actors  []Actor
+	Actions []string
+}
+
+// ResourceActivity reads what a history can be filtered by.
+func (s *Store) ResourceActivity(ctx context.Context, org Organization, entityType, entityID string) (ResourceActivity, error) {
+	var rows []struct {
+		Actor
+		Action string
+	}
+	err := s.LogReader(ctx).Raw(`SELECT `+actorColumns+`, action FROM audit_entries
+WHERE org_id = ? AND entity_type = ? AND entity_id = ? AND audit_entries.id >= ? ORDER BY audit_entries.id DESC LIMIT ?`,
+		org.ID, entityType, entityID, FirstEntryID(org.KeptSince(s.Now())), namesFromLatest).Scan(&rows).Error
+	if err != nil {
+		return ResourceActivity{}, fmt.Errorf("list who did what to %s %s in %s: %w", entityType, entityID, org.Slug, err)
+	}
+	var activity ResourceActivity
+	for _, row := range rows {
+		activity.Actors = append(activity.Actors, row.Actor)
+		activity.Actions = append(activity.Actions, row.Action)
+	}
+	activity.Actors = distinctActors(activity.Actors)
+	slices.Sort(activity.Actions)
+	activity.Actions = slices.Compact(activity.Actions)
+	return activity, nil
+}
+
+// ShortMetadata is an entry's metadata where it is short enough to be read for a list.
+type ShortMetadata struct {
+	ID       EntryID
+	Metadata string
+	TooLong  bool // then Metadata is empty
+}
+
+// ShortMetadata reads the metadata of some entries, of each at most limit bytes, in the order of entries.
+// Those that have none, or that have expired meanwhile, are left out.
+func (s *Store) ShortMetadata(ctx context.Context, org Organization, entries []Entry, limit int) ([]ShortMetadata, error) {
+	if len(entries) == 0 {
+		return nil, nil
+	}
+	ids := make([]EntryID, len(entries))
+	place := make(map[EntryID]int, len(entries))
+	for i := range entries {
+		ids[i], place[entries[i].ID] = entries[i].ID, i
+	}
+	var rows []ShortMetadata
+	err := s.LogReader(ctx).Raw(`SELECT id, octet_length(metadata) > ? AS too_long,
+	CASE WHEN octet_length(metadata) > ? THEN '' ELSE metadata END AS metadata
+FROM audit_entries WHERE org_id = ? AND id IN ? AND octet_length(metadata) > 0`, limit, limit, org.ID, ids).Scan(&rows).Error
+	if err != nil {
+		return nil, fmt.Errorf("read the metadata of entries of %s: %w", org.Slug, err)
+	}
+	slices.SortFunc(rows, func(a, b ShortMetadata) int { return cmp.Compare(place[a.ID], place[b.ID]) })
+	return rows, nil
+}

@@ -53,7 +53,7 @@ func Overloaded(err error) bool {
 	var answer interface{ SQLState() string }
 	if errors.As(err, &answer) {
 		state := answer.SQLState()
-		return state == "55P03" || strings.HasPrefix(state, "57") || strings.HasPrefix(state, "53")
+		return state == "55P03" || slices.Contains([]string{"40", "53", "57"}, state[:min(2, len(state))])
 	}
 	var code interface{ Code() int }
 	if errors.As(err, &code) {

@@ -138,6 +138,11 @@ func ResetPassword(ctx context.Context, tx *gorm.DB, token, passwordHash string)
 			return reset, asDeadReset(err)
 		}
 	}
+	// The account first and then its links: the order in which ChangePassword locks them.
+	err = tx.WithContext(ctx).Model(&User{}).Where("id = ?", reset.UserID).Update("password_hash", passwordHash).Error
+	if err != nil {
+		return reset, fmt.Errorf("store the password of %s: %w", reset.UserID, err)
+	}
 	used := openPasswordResets(tx.WithContext(ctx), now).Where("token_hash = ?", reset.TokenHash).
 		Update("used_at", MicrosOf(now))
 	if used.Error != nil {
@@ -145,10 +150,6 @@ func ResetPassword(ctx context.Context, tx *gorm.DB, token, passwordHash string)
 	}
 	if used.RowsAffected == 0 { // ended a moment ago
 		return reset, fmt.Errorf("password reset: %w", ErrNotFound)
-	}
-	err = tx.WithContext(ctx).Model(&User{}).Where("id = ?", reset.UserID).Update("password_hash", passwordHash).Error
-	if err != nil {
-		return reset, fmt.Errorf("store the password of %s: %w", reset.UserID, err)
 	}
 	return reset, endWaysIn(ctx, tx, reset.UserID)
 }

@@ -87,7 +87,7 @@ func (i *importer) run(ctx context.Context, batches <-chan batch) error {
 				receipts, err = i.keep(ctx, b.lines)
 			}
 			if err != nil {
-				return err
+				return errors.Join(ctx.Err(), err) // stopped in the middle of a statement, a database has words of its own
 			}
 			if err := i.count(b.lines, receipts); err != nil {
 				return err

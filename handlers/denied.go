@@ -84,6 +84,20 @@ func powerOfTen(n int) bool {
 	return n == 1
 }
 
+// deniedPath is an address as an entry can name it, whatever it holds: nobody gets round the record by
+// asking for one that no ID could be.
+func deniedPath(path string) string {
+	if len(path) > maxDeniedPath {
+		path = path[:maxDeniedPath] + "…"
+	}
+	return strings.Map(func(r rune) rune {
+		if r <= ' ' || r >= 0x7f && r != '…' {
+			return '?'
+		}
+		return r
+	}, path)
+}
+
 // recordDenied records that the reader was refused what their role does not include. The answer is the
 // same where that fails.
 func (h *Handlers) recordDenied(c *fiber.Ctx) {
@@ -92,16 +106,11 @@ func (h *Handlers) recordDenied(c *fiber.Ctx) {
 	if !record {
 		return
 	}
-	path := c.Path()
-	if len(path) > maxDeniedPath {
-		path = path[:maxDeniedPath] + "…"
-	}
-	path = strings.ToValidUTF8(path, "")
 	err := h.Store.Transaction(ctx, func(tx *gorm.DB) error {
 		_, err := audit.Record(ctx, tx, audit.Event{
 			Organization: scope.Organization.Slug,
 			Action:       audit.AccessDenied,
-			EntityID:     path,
+			EntityID:     deniedPath(c.Path()),
 			Metadata:     map[string]any{"method": c.Method(), "role": models.RoleMember, "count_this_hour": count},
 		})
 		return err

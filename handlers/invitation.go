@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -84,7 +85,7 @@ func (h *Handlers) AcceptInvitation(c *fiber.Ctx) error {
 	}
 	known := false
 	err = h.startSession(ctx, c, func(tx *gorm.DB) (models.User, error) {
-		user, err := models.CreateUser(ctx, tx, input.Name, input.Email, hash)
+		user, err := models.CreateUser(ctx, tx, input.Name, cmp.Or(invitation.Email, input.Email), hash)
 		if err != nil {
 			known = errors.Is(err, models.ErrTaken)
 			return user, err

@@ -254,6 +254,32 @@ func TestAnInvitationKeepsItsAddress(t *testing.T) {
 	})
 }
 
+// Addresses that look alike, or that a search takes for one, are those of different mailboxes.
+func TestAnInvitationIsForNoAddressThatLooksLikeItsOwn(t *testing.T) {
+	eachTown(t, func(t *testing.T, p *town) {
+		ada := p.user("Ada")
+		acme := p.organization("acme", ada)
+		admin := p.signedIn(ada)
+		for invited, other := range map[string]string{
+			"ceo@strasse.example":   "ceo@straße.example",
+			"zed@example.com":       "z\u200bed@example.com",
+			"yan@example.com":       "yan\u00ad@example.com",
+			"sam@example.com":       "\u017fam@example.com",
+			"kim+audit@example.com": "\u212aim+audit@example.com",
+		} {
+			link := shownLink(t, p, admin.Post("/orgs/acme"+members+"/invitations", "role", "member", "email", invited).Expect(200))
+			p.Client(t).Post(link, "name", "Somebody", "email", other, "password", password).Expect(422)
+			p.Client(t).Post(link, "name", "Somebody", "email", strings.ToUpper(invited), "password", password).ExpectRedirect("/orgs/acme" + auditLogs)
+			if _, err := p.Store.UserByEmail(t.Context(), invited); err != nil {
+				t.Errorf("%s has no account: %v", invited, err)
+			}
+		}
+		if n := len(p.entries(acme, "member:join")); n != 5 {
+			t.Errorf("%d joined, want 5", n)
+		}
+	})
+}
+
 func TestOpenInvitationsAreBounded(t *testing.T) {
 	eachTown(t, func(t *testing.T, p *town) {
 		ada := p.user("Ada")

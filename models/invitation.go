@@ -34,8 +34,20 @@ type Invitation struct {
 
 func (Invitation) TableName() string { return "audit_invitations" }
 
-// For says that somebody with that address may use the invitation.
-func (i Invitation) For(email string) bool { return i.Email == "" || Fold(i.Email) == Fold(email) }
+// For says that somebody with that address may use the invitation. Only the case of ASCII letters makes
+// no difference: Fold takes addresses of different mailboxes for one, such as those at strasse and straße.
+func (i Invitation) For(email string) bool {
+	return i.Email == "" || lowerASCII(i.Email) == lowerASCII(email)
+}
+
+func lowerASCII(s string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, s)
+}
 
 // ID names the invitation without giving its link away.
 func (i Invitation) ID() string { return "inv_" + hex.EncodeToString(i.TokenHash) }

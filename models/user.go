@@ -50,7 +50,7 @@ func (User) TableName() string { return "audit_users" }
 // CheckEmail answers with an *InvalidError where email is not one plain address.
 func CheckEmail(email string) error {
 	address, err := mail.ParseAddress(email)
-	if err != nil || address.Address != email || len(email) > MaxEmailLength {
+	if err != nil || address.Address != email || len(email) > MaxEmailLength || strings.ContainsFunc(email, Invisible) {
 		return &InvalidError{Field: "email", Reason: "Enter an e-mail address, such as ada@example.com."}
 	}
 	return nil

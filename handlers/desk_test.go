@@ -29,6 +29,7 @@ type desk struct {
 	org    models.Organization
 	now    time.Time
 	server *fiber.App
+	pages  *Handlers
 	zone   *time.Location
 }
 
@@ -42,6 +43,7 @@ func newDesk(t *testing.T, db *database.DB) *desk {
 	d.org = d.organization("acme")
 
 	h := &Handlers{Store: d.store, Listing: d.store, Views: testViews(t), Log: slog.New(slog.DiscardHandler), BaseURL: "https://audit.example.com"}
+	d.pages = h
 	d.server = fiber.New(fiber.Config{
 		Immutable: true, ReadBufferSize: 32 << 10,
 		ErrorHandler: func(c *fiber.Ctx, err error) error {

@@ -29,10 +29,12 @@ type exporter struct {
 	key   string // a program's, for recording
 }
 
-func newExporter(t *testing.T, db *database.DB) exporter {
+// newExporter is a server whose clock tells the real time, or a second after earliest where that is later:
+// so that what its people do does not count among what occurred until then.
+func newExporter(t *testing.T, db *database.DB, earliest time.Time) exporter {
 	t.Helper()
 	clock := apptest.NewClock()
-	clock.Advance(time.Since(clock.Now()))
+	clock.Advance(max(time.Since(clock.Now()), earliest.Add(time.Second).Sub(clock.Now())))
 	server := apptest.StartAt(t, db, clock)
 	org, err := server.Store.OrganizationBySlug(t.Context(), "acme")
 	if err != nil {
@@ -90,7 +92,7 @@ func (e exporter) record(t *testing.T, address string) {
 
 func TestAnExportIsPutBackWhole(t *testing.T) {
 	onBoth(t, func(t *testing.T, address string, db *database.DB) {
-		source := newExporter(t, db)
+		source := newExporter(t, db, time.Time{})
 		source.record(t, address)
 		end := source.Clock.Now().Add(-time.Second)
 		first := source.export(end)
@@ -108,7 +110,7 @@ func TestAnExportIsPutBackWhole(t *testing.T) {
 			if got := importHistory(t.Context(), address, strings.NewReader(first), restoring); got.err != nil || !strings.Contains(got.console, ": 0 restored, 1,206 there already.") {
 				t.Fatalf("once more: %+v", got)
 			}
-			target := newExporter(t, db)
+			target := newExporter(t, db, end)
 			target.Clock.Advance(2 * time.Second)
 			// All of it, but for how it came here.
 			want := strings.ReplaceAll(first, `"origin":""`, `"origin":"restore"`)
@@ -122,7 +124,7 @@ func TestAnExportIsPutBackWhole(t *testing.T) {
 				if got := importHistory(t.Context(), address, strings.NewReader(second), restoring); got.err != nil {
 					t.Fatalf("%+v", got)
 				}
-				last := newExporter(t, db)
+				last := newExporter(t, db, end)
 				last.Clock.Advance(2 * time.Second)
 				if third := last.export(end); third != second {
 					t.Errorf("put back again it is exported as\n%s\nwant\n%s", differing(third, second), differing(second, third))

@@ -48,7 +48,7 @@ RACE_PACKAGES = ./app ./app/audit ./app/audit/auditfiber ./app/database ./app/in
 .PHONY: race
 race: ## Run the tests of concurrent code under the race detector
 	@scripts/test-tools postgresql gcc
-	CGO_ENABLED=1 scripts/test-postgres go test -race $(RACE_PACKAGES)
+	CGO_ENABLED=1 scripts/test-postgres go test -race -timeout 25m $(RACE_PACKAGES)
 
 .PHONY: soak
 soak: ## Kill what records, and PostgreSQL, twenty times each under load, and look for what is lost

@@ -30,6 +30,11 @@ func TestTimesOfAnHourThatComesTwiceShowTheOffset(t *testing.T) {
 				t.Errorf("entry %d is shown at %q, want %q", i, got, want)
 			}
 		}
+		d.now = time.Date(2027, 1, 5, 12, 0, 0, 0, time.UTC)
+		later := d.page("/orgs/acme/settings/audit-logs").Find("#entry-" + stored[2].ID.String() + " time").Text()
+		if want := "Oct 25, 2026, 02:30:00 +01:00"; later != want {
+			t.Errorf("in the next year it is shown at %q, want %q", later, want)
+		}
 		chip := d.page("/orgs/acme/settings/audit-logs?from=2026-10-25T00:30:00Z").Find(".chip-value").Text()
 		if chip != "Oct 25, 2026, 02:30:00 +02:00" {
 			t.Errorf("the chip says %q", chip)

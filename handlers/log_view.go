@@ -328,7 +328,7 @@ func rowOf(page *logPage, entry *models.Entry, names namesakes, occurred time.Ti
 		ActorNameEnd: endOf(entry.ActorName, longActorName),
 	}
 	if occurred.Year() != year {
-		row.Time = occurred.Format("Jan 2, 2006, 15:04:05")
+		row.Time = shownMoment(occurred)
 	}
 	if entry.EntityName == entry.EntityID {
 		row.EntityName = ""

@@ -72,7 +72,8 @@ func (d *graceDesk) wantVisible(want int) {
 // settle does what the clean-up does first.
 func (d *graceDesk) settle() {
 	d.t.Helper()
-	d.transaction(func(tx *gorm.DB) error { return settings.Settle(d.t.Context(), tx, d.org().ID, d.Clock.Now()) })
+	org := d.org() // not inside: a connection that is new waits for whoever writes
+	d.transaction(func(tx *gorm.DB) error { return settings.Settle(d.t.Context(), tx, org.ID, d.Clock.Now()) })
 }
 
 // facts is the metadata of the latest entry of the settings.
@@ -277,8 +278,9 @@ func TestClosingKeepsWhatCameIntoForceBefore(t *testing.T) {
 func TestTheAPIKeepsToWhatIsInForce(t *testing.T) {
 	eachGraceDesk(t, func(t *testing.T, d *graceDesk) {
 		var token string
+		org := d.org()
 		d.transaction(func(tx *gorm.DB) (err error) {
-			_, token, err = models.CreateAPIKey(t.Context(), tx, d.org().ID, "key", models.ScopeWrite, "usr_1", 0)
+			_, token, err = models.CreateAPIKey(t.Context(), tx, org.ID, "key", models.ScopeWrite, "usr_1", 0)
 			return err
 		})
 		post := func() *apptest.Page {
@@ -328,13 +330,14 @@ func TestOneOfManyServersRecordsThatARetentionTookEffect(t *testing.T) {
 	eachGraceDesk(t, func(t *testing.T, d *graceDesk) {
 		d.lower(30)
 		d.Clock.Advance(settingsDay)
+		org := d.org()
 		var servers sync.WaitGroup
 		for range 8 {
 			servers.Go(func() {
 				store, err := d.DB.Store(d.Clock.Now)
 				if err == nil {
 					err = store.Transaction(t.Context(), func(tx *gorm.DB) error {
-						return settings.Settle(t.Context(), tx, d.org().ID, d.Clock.Now())
+						return settings.Settle(t.Context(), tx, org.ID, d.Clock.Now())
 					})
 				}
 				if err != nil {

@@ -53,7 +53,7 @@ race: ## Run the tests of concurrent code under the race detector
 .PHONY: soak
 soak: ## Kill what records, and PostgreSQL, twenty times each under load, and look for what is lost
 	@scripts/test-tools postgresql
-	SOAK_KILLS=$${SOAK_KILLS:-20} go test -count=1 -v -timeout 1h ./app/soak
+	SOAK_KILLS=$${SOAK_KILLS:-20} go test -count=1 -v -timeout 1h ./internal/soak
 
 # The filled logs are kept for the next run; the PostgreSQL server's where its own user may go.
 BENCH_POSTGRES = $(or $(TMPDIR),/tmp)/auditlogs-bench-postgres
@@ -62,14 +62,14 @@ BENCH_POSTGRES = $(or $(TMPDIR),/tmp)/auditlogs-bench-postgres
 bench: ## Measure reading, serving and retention at ROWS=1000000 entries into BENCHMARKS.md (SECTIONS="…" for some)
 	@scripts/test-tools postgresql
 	TEST_POSTGRES_DURABLE=1 TEST_POSTGRES_KEEP=$(BENCH_POSTGRES) ROWS=$(or $(ROWS),1000000) \
-		scripts/test-postgres go run ./app/bench $(SECTIONS)
+		scripts/test-postgres go run ./internal/bench $(SECTIONS)
 
 .PHONY: bench-recording
 bench-recording: ## Compare recording with the fastest way to write the same rows (ROWS=1000000)
 	TEST_POSTGRES_DURABLE=1 TEST_POSTGRES_KEEP=$(BENCH_POSTGRES) ROWS=$(or $(ROWS),1000000) \
-		scripts/test-postgres go test ./app/benchdata -run '^$$' -bench 'Record$$|Batcher$$|API$$' -benchtime 15x -timeout 2h
+		scripts/test-postgres go test ./internal/benchdata -run '^$$' -bench 'Record$$|Batcher$$|API$$' -benchtime 15x -timeout 2h
 	TEST_POSTGRES_DURABLE=1 TEST_POSTGRES_KEEP=$(BENCH_POSTGRES) ROWS=$(or $(ROWS),1000000) \
-		scripts/test-postgres go test ./app/benchdata -run '^$$' -bench 'BatcherMemory$$' -benchtime 1x -timeout 2h
+		scripts/test-postgres go test ./internal/benchdata -run '^$$' -bench 'BatcherMemory$$' -benchtime 1x -timeout 2h
 
 .PHONY: ci
 ci: fmt-check vet staticcheck test race ## Everything continuous integration checks

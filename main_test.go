@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/auditlogs/auditlogs/app/database/databasetest"
+	"github.com/auditlogs/auditlogs/internal/databasetest"
 )
 
 // execute runs the command line and answers its exit code and what it wrote.

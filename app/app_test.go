@@ -13,9 +13,9 @@ import (
 	"github.com/andybalholm/brotli"
 
 	"github.com/auditlogs/auditlogs/app"
-	"github.com/auditlogs/auditlogs/app/apptest"
 	"github.com/auditlogs/auditlogs/app/database"
-	"github.com/auditlogs/auditlogs/app/database/databasetest"
+	"github.com/auditlogs/auditlogs/internal/apptest"
+	"github.com/auditlogs/auditlogs/internal/databasetest"
 )
 
 func TestEveryAnswerCarriesTheSecurityHeaders(t *testing.T) {

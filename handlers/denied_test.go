@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/auditlogs/auditlogs/app/apptest"
+	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/models"
 )
 

@@ -7,7 +7,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/database"
-	"github.com/auditlogs/auditlogs/app/database/databasetest"
+	"github.com/auditlogs/auditlogs/internal/databasetest"
 )
 
 func TestAKeyCannotRecordWhatTheAppDoes(t *testing.T) {

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/auditlogs/auditlogs/app/database/databasetest"
+	"github.com/auditlogs/auditlogs/internal/databasetest"
 )
 
 // twoServers are two servers, each with its own pool, on one PostgreSQL database.

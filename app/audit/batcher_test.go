@@ -18,7 +18,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/database"
-	"github.com/auditlogs/auditlogs/app/database/databasetest"
+	"github.com/auditlogs/auditlogs/internal/databasetest"
 )
 
 func newBatcher(t *testing.T, db *gorm.DB, config audit.BatcherConfig) *audit.Batcher {

@@ -8,7 +8,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
-	"github.com/auditlogs/auditlogs/app/database/databasetest"
+	"github.com/auditlogs/auditlogs/internal/databasetest"
 )
 
 // Whether an entity or an actor is new is found without reading all that the month has seen, also

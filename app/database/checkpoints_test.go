@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/auditlogs/auditlogs/app/database"
-	"github.com/auditlogs/auditlogs/app/database/databasetest"
+	"github.com/auditlogs/auditlogs/internal/databasetest"
 )
 
 // filled is a SQLite database with 36 MB in its log, more than where that begins anew.

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/auditlogs/auditlogs/app/database/databasetest"
+	"github.com/auditlogs/auditlogs/internal/databasetest"
 )
 
 // Connections to SQLite keep statements. Nobody notices, whatever is done with them.

@@ -6,8 +6,8 @@ import (
 	"testing"
 
 	"github.com/auditlogs/auditlogs/app/audit"
-	"github.com/auditlogs/auditlogs/app/database/databasetest"
 	"github.com/auditlogs/auditlogs/app/importer"
+	"github.com/auditlogs/auditlogs/internal/databasetest"
 )
 
 // reports passes on each line that is reported.

@@ -11,9 +11,9 @@ import (
 
 	"gorm.io/gorm"
 
-	"github.com/auditlogs/auditlogs/app/benchdata"
 	"github.com/auditlogs/auditlogs/app/database"
-	"github.com/auditlogs/auditlogs/app/database/databasetest"
+	"github.com/auditlogs/auditlogs/internal/benchdata"
+	"github.com/auditlogs/auditlogs/internal/databasetest"
 )
 
 // plansSpec is large enough for a scan of the entries to show.

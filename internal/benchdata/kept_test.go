@@ -5,8 +5,8 @@ import (
 	"os"
 	"testing"
 
-	"github.com/auditlogs/auditlogs/app/benchdata"
-	"github.com/auditlogs/auditlogs/app/database/databasetest"
+	"github.com/auditlogs/auditlogs/internal/benchdata"
+	"github.com/auditlogs/auditlogs/internal/databasetest"
 )
 
 func TestAKeptDatabaseIsFilledOnce(t *testing.T) {

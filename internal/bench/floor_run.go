@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/auditlogs/auditlogs/app/benchdata"
+	"github.com/auditlogs/auditlogs/internal/benchdata"
 	"github.com/auditlogs/auditlogs/models"
 )
 

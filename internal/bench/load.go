@@ -10,7 +10,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
-	"github.com/auditlogs/auditlogs/app/benchdata"
+	"github.com/auditlogs/auditlogs/internal/benchdata"
 )
 
 // load records events at a fixed rate, each in a transaction of its own, whether or not the ones

@@ -7,8 +7,8 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/auditlogs/auditlogs/app/benchdata"
 	"github.com/auditlogs/auditlogs/app/database"
+	"github.com/auditlogs/auditlogs/internal/benchdata"
 	"github.com/auditlogs/auditlogs/jobs"
 	"github.com/auditlogs/auditlogs/models"
 )

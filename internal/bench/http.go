@@ -14,7 +14,7 @@ import (
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 
-	"github.com/auditlogs/auditlogs/app/benchdata"
+	"github.com/auditlogs/auditlogs/internal/benchdata"
 )
 
 const (

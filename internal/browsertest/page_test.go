@@ -20,7 +20,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
-	"github.com/auditlogs/auditlogs/app/apptest"
+	"github.com/auditlogs/auditlogs/internal/apptest"
 )
 
 // patience is how long a page may take to become what a test waits for.

@@ -23,8 +23,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/auditlogs/auditlogs/app/apptest"
-	"github.com/auditlogs/auditlogs/app/database/databasetest"
+	"github.com/auditlogs/auditlogs/internal/apptest"
+	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
 )
 

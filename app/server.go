@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"os"
 	"runtime/debug"
@@ -33,7 +32,7 @@ const (
 // as the address and a first token, is written to console.
 //
 // Errors are one line for the operator.
-func Run(ctx context.Context, config Config, databaseURL string, console io.Writer) error {
+func Run(ctx context.Context, config Config, databaseURL string, console io.Writer) (err error) {
 	boundMemory()
 	asked := config // New completes the configuration once the port is known
 	if err := asked.validate(); err != nil {
@@ -42,39 +41,45 @@ func Run(ctx context.Context, config Config, databaseURL string, console io.Writ
 	if _, isFile := database.SQLiteFile(databaseURL); isFile && len(config.ReadDatabases) > 0 {
 		return errors.New("--read-database is for PostgreSQL: a SQLite database has no replicas")
 	}
-	return withDatabase(ctx, databaseURL, config.Log, func(db *database.DB) error {
-		if err := db.ReadLogFrom(ctx, config.ReadDatabases, config.Log); err != nil {
-			return fmt.Errorf("--read-database: %w", err)
-		}
-		config.ReadProblems = db.ReadProblems
-		store, err := db.Store(nil)
-		if err != nil {
-			return err
-		}
-		if config.SecretKey, err = secretKey(ctx, config.SecretKey, databaseURL, store); err != nil {
-			return err
-		}
-		if err := prepareDemo(ctx, config, store, console); err != nil {
-			return err
-		}
-		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", config.Addr)
-		if err != nil {
-			return fmt.Errorf("--addr: %w", err)
-		}
-		defer listener.Close()
-		config.Addr = listener.Addr().String() // with the port where 0 was asked for
-		a, err := New(config, store)
-		if err != nil {
-			return err
-		}
-		if err := db.WarnOfRights(ctx, config.Log); err != nil {
-			return fmt.Errorf("database: %w", err)
-		}
-		if err := a.greet(ctx, console); err != nil {
-			return err
-		}
-		return a.Serve(ctx, listener)
-	})
+	db, err := database.Open(ctx, databaseURL, config.Log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	if err := db.Prepare(ctx); err != nil {
+		return fmt.Errorf("database: %w", err)
+	}
+	if err := db.ReadLogFrom(ctx, config.ReadDatabases, config.Log); err != nil {
+		return fmt.Errorf("--read-database: %w", err)
+	}
+	config.ReadProblems = db.ReadProblems
+	store, err := db.Store(nil)
+	if err != nil {
+		return err
+	}
+	if config.SecretKey, err = secretKey(ctx, config.SecretKey, databaseURL, store); err != nil {
+		return err
+	}
+	if err := prepareDemo(ctx, config, store, console); err != nil {
+		return err
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", config.Addr)
+	if err != nil {
+		return fmt.Errorf("--addr: %w", err)
+	}
+	defer listener.Close()
+	config.Addr = listener.Addr().String() // with the port where 0 was asked for
+	a, err := New(config, store)
+	if err != nil {
+		return err
+	}
+	if err := db.WarnOfRights(ctx, config.Log); err != nil {
+		return fmt.Errorf("database: %w", err)
+	}
+	if err := a.greet(ctx, console); err != nil {
+		return err
+	}
+	return a.Serve(ctx, listener)
 }
 
 // softMemory is how much memory Go's part of a server takes before it collects what is no longer used more
@@ -86,30 +91,6 @@ func boundMemory() {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(softMemory)
 	}
-}
-
-// withStore opens and prepares the database for do, which works on its rows, and closes it after.
-func withStore(ctx context.Context, databaseURL string, log *slog.Logger, do func(*models.Store) error) error {
-	return withDatabase(ctx, databaseURL, log, func(db *database.DB) error {
-		store, err := db.Store(nil)
-		if err != nil {
-			return err
-		}
-		return do(store)
-	})
-}
-
-// withDatabase opens the database, migrates it where its user may, and closes it after do.
-func withDatabase(ctx context.Context, databaseURL string, log *slog.Logger, do func(*database.DB) error) (err error) {
-	db, err := database.Open(ctx, databaseURL, log)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	if err := db.Prepare(ctx); err != nil {
-		return fmt.Errorf("database: %w", err)
-	}
-	return do(db)
 }
 
 // prepareDemo fills the demo where one is asked for, before the server listens: who connects sees a

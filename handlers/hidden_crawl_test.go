@@ -16,7 +16,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
-	"github.com/auditlogs/auditlogs/app/importer"
+	"github.com/auditlogs/auditlogs/app/commands/importer"
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/models"
 )

@@ -1,7 +1,7 @@
-package app_test
+package commands
 
 import (
-	"log/slog"
+	"io"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -9,7 +9,6 @@ import (
 
 	"gorm.io/gorm"
 
-	"github.com/auditlogs/auditlogs/app"
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
@@ -19,8 +18,9 @@ import (
 func TestAnOperatorResetsAPassword(t *testing.T) {
 	url := "sqlite:" + filepath.Join(t.TempDir(), "auditlogs.db")
 	var console strings.Builder
-	operator := app.Operator{Database: url, BaseURL: "https://audit.example.com/", Console: &console, Log: slog.New(slog.DiscardHandler)}
-	if err := operator.ResetPassword(t.Context(), "ada@example.com"); err == nil ||
+	flags := linkFlags{databaseFlags{Database: url}, "https://audit.example.com/"}
+	to := streams{stdout: &console, stderr: io.Discard}
+	if err := (&resetCommand{flags, "ada@example.com"}).Run(t.Context(), to); err == nil ||
 		!strings.Contains(err.Error(), "no account has the e-mail address ada@example.com") {
 		t.Errorf("for nobody: %v", err)
 	}
@@ -42,7 +42,7 @@ func TestAnOperatorResetsAPassword(t *testing.T) {
 		t.Fatal(err)
 	}
 	console.Reset()
-	if err := operator.ResetPassword(t.Context(), "ADA@example.com"); err != nil {
+	if err := (&resetCommand{flags, "ADA@example.com"}).Run(t.Context(), to); err != nil {
 		t.Fatal(err)
 	}
 	link := regexp.MustCompile(`https://audit\.example\.com(/reset/\S+)`).FindStringSubmatch(console.String())
@@ -62,8 +62,9 @@ func TestAnOperatorResetsAPassword(t *testing.T) {
 func TestAnOperatorInvitesTheFirstAdmin(t *testing.T) {
 	url := "sqlite:" + filepath.Join(t.TempDir(), "auditlogs.db")
 	var console strings.Builder
-	operator := app.Operator{Database: url, BaseURL: "https://audit.example.com", Console: &console, Log: slog.New(slog.DiscardHandler)}
-	if err := operator.Invite(t.Context(), "acme", models.RoleAdmin); err == nil ||
+	flags := linkFlags{databaseFlags{Database: url}, "https://audit.example.com"}
+	to := streams{stdout: &console, stderr: io.Discard}
+	if err := (&inviteCommand{flags, string(models.RoleAdmin), "acme"}).Run(t.Context(), to); err == nil ||
 		!strings.Contains(err.Error(), "no organization has the slug acme") {
 		t.Errorf("to no organization: %v", err)
 	}
@@ -73,7 +74,7 @@ func TestAnOperatorInvitesTheFirstAdmin(t *testing.T) {
 	if _, err := audit.EnsureOrganization(t.Context(), db.Write, audit.Organization{Slug: "acme"}); err != nil {
 		t.Fatal(err)
 	}
-	if err := operator.Invite(t.Context(), "acme", models.RoleAdmin); err != nil {
+	if err := (&inviteCommand{flags, string(models.RoleAdmin), "acme"}).Run(t.Context(), to); err != nil {
 		t.Fatal(err)
 	}
 	link := regexp.MustCompile(`https://audit\.example\.com(/invitations/\S+)`).FindStringSubmatch(console.String())

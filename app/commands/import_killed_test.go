@@ -1,4 +1,4 @@
-package main
+package commands
 
 import (
 	"bytes"
@@ -18,7 +18,7 @@ const asProgram = "AUDITLOGS_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
-		main()
+		Main()
 	}
 	os.Exit(m.Run())
 }
@@ -36,7 +36,7 @@ func TestImportSurvivesSIGKILL(t *testing.T) {
 	if err := os.WriteFile(file, history.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	withAcme(t, func(t *testing.T, url string, db *database.DB) {
+	onBoth(t, func(t *testing.T, url string, db *database.DB) {
 		stored := func() (n int) {
 			if err := db.Read.Raw("SELECT COUNT(*) FROM audit_entries").Scan(&n).Error; err != nil {
 				t.Fatal(err)
@@ -75,7 +75,7 @@ func TestImportSurvivesSIGKILL(t *testing.T) {
 }
 
 func TestImportAnswersWithItsExitCode(t *testing.T) {
-	withAcme(t, func(t *testing.T, url string, _ *database.DB) {
+	onBoth(t, func(t *testing.T, url string, _ *database.DB) {
 		file := filepath.Join(t.TempDir(), "history.ndjson")
 		if err := os.WriteFile(file, []byte(`{"action":"service:update"}`), 0o600); err != nil {
 			t.Fatal(err)

@@ -1,4 +1,4 @@
-package app_test
+package commands
 
 import (
 	"context"
@@ -16,7 +16,6 @@ import (
 
 	"gorm.io/gorm"
 
-	"github.com/auditlogs/auditlogs/app"
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
@@ -55,13 +54,13 @@ type imported struct {
 }
 
 // importHistory imports history from standard input.
-func importHistory(ctx context.Context, address string, history io.Reader, change ...func(*app.Import)) imported {
+func importHistory(ctx context.Context, address string, history io.Reader, change ...func(*importCommand)) imported {
 	var console, report strings.Builder
-	i := app.Import{Database: address, File: "-", Stdin: history, Console: &console, Report: &report, Log: slog.New(slog.DiscardHandler)}
+	command := importCommand{databaseFlags: databaseFlags{Database: address}, File: "-"}
 	for _, c := range change {
-		c(&i)
+		c(&command)
 	}
-	err := i.Run(ctx)
+	err := command.Run(ctx, streams{history, &console, &report})
 	return imported{console.String(), report.String(), err}
 }
 
@@ -112,8 +111,8 @@ func TestImportTwiceImportsOnce(t *testing.T) {
 		if err := os.WriteFile(file, []byte(history), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		fromFile := func(i *app.Import) { i.File = file }
-		if got := importHistory(t.Context(), address, nil, fromFile, func(i *app.Import) { i.DryRun = true }); got.err != nil ||
+		fromFile := func(i *importCommand) { i.File = file }
+		if got := importHistory(t.Context(), address, nil, fromFile, func(i *importCommand) { i.DryRun = true }); got.err != nil ||
 			!strings.Contains(got.console, ": 2,500 to import.") || countEntries(t, db) != 0 {
 			t.Fatalf("a dry run: %+v, %d entries", got, countEntries(t, db))
 		}
@@ -169,10 +168,10 @@ func TestImportNamesLineAndFieldOfWhatItRefuses(t *testing.T) {
 			}
 		}
 		file := filepath.Join(t.TempDir(), "refused.ndjson")
-		got := importHistory(t.Context(), address, strings.NewReader(history.String()), func(i *app.Import) {
+		got := importHistory(t.Context(), address, strings.NewReader(history.String()), func(i *importCommand) {
 			i.Organization, i.Refused = "acme", file
 		})
-		if got.err == nil || got.err.Error() != "15 lines refused" || errors.As(got.err, new(app.Unfinished)) {
+		if got.err == nil || got.err.Error() != "15 lines refused" || errors.As(got.err, new(unfinished)) {
 			t.Errorf("the error is %v", got.err)
 		}
 		if !strings.Contains(got.console, "20 lines in") || !strings.Contains(got.console, ": 5 imported, 15 refused (1 of them older than the organization keeps).") {
@@ -234,8 +233,8 @@ func TestImportStoppedAndStartedAgain(t *testing.T) {
 		for _, part := range []int{1, 2, 3} {
 			ctx, cancel := context.WithCancel(t.Context())
 			got := importHistory(ctx, address, &hooked{history, part * len(history) / 4, cancel})
-			var unfinished app.Unfinished
-			if !errors.As(got.err, &unfinished) || !strings.HasPrefix(got.err.Error(), "stopped; start the same command again") {
+			var later unfinished
+			if !errors.As(got.err, &later) || !strings.HasPrefix(got.err.Error(), "stopped; start the same command again") {
 				t.Fatalf("%+v", got)
 			}
 		}
@@ -279,8 +278,8 @@ func TestImportBreaksOffWithItsConnection(t *testing.T) {
 	if err := server.Write.Exec("ALTER DATABASE " + name + " ALLOW_CONNECTIONS true").Error; err != nil {
 		t.Fatal(err)
 	}
-	var unfinished app.Unfinished
-	if !errors.As(got.err, &unfinished) || !strings.HasPrefix(got.err.Error(), "broke off: ") ||
+	var later unfinished
+	if !errors.As(got.err, &later) || !strings.HasPrefix(got.err.Error(), "broke off: ") ||
 		!strings.HasSuffix(got.err.Error(), "; start the same command again: what has been imported stays as it is") {
 		t.Errorf("%+v", got)
 	}
@@ -369,7 +368,7 @@ func TestImportMakesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	onBoth(t, func(t *testing.T, address string, _ *database.DB) {
-		got := importHistory(t.Context(), address, nil, func(i *app.Import) { i.File, i.Refused = history, history })
+		got := importHistory(t.Context(), address, nil, func(i *importCommand) { i.File, i.Refused = history, history })
 		if got.err == nil || !strings.Contains(got.err.Error(), "is the file that is imported") {
 			t.Errorf("refused lines into the file itself: %v", got.err)
 		}
@@ -378,7 +377,7 @@ func TestImportMakesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer redirected.Close()
-		got = importHistory(t.Context(), address, redirected, func(i *app.Import) { i.Refused = history })
+		got = importHistory(t.Context(), address, redirected, func(i *importCommand) { i.Refused = history })
 		if got.err == nil || !strings.Contains(got.err.Error(), "is the file that is imported") {
 			t.Errorf("refused lines into the file on standard input: %v", got.err)
 		}

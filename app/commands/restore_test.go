@@ -1,4 +1,4 @@
-package app_test
+package commands
 
 import (
 	"encoding/json"
@@ -12,7 +12,6 @@ import (
 
 	"gorm.io/gorm"
 
-	"github.com/auditlogs/auditlogs/app"
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/apptest"
@@ -20,7 +19,7 @@ import (
 )
 
 // restoring has import put back what was exported.
-func restoring(i *app.Import) { i.Restore = true }
+func restoring(i *importCommand) { i.Restore = true }
 
 // exporter is a server on a log of acme whose clock shows the present, and somebody who exports it.
 type exporter struct {
@@ -100,7 +99,7 @@ func TestAnExportIsPutBackWhole(t *testing.T) {
 			t.Fatalf("the export has %d lines: %s", n, differing(first, ""))
 		}
 		onBoth(t, func(t *testing.T, address string, db *database.DB) {
-			got := importHistory(t.Context(), address, strings.NewReader(first), restoring, func(i *app.Import) { i.DryRun = true })
+			got := importHistory(t.Context(), address, strings.NewReader(first), restoring, func(i *importCommand) { i.DryRun = true })
 			if got.err != nil || !strings.Contains(got.console, ": 1,206 to restore.") || countEntries(t, db) != 0 {
 				t.Fatalf("a dry run: %+v", got)
 			}
@@ -218,7 +217,7 @@ func TestWhatIsNoExportIsNotPutBack(t *testing.T) {
 				want = append(want, fmt.Sprintf("line %d: %s", n+1, line.want))
 			}
 		}
-		got := importHistory(t.Context(), address, strings.NewReader(history.String()), restoring, func(i *app.Import) { i.Organization = "acme" })
+		got := importHistory(t.Context(), address, strings.NewReader(history.String()), restoring, func(i *importCommand) { i.Organization = "acme" })
 		if got.err == nil || got.err.Error() != fmt.Sprintf("%d lines refused", len(want)) {
 			t.Errorf("the error is %v", got.err)
 		}

@@ -1,40 +1,33 @@
-package app
+package commands
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"os"
 	"strings"
 
-	"github.com/auditlogs/auditlogs/app/importer"
+	"github.com/auditlogs/auditlogs/app/commands/importer"
 	"github.com/auditlogs/auditlogs/models"
 )
 
-// Import back-fills the log with a history that was kept elsewhere.
-type Import struct {
-	Database     string
-	File         string // of events, one JSON object a line; "-" is Stdin
-	Organization string // for lines that name none
-	Refused      string // the file that gets the lines which are refused; empty: none
-	Restore      bool   // the file is an export of this log, which is put back as it was
-	DryRun       bool   // check everything and store nothing
-	Stdin        io.Reader
-	Console      io.Writer // where the summary is shown
-	Report       io.Writer // where every refused line is named, and the progress shown
-	Log          *slog.Logger
+type importCommand struct {
+	databaseFlags
+	Organization string `placeholder:"SLUG" help:"Organization of the lines that name none."`
+	Refused      string `placeholder:"FILE" env:"-" help:"File that gets the lines which are refused, to be mended and imported."`
+	Restore      bool   `env:"-" help:"Put back an NDJSON export of this log: every entry as it was, the app's own included."`
+	DryRun       bool   `env:"-" help:"Check everything and store nothing."`
+	File         string `arg:"" help:"File to import; - for standard input."`
 }
 
-// Run imports the file. Its error is one line: Unfinished where the import broke off.
-func (i Import) Run(ctx context.Context) error {
-	config := importer.Config{Organization: i.Organization, Restore: i.Restore, DryRun: i.DryRun, Report: i.Report}
-	history := i.Stdin
-	file, _ := i.Stdin.(*os.File) // where it is one
-	if i.File != "-" {
+// Run imports the file. Its error is one line: unfinished where the import broke off.
+func (c *importCommand) Run(ctx context.Context, to streams) error {
+	config := importer.Config{Organization: c.Organization, Restore: c.Restore, DryRun: c.DryRun, Report: to.stderr}
+	history := to.stdin
+	file, _ := to.stdin.(*os.File) // where it is one
+	if c.File != "-" {
 		var err error
-		if file, err = os.Open(i.File); err != nil {
+		if file, err = os.Open(c.File); err != nil {
 			return err
 		}
 		defer file.Close()
@@ -43,13 +36,13 @@ func (i Import) Run(ctx context.Context) error {
 			return err
 		}
 		if info.IsDir() {
-			return fmt.Errorf("%s is a folder", i.File)
+			return fmt.Errorf("%s is a folder", c.File)
 		}
 		history, config.Size = file, info.Size()
 	}
-	return withExistingStore(ctx, i.Database, i.Log, func(store *models.Store) (err error) {
-		if i.Refused != "" {
-			refused, err := createBeside(i.Refused, file)
+	return c.withExistingStore(ctx, to, func(store *models.Store) (err error) {
+		if c.Refused != "" {
+			refused, err := createBeside(c.Refused, file)
 			if err != nil {
 				return err
 			}
@@ -57,12 +50,12 @@ func (i Import) Run(ctx context.Context) error {
 			config.Refused = refused
 		}
 		summary, err := importer.Run(ctx, store, history, config)
-		fmt.Fprintln(i.Console, i.describe(summary))
+		fmt.Fprintln(to.stdout, c.describe(summary))
 		switch {
 		case errors.Is(err, context.Canceled):
-			return Unfinished{errors.New("stopped; " + startAgain)}
+			return unfinished{errors.New("stopped; " + startAgain)}
 		case err != nil:
-			return Unfinished{fmt.Errorf("broke off: %w; %s", err, startAgain)}
+			return unfinished{fmt.Errorf("broke off: %w; %s", err, startAgain)}
 		case summary.Refused > 0:
 			return fmt.Errorf("%s refused", importer.Lines(summary.Refused))
 		}
@@ -82,12 +75,12 @@ func createBeside(path string, reading *os.File) (*os.File, error) {
 	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 }
 
-func (i Import) describe(s importer.Summary) string {
+func (c *importCommand) describe(s importer.Summary) string {
 	done, ahead := " imported", " to import"
-	if i.Restore {
+	if c.Restore {
 		done, ahead = " restored", " to restore"
 	}
-	if i.DryRun {
+	if c.DryRun {
 		done = ahead
 	}
 	parts := []string{importer.Number(s.Imported) + done}

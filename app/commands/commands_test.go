@@ -1,4 +1,4 @@
-package main
+package commands
 
 import (
 	"bytes"
@@ -20,7 +20,7 @@ import (
 func execute(t *testing.T, arguments ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errors bytes.Buffer
-	code = run(t.Context(), arguments, &out, &errors)
+	code = Run(t.Context(), arguments, strings.NewReader(""), &out, &errors)
 	return code, out.String(), errors.String()
 }
 
@@ -71,7 +71,7 @@ func TestOnlyAServerIsStoppedWithSuccess(t *testing.T) {
 		1: {"migrate", "--database", file},
 	} {
 		var stdout, stderr bytes.Buffer
-		if got := run(stopped, arguments, &stdout, &stderr); got != code || (stderr.Len() > 0) != (code > 0) {
+		if got := Run(stopped, arguments, strings.NewReader(""), &stdout, &stderr); got != code || (stderr.Len() > 0) != (code > 0) {
 			t.Errorf("%s: exit code %d: %q", arguments[0], got, stderr.String())
 		}
 	}
@@ -185,7 +185,7 @@ func serve(t *testing.T, arguments ...string) (console string, stop func()) {
 	var stderr bytes.Buffer
 	ended := make(chan int, 1)
 	go func() {
-		code := run(ctx, append([]string{"serve", "--addr", "127.0.0.1:0"}, arguments...), writer, &stderr)
+		code := Run(ctx, append([]string{"serve", "--addr", "127.0.0.1:0"}, arguments...), strings.NewReader(""), writer, &stderr)
 		_ = writer.Close()
 		ended <- code
 	}()

@@ -1,4 +1,4 @@
-package main
+package commands
 
 import (
 	"os"
@@ -9,37 +9,16 @@ import (
 
 	"gorm.io/gorm"
 
-	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
 )
 
-// withAcme makes a database, of each kind, that has the organization acme, and answers the address.
-func withAcme(t *testing.T, test func(t *testing.T, url string, db *database.DB)) {
-	for _, kind := range []string{"sqlite", "postgres"} {
-		t.Run(kind, func(t *testing.T) {
-			url := "sqlite:" + filepath.Join(t.TempDir(), "log.db")
-			if kind == "postgres" {
-				url = databasetest.PostgresURL(t)
-			}
-			db := databasetest.Open(t, url)
-			if err := db.Migrate(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := audit.EnsureOrganization(t.Context(), db.Write, audit.Organization{Slug: "acme"}); err != nil {
-				t.Fatal(err)
-			}
-			test(t, url, db)
-		})
-	}
-}
-
 func TestRecordOneEvent(t *testing.T) {
 	for _, name := range []string{"AUDITLOGS_URL", "AUDITLOGS_ID", "AUDITLOGS_ACTOR_NAME", "AUDITLOGS_METADATA", "AUDITLOGS_SYSTEM"} {
 		t.Setenv(name, "meant for something else")
 	}
-	withAcme(t, func(t *testing.T, url string, db *database.DB) {
+	onBoth(t, func(t *testing.T, url string, db *database.DB) {
 		metadata := filepath.Join(t.TempDir(), "metadata.json")
 		if err := os.WriteFile(metadata, []byte(`{ "commit": "4a1f" }`), 0o600); err != nil {
 			t.Fatal(err)
@@ -87,7 +66,7 @@ func TestRecordOneEvent(t *testing.T) {
 }
 
 func TestRecordSaysWhatItRefuses(t *testing.T) {
-	withAcme(t, func(t *testing.T, url string, db *database.DB) {
+	onBoth(t, func(t *testing.T, url string, db *database.DB) {
 		valid := []string{"record", "--database", url, "--organization", "acme", "--action", "deployment:create", "--entity-id", "1"}
 		for name, tc := range map[string]struct {
 			arguments []string
@@ -125,7 +104,7 @@ func TestRecordSaysWhatItRefuses(t *testing.T) {
 }
 
 func TestRecordOneEventOverHTTP(t *testing.T) {
-	withAcme(t, func(t *testing.T, url string, db *database.DB) {
+	onBoth(t, func(t *testing.T, url string, db *database.DB) {
 		var acme models.Organization
 		var writes, reads string
 		err := db.Write.Transaction(func(tx *gorm.DB) (err error) {

@@ -1,0 +1,160 @@
+package commands
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/models"
+)
+
+// recordCommand has no variables for what an event says: AUDITLOGS_URL and the like would be taken
+// from an environment that means something else by them.
+type recordCommand struct {
+	databaseFlags
+	Server       string `placeholder:"URL" help:"Record over HTTP at this server, instead of in --database."`
+	Key          string `placeholder:"KEY" help:"API key for --server; safer as a variable."`
+	Organization string `placeholder:"SLUG" help:"Organization it happened in (default with --server: the key's)."`
+	Action       string `required:"" placeholder:"ENTITY:VERB" env:"-" help:"What happened, such as deployment:create."`
+	EntityID     string `required:"" name:"entity-id" placeholder:"ID" env:"-" help:"What was affected."`
+	EntityType   string `placeholder:"TYPE" env:"-" help:"Its type (default: the part of the action before the colon)."`
+	EntityName   string `placeholder:"NAME" env:"-" help:"Its name."`
+	ActorID      string `name:"actor-id" placeholder:"ID" env:"-" help:"Who did it. This or --system is required."`
+	ActorName    string `placeholder:"NAME" env:"-" help:"Their name."`
+	ActorEmail   string `placeholder:"EMAIL" env:"-" help:"Their e-mail address."`
+	System       string `placeholder:"SOURCE" env:"-" help:"Instead of an actor: the automation that did it, such as nightly-backup."`
+	OccurredAt   string `placeholder:"TIME" env:"-" help:"When it happened, such as 2026-11-20T14:03:22Z (default: now)."`
+	Metadata     string `placeholder:"JSON" env:"-" help:"A JSON object; @FILE reads it from a file, - from standard input."`
+	URL          string `name:"url" placeholder:"URL" env:"-" help:"Where the affected resource is found."`
+	ID           string `name:"id" placeholder:"ID" env:"-" help:"Key of the event: with the same one it is recorded once."`
+}
+
+func (c *recordCommand) Run(ctx context.Context, line *kong.Context, to streams) error {
+	event, err := c.event(to.stdin)
+	if err != nil {
+		return err
+	}
+	var receipt audit.Receipt
+	http, err := c.meansServer(line)
+	switch {
+	case err != nil:
+		return err
+	case http:
+		receipt, err = c.overHTTP(ctx, to, event)
+	default:
+		receipt, err = c.inDatabase(ctx, to, event)
+	}
+	if err != nil {
+		return err
+	}
+	if !receipt.Stored {
+		fmt.Fprintln(to.stderr, "Nothing was stored: audit logging is off.")
+		return nil
+	}
+	fmt.Fprintln(to.stdout, receipt.EntryID)
+	return nil
+}
+
+func (c *recordCommand) inDatabase(ctx context.Context, to streams, event audit.Event) (receipt audit.Receipt, err error) {
+	err = c.withExistingStore(ctx, to, func(store *models.Store) error {
+		receipt, err = audit.Record(audit.FromOutside(ctx), store.Writer(ctx), event)
+		return recordingError(err)
+	})
+	return receipt, err
+}
+
+func (c *recordCommand) overHTTP(ctx context.Context, to streams, event audit.Event) (audit.Receipt, error) {
+	client, err := audit.NewClient(audit.ClientConfig{URL: c.Server, Key: c.Key, Log: c.log(to)})
+	if err != nil {
+		return audit.Receipt{}, err
+	}
+	receipt, err := client.Record(ctx, event)
+	return receipt, errors.Join(recordingError(err), client.Close(ctx))
+}
+
+// recordingError is one line that names the field of the event that was refused, or unfinished where
+// the log could not be written.
+func recordingError(err error) error {
+	if err == nil {
+		return nil
+	}
+	if field, reason, refused := audit.Refused(err); refused {
+		return errors.New(field + ": " + reason)
+	}
+	var answered *audit.APIError
+	if errors.As(err, &answered) && answered.Status >= 400 && answered.Status < 500 && !errors.Is(err, audit.ErrOutcomeUnknown) {
+		return err // such as a key that is not known
+	}
+	return unfinished{err}
+}
+
+// meansServer reports whether a server is meant rather than a database. A flag wins over variables,
+// which may be there for other commands.
+func (c *recordCommand) meansServer(line *kong.Context) (bool, error) {
+	given := map[string]bool{}
+	for _, part := range line.Path {
+		if part.Flag != nil {
+			given[part.Flag.Name] = true
+		}
+	}
+	switch {
+	case given["server"] && given["database"]:
+		return false, errors.New("--server and --database: only one of them can be recorded in")
+	case c.Server == "" || given["database"]:
+		return false, nil
+	case c.Key == "":
+		return false, errors.New("--server needs an API key: --key, or the variable AUDITLOGS_KEY")
+	default:
+		return true, nil
+	}
+}
+
+// event is what the flags say.
+func (c *recordCommand) event(stdin io.Reader) (audit.Event, error) {
+	event := audit.Event{
+		ID: c.ID, Organization: c.Organization, Action: audit.Action(c.Action),
+		EntityType: c.EntityType, EntityID: c.EntityID, EntityName: c.EntityName, URL: c.URL,
+		Actor: audit.Actor{ID: c.ActorID, Name: c.ActorName, Email: c.ActorEmail},
+	}
+	if c.System != "" {
+		if event.Actor != (audit.Actor{}) {
+			return event, errors.New("--system stands for an actor: leave out --actor-id, --actor-name and --actor-email")
+		}
+		event.Actor = audit.System(c.System)
+	}
+	if event.Actor.ID == "" {
+		return event, errors.New("actor: is required: say who did it with --actor-id, or with --system for automated actions")
+	}
+	if c.OccurredAt != "" {
+		var err error
+		if event.OccurredAt, err = time.Parse(time.RFC3339Nano, c.OccurredAt); err != nil {
+			return event, fmt.Errorf("occurred_at: %q is not a time such as 2026-11-20T14:03:22Z", c.OccurredAt)
+		}
+	}
+	metadata, err := c.metadata(stdin)
+	if err != nil {
+		return event, fmt.Errorf("metadata: %w", err)
+	}
+	if len(metadata) > 0 {
+		event.Metadata = json.RawMessage(metadata)
+	}
+	return event, nil
+}
+
+func (c *recordCommand) metadata(stdin io.Reader) ([]byte, error) {
+	if c.Metadata == "-" {
+		return io.ReadAll(stdin)
+	}
+	if path, isFile := strings.CutPrefix(c.Metadata, "@"); isFile {
+		return os.ReadFile(path)
+	}
+	return []byte(c.Metadata), nil
+}

@@ -1,0 +1,52 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/auditlogs/auditlogs/app/database"
+	"github.com/auditlogs/auditlogs/models"
+)
+
+// withStore opens the database for do, having migrated it where its user may, and closes it after.
+func (f *databaseFlags) withStore(ctx context.Context, to streams, do func(*models.Store) error) (err error) {
+	db, err := database.Open(ctx, f.url(false), f.log(to))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	if err := db.Prepare(ctx); err != nil {
+		return fmt.Errorf("database: %w", err)
+	}
+	store, err := db.Store(nil)
+	if err != nil {
+		return err
+	}
+	return do(store)
+}
+
+// withExistingStore opens a database for commands that only add to it: they make none, and leave its
+// schema alone, for scripts run them without a thought of either. It closes the database after do.
+func (f *databaseFlags) withExistingStore(ctx context.Context, to streams, do func(*models.Store) error) (err error) {
+	if err := database.CheckExists(f.url(false)); err != nil {
+		return err
+	}
+	db, err := database.Open(ctx, f.url(false), f.log(to))
+	if err != nil {
+		return unfinished{err}
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	current, err := db.UpToDate(ctx)
+	switch {
+	case err != nil:
+		return unfinished{fmt.Errorf("database: %w", err)}
+	case !current:
+		return errors.New("database: its schema is not this version's: run auditlogs migrate first")
+	}
+	store, err := db.Store(nil)
+	if err != nil {
+		return err
+	}
+	return do(store)
+}

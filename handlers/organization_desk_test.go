@@ -34,10 +34,7 @@ func newSettingsDesk(t *testing.T, db *database.DB, options ...func(*app.Config)
 	t.Helper()
 	d := &settingsDesk{Server: apptest.Start(t, db, options...), t: t}
 	const password = "correct horse battery"
-	hash, err := models.HashPassword(t.Context(), password)
-	if err != nil {
-		t.Fatal(err)
-	}
+	hash := apptest.PasswordHash(t, password)
 	d.transaction(func(tx *gorm.DB) error {
 		org, err := models.CreateOrganization(t.Context(), tx, "Acme", "acme", "")
 		if err != nil {

@@ -31,10 +31,7 @@ type town struct {
 // eachTown runs test on both databases, with nobody in it yet.
 func eachTown(t *testing.T, test func(t *testing.T, town *town), options ...func(*app.Config)) {
 	t.Helper()
-	hash, err := models.HashPassword(t.Context(), password)
-	if err != nil {
-		t.Fatal(err)
-	}
+	hash := apptest.PasswordHash(t, password)
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		test(t, &town{apptest.Start(t, db, options...), t, hash})
 	})

@@ -1,10 +1,9 @@
 package apptest
 
 import (
-	"context"
-	"sync"
 	"testing"
 
+	"github.com/alexedwards/argon2id"
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
@@ -36,12 +35,10 @@ func (s *Server) Organization(t testing.TB, slug string) models.Organization {
 func (s *Server) Member(t testing.TB, email string, role models.Role, organizations ...models.Organization) models.User {
 	t.Helper()
 	ctx := t.Context()
-	hash, err := passwordHash()
-	if err != nil {
-		t.Fatal(err)
-	}
+	hash := PasswordHash(t, Password)
 	var user models.User
-	err = s.Store.Transaction(ctx, func(tx *gorm.DB) error {
+	err := s.Store.Transaction(ctx, func(tx *gorm.DB) error {
+		var err error
 		if user, err = models.CreateUser(ctx, tx, email, email, hash); err != nil {
 			return err
 		}
@@ -58,10 +55,16 @@ func (s *Server) Member(t testing.TB, email string, role models.Role, organizati
 	return user
 }
 
-// passwordHash is slow to make, on purpose: once is enough.
-var passwordHash = sync.OnceValues(func() (string, error) {
-	return models.HashPassword(context.Background(), Password)
-})
+// PasswordHash is what is stored of a password that costs next to nothing to check. A real one is slow on
+// purpose, and checking it would be most of the time that tests take.
+func PasswordHash(t testing.TB, password string) string {
+	t.Helper()
+	hash, err := argon2id.CreateHash(password, &argon2id.Params{Memory: 8, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return hash
+}
 
 // As is a client signed in with an account Member made.
 func (s *Server) As(t testing.TB, user models.User) *Client {

@@ -65,3 +65,6 @@ GRANT SELECT ON
     audit_schema_version,
     audit_settings_changes
     TO auditlogs_reader;
+
+-- The log as a view for reports: see docs/schema.md, also for a role that reads one organization only.
+GRANT SELECT ON audit_log TO auditlogs_reader;

@@ -32,10 +32,10 @@ SELECT entity_type, action FROM kinds
 WHERE action IS NOT NULL`
 
 // visibleKindsSQL leaves out kinds of which every entry has expired. The condition is a subquery with a
-// limit, not EXISTS: PostgreSQL makes a join of that, which reads every entry until its statistics are
-// fresh.
+// limit and an order, not EXISTS: PostgreSQL makes a join of that, which reads every entry until its
+// statistics are fresh.
 const visibleKindsSQL = recordedKindsSQL + ` AND (SELECT true FROM audit_entries e
-	WHERE e.org_id = @org AND e.entity_type = kinds.entity_type AND e.action = kinds.action AND e.id >= @kept LIMIT 1)`
+	WHERE e.org_id = @org AND e.entity_type = kinds.entity_type AND e.action = kinds.action AND e.id >= @kept ORDER BY e.id LIMIT 1)`
 
 // Kinds lists what the organization's log holds, by entity type, then action.
 func (s *Store) Kinds(ctx context.Context, org Organization) ([]Kind, error) {

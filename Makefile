@@ -1,5 +1,7 @@
 # Everything that is done with this project by hand. `make help` lists it.
 
+# Everything is compiled in one way, without cgo and with the compiler's usual flags, and so only once: what make build
+# has compiled, make test and go run use again.
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
@@ -10,7 +12,8 @@ help: ## List the targets
 
 .PHONY: build
 build: ## Build bin/auditlogs, a static binary
-	go build -trimpath -ldflags "-s -w" -o bin/auditlogs .
+	@[ -e bin/auditlogs ] || echo "Building bin/auditlogs. What takes long is compiling SQLite, once: about two minutes on two cores."
+	go build -ldflags "-s -w" -o bin/auditlogs .
 
 .PHONY: run
 run: build ## Build, then run a demo on http://127.0.0.1:8080

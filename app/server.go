@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"runtime/debug"
+	"strconv"
 	"sync"
 	"time"
 
@@ -68,7 +69,7 @@ func Run(ctx context.Context, config Config, databaseURL string, console io.Writ
 		return fmt.Errorf("--addr: %w", err)
 	}
 	defer listener.Close()
-	config.Addr = listener.Addr().String() // with the port where 0 was asked for
+	config.Addr = withPort(config.Addr, listener.Addr())
 	a, err := New(config, store)
 	if err != nil {
 		return err
@@ -80,6 +81,17 @@ func Run(ctx context.Context, config Config, databaseURL string, console io.Writ
 		return err
 	}
 	return a.Serve(ctx, listener)
+}
+
+// withPort is an address with the port that is listened on, where 0 was asked for. A host name stays: browsers
+// keep cookies by it, and so those of localhost:8081 apart from those of the demo on 127.0.0.1:8080.
+func withPort(addr string, listening net.Addr) string {
+	host, _, err := net.SplitHostPort(addr)
+	tcp, ok := listening.(*net.TCPAddr)
+	if err != nil || !ok {
+		return listening.String()
+	}
+	return net.JoinHostPort(host, strconv.Itoa(tcp.Port))
 }
 
 // softMemory is how much memory Go's part of a server takes before it collects what is no longer used more

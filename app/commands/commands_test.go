@@ -92,6 +92,15 @@ func TestTheDemoRefusesADatabaseInUse(t *testing.T) {
 	}
 }
 
+// Browsers keep cookies by host: who is signed in to the demo on 127.0.0.1 stays so beside a server on localhost.
+func TestAServerIsAtTheHostItWasGiven(t *testing.T) {
+	console, stop := serve(t, "--addr", "localhost:0", "--database", "sqlite:"+filepath.Join(t.TempDir(), "log.db"))
+	defer stop()
+	if status, _ := get(t, find(t, console, `Audit Logs is at (http://localhost:[1-9][0-9]*)`)+"/healthz"); status != http.StatusOK {
+		t.Errorf("it answers %d", status)
+	}
+}
+
 func TestHelp(t *testing.T) {
 	code, stdout, _ := execute(t, "serve", "--help")
 	if code != 0 || !strings.Contains(stdout, "AUDITLOGS_DATABASE") {

@@ -11,6 +11,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -95,7 +96,7 @@ func (f apiKeyForm) expiry(now time.Time, zone *time.Location) (models.Micros, e
 	case "date":
 		day, err := time.ParseInLocation(time.DateOnly, f.ExpiresOn, zone)
 		if err != nil {
-			return 0, &models.InvalidError{Field: "expires", Reason: "Enter a date, such as " + now.In(zone).AddDate(1, 0, 0).Format(time.DateOnly) + "."}
+			return 0, fault.Newf("expires", fault.Invalid, "Enter a date, such as %s.", now.In(zone).AddDate(1, 0, 0).Format(time.DateOnly))
 		}
 		return models.MicrosOf(day.AddDate(0, 0, 1)) - 1, nil
 	default:

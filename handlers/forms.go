@@ -9,6 +9,7 @@ import (
 	"github.com/go-playground/validator/v10"
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -36,7 +37,7 @@ func (f *Form) Refuse(field, reason string) {
 // RefuseError notes what a rule of the models found wrong, and says whether err was that. rename
 // gives the form's own names for fields of the models ("name" → "organization").
 func (f *Form) RefuseError(err error, rename map[string]string) bool {
-	var invalid *models.InvalidError
+	var invalid *fault.Field
 	if !errors.As(err, &invalid) {
 		return false
 	}
@@ -107,7 +108,7 @@ var formValidator = func() *validator.Validate {
 // reasonOf is what the person who typed value is told when a rule refuses it.
 func reasonOf(tag, parameter, value string) string {
 	if check, ok := formRules[tag]; ok {
-		var invalid *models.InvalidError
+		var invalid *fault.Field
 		if errors.As(check(value), &invalid) {
 			return invalid.Reason
 		}

@@ -10,6 +10,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/app/settings"
 	"github.com/auditlogs/auditlogs/models"
 )
@@ -44,7 +45,7 @@ func (h *Handlers) RenameOrganization(c *fiber.Ctx) error {
 	}
 	page := h.newOrganizationPage(c)
 	name, opened := strings.TrimSpace(posted(c, "name")), loaded(c, "name")
-	var invalid *models.InvalidError
+	var invalid *fault.Field
 	if err := models.CheckName(name); errors.As(err, &invalid) {
 		page.General = generalSection{typed: true, Name: name, Loaded: opened.or(page.Organization.Name), Error: invalid.Reason}
 		return h.answerGeneral(c, fiber.StatusUnprocessableEntity, page)

@@ -12,6 +12,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -45,7 +46,7 @@ func (h *Handlers) SaveResourceLink(c *fiber.Ctx) error {
 	if !audit.ValidEntityType(row.EntityType) {
 		row.TypeError = "Use lower-case letters, digits and _, starting with a letter, such as service."
 	}
-	var invalid *models.InvalidError
+	var invalid *fault.Field
 	if errors.As(models.CheckURLTemplate(row.Template), &invalid) {
 		row.TemplateError = invalid.Reason
 	}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"gorm.io/gorm"
+
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 )
 
 // Limits of API keys.
@@ -60,7 +62,7 @@ func (k APIKey) Expired(now time.Time) bool { return k.ExpiresAt != 0 && k.Expir
 // expires is the moment it ends; zero means never. Of two calls at once the second waits for the
 // first, so the organization never has more than MaxAPIKeys.
 //
-// Errors: *InvalidError of the fields "name" (also where there are too many keys), "scope" and
+// Errors: *fault.Field of the fields "name" (also where there are too many keys), "scope" and
 // "expires"; ErrClosed and ErrNotFound for the organization. All leave tx usable.
 func CreateAPIKey(ctx context.Context, tx *gorm.DB, orgID int64, name string, scope KeyScope, createdBy string, expires Micros) (key APIKey, token string, err error) {
 	name, now := strings.TrimSpace(name), TransactionNow(tx)
@@ -69,11 +71,11 @@ func CreateAPIKey(ctx context.Context, tx *gorm.DB, orgID int64, name string, sc
 	}
 	switch {
 	case !scope.Valid():
-		return APIKey{}, "", &InvalidError{Field: "scope", Reason: "Choose read or write."}
+		return APIKey{}, "", fault.Newf("scope", fault.Invalid, "Choose read or write.")
 	case expires != 0 && expires <= MicrosOf(now):
-		return APIKey{}, "", &InvalidError{Field: "expires", Reason: "Choose a day that is still to come."}
+		return APIKey{}, "", fault.Newf("expires", fault.Invalid, "Choose a day that is still to come.")
 	case expires > MicrosOf(now.AddDate(MaxAPIKeyYears, 0, 0)):
-		return APIKey{}, "", &InvalidError{Field: "expires", Reason: fmt.Sprintf("Choose a day within %d years, or never.", MaxAPIKeyYears)}
+		return APIKey{}, "", fault.Newf("expires", fault.Invalid, "Choose a day within %d years, or never.", MaxAPIKeyYears)
 	}
 	if _, err := LockOrganization(ctx, tx, orgID); err != nil {
 		return APIKey{}, "", err
@@ -83,7 +85,7 @@ func CreateAPIKey(ctx context.Context, tx *gorm.DB, orgID int64, name string, sc
 		return APIKey{}, "", fmt.Errorf("count the API keys of organization %d: %w", orgID, err)
 	}
 	if count >= MaxAPIKeys {
-		return APIKey{}, "", &InvalidError{Field: "name", Reason: fmt.Sprintf("There are already %d keys. Revoke one first.", MaxAPIKeys)}
+		return APIKey{}, "", fault.Newf("name", fault.LimitReached, "There are already %d keys. Revoke one first.", MaxAPIKeys)
 	}
 	random, _ := newToken()
 	token = apiKeyPrefix + random

@@ -11,6 +11,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -132,9 +133,9 @@ func TestWhatAnAPIKeyMayBe(t *testing.T) {
 			"expired now":    {"a", models.ScopeRead, p.now, "expires"},
 			"too long ahead": {"a", models.ScopeRead, p.now.AddDate(10, 0, 1), "expires"},
 		} {
-			var invalid *models.InvalidError
+			var invalid *fault.Field
 			if _, _, err := p.createKey(acme, wrong.name, wrong.scope, wrong.expires); !errors.As(err, &invalid) || invalid.Field != wrong.field {
-				t.Errorf("%s: %v, want an InvalidError about %s", what, err, wrong.field)
+				t.Errorf("%s: %v, want a fault.Field about %s", what, err, wrong.field)
 			}
 		}
 		for _, expires := range []time.Time{p.now.Add(time.Second), p.now.AddDate(10, 0, 0)} {
@@ -160,9 +161,9 @@ func TestAnOrganizationHasSoManyAPIKeys(t *testing.T) {
 			together.Go(func() { _, _, problems[i] = p.createKey(acme, "Last", models.ScopeRead, time.Time{}) })
 		}
 		together.Wait()
-		var invalid *models.InvalidError
+		var invalid *fault.Field
 		if (problems[0] == nil) == (problems[1] == nil) || !errors.As(errors.Join(problems...), &invalid) {
-			t.Errorf("two who create the last one at once got %v, want one success and one InvalidError", problems)
+			t.Errorf("two who create the last one at once got %v, want one success and one fault.Field", problems)
 		}
 		if _, err := p.revoke(acme, first.ID); err != nil {
 			t.Fatal(err)

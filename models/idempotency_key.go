@@ -3,15 +3,16 @@ package models
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"time"
 
 	"gorm.io/gorm"
+
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 )
 
-// ErrKeyReused says that an idempotency key stands for another request.
-var ErrKeyReused = errors.New("the idempotency key was used for another request")
+// ErrKeyReused reports that an idempotency key stands for another request.
+const ErrKeyReused fault.Code = "idempotency_key_reused"
 
 // IdempotencyKey is the caller's own key of a request: the second request with a key is answered as
 // the first was, until the key has expired.

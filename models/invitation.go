@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"gorm.io/gorm"
+
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 )
 
 // Limits of invitations.
@@ -55,7 +57,7 @@ func (i Invitation) ID() string { return "inv_" + hex.EncodeToString(i.TokenHash
 // CreateInvitation makes an invitation and answers the token of its link, which cannot be found
 // again. Where email is not empty nobody else can use it.
 //
-// Errors: *InvalidError of the fields "email" (also where MaxOpenInvitations are open) and "role",
+// Errors: *fault.Field of the fields "email" (also where MaxOpenInvitations are open) and "role",
 // ErrClosed and ErrNotFound for the organization.
 func CreateInvitation(ctx context.Context, tx *gorm.DB, orgID int64, invitedBy, email string, role Role) (token string, invitation Invitation, err error) {
 	email = strings.TrimSpace(email)
@@ -65,7 +67,7 @@ func CreateInvitation(ctx context.Context, tx *gorm.DB, orgID int64, invitedBy, 
 		}
 	}
 	if !role.Valid() {
-		return "", Invitation{}, &InvalidError{Field: "role", Reason: "Choose admin or member."}
+		return "", Invitation{}, fault.Newf("role", fault.Invalid, "Choose admin or member.")
 	}
 	if _, err := LockOrganization(ctx, tx, orgID); err != nil {
 		return "", Invitation{}, err
@@ -76,7 +78,7 @@ func CreateInvitation(ctx context.Context, tx *gorm.DB, orgID int64, invitedBy, 
 		return "", Invitation{}, fmt.Errorf("count the invitations of organization %d: %w", orgID, err)
 	}
 	if open >= MaxOpenInvitations {
-		return "", Invitation{}, &InvalidError{Field: "email", Reason: fmt.Sprintf("There are %d open invitations already; revoke one first.", MaxOpenInvitations)}
+		return "", Invitation{}, fault.Newf("email", fault.LimitReached, "There are %d open invitations already; revoke one first.", MaxOpenInvitations)
 	}
 	token, hash := newToken()
 	invitation = Invitation{
@@ -128,7 +130,7 @@ func (s *Store) OpenInvitations(ctx context.Context, orgID int64) ([]Invitation,
 // AcceptInvitation uses the invitation of a link up and makes user a member with its role.
 //
 // Errors: ErrNotFound where the link leads nowhere any more, also because somebody else used it a
-// moment ago, or its maker lost the right to invite; *InvalidError of the field "email" where it is for
+// moment ago, or its maker lost the right to invite; *fault.Field of the field "email" where it is for
 // another address; ErrTaken for somebody who is a member already; ErrClosed. The caller then rolls
 // back, and the invitation stays as it was.
 func AcceptInvitation(ctx context.Context, tx *gorm.DB, token string, user User) (Invitation, error) {
@@ -142,7 +144,7 @@ func AcceptInvitation(ctx context.Context, tx *gorm.DB, token string, user User)
 		return invitation, fmt.Errorf("find invitation: %w", err)
 	}
 	if !invitation.For(user.Email) {
-		return invitation, &InvalidError{Field: "email", Reason: "This invitation is for " + invitation.Email + "."}
+		return invitation, fault.Newf("email", fault.Invalid, "This invitation is for %s.", invitation.Email)
 	}
 	// The organization first and then the invitation: the order in which revoking locks them.
 	if _, err := LockOrganization(ctx, tx, invitation.OrgID); err != nil {

@@ -12,6 +12,8 @@ import (
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 )
 
 // Retention bounds and default, in days.
@@ -150,32 +152,32 @@ var slugGrammar = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
 // reservedSlugs would make an address read as something else.
 var reservedSlugs = map[string]bool{"new": true, "settings": true}
 
-// CheckSlug answers with an *InvalidError where slug cannot be an organization's: it is made of
+// CheckSlug returns a *fault.Field where slug cannot be an organization's: it is made of
 // lower-case letters, digits and inner hyphens, at most MaxSlugLength of them.
 func CheckSlug(slug string) error {
 	switch {
 	case slug == "":
-		return &InvalidError{Field: "slug", Reason: "Enter a short name, such as acme."}
+		return fault.Newf("slug", fault.Required, "Enter a short name, such as acme.")
 	case len(slug) > MaxSlugLength:
-		return &InvalidError{Field: "slug", Reason: fmt.Sprintf("Use at most %d characters.", MaxSlugLength)}
+		return fault.Newf("slug", fault.TooLarge, "Use at most %d characters.", MaxSlugLength)
 	case !slugGrammar.MatchString(slug):
-		return &InvalidError{Field: "slug", Reason: "Use lower-case letters, digits and hyphens, and start and end with a letter or digit."}
+		return fault.Newf("slug", fault.Invalid, "Use lower-case letters, digits and hyphens, and start and end with a letter or digit.")
 	case reservedSlugs[slug]:
-		return &InvalidError{Field: "slug", Reason: fmt.Sprintf("%q is reserved; choose another.", slug)}
+		return fault.Newf("slug", fault.Reserved, "%q is reserved; choose another.", slug)
 	}
 	return nil
 }
 
-// CheckName answers with an *InvalidError where name cannot be shown as the name of an
+// CheckName returns a *fault.Field where name cannot be shown as the name of an
 // organization or a person: it is empty, too long, or holds control characters.
 func CheckName(name string) error {
 	switch {
 	case strings.TrimSpace(name) == "":
-		return &InvalidError{Field: "name", Reason: "Enter a name."}
+		return fault.Newf("name", fault.Required, "Enter a name.")
 	case len(name) > MaxNameLength:
-		return &InvalidError{Field: "name", Reason: fmt.Sprintf("Use a shorter name, at most %d bytes.", MaxNameLength)}
+		return fault.Newf("name", fault.TooLarge, "Use a shorter name, at most %d bytes.", MaxNameLength)
 	case !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl):
-		return &InvalidError{Field: "name", Reason: "Leave out line breaks and other control characters."}
+		return fault.Newf("name", fault.Invalid, "Leave out line breaks and other control characters.")
 	}
 	return nil
 }
@@ -183,7 +185,7 @@ func CheckName(name string) error {
 // CreateOrganization adds an organization that keeps entries DefaultRetentionDays and has logging
 // on. externalID is the application's own ID for it; empty means it has none.
 //
-// Errors: *InvalidError for a name or slug that breaks the rules, ErrTaken where the slug or the
+// Errors: *fault.Field for a name or slug that breaks the rules, ErrTaken where the slug or the
 // external ID is in use (also by a closed organization). Both leave tx usable. It waits for another
 // transaction that is creating the same slug.
 func CreateOrganization(ctx context.Context, tx *gorm.DB, name, slug, externalID string) (Organization, error) {

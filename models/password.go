@@ -2,13 +2,14 @@ package models
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
 	"unicode/utf8"
 
 	"github.com/alexedwards/argon2id"
+
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 )
 
 // Bounds of a password: at least so many characters, at most so many bytes.
@@ -29,8 +30,8 @@ var passwordParams = &argon2id.Params{
 // passwordTurns bounds the memory and the processors that sign-ins can take, however many arrive.
 var passwordTurns = turns{taken: make(chan struct{}, 2), patience: 5 * time.Second}
 
-// ErrBusy is the error of a password whose turn has not come in time: too many are being checked.
-var ErrBusy = errors.New("too many passwords at once")
+// ErrBusy reports that the turn of a password has not come in time: too many are being checked.
+const ErrBusy = fault.Busy
 
 // nobodysHash is what a password is compared with where there is no account: the same work, so the
 // time of the answer does not tell which addresses have one.
@@ -38,20 +39,20 @@ var nobodysHash = sync.OnceValues(func() (string, error) {
 	return argon2id.CreateHash("the password of nobody", passwordParams)
 })
 
-// CheckPassword answers with an *InvalidError where password is too short or too long.
+// CheckPassword returns a *fault.Field where password is too short or too long.
 func CheckPassword(password string) error {
 	switch {
 	case utf8.RuneCountInString(password) < MinPasswordCharacters:
-		return &InvalidError{Field: "password", Reason: fmt.Sprintf("Use at least %d characters.", MinPasswordCharacters)}
+		return fault.Newf("password", fault.Invalid, "Use at least %d characters.", MinPasswordCharacters)
 	case len(password) > MaxPasswordBytes:
-		return &InvalidError{Field: "password", Reason: fmt.Sprintf("Use at most %d bytes.", MaxPasswordBytes)}
+		return fault.Newf("password", fault.TooLarge, "Use at most %d bytes.", MaxPasswordBytes)
 	}
 	return nil
 }
 
 // HashPassword makes what is stored of a password: argon2id in PHC string format. It is slow on
 // purpose, at most two run at once, and it must not be called inside a transaction. Errors:
-// *InvalidError (see CheckPassword), or while it waits for its turn ErrBusy or the context's.
+// *fault.Field (see CheckPassword), or while it waits for its turn ErrBusy or the context's.
 func HashPassword(ctx context.Context, password string) (string, error) {
 	if err := CheckPassword(password); err != nil {
 		return "", err

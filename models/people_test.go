@@ -10,6 +10,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
@@ -102,9 +103,9 @@ func TestSlugs(t *testing.T) {
 		}
 	}
 	for _, slug := range []string{"", "-", "a-", "-a", "Acme", "a_b", "a.b", "a/b", "ä", "a b", "a\n", "new", strings.Repeat("a", 64)} {
-		var invalid *models.InvalidError
+		var invalid *fault.Field
 		if err := models.CheckSlug(slug); !errors.As(err, &invalid) || invalid.Field != "slug" {
-			t.Errorf("%q: %v, want an InvalidError about the slug", slug, err)
+			t.Errorf("%q: %v, want a fault.Field about the slug", slug, err)
 		}
 	}
 }
@@ -150,9 +151,9 @@ func TestOneAccountAnAddress(t *testing.T) {
 func TestPasswords(t *testing.T) {
 	ctx := t.Context()
 	for _, password := range []string{"", "short", "123456789", strings.Repeat("a", 201)} {
-		var invalid *models.InvalidError
+		var invalid *fault.Field
 		if _, err := models.HashPassword(ctx, password); !errors.As(err, &invalid) {
-			t.Errorf("a password of %d bytes: %v, want an InvalidError", len(password), err)
+			t.Errorf("a password of %d bytes: %v, want a fault.Field", len(password), err)
 		}
 	}
 	hash, err := models.HashPassword(ctx, "audit-demo")

@@ -9,6 +9,8 @@ import (
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 )
 
 // ResourceLink is where the resources of an entity type are found outside of this app.
@@ -26,15 +28,17 @@ const idPlaceholder = "{id}"
 // MaxURLTemplateLength is the size limit of a URL template, in bytes.
 const MaxURLTemplateLength = 2048
 
-// CheckURLTemplate answers with an *InvalidError where template cannot lead to resources: it must
+// CheckURLTemplate returns a *fault.Field where template cannot lead to resources: it must
 // be an http or https address with {id} in its path, query or fragment.
 func CheckURLTemplate(template string) error {
-	invalid := func(reason string) error { return &InvalidError{Field: "url_template", Reason: reason} }
+	invalid := func(reason string) error {
+		return &fault.Field{Field: "url_template", Code: fault.Invalid, Reason: reason}
+	}
 	if template == "" {
-		return invalid("Enter an address, such as https://console.example.com/services/{id}.")
+		return fault.Newf("url_template", fault.Required, "Enter an address, such as https://console.example.com/services/{id}.")
 	}
 	if len(template) > MaxURLTemplateLength {
-		return invalid(fmt.Sprintf("Use a shorter address, at most %d bytes.", MaxURLTemplateLength))
+		return fault.Newf("url_template", fault.TooLarge, "Use a shorter address, at most %d bytes.", MaxURLTemplateLength)
 	}
 	if !strings.Contains(template, idPlaceholder) {
 		return invalid("Put {id} where the entity ID belongs.")
@@ -147,7 +151,7 @@ func (s *Store) ResourceLinks(ctx context.Context, org Organization) (ResourceLi
 
 // SetResourceLink adds or changes the URL template of an entity type in the caller's transaction.
 // It answers the template before, "" for none; where that is the same nothing was written. Errors:
-// *InvalidError for the template, and those of LockOrganization.
+// *fault.Field for the template, and those of LockOrganization.
 func SetResourceLink(ctx context.Context, tx *gorm.DB, orgID int64, entityType, template string) (before string, err error) {
 	if err := CheckURLTemplate(template); err != nil {
 		return "", err

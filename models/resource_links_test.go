@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 )
 
 func TestCheckURLTemplate(t *testing.T) {
@@ -44,7 +46,7 @@ func TestCheckURLTemplate(t *testing.T) {
 		"ftp://example.com/{id}",
 		"https://example.com/{id}" + strings.Repeat("x", MaxURLTemplateLength),
 	} {
-		var invalid *InvalidError
+		var invalid *fault.Field
 		if err := CheckURLTemplate(template); !errors.As(err, &invalid) || invalid.Field != "url_template" {
 			t.Errorf("%.60q gives %v, want an invalid url_template", template, err)
 		}

@@ -8,10 +8,12 @@ import (
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 )
 
 // ErrSetupToken refuses a setup token that no server printed.
-var ErrSetupToken = &InvalidError{Field: "token", Reason: "This is not the token the server printed on its console."}
+var ErrSetupToken = fault.Newf("token", fault.Invalid, "This is not the token the server printed on its console.")
 
 // SetupToken guards the creation of the first account. Each server that starts without users may
 // print one of its own; any of them works, and all end with the first account.

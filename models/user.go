@@ -10,6 +10,8 @@ import (
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 )
 
 // Role is what a member of an organization may do: a member reads, an admin also sets.
@@ -47,18 +49,18 @@ type User struct {
 
 func (User) TableName() string { return "audit_users" }
 
-// CheckEmail answers with an *InvalidError where email is not one plain address.
+// CheckEmail returns a *fault.Field where email is not one plain address.
 func CheckEmail(email string) error {
 	address, err := mail.ParseAddress(email)
 	if err != nil || address.Address != email || len(email) > MaxEmailLength || strings.ContainsFunc(email, Invisible) {
-		return &InvalidError{Field: "email", Reason: "Enter an e-mail address, such as ada@example.com."}
+		return fault.Newf("email", fault.Invalid, "Enter an e-mail address, such as ada@example.com.")
 	}
 	return nil
 }
 
 // CreateUser adds an account. passwordHash comes from HashPassword, called before the transaction.
 //
-// Errors: *InvalidError for a name or address that breaks the rules, ErrTaken where the address has
+// Errors: *fault.Field for a name or address that breaks the rules, ErrTaken where the address has
 // an account already, whatever its case. Both leave tx usable.
 func CreateUser(ctx context.Context, tx *gorm.DB, name, email, passwordHash string) (User, error) {
 	name, email = strings.TrimSpace(name), strings.TrimSpace(email)
@@ -90,8 +92,8 @@ func CreateUser(ctx context.Context, tx *gorm.DB, name, email, passwordHash stri
 // slugs are never given away again.
 const MaxOrganizationsMade = 50
 
-// NoteOrganizationMade counts an organization that a user makes in tx, or answers with an
-// *InvalidError of the field "name" where they have made MaxOrganizationsMade.
+// NoteOrganizationMade counts an organization that a user makes in tx, or returns a
+// *fault.Field of the field "name" where they have made MaxOrganizationsMade.
 func NoteOrganizationMade(ctx context.Context, tx *gorm.DB, userID string) error {
 	counted := tx.WithContext(ctx).Model(&User{}).
 		Where("id = ? AND organizations_made < ?", userID, MaxOrganizationsMade).
@@ -100,8 +102,7 @@ func NoteOrganizationMade(ctx context.Context, tx *gorm.DB, userID string) error
 		return fmt.Errorf("count the organizations %s made: %w", userID, counted.Error)
 	}
 	if counted.RowsAffected == 0 {
-		return &InvalidError{Field: "name", Reason: fmt.Sprintf(
-			"You have made %d organizations, deleted ones included, and cannot make more. Somebody else can make one and invite you.", MaxOrganizationsMade)}
+		return fault.Newf("name", fault.LimitReached, "You have made %d organizations, deleted ones included, and cannot make more. Somebody else can make one and invite you.", MaxOrganizationsMade)
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -92,7 +93,7 @@ func slugFrom(texts ...string) string {
 
 // invalid turns what models refuses into this package's error.
 func invalid(err error) error {
-	var refused *models.InvalidError
+	var refused *fault.Field
 	if errors.As(err, &refused) {
 		return &InvalidEventError{refused.Field, refused.Reason}
 	}

@@ -5,14 +5,15 @@ package intake
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 )
 
-// ErrBusy is the error of what found no room, although it waited for a moment.
-var ErrBusy = errors.New("too much at once")
+// ErrBusy reports that something found no room, although it waited for a moment.
+const ErrBusy = fault.Busy
 
 // Budget is how many bytes may be held at once, in all and by each owner.
 type Budget struct {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/trustelem/zxcvbn"
 
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -30,7 +31,7 @@ var slots = make(chan struct{}, 2)
 // Hash is models.HashPassword for a password that somebody chose. about is what is known of them, such as
 // their name and address.
 //
-// Errors: those of models.HashPassword, and a *models.InvalidError of the field "password" for one
+// Errors: those of models.HashPassword, and a *fault.Field of the field "password" for one
 // that is among the first to be guessed: a common one, a pattern of the keyboard, a date, a word or
 // two, what is known of its owner, and all of these with the usual changes.
 func Hash(ctx context.Context, password string, about ...string) (string, error) {
@@ -58,7 +59,7 @@ func check(ctx context.Context, password string, about []string) error {
 	if zxcvbn.PasswordStrength(beginning, wordsOf(about)).Guesses >= minGuesses {
 		return nil
 	}
-	return &models.InvalidError{Field: "password", Reason: "This password is easy to guess. Use a less common or longer one, such as four words that have nothing to do with each other."}
+	return fault.Newf("password", fault.Invalid, "This password is easy to guess. Use a less common or longer one, such as four words that have nothing to do with each other.")
 }
 
 // wordsOf are texts about a person and the words in them: what could stand in their password.

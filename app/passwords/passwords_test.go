@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/app/passwords"
-	"github.com/auditlogs/auditlogs/models"
 )
 
 func TestPasswordsThatAreEasyToGuessAreRefused(t *testing.T) {
@@ -16,7 +16,7 @@ func TestPasswordsThatAreEasyToGuessAreRefused(t *testing.T) {
 		"ada@example.com", "Lovelace1815", "lovelace-ada", "acme-acme-acme", "27.11.2026",
 	} {
 		_, err := passwords.Hash(t.Context(), password, "Ada Lovelace", "ada@example.com", "Acme")
-		var invalid *models.InvalidError
+		var invalid *fault.Field
 		if !errors.As(err, &invalid) || invalid.Field != "password" || !strings.Contains(invalid.Reason, "easy to guess") {
 			t.Errorf("%.30q: %v, want it refused as easy to guess", password, err)
 		}

@@ -418,6 +418,10 @@ func TestTheReadersRoleReadsTheLogAlone(t *testing.T) {
 	if problems := server.ReadProblems(); len(problems) != 1 || !strings.HasSuffix(problems[0], "is none: it takes changes itself") {
 		t.Errorf("as a replica: %q", problems)
 	}
+	var reported int
+	if err := databasetest.Open(t, r.as("reader")).Read.Raw("SELECT COUNT(*) FROM audit_log WHERE metadata IS NULL AND id >= audit_first_id('2020-01-01')").Scan(&reported).Error; err != nil || reported != 1 {
+		t.Errorf("the view shows %d entries: %v", reported, err)
+	}
 	r.refused("reader", tampering...)
 	r.refused("reader",
 		"DELETE FROM audit_entries",
@@ -427,4 +431,40 @@ func TestTheReadersRoleReadsTheLogAlone(t *testing.T) {
 		"SELECT * FROM audit_users", "SELECT * FROM audit_sessions", "SELECT * FROM audit_api_keys", "SELECT * FROM audit_invitations",
 		"SELECT * FROM audit_password_resets", "SELECT * FROM audit_github_connections", "SELECT * FROM audit_memberships", "SELECT * FROM audit_event_keys",
 	)
+}
+
+// The role that docs/schema.md makes for a BI tool of one organization.
+func TestARoleOfOneOrganizationReadsNoOther(t *testing.T) {
+	r := newRoles(t)
+	r.migrate()
+	server := databasetest.Open(t, r.as("server"))
+	for _, slug := range []string{"acme", "beta"} {
+		if _, err := audit.EnsureOrganization(t.Context(), server.Write, audit.Organization{Slug: slug}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := audit.Record(t.Context(), server.Write, audit.Event{Organization: slug, Action: audit.ServiceUpdate, EntityID: "of " + slug, Actor: audit.System("ci")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	page, err := os.ReadFile("../docs/schema.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	statements := regexp.MustCompile("(?s)```sql\n(CREATE ROLE .*?)```").FindSubmatch(page)
+	if statements == nil {
+		t.Fatal("docs/schema.md makes no role")
+	}
+	role, view, _ := strings.Cut(strings.ReplaceAll(string(statements[1]), "…", rolePassword), "\n")
+	r.exec(r.superuser, role)
+	r.exec(r.as("owner"), view)
+	reports := strings.Replace(r.as("x"), "auditlogs_x", "acme_reports", 1)
+	var found []string
+	if err := databasetest.Open(t, reports).Read.Raw("SELECT entity_id FROM acme_audit_log").Scan(&found).Error; err != nil || len(found) != 1 || found[0] != "of acme" {
+		t.Errorf("it reads %q: %v", found, err)
+	}
+	for _, statement := range []string{"SELECT * FROM audit_log", "SELECT * FROM audit_entries", "SELECT * FROM audit_organizations", "DELETE FROM acme_audit_log", "INSERT INTO acme_audit_log (action) VALUES ('service:create')"} {
+		if err := r.try(reports, statement); err == nil {
+			t.Errorf("%s is answered", statement)
+		}
+	}
 }

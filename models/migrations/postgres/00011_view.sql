@@ -48,7 +48,7 @@ SELECT
     to_timestamp(entry.recorded_at / 1000000.0) AS recorded_at,
     entry.action,
     entry.entity_type,
-    nullif(entry.entity_id, '') AS entity_id,
+    entry.entity_id,
     nullif(entry.entity_name, '') AS entity_name,
     entry.actor_id,
     entry.actor_name,

@@ -12,7 +12,7 @@ SELECT
     strftime('%Y-%m-%dT%H:%M:%S', entry.recorded_at / 1000000, 'unixepoch') || printf('.%06dZ', entry.recorded_at % 1000000) AS recorded_at,
     entry.action,
     entry.entity_type,
-    nullif(entry.entity_id, '') AS entity_id,
+    entry.entity_id,
     nullif(entry.entity_name, '') AS entity_name,
     entry.actor_id,
     entry.actor_name,

@@ -19,6 +19,8 @@ import (
 	"github.com/auditlogs/auditlogs/app/sessions"
 	"github.com/auditlogs/auditlogs/handlers"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/static"
+	"github.com/auditlogs/auditlogs/views"
 )
 
 const (
@@ -41,7 +43,7 @@ type App struct {
 	store    *models.Store
 	fiber    *fiber.App
 	handlers *handlers.Handlers
-	assets   *assets
+	files    *static.Files
 	origin   *http.CrossOriginProtection
 	proxies  intake.Proxies // the trusted ones
 	answers  *intake.Budget // large ones, until they have been read
@@ -74,7 +76,7 @@ func New(config Config, store *models.Store) (*App, error) {
 	a.running, a.stop = context.WithCancel(context.Background())
 
 	var err error
-	if a.assets, err = loadAssets(); err != nil {
+	if a.files, err = static.Load(); err != nil {
 		return nil, err
 	}
 	a.handlers = &handlers.Handlers{
@@ -83,7 +85,6 @@ func New(config Config, store *models.Store) (*App, error) {
 		Log:      config.Log,
 		BaseURL:  config.BaseURL,
 		Demo:     config.Demo,
-		Assets:   a.assets.address,
 		Listing:  store,
 
 		APIRateLimit:   config.APIRateLimit,
@@ -103,7 +104,7 @@ func New(config Config, store *models.Store) (*App, error) {
 			return nil, err
 		}
 	}
-	if a.handlers.Views, err = loadViews(handlers.TemplateFuncs(a.assets.address)); err != nil {
+	if a.handlers.Views, err = views.Load(a.files.Address); err != nil {
 		return nil, err
 	}
 	a.fiber = fiber.New(fiber.Config{

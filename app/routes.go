@@ -8,7 +8,7 @@ func (a *App) routes() {
 	h, r := a.handlers, a.fiber
 
 	r.Get("/healthz", a.health)
-	r.Get("/static/*", a.assets.serve)
+	r.Get("/static/*", a.files.Serve)
 
 	r.Use(a.waitForReaders)
 

@@ -12,6 +12,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/passwords"
 	"github.com/auditlogs/auditlogs/app/sessions"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/views"
 )
 
 type changePasswordForm struct {
@@ -62,7 +63,7 @@ func (h *Handlers) renderAccount(c *fiber.Ctx, status int, form Form) error {
 
 // browserInWords is what a session is used with.
 func browserInWords(session models.Session) string {
-	if words := clientInWords(session.UserAgent); words != "" {
+	if words := views.ClientInWords(session.UserAgent); words != "" {
 		return words
 	}
 	return "Unknown browser"
@@ -178,7 +179,7 @@ func endedInWords(ended int) string {
 	if ended == 0 {
 		return "There were no other sessions."
 	}
-	return count(ended, "other session was", "other sessions were") + " ended."
+	return views.Count(ended, "other session was", "other sessions were") + " ended."
 }
 
 // recordOwn records what the reader did with their own account.

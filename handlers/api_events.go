@@ -15,6 +15,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/views"
 )
 
 // RecordEvents records the events of a request, all of them or none, in the organization of the key.
@@ -177,7 +178,7 @@ func settle(org models.Organization, events []audit.Event) (refused []audit.Even
 // expired is the refusal of an event that is too old for org.
 func expired(org models.Organization, index int, now time.Time) audit.EventError {
 	return eventError(index, "occurred_at", fmt.Sprintf("is before %s; the organization keeps entries for %s",
-		org.KeptSince(now).Time().Format(time.RFC3339), count(org.RetentionDays, "day", "days")))
+		org.KeptSince(now).Time().Format(time.RFC3339), views.Count(org.RetentionDays, "day", "days")))
 }
 
 func eventError(index int, field, reason string) audit.EventError {

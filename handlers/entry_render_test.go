@@ -3,26 +3,34 @@ package handlers
 import (
 	"bytes"
 	"encoding/json"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/PuerkitoBio/goquery"
 	"github.com/gofiber/template/html/v2"
+
+	"github.com/PuerkitoBio/goquery"
 
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/views"
 )
 
+// testViews is the engine pages are rendered with, with assets under plain names.
+func testViews(t *testing.T) *html.Engine {
+	t.Helper()
+	engine, err := views.Load(func(name string) string { return "/static/" + name })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return engine
+}
+
 // renderRow renders the row that opens under an entry and reads it as a browser would, in a table.
 func renderRow(t *testing.T, entry models.Entry) (row *goquery.Selection, source string) {
 	t.Helper()
-	engine := html.NewFileSystem(http.FS(views.Files), ".html")
-	engine.AddFuncMap(TemplateFuncs(func(name string) string { return "/static/" + name }))
 	page := entryPage{Entry: viewEntry("https://audit.example.com", models.Organization{Slug: "acme"}, entry, nil, time.UTC)}
 	var out bytes.Buffer
-	if err := engine.Render(&out, "entry/row", page); err != nil {
+	if err := testViews(t).Render(&out, "entry/row", page); err != nil {
 		t.Fatal(err)
 	}
 	document, err := goquery.NewDocumentFromReader(strings.NewReader("<table><tbody>" + out.String() + "</tbody></table>"))
@@ -153,5 +161,21 @@ func TestViewResourceLeadsToTheEventsOwnAddress(t *testing.T) {
 	row, _ = renderRow(t, sampleEntry())
 	if href := row.Find(".entry-links a").First().AttrOr("href", ""); href != "/orgs/acme/resources/service?id=srv_1" {
 		t.Errorf("without an address it leads to %q, not to the resource's history", href)
+	}
+}
+
+func TestChangesComeBeforeEverythingElse(t *testing.T) {
+	entry := sampleEntry()
+	entry.Metadata = `{"changes":{"config":{"before":"one\ntwo\nthree","after":"one\n2\nthree"}},"service_name":"api"}`
+	row, source := renderRow(t, entry)
+	if changes, facts := strings.Index(source, "entry-changes"), strings.Index(source, "entry-facts"); changes < 0 || changes > facts {
+		t.Errorf("changes stand at %d, facts at %d", changes, facts)
+	}
+	signs := row.Find(".diff-line").Map(func(_ int, line *goquery.Selection) string { return line.Text() })
+	if got := strings.Join(signs, "|"); got != " one|−two|+2| three" {
+		t.Errorf("the lines read %q", got)
+	}
+	if row.Find("del").Text() != "two" || row.Find("ins").Text() != "2" {
+		t.Errorf("taken away is %q, put in %q", row.Find("del").Text(), row.Find("ins").Text())
 	}
 }

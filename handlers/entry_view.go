@@ -2,26 +2,23 @@ package handlers
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/url"
-	"strings"
 	"time"
-
-	"github.com/mileusna/useragent"
 
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/views"
 )
 
 // entryView is an entry opened: everything the log knows of it, and where to go from there.
 type entryView struct {
 	models.Entry
-	Occurred momentView
+	Occurred views.ExactTime
 	Recorded *lateView // set when it was recorded more than a minute apart from when it happened
 	Origin   *originView
 	Client   string // the browser or program in words; empty when unknown
 	Maker    *linkMaker
-	Metadata metadataView
+	Metadata views.Metadata
 
 	Path        string // the entry's own address
 	Link        string // the same with scheme and host, to be copied
@@ -57,19 +54,11 @@ func makerOf(entry models.Entry) *linkMaker {
 // OwnName says that the entity has a name other than its ID.
 func (v entryView) OwnName() bool { return v.EntityName != "" && v.EntityName != v.EntityID }
 
-// momentView is a moment to the microsecond, in the reader's zone and in UTC.
-type momentView struct {
-	ISO  string // for machines, in UTC
-	Here string // in the reader's zone, which is named
-	Zone string // the reader's zone, as in "Europe/Berlin"
-	UTC  string // empty where the reader's zone is UTC
-}
-
 // originView says how an entry that was not recorded here came into this log.
 type originView struct {
-	Restored bool        // from an export; or else it was imported
-	At       momentView  // when it was imported
-	Recorded *momentView // when it was recorded where it comes from, as its file says; nil: that does not
+	Restored bool             // from an export; or else it was imported
+	At       views.ExactTime  // when it was imported
+	Recorded *views.ExactTime // when it was recorded where it comes from, as its file says; nil: that does not
 	APIKey   *models.OriginalAPIKey
 }
 
@@ -79,10 +68,10 @@ func viewOrigin(entry models.Entry, zone *time.Location) *originView {
 	}
 	original := models.OriginalOf(entry)
 	view := &originView{
-		Restored: entry.Origin == models.OriginRestore, At: viewMoment(entry.RecordedAt.Time(), zone), APIKey: original.APIKey,
+		Restored: entry.Origin == models.OriginRestore, At: views.ExactTimeOf(entry.RecordedAt.Time(), zone), APIKey: original.APIKey,
 	}
 	if recorded, err := time.Parse(time.RFC3339Nano, original.RecordedAt); err == nil {
-		moment := viewMoment(recorded, zone)
+		moment := views.ExactTimeOf(recorded, zone)
 		view.Recorded = &moment
 	}
 	return view
@@ -90,7 +79,7 @@ func viewOrigin(entry models.Entry, zone *time.Location) *originView {
 
 // lateView says that an entry was written some time after (or before) it happened.
 type lateView struct {
-	momentView
+	views.ExactTime
 	Difference string // as in "3 h later"
 }
 
@@ -104,11 +93,11 @@ func viewEntry(base string, org models.Organization, entry models.Entry, links m
 	occurred := entry.OccurredAt.Time()
 	view := entryView{
 		Entry:       entry,
-		Occurred:    viewMoment(occurred, zone),
+		Occurred:    views.ExactTimeOf(occurred, zone),
 		Origin:      viewOrigin(entry, zone),
-		Client:      clientInWords(entry.UserAgent),
+		Client:      views.ClientInWords(entry.UserAgent),
 		Maker:       makerOf(entry),
-		Metadata:    viewMetadata(entry.Metadata),
+		Metadata:    views.MetadataOf(entry.Metadata),
 		Path:        path,
 		Link:        base + path,
 		ResourceURL: models.ResourceURL(entry, links),
@@ -119,7 +108,7 @@ func viewEntry(base string, org models.Organization, entry models.Entry, links m
 		view.APIKeyPath = historyPath(org, audit.APIKeyCreate.Entity(), entry.APIKeyID)
 	}
 	if late(&entry) {
-		view.Recorded = &lateView{viewMoment(entry.RecordedAt.Time(), zone), differenceInWords(lateness(&entry))}
+		view.Recorded = &lateView{views.ExactTimeOf(entry.RecordedAt.Time(), zone), views.DifferenceInWords(lateness(&entry))}
 	}
 	return view
 }
@@ -134,81 +123,4 @@ func (v *entryView) goOn(f Filter, log string) {
 // historyPath is the address of everything that happened to a resource.
 func historyPath(org models.Organization, entityType, entityID string) string {
 	return "/orgs/" + org.Slug + "/resources/" + url.PathEscape(entityType) + "?" + url.Values{"id": {entityID}}.Encode()
-}
-
-func viewMoment(t time.Time, zone *time.Location) momentView {
-	if zone == nil {
-		zone = time.UTC
-	}
-	t = t.UTC()
-	here := t.In(zone)
-	view := momentView{
-		ISO:  t.Format("2006-01-02T15:04:05.000000Z"),
-		Here: here.Format("Mon, Jan 2, 2006, 15:04:05") + fraction(t) + " " + zoneAbbreviation(here),
-		Zone: zone.String(),
-	}
-	if name, offset := here.Zone(); name != "UTC" || offset != 0 {
-		view.UTC = t.Format("2006-01-02 15:04:05") + fraction(t) + " UTC"
-	}
-	return view
-}
-
-// fraction is the part of a second, as far as it is known.
-func fraction(t time.Time) string {
-	switch micros := t.Nanosecond() / 1000; {
-	case micros == 0:
-		return ""
-	case micros%1000 == 0:
-		return t.Format(".000")
-	default:
-		return t.Format(".000000")
-	}
-}
-
-// zoneAbbreviation is the short name of t's zone; zones without one are named by their offset.
-func zoneAbbreviation(t time.Time) string {
-	name, _ := t.Zone()
-	if strings.HasPrefix(name, "+") || strings.HasPrefix(name, "-") {
-		return "UTC" + name
-	}
-	return name
-}
-
-// differenceInWords is a length of time, as precise as one number can be.
-func differenceInWords(d time.Duration) string {
-	suffix := " later"
-	if d < 0 {
-		d, suffix = -d, " earlier"
-	}
-	switch {
-	case d < 59*time.Minute+30*time.Second:
-		return fmt.Sprintf("%.0f min", d.Minutes()) + suffix
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%.0f h", d.Hours()) + suffix
-	default:
-		return fmt.Sprintf("%.0f days", d.Hours()/24) + suffix
-	}
-}
-
-// clientInWords names the program a user agent stands for: "Chrome 142 on macOS", "curl 8.5.0".
-// It is a guess for people; the whole user agent is always shown with it.
-func clientInWords(userAgent string) string {
-	agent := useragent.Parse(userAgent)
-	if agent.Name == "" {
-		return ""
-	}
-	words := agent.Name
-	if version := agent.Version; version != "" {
-		if agent.OS != "" { // a browser: its minor versions say nothing, and most are made up
-			version, _, _ = strings.Cut(version, ".")
-		}
-		words += " " + version
-	}
-	switch {
-	case agent.Device != "" && agent.OS != "" && agent.Device != agent.OS:
-		words += " on " + agent.Device + " (" + agent.OS + ")"
-	case agent.OS != "":
-		words += " on " + agent.OS
-	}
-	return words
 }

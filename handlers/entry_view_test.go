@@ -7,35 +7,6 @@ import (
 	"github.com/auditlogs/auditlogs/models"
 )
 
-func TestMomentsNameTheirZone(t *testing.T) {
-	berlin, err := time.LoadLocation("Europe/Berlin")
-	if err != nil {
-		t.Fatal(err)
-	}
-	brasilia, err := time.LoadLocation("America/Sao_Paulo")
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := time.Date(2025, 11, 20, 23, 3, 22, 0, time.UTC)
-	for _, c := range []struct {
-		at        time.Time
-		zone      *time.Location
-		here, utc string
-	}{
-		{at, time.UTC, "Thu, Nov 20, 2025, 23:03:22 UTC", ""},
-		{at, nil, "Thu, Nov 20, 2025, 23:03:22 UTC", ""},
-		{at, berlin, "Fri, Nov 21, 2025, 00:03:22 CET", "2025-11-20 23:03:22 UTC"},
-		{at, brasilia, "Thu, Nov 20, 2025, 20:03:22 UTC-03", "2025-11-20 23:03:22 UTC"},
-		{at.Add(120 * time.Millisecond), time.UTC, "Thu, Nov 20, 2025, 23:03:22.120 UTC", ""},
-		{at.Add(123456 * time.Microsecond), berlin, "Fri, Nov 21, 2025, 00:03:22.123456 CET", "2025-11-20 23:03:22.123456 UTC"},
-	} {
-		got := viewMoment(c.at, c.zone)
-		if got.Here != c.here || got.UTC != c.utc {
-			t.Errorf("%s in %v reads %q and %q, want %q and %q", c.at, c.zone, got.Here, got.UTC, c.here, c.utc)
-		}
-	}
-}
-
 func TestLateRecordingIsToldFromAMinuteOn(t *testing.T) {
 	at := models.MicrosOf(time.Date(2025, 11, 20, 14, 0, 0, 0, time.UTC))
 	for after, want := range map[time.Duration]string{
@@ -57,21 +28,6 @@ func TestLateRecordingIsToldFromAMinuteOn(t *testing.T) {
 		}
 		if got != want {
 			t.Errorf("recorded %s after it happened reads %q, want %q", after, got, want)
-		}
-	}
-}
-
-func TestClientsInWords(t *testing.T) {
-	for agent, want := range map[string]string{
-		"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36":                   "Chrome 142 on macOS",
-		"Mozilla/5.0 (iPhone; CPU iPhone OS 17_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.1 Mobile/15E148 Safari/604.1": "Safari 17 on iPhone (iOS)",
-		"Mozilla/5.0 (X11; Linux x86_64; rv:133.0) Gecko/20100101 Firefox/133.0":                                                                  "Firefox 133 on Linux",
-		"curl/8.5.0":         "curl 8.5.0",
-		"Go-http-client/1.1": "Go-http-client 1.1",
-		"":                   "",
-	} {
-		if got := clientInWords(agent); got != want {
-			t.Errorf("%q reads %q, want %q", agent, got, want)
 		}
 	}
 }

@@ -126,18 +126,3 @@ func fieldText(at time.Time, zone *time.Location, end bool) string {
 	}
 	return text
 }
-
-// offsetIfTwice is the offset of a moment from UTC, behind a space (" +02:00"), where clocks in its zone
-// show the same time once more an hour later or earlier: then it takes the offset to tell the two
-// apart. Otherwise it is empty.
-func offsetIfTwice(t time.Time) string {
-	if first, last := instantsOf(wallOf(t), t.Location()); first.Equal(last) {
-		return ""
-	}
-	return t.Format(" -07:00")
-}
-
-// wallOf is what clocks show at t, in UTC.
-func wallOf(t time.Time) time.Time {
-	return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
-}

@@ -27,8 +27,6 @@ type Handlers struct {
 	Secrets  *secrets.Box // encrypts what is stored; nil where the operator gave no key
 	BaseURL  string       // for links that leave the app, without a slash at the end
 	Demo     bool         // show the demo accounts on the sign-in page
-	// Assets gives the address of a static file by name ("app.css" → "/static/app.3f9a2c.css").
-	Assets func(name string) string
 	// Listing is what the log's page lists: Store, but for benchmarks.
 	Listing Listing
 	// APIRateLimit is how many requests a second an API key is allowed; twice as many at once. Zero

@@ -11,6 +11,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/views"
 )
 
 // historyPage is everything that happened to one resource, newest first. Its table is the log's.
@@ -126,16 +127,16 @@ func resourceOf(c *fiber.Ctx) (entityType, entityID string, err error) {
 
 // fillBriefs says under each line what changed.
 func (h *Handlers) fillBriefs(ctx context.Context, page *historyPage, entries []models.Entry) error {
-	found, err := h.Store.ShortMetadata(ctx, page.Organization, entries, briefMetadata)
+	found, err := h.Store.ShortMetadata(ctx, page.Organization, entries, views.MaxBriefMetadata)
 	if err != nil {
 		return err
 	}
-	briefs := make(map[string]*briefView, len(found))
+	briefs := make(map[string]*views.Brief, len(found))
 	for _, short := range found {
 		if short.TooLong {
-			briefs[short.ID.String()] = &briefView{TooLong: true}
+			briefs[short.ID.String()] = &views.Brief{TooLong: true}
 		} else {
-			briefs[short.ID.String()] = briefOf(short.Metadata)
+			briefs[short.ID.String()] = views.BriefOf(short.Metadata)
 		}
 	}
 	for _, item := range page.Items {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/views"
 )
 
 // Entries written more than lateFrom after (or before) they happened say so, and so do those that were
@@ -35,7 +36,7 @@ func lateMark(e *models.Entry) string {
 	case e.Origin == models.OriginRestore:
 		return "restored"
 	case late(e):
-		return "recorded " + differenceInWords(lateness(e))
+		return "recorded " + views.DifferenceInWords(lateness(e))
 	default:
 		return ""
 	}
@@ -78,8 +79,8 @@ func togetherOf(entries []models.Entry) *togetherRow {
 		row.At = max(row.At, entries[i].RecordedAt)
 		least, most = min(least, lateness(&entries[i])), max(most, lateness(&entries[i]))
 	}
-	row.Lateness = differenceInWords(most)
-	if shortest := differenceInWords(least); shortest != row.Lateness {
+	row.Lateness = views.DifferenceInWords(most)
+	if shortest := views.DifferenceInWords(least); shortest != row.Lateness {
 		row.Lateness = strings.TrimSuffix(shortest, " later") + " to " + row.Lateness
 	}
 	return row

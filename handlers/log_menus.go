@@ -10,6 +10,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/views"
 )
 
 // How many people the User filter offers before anything is typed, and after.
@@ -217,13 +218,13 @@ func actorMenuOf(selected []models.Actor, you *models.User, latest []models.Acto
 
 // actorOptions describes actors, with what tells those apart whose names look the same.
 func actorOptions(actors []models.Actor, you *models.User) []actorOption {
-	names := namesakes{}
+	names := views.Namesakes{}
 	for _, actor := range actors {
-		names.add(actor.Name, actor.ID)
+		names.Add(actor.Name, actor.ID)
 	}
 	options := make([]actorOption, len(actors))
 	for i, actor := range actors {
-		options[i] = actorOption{Actor: actor, You: you != nil && actor.ID == you.ID, Note: names.note(actor.ID, actor.Name, actor.Email)}
+		options[i] = actorOption{Actor: actor, You: you != nil && actor.ID == you.ID, Note: names.Note(actor.ID, actor.Name, actor.Email)}
 	}
 	return options
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/views"
 )
 
 // printedOf says which entries are on a page, of which list, and what lies on either side: on paper
@@ -13,7 +14,7 @@ func printedOf(page *logPage, entries []models.Entry) string {
 		return ""
 	}
 	before, after := page.Pages.Previous != "", page.Pages.Next != ""
-	said := count(len(entries), "entry", "entries")
+	said := views.Count(len(entries), "entry", "entries")
 	switch narrows := page.Filter.Narrows(); {
 	case !before && !after && narrows:
 		said = "Every entry the filters show: " + said
@@ -54,5 +55,5 @@ func placeOf(page *logPage, entry *models.Entry) string {
 	case models.SortUser:
 		return entry.ActorName
 	}
-	return shownMoment(entry.OccurredAt.Time().In(page.Location))
+	return views.Moment(entry.OccurredAt.Time().In(page.Location))
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/views"
 )
 
 // chip is one part of the filter that is on, and the address without it.
@@ -75,9 +76,9 @@ func boundLabel(b Bound, zone, reader *time.Location) string {
 			return amount + " " + unit + "s ago"
 		}
 	case b.Local && zone.String() != reader.String():
-		return shownMoment(b.At.Time().In(zone)) + " (" + zone.String() + ")"
+		return views.Moment(b.At.Time().In(zone)) + " (" + zone.String() + ")"
 	default:
-		return shownMoment(b.At.Time().In(reader))
+		return views.Moment(b.At.Time().In(reader))
 	}
 }
 
@@ -177,7 +178,7 @@ func (p *logPage) summary(where string) string {
 	if p.Count == 0 {
 		return "No entries"
 	}
-	return count(p.Count, "entry", "entries") + where + ", " + p.orderInWords()
+	return views.Count(p.Count, "entry", "entries") + where + ", " + p.orderInWords()
 }
 
 // orderInWords is the order within a sentence: "newest first", "sorted by action, A to Z".
@@ -234,12 +235,12 @@ type entryRow struct {
 	ActorNote            string            // what tells a namesake apart: the e-mail, or the ID
 	ActorTitle           string            // what the row has no room for
 	Links                template.HTMLAttr // href and hx-get: the entry's own address
-	Glyph                actionGlyph
+	Glyph                views.Glyph
 	Datetime             string // in UTC, for machines
 	Time                 string
 	Late                 string // "recorded 3 h later" or "imported", where nothing above says it for several
 
-	Brief *briefView // what it changed, in a history
+	Brief *views.Brief // what it changed, in a history
 
 	CutID                       bool   // it may be too long for its place, and is cut in the middle then
 	EntityNameEnd, ActorNameEnd string // what is left of the end of a name that is cut so
@@ -271,7 +272,7 @@ func itemsOf(page *logPage, entries models.EntryPage, gaps []models.Gap, now tim
 	f := page.Filter
 	now = now.In(page.Location)
 	under, together := "", 0
-	names := namesakesOf(entries.Entries)
+	names := views.NamesakesOf(entries.Entries)
 	for i := range entries.Entries {
 		entry := &entries.Entries[i]
 		for len(gaps) > 0 && precedes(gaps[0], entry.OccurredAt, f.Ascending) {
@@ -308,7 +309,7 @@ func itemsOf(page *logPage, entries models.EntryPage, gaps []models.Gap, now tim
 	return items
 }
 
-func rowOf(page *logPage, entry *models.Entry, names namesakes, occurred time.Time, year int) *entryRow {
+func rowOf(page *logPage, entry *models.Entry, names views.Namesakes, occurred time.Time, year int) *entryRow {
 	id := entry.ID.String()
 	path := template.HTMLEscapeString(page.Path + "/" + id)
 	_, verb, _ := strings.Cut(entry.Action, ":")
@@ -319,16 +320,16 @@ func rowOf(page *logPage, entry *models.Entry, names namesakes, occurred time.Ti
 		ActorName: entry.ActorName, Automated: entry.BySystem(), Source: entry.Source,
 		ByKey: entry.APIKeyID, Key: entry.APIKeyName,
 		ByLink:       entry.Action == string(audit.UserPasswordReset),
-		ActorNote:    names.note(entry.ActorID, entry.ActorName, entry.ActorEmail),
+		ActorNote:    names.Note(entry.ActorID, entry.ActorName, entry.ActorEmail),
 		Links:        template.HTMLAttr(`href="` + path + `" hx-get="` + path + `"`),
-		Glyph:        glyphOf(entry.Action),
-		Datetime:     datetime(entry.OccurredAt),
-		Time:         occurred.Format("Jan 2, 15:04:05") + offsetIfTwice(occurred),
+		Glyph:        views.GlyphOf(entry.Action),
+		Datetime:     views.Datetime(entry.OccurredAt),
+		Time:         occurred.Format("Jan 2, 15:04:05") + views.OffsetIfTwice(occurred),
 		CutID:        len(entry.EntityID) > longID,
 		ActorNameEnd: endOf(entry.ActorName, longActorName),
 	}
 	if occurred.Year() != year {
-		row.Time = shownMoment(occurred)
+		row.Time = views.Moment(occurred)
 	}
 	if entry.EntityName == entry.EntityID {
 		row.EntityName = ""
@@ -394,14 +395,14 @@ func behindValue(sort models.Sort, entry *models.Entry) *models.Cursor {
 }
 
 // headingOf is what stands above the entries of a day, or of a value.
-func headingOf(sort models.Sort, entry *models.Entry, names namesakes, occurred, now time.Time) *heading {
+func headingOf(sort models.Sort, entry *models.Entry, names views.Namesakes, occurred, now time.Time) *heading {
 	switch sort {
 	case models.SortAction:
 		return &heading{Label: entry.Action, Mono: true}
 	case models.SortEntityType:
 		return &heading{Label: entry.EntityType, Mono: true}
 	case models.SortUser:
-		return &heading{Label: entry.ActorName, Note: names.note(entry.ActorID, entry.ActorName, entry.ActorEmail)}
+		return &heading{Label: entry.ActorName, Note: names.Note(entry.ActorID, entry.ActorName, entry.ActorEmail)}
 	}
 	label := occurred.Format("Monday, January 2")
 	if occurred.Year() != now.Year() {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/views"
 )
 
 // refusalTime is the least a refused sign-in takes. It covers the writing of the entry, which there
@@ -125,7 +126,7 @@ func (h *Handlers) tryPassword(ctx context.Context, bounds []bound, hash, passwo
 func (h *Handlers) tooManyWrong(c *fiber.Ctx, wait time.Duration) string {
 	seconds := int(wait/time.Second) + 1
 	c.Set(fiber.HeaderRetryAfter, strconv.Itoa(seconds))
-	return fmt.Sprintf("Too many wrong passwords. Try again in %s.", count((seconds+59)/60, "minute", "minutes"))
+	return fmt.Sprintf("Too many wrong passwords. Try again in %s.", views.Count((seconds+59)/60, "minute", "minutes"))
 }
 
 // behindUnknownProxy says that the request seems to come from a proxy although none is trusted: all its

@@ -13,6 +13,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/views"
 )
 
 // entityMember is the entity type of everything recorded about members.
@@ -180,10 +181,10 @@ func withEndedLinks(facts map[string]any, ended models.EndedLinks) map[string]an
 func saidOfEnded(ended models.EndedLinks) string {
 	var kinds []string
 	if ended.Invitations > 0 {
-		kinds = append(kinds, count(ended.Invitations, "invitation", "invitations"))
+		kinds = append(kinds, views.Count(ended.Invitations, "invitation", "invitations"))
 	}
 	if ended.ResetLinks > 0 {
-		kinds = append(kinds, count(ended.ResetLinks, "reset link", "reset links"))
+		kinds = append(kinds, views.Count(ended.ResetLinks, "reset link", "reset links"))
 	}
 	if len(kinds) == 0 {
 		return ""

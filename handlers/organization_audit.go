@@ -14,6 +14,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/settings"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/views"
 )
 
 // quickChoices are the retention periods offered with one click, in days.
@@ -244,7 +245,7 @@ func auditConflict(c *fiber.Ctx, tx *gorm.DB, current models.Organization, to mo
 	}
 	conflict := &conflictError{}
 	if retention {
-		kept := count(stored.RetentionDays, "day", "days")
+		kept := views.Count(stored.RetentionDays, "day", "days")
 		if current.PendingFrom != 0 {
 			kept += " from " + momentOf(current.PendingFrom.Time(), scopeOf(c).Location) + " on"
 		}
@@ -275,7 +276,7 @@ func (h *Handlers) UndoRetention(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	kept := count(after.RetentionDays, "day", "days")
+	kept := views.Count(after.RetentionDays, "day", "days")
 	if before == after {
 		return h.toOrganizationSettings(c, fmt.Sprintf("Nothing to undo: no shorter retention is pending. Entries are kept for %s.", kept))
 	}
@@ -332,7 +333,7 @@ func (h *Handlers) askAboutAuditSettings(c *fiber.Ctx, page organizationPage, cu
 		case n > countedEntries:
 			question.Entries = "10,000+ entries"
 		case n > 0:
-			question.Entries = count(n, "entry", "entries")
+			question.Entries = views.Count(n, "entry", "entries")
 		}
 	}
 	page.Audit.Question = &question
@@ -374,7 +375,7 @@ func (h *Handlers) retentionMeaning(typed string, org models.Organization, zone 
 	}
 	if cutoff.Before(kept.Add(-time.Minute)) {
 		return fmt.Sprintf("Entries are kept for %s. Those before %s have expired already and stay deleted.",
-			count(days, "day", "days"), dateOf(kept, zone))
+			views.Count(days, "day", "days"), dateOf(kept, zone))
 	}
 	return fmt.Sprintf("Entries before %s are deleted.", dateOf(cutoff, zone))
 }
@@ -387,7 +388,7 @@ func savedSettings(before, after models.Organization, zone *time.Location) []str
 	said := []string{"Saved."}
 	from, to := before.ChosenSettings().RetentionDays, after.ChosenSettings().RetentionDays
 	if from != to {
-		said = append(said, fmt.Sprintf("Retention period: %d → %s.", from, count(to, "day", "days")))
+		said = append(said, fmt.Sprintf("Retention period: %d → %s.", from, views.Count(to, "day", "days")))
 	}
 	if from != to && after.PendingFrom != 0 {
 		said = append(said, fmt.Sprintf("It takes effect on %s. Until then every admin sees it and can undo it.", momentOf(after.PendingFrom.Time(), zone)))

@@ -7,6 +7,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/views"
 )
 
 // Frame is what surrounds every page: its templates get it as .Frame.
@@ -53,7 +54,7 @@ func (h *Handlers) render(c *fiber.Ctx, status int, template string, data any) e
 		c.Response().ResetBody()
 		return fmt.Errorf("render %s: %w", template, err)
 	}
-	c.Response().SetBodyRaw(visibleHTML(c.Response().Body()))
+	c.Response().SetBodyRaw(views.VisibleHTML(c.Response().Body()))
 	c.Type("html", "utf-8")
 	c.Status(status)
 	return nil

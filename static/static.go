@@ -1,5 +1,5 @@
-// Package static holds what the pages load besides HTML: one stylesheet, one script of our own,
-// htmx, and the icons.
+// Package static holds and serves what the pages load besides HTML: one stylesheet, one script of our
+// own, htmx, and the icons.
 package static
 
 import (
@@ -12,7 +12,7 @@ import (
 )
 
 //go:embed css js htmx.min.js icons.svg
-var files embed.FS
+var parts embed.FS
 
 // bundles are the files pages ask for and the parts they are made of, in order.
 var bundles = map[string][]string{
@@ -32,38 +32,24 @@ var bundles = map[string][]string{
 	"icons.svg":   {"icons.svg"},
 }
 
-// Files gives the files by the name pages ask for: "app.css", "app.js", "htmx.min.js" and
-// "icons.svg".
-func Files() (map[string][]byte, error) {
-	all := make(map[string][]byte, len(bundles))
-	for name, patterns := range bundles {
-		text, err := bundle(patterns)
-		if err != nil {
-			return nil, fmt.Errorf("static file %s: %w", name, err)
-		}
-		all[name] = text
-	}
-	return all, nil
-}
-
 // bundle joins the files that match the patterns, each once.
 func bundle(patterns []string) ([]byte, error) {
 	var whole bytes.Buffer
 	taken := map[string]bool{}
 	for _, pattern := range patterns {
-		parts, err := fs.Glob(files, pattern) // sorted by name
+		matches, err := fs.Glob(parts, pattern) // sorted by name
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", pattern, err)
 		}
-		if len(parts) == 0 {
+		if len(matches) == 0 {
 			return nil, fmt.Errorf("there is no %s", pattern)
 		}
-		for _, part := range parts {
+		for _, part := range matches {
 			if taken[part] {
 				continue
 			}
 			taken[part] = true
-			text, err := files.ReadFile(part)
+			text, err := parts.ReadFile(part)
 			if err != nil {
 				return nil, err
 			}

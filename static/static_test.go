@@ -8,7 +8,7 @@ import (
 )
 
 func TestEveryFileIsThere(t *testing.T) {
-	all, err := Files()
+	files, err := Load()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -18,11 +18,11 @@ func TestEveryFileIsThere(t *testing.T) {
 		"htmx.min.js": "htmx",
 		"icons.svg":   `<symbol id="search"`,
 	} {
-		if !strings.Contains(string(all[name]), want) {
+		if !strings.Contains(string(contentOf(files, name)), want) {
 			t.Errorf("%s does not hold %q", name, want)
 		}
 	}
-	if !bytes.Contains(bytes.SplitN(all["app.css"], []byte("{"), 2)[0], []byte("@layer reset")) {
+	if !bytes.Contains(bytes.SplitN(contentOf(files, "app.css"), []byte("{"), 2)[0], []byte("@layer reset")) {
 		t.Error("app.css does not begin with the order of its layers")
 	}
 }
@@ -41,15 +41,15 @@ func TestFilesAreSentWithoutComments(t *testing.T) {
 
 // A first visit of the log may load 60 kB, of which 25 kB are left to the page itself.
 func TestFilesAreSmall(t *testing.T) {
-	all, err := Files()
+	files, err := Load()
 	if err != nil {
 		t.Fatal(err)
 	}
 	total := 0
-	for _, text := range all {
+	for _, file := range files.byAddress {
 		var packed bytes.Buffer
 		w := gzip.NewWriter(&packed)
-		if _, err := w.Write(text); err != nil {
+		if _, err := w.Write(file.content); err != nil {
 			t.Fatal(err)
 		}
 		if err := w.Close(); err != nil {
@@ -61,3 +61,5 @@ func TestFilesAreSmall(t *testing.T) {
 		t.Errorf("compressed, the static files are %d bytes: more than 35,000", total)
 	}
 }
+
+func contentOf(files *Files, name string) []byte { return files.byAddress[files.Address(name)].content }

@@ -1,4 +1,4 @@
-package handlers
+package views
 
 import (
 	"strings"
@@ -6,16 +6,16 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit"
 )
 
-// actionGlyph is the small picture before an action, by the kind of its verb. Danger marks removal
+// Glyph is the small picture before an action, by the kind of its verb. Danger marks removal
 // and failure, which the verb says as well.
-type actionGlyph struct {
+type Glyph struct {
 	Icon   string
 	Danger bool
 }
 
 // verbGlyphs go by words of the verb, so that an application's own verbs find theirs: the first
 // word that is known decides, from the end of the verb.
-var verbGlyphs = map[string]actionGlyph{
+var verbGlyphs = map[string]Glyph{
 	"create":     {Icon: "plus"},
 	"add":        {Icon: "plus"},
 	"invite":     {Icon: "user-plus"},
@@ -50,12 +50,12 @@ var verbGlyphs = map[string]actionGlyph{
 	"export":     {Icon: "download"},
 }
 
-func glyphOf(action string) actionGlyph {
+func GlyphOf(action string) Glyph {
 	words := strings.Split(audit.Action(action).Verb(), "_")
 	for i := len(words) - 1; i >= 0; i-- {
 		if glyph, known := verbGlyphs[words[i]]; known {
 			return glyph
 		}
 	}
-	return actionGlyph{Icon: "circle-dot"}
+	return Glyph{Icon: "circle-dot"}
 }

@@ -1,12 +1,10 @@
-package handlers
+package views
 
 import (
 	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
-
-	"github.com/PuerkitoBio/goquery"
 )
 
 // changed are the rows a change of one field is shown as: "path: before → after", and lines with
@@ -18,7 +16,7 @@ func changed(t *testing.T, before, after any) []string {
 		t.Fatal(err)
 	}
 	var rows []string
-	for _, change := range viewMetadata(string(metadata)).Changes {
+	for _, change := range MetadataOf(string(metadata)).Changes {
 		if change.Lines == nil {
 			rows = append(rows, change.Field+": "+change.Before.Text+" → "+change.After.Text)
 		}
@@ -95,7 +93,7 @@ func TestOfObjectsAndListsThePartsThatChangedAreShown(t *testing.T) {
 		}
 	}
 	// Names twice: nobody can tell which is which.
-	view := viewMetadata(`{"changes":{"field":{"before":{"a":1,"a":2},"after":{"a":1,"a":3}}}}`)
+	view := MetadataOf(`{"changes":{"field":{"before":{"a":1,"a":2},"after":{"a":1,"a":3}}}}`)
 	if len(view.Changes) != 1 || view.Changes[0].Before.Kind != "json" {
 		t.Errorf("an object with a name twice reads %+v", view.Changes)
 	}
@@ -132,21 +130,5 @@ func TestComparingTheLargestChanges(t *testing.T) {
 		if rows := changed(t, c[0], c[1]); len(rows) == 0 || len(rows) > mostValuesShown+100 {
 			t.Errorf("%s: %d rows are shown", name, len(rows))
 		}
-	}
-}
-
-func TestChangesComeBeforeEverythingElse(t *testing.T) {
-	entry := sampleEntry()
-	entry.Metadata = `{"changes":{"config":{"before":"one\ntwo\nthree","after":"one\n2\nthree"}},"service_name":"api"}`
-	row, source := renderRow(t, entry)
-	if changes, facts := strings.Index(source, "entry-changes"), strings.Index(source, "entry-facts"); changes < 0 || changes > facts {
-		t.Errorf("changes stand at %d, facts at %d", changes, facts)
-	}
-	signs := row.Find(".diff-line").Map(func(_ int, line *goquery.Selection) string { return line.Text() })
-	if got := strings.Join(signs, "|"); got != " one|−two|+2| three" {
-		t.Errorf("the lines read %q", got)
-	}
-	if row.Find("del").Text() != "two" || row.Find("ins").Text() != "2" {
-		t.Errorf("taken away is %q, put in %q", row.Find("del").Text(), row.Find("ins").Text())
 	}
 }

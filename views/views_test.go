@@ -1,41 +1,28 @@
-package handlers
+package views
 
 import (
 	"io/fs"
-	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-
-	"github.com/gofiber/template/html/v2"
-
-	"github.com/auditlogs/auditlogs/static"
-	"github.com/auditlogs/auditlogs/views"
 )
 
-// testViews is the engine pages are rendered with, with assets under plain names.
-func testViews(t *testing.T) *html.Engine {
-	t.Helper()
-	engine := html.NewFileSystem(http.FS(views.Files), ".html")
-	engine.AddFuncMap(TemplateFuncs(func(name string) string { return "/static/" + name }))
-	if err := engine.Load(); err != nil {
+func TestTemplatesParse(t *testing.T) {
+	if _, err := Load(func(name string) string { return "/static/" + name }); err != nil {
 		t.Fatal(err)
 	}
-	return engine
 }
-
-func TestTemplatesParse(t *testing.T) { testViews(t) }
 
 // Every icon that templates or Go name is in the sprite, and no other.
 func TestIconsAreThoseInUse(t *testing.T) {
-	files, err := static.Files()
+	sprite, err := os.ReadFile("../static/icons.svg")
 	if err != nil {
 		t.Fatal(err)
 	}
 	drawn := map[string]bool{}
-	for _, m := range regexp.MustCompile(`<symbol id="([^"]+)"`).FindAllStringSubmatch(string(files["icons.svg"]), -1) {
+	for _, m := range regexp.MustCompile(`<symbol id="([^"]+)"`).FindAllStringSubmatch(string(sprite), -1) {
 		drawn[m[1]] = true
 	}
 
@@ -48,11 +35,11 @@ func TestIconsAreThoseInUse(t *testing.T) {
 			}
 		}
 	}
-	err = fs.WalkDir(views.Files, ".", func(path string, d fs.DirEntry, err error) error {
+	err = fs.WalkDir(files, ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".html") {
 			return err
 		}
-		text, err := views.Files.ReadFile(path)
+		text, err := files.ReadFile(path)
 		collect(string(text), `(?:icon|glyph) "([^"]+)"`)
 		return err
 	})
@@ -63,7 +50,11 @@ func TestIconsAreThoseInUse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, source := range sources {
+	handlers, err := filepath.Glob("../handlers/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, source := range append(sources, handlers...) {
 		text, err := os.ReadFile(source)
 		if err != nil {
 			t.Fatal(err)

@@ -1,4 +1,4 @@
-package handlers
+package views
 
 import (
 	"bytes"
@@ -44,8 +44,8 @@ func visibleJSON(s string) string {
 	})
 }
 
-// visibleHTML writes out a page or a part of one.
-func visibleHTML(page []byte) []byte {
+// VisibleHTML writes out a page or a part of one.
+func VisibleHTML(page []byte) []byte {
 	if !hides(page) {
 		return page
 	}

@@ -1,4 +1,4 @@
-package handlers
+package views
 
 import (
 	"fmt"
@@ -7,7 +7,7 @@ import (
 )
 
 func TestChangesAreReadByField(t *testing.T) {
-	view := viewMetadata(`{"service_name":"api","changes":{
+	view := MetadataOf(`{"service_name":"api","changes":{
 		"replicas":{"before":2,"after":5},
 		"note":{"before":null,"after":""},
 		"beta":{"after":false},
@@ -51,7 +51,7 @@ func TestChangesOfAnotherFormStayInTheTree(t *testing.T) {
 		{`{"changes":{"a":{"before":1,"after":2},"b":3}}`, "a", "{changes: {b: number 3}}"},
 		{`{"changes":{"a":{"before":1,"before":2}}}`, "", "{changes: {a: {before: number 1, before: number 2}}}"},
 	} {
-		view := viewMetadata(c.metadata)
+		view := MetadataOf(c.metadata)
 		var fields []string
 		for _, change := range view.Changes {
 			fields = append(fields, change.Field)
@@ -78,14 +78,14 @@ func TestEveryKindOfValueReadsDifferently(t *testing.T) {
 }
 
 func TestOneEntryCannotFillThePage(t *testing.T) {
-	wide := viewMetadata(`{"list":[` + strings.Repeat("1,", 20000) + `1],"after":true}`)
+	wide := MetadataOf(`{"list":[` + strings.Repeat("1,", 20000) + `1],"after":true}`)
 	if count := countValues(*wide.Rest); count > mostValuesShown+10 {
 		t.Errorf("%d values are shown", count)
 	}
 	if text := outline(*wide.Rest); !strings.Contains(text, "more, see the JSON") {
 		t.Error("nothing says that values were left out")
 	}
-	deep := viewMetadata(`{"a":` + strings.Repeat("[", 500) + strings.Repeat("]", 500) + `}`)
+	deep := MetadataOf(`{"a":` + strings.Repeat("[", 500) + strings.Repeat("]", 500) + `}`)
 	if text := outline(*deep.Rest); !strings.Contains(text, "json [[[[") {
 		t.Errorf("deep nesting reads %s", text)
 	}
@@ -93,20 +93,20 @@ func TestOneEntryCannotFillThePage(t *testing.T) {
 
 func TestMetadataThatIsNoObjectIsShownAsItIs(t *testing.T) {
 	for _, stored := range []string{`[1]`, `{"a":`, `<b>`, `7`} {
-		view := viewMetadata(stored)
+		view := MetadataOf(stored)
 		if view.Rest == nil || view.Rest.Text != stored || view.JSON != stored {
 			t.Errorf("%s is shown as %+v", stored, view)
 		}
 	}
-	if view := viewMetadata(""); view.Rest != nil || view.Changes != nil || view.JSON != "" {
+	if view := MetadataOf(""); view.Rest != nil || view.Changes != nil || view.JSON != "" {
 		t.Errorf("no metadata is shown as %+v", view)
 	}
-	if view := viewMetadata("{}"); view.Rest != nil || view.JSON != "{}" {
+	if view := MetadataOf("{}"); view.Rest != nil || view.JSON != "{}" {
 		t.Errorf("empty metadata is shown as %+v", view)
 	}
 }
 
-func scalarOf(raw string) valueView {
+func scalarOf(raw string) Value {
 	if raw == "" {
 		return cell(nil)
 	}
@@ -114,7 +114,7 @@ func scalarOf(raw string) valueView {
 }
 
 // outline writes a tree on one line.
-func outline(v valueView) string {
+func outline(v Value) string {
 	if len(v.Members) == 0 {
 		return v.Kind + " " + v.Text
 	}
@@ -131,7 +131,7 @@ func outline(v valueView) string {
 	return "{" + strings.Join(parts, ", ") + "}"
 }
 
-func countValues(v valueView) int {
+func countValues(v Value) int {
 	count := 1
 	for _, member := range v.Members {
 		count += countValues(member.Value)

@@ -1,4 +1,4 @@
-package handlers
+package views
 
 import (
 	"fmt"
@@ -11,29 +11,29 @@ const (
 	briefChanges = 3
 	// briefText is how many bytes of a value they show.
 	briefText = 40
-	// briefMetadata is the most metadata, in bytes, that is read of each entry for that.
-	briefMetadata = 16 << 10
+	// MaxBriefMetadata is the most metadata, in bytes, that is read of each entry for that.
+	MaxBriefMetadata = 16 << 10
 )
 
-// briefView is what an entry changed, in short: "replicas 8 → 3".
-type briefView struct {
-	Changes []briefChange
+// Brief is what an entry changed, in short: "replicas 8 → 3".
+type Brief struct {
+	Changes []BriefChange
 	More    int  // how many changes besides
 	TooLong bool // to be read for a list: the opened entry has it
 }
 
-// briefChange is one of them. Lines, where the value is a long text, says how many changed.
-type briefChange struct{ Field, Before, After, Lines string }
+// BriefChange is one of them. Lines, where the value is a long text, says how many changed.
+type BriefChange struct{ Field, Before, After, Lines string }
 
-// briefOf is nil where metadata tells of no change.
-func briefOf(metadata string) *briefView {
-	changes := viewMetadata(metadata).Changes
+// BriefOf is nil where metadata tells of no change.
+func BriefOf(metadata string) *Brief {
+	changes := MetadataOf(metadata).Changes
 	if len(changes) == 0 {
 		return nil
 	}
-	brief := &briefView{More: max(0, len(changes)-briefChanges)}
+	brief := &Brief{More: max(0, len(changes)-briefChanges)}
 	for _, change := range changes[:len(changes)-brief.More] {
-		short := briefChange{Field: inShort(change.Field)}
+		short := BriefChange{Field: inShort(change.Field)}
 		if change.Lines == nil {
 			short.Before, short.After = shortValue(change.Before), shortValue(change.After)
 		} else {
@@ -44,7 +44,7 @@ func briefOf(metadata string) *briefView {
 	return brief
 }
 
-func countLines(lines []diffLine) string {
+func countLines(lines []Line) string {
 	taken, put := 0, 0
 	for _, line := range lines {
 		switch line.Kind {
@@ -54,11 +54,11 @@ func countLines(lines []diffLine) string {
 			put++
 		}
 	}
-	return fmt.Sprintf("−%s, +%s", count(taken, "line", "lines"), count(put, "line", "lines"))
+	return fmt.Sprintf("−%s, +%s", Count(taken, "line", "lines"), Count(put, "line", "lines"))
 }
 
 // shortValue is a value on one line.
-func shortValue(value valueView) string {
+func shortValue(value Value) string {
 	if value.Kind == "json" {
 		return value.Text[:1] + "…" + value.Text[len(value.Text)-1:]
 	}

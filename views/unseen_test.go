@@ -1,4 +1,4 @@
-package handlers
+package views
 
 import (
 	"strings"
@@ -58,12 +58,12 @@ func TestAPageIsWrittenOutWhereItIsRead(t *testing.T) {
 		"<a title=\"\u202e\" data-copy=\"\u202e\" data-shown=\"\u202e\">": "<a title=\"⟨U+202E⟩\" data-copy=\"\u202e\" data-shown=\"⟨U+202E⟩\">",
 		"<!-- \u202e --><br/><p>👩\u200d🚀</p>":                             "<!-- \u202e --><br/><p>👩\u200d🚀</p>",
 	} {
-		if got := string(visibleHTML([]byte(page))); got != want {
+		if got := string(VisibleHTML([]byte(page))); got != want {
 			t.Errorf("%+q becomes\n%s, want\n%s", page, got, want)
 		}
 	}
 	long := strings.Repeat("<p>\u202e</p>", 1000)
-	if got := string(visibleHTML([]byte(long))); strings.Count(got, "⟨U+202E⟩") != 1000 {
+	if got := string(VisibleHTML([]byte(long))); strings.Count(got, "⟨U+202E⟩") != 1000 {
 		t.Error("part of a long page is lost")
 	}
 }

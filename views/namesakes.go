@@ -1,4 +1,4 @@
-package handlers
+package views
 
 import (
 	"strings"
@@ -12,19 +12,19 @@ import (
 // Whoever reads a name must know whose it is. Names that look the same carry what tells them apart,
 // and a person who is called system does so always.
 
-// namesakes are names on a page by what they look like, each with the ID of who has it; an empty ID
+// Namesakes are names on a page by what they look like, each with the ID of who has it; an empty ID
 // where several have it.
-type namesakes map[string]string
+type Namesakes map[string]string
 
-func namesakesOf(entries []models.Entry) namesakes {
-	names := make(namesakes, len(entries))
+func NamesakesOf(entries []models.Entry) Namesakes {
+	names := make(Namesakes, len(entries))
 	for i := range entries {
-		names.add(entries[i].ActorName, entries[i].ActorID)
+		names.Add(entries[i].ActorName, entries[i].ActorID)
 	}
 	return names
 }
 
-func (n namesakes) add(name, id string) {
+func (n Namesakes) Add(name, id string) {
 	look := lookOf(name)
 	if other, known := n[look]; known && other != id {
 		id = ""
@@ -32,9 +32,9 @@ func (n namesakes) add(name, id string) {
 	n[look] = id
 }
 
-// note is what tells an actor apart from another on the page with the same name, or from automation;
+// Note is what tells an actor apart from another on the page with the same name, or from automation;
 // empty where nothing needs to.
-func (n namesakes) note(id, name, email string) string {
+func (n Namesakes) Note(id, name, email string) string {
 	switch {
 	case posesAsSystem(id, name):
 		return id

@@ -1,7 +1,6 @@
-package handlers
+package views
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -22,34 +21,34 @@ const (
 	sightedBytes = 48
 )
 
-// changeView is one changed field, or a part of one: then Field is its path.
-type changeView struct {
+// Change is one changed field, or a part of one: then Field is its path.
+type Change struct {
 	Field         string
-	Before, After valueView
-	Lines         []diffLine // instead of both, where they are long texts
+	Before, After Value
+	Lines         []Line // instead of both, where they are long texts
 }
 
-// diffLine is a line of a comparison: Kind is old, new or same, skip for lines that are the same and
+// Line is a line of a comparison: Kind is old, new or same, skip for lines that are the same and
 // out of the way, which Skipped then holds, or more for a note that some were left out. Mark is what
 // changed in the line, where that can be told.
-type diffLine struct {
+type Line struct {
 	Kind             string
 	Start, Mark, End string
 	Skipped          []string
 }
 
 // change shows a field whose value was before and is after; the one there is not is nil.
-func (b *valueBuilder) change(field string, before, after json.RawMessage) []changeView {
+func (b *valueBuilder) change(field string, before, after json.RawMessage) []Change {
 	if parts := b.parts(field, before, after); len(parts) > 0 {
 		return parts
 	}
-	return []changeView{b.whole(field, before, after)}
+	return []Change{b.whole(field, before, after)}
 }
 
 // whole shows a change of something that has no parts to compare.
-func (b *valueBuilder) whole(field string, before, after json.RawMessage) changeView {
+func (b *valueBuilder) whole(field string, before, after json.RawMessage) Change {
 	b.left -= 2
-	view := changeView{Field: field, Before: cell(before), After: cell(after)}
+	view := Change{Field: field, Before: cell(before), After: cell(after)}
 	old, new := view.Before, view.After
 	if areStrings(old.Kind, new.Kind) && old.Text != new.Text &&
 		(strings.Contains(old.Text+new.Text, "\n") || min(len(old.Text), len(new.Text)) > longText) {
@@ -69,7 +68,7 @@ func areStrings(kinds ...string) bool {
 
 // parts are the parts that differ of two objects, or two lists, neither of them empty; nil where they
 // are something else.
-func (b *valueBuilder) parts(path string, before, after json.RawMessage) []changeView {
+func (b *valueBuilder) parts(path string, before, after json.RawMessage) []Change {
 	if b.left <= 0 || strings.Count(path, ".")+strings.Count(path, "[") > deepestShown {
 		return nil
 	}
@@ -86,7 +85,7 @@ func (b *valueBuilder) parts(path string, before, after json.RawMessage) []chang
 }
 
 // memberParts compares objects by the names of their members.
-func (b *valueBuilder) memberParts(path string, old, new []jsonMember) (parts []changeView) {
+func (b *valueBuilder) memberParts(path string, old, new []jsonMember) (parts []Change) {
 	before, once := byName(old)
 	values, newOnce := byName(new)
 	if !once || !newOnce {
@@ -119,7 +118,7 @@ func byName(members []jsonMember) (values map[string]json.RawMessage, ok bool) {
 }
 
 // itemParts compares lists by what they hold in which order.
-func (b *valueBuilder) itemParts(path string, old, new []jsonMember) (parts []changeView) {
+func (b *valueBuilder) itemParts(path string, old, new []jsonMember) (parts []Change) {
 	if len(old) == 0 || len(new) == 0 {
 		return nil
 	}
@@ -144,41 +143,21 @@ func (b *valueBuilder) itemParts(path string, old, new []jsonMember) (parts []ch
 	return parts
 }
 
-func moreChanges(path string) changeView {
-	more := valueView{Kind: "more", Text: "more, see the JSON"}
-	return changeView{Field: path + " …", Before: more, After: more}
-}
-
-func compacted(items []jsonMember) []string {
-	texts := make([]string, len(items))
-	for i, item := range items {
-		texts[i] = compact(item.raw)
-	}
-	return texts
-}
-
-func compact(raw json.RawMessage) string {
-	var out bytes.Buffer
-	if err := json.Compact(&out, raw); err != nil {
-		return string(raw)
-	}
-	return out.String()
-}
-
-func sameJSON(a, b json.RawMessage) bool {
-	return (a == nil) == (b == nil) && compact(a) == compact(b)
+func moreChanges(path string) Change {
+	more := Value{Kind: "more", Text: "more, see the JSON"}
+	return Change{Field: path + " …", Before: more, After: more}
 }
 
 // step is a member's name as part of a path: quoted where it would be read as something else.
 func step(s string) string {
-	if shown := name(s); !strings.ContainsAny(shown, `.[]" `) {
+	if shown := shownName(s); !strings.ContainsAny(shown, `.[]" `) {
 		return "." + shown
 	}
 	return `["` + visibleLine(s) + `"]`
 }
 
 // compare shows what differs between two texts.
-func (b *valueBuilder) compare(before, after string) (lines []diffLine) {
+func (b *valueBuilder) compare(before, after string) (lines []Line) {
 	old, new := strings.Split(before, "\n"), strings.Split(after, "\n")
 	at := 0
 	for _, d := range lcs.DiffLines(old, new) {
@@ -190,7 +169,7 @@ func (b *valueBuilder) compare(before, after string) (lines []diffLine) {
 }
 
 // same are lines that did not change: the context of what did, and the rest out of the way.
-func (b *valueBuilder) same(texts []string, first, last bool) (lines []diffLine) {
+func (b *valueBuilder) same(texts []string, first, last bool) (lines []Line) {
 	head, tail := contextLines, contextLines
 	if first {
 		head = 0
@@ -201,7 +180,7 @@ func (b *valueBuilder) same(texts []string, first, last bool) (lines []diffLine)
 	shown := func(texts []string) {
 		for _, text := range texts {
 			b.left--
-			lines = append(lines, diffLine{Kind: "same", Start: beginning(text)})
+			lines = append(lines, Line{Kind: "same", Start: beginning(text)})
 		}
 	}
 	if len(texts) <= head+tail+1 {
@@ -209,19 +188,19 @@ func (b *valueBuilder) same(texts []string, first, last bool) (lines []diffLine)
 		return lines
 	}
 	shown(texts[:head])
-	lines = append(lines, diffLine{Kind: "skip", Skipped: texts[head : len(texts)-tail]})
+	lines = append(lines, Line{Kind: "skip", Skipped: texts[head : len(texts)-tail]})
 	shown(texts[len(texts)-tail:])
 	return lines
 }
 
 // differing are lines that others took the place of.
-func (b *valueBuilder) differing(old, new []string) (lines []diffLine) {
+func (b *valueBuilder) differing(old, new []string) (lines []Line) {
 	paired := len(old) == len(new)
 	for i := 0; i < len(old)+len(new); i++ {
 		if b.left--; b.left <= 0 {
-			return append(lines, diffLine{Kind: "more", Start: fmt.Sprintf("%d more lines, see the JSON", len(old)+len(new)-i)})
+			return append(lines, Line{Kind: "more", Start: fmt.Sprintf("%d more lines, see the JSON", len(old)+len(new)-i)})
 		}
-		line := diffLine{Kind: "old"}
+		line := Line{Kind: "old"}
 		text, other := "", ""
 		if i < len(old) {
 			text = old[i]

@@ -69,12 +69,15 @@ type answered struct {
 
 // measureQuestions asks every question of a large and of a small organization, on both databases.
 func measureQuestions(ctx context.Context, b *bench) (string, error) {
-	var report strings.Builder
+	var report, tables strings.Builder
 	fmt.Fprintf(&report, `## Questions
 
 `+"`make bench SECTIONS=questions ROWS=%d`"+`: every question, asked %d times each way in turn in one process, of the organization with nine entries of ten and of one with a thousandth. **Ours** is what the pages and the API do, from the filter to the rows. **Floor** is the best SQL known for the question, prepared, through pgx or database/sql, which answers with the same rows. **Plain** is what most products ship: `+"`OFFSET`, `COUNT(*)` and `ILIKE`"+` on the entries, through GORM, until it has taken a second in all. Warm: the first of each is not counted. %s
 
-Wanted: p99 at most %g × that of the floor or %s; on PostgreSQL never over %s; the median at most %g × the one in a log of 100,000 entries, plus %s. What misses is in **bold**.
+Wanted: p99 at most %g × that of the floor or %s; on PostgreSQL never over %s; the median at most %g × the one in a log of 100,000 entries, plus %s. What misses is in **bold** in the tables.
+
+| | questions | p50, ours / floor | p50, ours / 100,000 entries | p50, plain / ours | greatest p99, ms | miss |
+|---|--:|--:|--:|--:|--:|--:|
 `, b.Rows, timesAsked, machine(), floorRatio, floorOr, mostOnPostgres, growthRatio, growthOr)
 	for _, dialect := range []struct {
 		name string
@@ -99,11 +102,32 @@ Wanted: p99 at most %g × that of the floor or %s; on PostgreSQL never over %s; 
 			if err != nil {
 				return "", err
 			}
-			fmt.Fprintf(&report, "\n### %s, %s entries: the organization %q\n\n", dialect.name, number(dialect.rows), slug)
-			writeAnswers(&report, dialect.name == "PostgreSQL", answers)
+			name := fmt.Sprintf("%s, %s entries: the organization %q", dialect.name, number(dialect.rows), slug)
+			writeRatios(&report, name, dialect.name == "PostgreSQL", answers)
+			beginFolded(&tables, name)
+			writeAnswers(&tables, dialect.name == "PostgreSQL", answers)
+			endFolded(&tables)
 		}
 	}
-	return report.String(), nil
+	return report.String() + "\nRatios are medians over the questions.\n" + tables.String(), nil
+}
+
+// writeRatios writes a line of the summary.
+func writeRatios(report *strings.Builder, name string, postgres bool, answers []answered) {
+	var toFloor, growth, plain []float64
+	var worst time.Duration
+	missing := 0
+	for _, a := range answers {
+		ours := float64(a.ours.p50)
+		toFloor = append(toFloor, ours/float64(a.floor.p50))
+		growth = append(growth, ours/float64(a.smaller.p50))
+		plain = append(plain, float64(a.plain)/ours)
+		worst = max(worst, a.ours.p99)
+		if floor, most, grows := a.misses(postgres); floor || most || grows {
+			missing++
+		}
+	}
+	fmt.Fprintf(report, "| %s | %d | %.2f | %.2f | %.1f | %s | %d |\n", name, len(answers), median(toFloor), median(growth), median(plain), ms(worst), missing)
 }
 
 func askAll(ctx context.Context, log, smaller *logUnderTest, slug string) ([]answered, error) {

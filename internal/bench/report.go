@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"fmt"
+	"html"
 	"os"
 	"runtime"
 	"strings"
@@ -33,6 +34,13 @@ func writeSection(report, name, markdown string) error {
 	}
 	return os.WriteFile(report, []byte(text), 0o644)
 }
+
+// beginFolded and endFolded put what is between them behind a line that opens it.
+func beginFolded(report *strings.Builder, summary string) {
+	fmt.Fprintf(report, "\n<details>\n<summary>%s</summary>\n\n", html.EscapeString(summary))
+}
+
+func endFolded(report *strings.Builder) { report.WriteString("\n</details>\n") }
 
 // printer writes numbers as people read them: 1,234,567.
 var printer = message.NewPrinter(language.English)

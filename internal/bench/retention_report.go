@@ -26,27 +26,12 @@ func (d measuredDatabase) median(f func(job, bare deletion) float64) float64 {
 
 func (r *retentionReport) markdown(b *bench) string {
 	var text strings.Builder
-	fmt.Fprintf(&text, `### Retention
+	fmt.Fprintf(&text, `## Retention
 
 Half of every organization's entries expire at once, and the clean-up job deletes them while %d events a second are recorded, each in a transaction of its own. Their times count from when an event was due, so that waiting is part of them. Beside it, on another copy of the same log and under the same recording, the same rows are deleted by `+"`DELETE FROM audit_entries WHERE org_id = $1 AND id < $2`"+`, one statement an organization. The job's time is that of the whole run: it also deletes what search looks through of the months that have expired, notes its progress, and on SQLite gives space back.
 
 %s `+"`make bench SECTIONS=retention ROWS=%d`"+`.
-
-| database, entries | round | | deleted | a second | recording p50, before | p99 | p50 meanwhile | p99 | longest |
-|---|--:|---|--:|--:|--:|--:|--:|--:|--:|
 `, recordedPerSecond, machine(), b.Rows)
-	for _, d := range r.databases {
-		for round := range d.job {
-			row := func(what string, of deletion) {
-				fmt.Fprintf(&text, "| %s | %d | %s | %s | %s | %s | %s | %s | %s | %s |\n", printer.Sprintf("%s, %d", d.name, d.rows), round+1, what,
-					printer.Sprint(of.deleted), printer.Sprintf("%.0f", of.rate()),
-					milliseconds(of.idle.percentile(50)), milliseconds(of.idle.percentile(99)),
-					milliseconds(of.during.percentile(50)), milliseconds(of.during.percentile(99)), milliseconds(of.during.percentile(100)))
-			}
-			row("bare `DELETE`", d.bare[round])
-			row("the job", d.job[round])
-		}
-	}
 	rate := func(job, bare deletion) float64 { return job.rate() / bare.rate() }
 	slower := func(job, _ deletion) float64 {
 		return job.during.percentile(99).Seconds() / job.idle.percentile(99).Seconds()
@@ -73,5 +58,22 @@ Half of every organization's entries expire at once, and the clean-up job delete
 		}
 		fmt.Fprintf(&text, "| %s | %s |\n", d.name, strings.Join(sizes, ", "))
 	}
+	beginFolded(&text, "Every round")
+	text.WriteString(`| database, entries | round | | deleted | a second | recording p50, before | p99 | p50 meanwhile | p99 | longest |
+|---|--:|---|--:|--:|--:|--:|--:|--:|--:|
+`)
+	for _, d := range r.databases {
+		for round := range d.job {
+			row := func(what string, of deletion) {
+				fmt.Fprintf(&text, "| %s | %d | %s | %s | %s | %s | %s | %s | %s | %s |\n", printer.Sprintf("%s, %d", d.name, d.rows), round+1, what,
+					printer.Sprint(of.deleted), printer.Sprintf("%.0f", of.rate()),
+					milliseconds(of.idle.percentile(50)), milliseconds(of.idle.percentile(99)),
+					milliseconds(of.during.percentile(50)), milliseconds(of.during.percentile(99)), milliseconds(of.during.percentile(100)))
+			}
+			row("bare `DELETE`", d.bare[round])
+			row("the job", d.job[round])
+		}
+	}
+	endFolded(&text)
 	return text.String()
 }

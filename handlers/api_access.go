@@ -15,6 +15,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -44,7 +45,7 @@ func (h *Handlers) WithAPIKey(scopes ...models.KeyScope) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		token, ok := bearerToken(c)
 		if !ok {
-			return unauthorized(c, `Bearer realm="Audit Logs"`, "Send an API key: Authorization: Bearer alk_…. Admins create keys in Settings → API Keys.")
+			return refuseKey(c, `Bearer realm="Audit Logs"`, "Send an API key: Authorization: Bearer alk_…. Admins create keys in Settings → API Keys.")
 		}
 		caller, err := h.callerWith(c, token)
 		if err != nil {
@@ -56,8 +57,7 @@ func (h *Handlers) WithAPIKey(scopes ...models.KeyScope) fiber.Handler {
 		}
 		if !slices.Contains(scopes, caller.key.Scope) {
 			c.Set(fiber.HeaderWWWAuthenticate, fmt.Sprintf(`Bearer realm="Audit Logs", error="insufficient_scope", scope=%q`, scopes[0]))
-			return &problem{Type: "about:blank", Title: "Forbidden", Status: fiber.StatusForbidden,
-				Detail: fmt.Sprintf("This key has the scope %s; this request needs a key with the scope %s.", caller.key.Scope, scopes[0])}
+			return newProblem(fault.Forbidden, fmt.Sprintf("This key has the scope %s; this request needs a key with the scope %s.", caller.key.Scope, scopes[0]))
 		}
 		h.noteUse(contextOf(c), caller.key)
 		visiting, _ := models.WithVisit(contextOf(c), caller.key.ID, 0)
@@ -97,7 +97,7 @@ func (h *Handlers) callerWith(c *fiber.Ctx, token string) (apiCaller, error) {
 	if errors.Is(err, models.ErrNotFound) {
 		h.keyRequests.forget(key)
 		h.refusedKeys.take(address, now, refusedKeysPerSecond, refusedKeysAtOnce)
-		return apiCaller{}, unauthorized(c, `Bearer realm="Audit Logs", error="invalid_token"`, "There is no such API key, or it has been revoked or has expired.")
+		return apiCaller{}, refuseKey(c, `Bearer realm="Audit Logs", error="invalid_token"`, "There is no such API key, or it has been revoked or has expired.")
 	}
 	if err == nil && !known {
 		err = h.takeRequest(c, key, now)
@@ -124,12 +124,12 @@ func bearerToken(c *fiber.Ctx) (string, bool) {
 	return token, strings.EqualFold(scheme, "Bearer") && token != ""
 }
 
-func unauthorized(c *fiber.Ctx, challenge, detail string) error {
+func refuseKey(c *fiber.Ctx, challenge, detail string) error {
 	c.Set(fiber.HeaderWWWAuthenticate, challenge)
-	return &problem{Type: "about:blank", Title: "Unauthorized", Status: fiber.StatusUnauthorized, Detail: detail}
+	return newProblem(unauthorized, detail)
 }
 
 func tooMany(c *fiber.Ctx, wait time.Duration, detail string) error {
 	c.Set(fiber.HeaderRetryAfter, strconv.Itoa(int(math.Ceil(wait.Seconds()))))
-	return newProblem(fiber.StatusTooManyRequests, rateLimited, detail)
+	return newProblem(rateLimited, detail)
 }

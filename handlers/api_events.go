@@ -14,6 +14,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/views"
 )
@@ -67,11 +68,11 @@ const (
 func (r *eventsRequest) checkKey() error {
 	for _, char := range []byte(r.key) {
 		if char < ' ' || char > '~' {
-			return &BadInput{Field: idempotencyHeader, Value: r.key, Reason: "must be printable ASCII"}
+			return badParameter(idempotencyHeader, fault.Malformed, "must be printable ASCII")
 		}
 	}
 	if len(r.key) > maxIdempotencyKey {
-		return &BadInput{Field: idempotencyHeader, Value: r.key, Reason: fmt.Sprintf("is longer than %d bytes", maxIdempotencyKey)}
+		return badParameter(idempotencyHeader, fault.TooLarge, "is longer than %d bytes", maxIdempotencyKey)
 	}
 	return nil
 }
@@ -109,9 +110,6 @@ func (h *Handlers) recordOnce(ctx context.Context, request eventsRequest, events
 		}
 		return models.KeepAnswer(ctx, tx, key, answer)
 	})
-	if errors.Is(err, models.ErrKeyReused) {
-		err = newProblem(fiber.StatusUnprocessableEntity, keyReused, "The Idempotency-Key was used for another body within the last 24 hours. Nothing was recorded.")
-	}
 	return answer, repeated, err
 }
 
@@ -166,9 +164,9 @@ func settle(org models.Organization, events []audit.Event) (refused []audit.Even
 		e := &events[i]
 		switch {
 		case e.Organization != "" && e.Organization != org.Slug:
-			refused = append(refused, eventError(i, "organization", "is not the organization the key belongs to; leave it out"))
+			refused = append(refused, eventError(i, "organization", fault.UnknownOrganization, "is not the organization the key belongs to; leave it out"))
 		case e.ExternalID != "" && (org.ExternalID == nil || e.ExternalID != *org.ExternalID):
-			refused = append(refused, eventError(i, "external_id", "is not the organization the key belongs to; leave it out"))
+			refused = append(refused, eventError(i, "external_id", fault.UnknownOrganization, "is not the organization the key belongs to; leave it out"))
 		}
 		e.Organization, e.ExternalID = org.Slug, ""
 	}
@@ -177,12 +175,12 @@ func settle(org models.Organization, events []audit.Event) (refused []audit.Even
 
 // expired is the refusal of an event that is too old for org.
 func expired(org models.Organization, index int, now time.Time) audit.EventError {
-	return eventError(index, "occurred_at", fmt.Sprintf("is before %s; the organization keeps entries for %s",
-		org.KeptSince(now).Time().Format(time.RFC3339), views.Count(org.RetentionDays, "day", "days")))
+	return eventError(index, "occurred_at", fault.Expired, "is before %s; the organization keeps entries for %s",
+		org.KeptSince(now).Time().Format(time.RFC3339), views.Count(org.RetentionDays, "day", "days"))
 }
 
-func eventError(index int, field, reason string) audit.EventError {
-	return audit.EventError{Index: index, Err: &audit.InvalidEventError{Field: field, Reason: reason}}
+func eventError(index int, field string, code fault.Code, reason string, args ...any) audit.EventError {
+	return audit.EventError{Index: index, Err: fault.Newf(field, code, reason, args...)}
 }
 
 // refuseAll is the refusal of a body of which some events are refused already, with whatever else

@@ -10,6 +10,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 )
 
 // Limits of a request with events.
@@ -30,7 +31,7 @@ type eventsBody struct {
 // why it cannot be read at all.
 func readsLines(c *fiber.Ctx) (bool, error) {
 	refuse := func(detail string) error {
-		return &problem{Type: "about:blank", Title: "Unsupported Media Type", Status: fiber.StatusUnsupportedMediaType, Detail: detail}
+		return newProblem(unsupportedMedia, detail)
 	}
 	media, parameters, err := mime.ParseMediaType(c.Get(fiber.HeaderContentType))
 	if err == nil && !isUTF8(parameters["charset"]) {
@@ -139,12 +140,12 @@ func refusal(refused []audit.EventError, broken string) error {
 	fields := make([]problemField, 0, len(refused))
 	malformed := broken != ""
 	for _, e := range refused {
-		field, detail, ok := inWords(e.Err)
+		field, ok := refusedField(e.Err)
 		if !ok {
 			return e
 		}
-		malformed = malformed || field == wholeEvent
-		fields = append(fields, problemField{Index: &e.Index, Field: field, Detail: detail})
+		malformed = malformed || field.Field == wholeEvent
+		fields = append(fields, problemField{Index: &e.Index, Field: field})
 	}
 	counted := fmt.Sprintf("%d of the events were refused, and none was recorded.", len(refused))
 	if len(refused) == 1 {
@@ -152,28 +153,31 @@ func refusal(refused []audit.EventError, broken string) error {
 	}
 	switch {
 	case broken != "" && len(refused) == 0:
-		return newProblem(fiber.StatusBadRequest, malformedBody, broken+" Nothing was recorded.")
+		return newProblem(malformedBody, broken+" Nothing was recorded.")
 	case malformed:
-		return newProblem(fiber.StatusBadRequest, malformedBody, strings.TrimSpace(broken+" "+counted), fields...)
+		return newProblem(malformedBody, strings.TrimSpace(broken+" "+counted), fields...)
 	default:
-		return newProblem(fiber.StatusUnprocessableEntity, invalidEvents, counted, fields...)
+		return newProblem(invalidEvents, counted, fields...)
 	}
 }
 
 // wholeEvent is the field of what is wrong with an event as a whole: it is not JSON, or no object.
 const wholeEvent = "event"
 
-// inWords says which field an event was refused for, and why.
-func inWords(err error) (field, detail string, ok bool) {
+// refusedField is the field an event was refused for, in the words of the API.
+func refusedField(err error) (fault.Field, bool) {
+	var field *fault.Field
 	var invalid *audit.InvalidEventError
 	switch {
-	case errors.As(err, &invalid):
-		return invalid.Field, invalid.Reason, true
 	case errors.Is(err, audit.ErrNoActor):
-		return "actor", `is required: who did it, or {"id":"system"} for automated actions`, true
+		return fault.Field{Field: "actor", Code: fault.NoActor, Reason: `is required: who did it, or {"id":"system"} for automated actions`}, true
 	case errors.Is(err, audit.ErrIDReused):
-		return "id", "was used for another event within the last 24 hours", true
+		return fault.Field{Field: "id", Code: fault.IDReused, Reason: "was used for another event within the last 24 hours"}, true
+	case errors.As(err, &field):
+		return *field, true
+	case errors.As(err, &invalid):
+		return fault.Field{Field: invalid.Field, Code: fault.Invalid, Reason: invalid.Reason}, true
 	default:
-		return "", "", false
+		return fault.Field{}, false
 	}
 }

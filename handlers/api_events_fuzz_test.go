@@ -37,7 +37,7 @@ func FuzzDecodeEvents(f *testing.F) {
 		}
 		unread := map[int]bool{}
 		for _, e := range body.refused {
-			if field, detail, ok := inWords(e.Err); !ok || field == "" || detail == "" || e.Index >= len(body.events) {
+			if field, ok := refusedField(e.Err); !ok || field.Field == "" || field.Code == "" || field.Reason == "" || e.Index >= len(body.events) {
 				t.Fatalf("event %d of %d is refused without a field or a reason: %v", e.Index, len(body.events), e.Err)
 			}
 			unread[e.Index] = true

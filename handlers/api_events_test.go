@@ -136,8 +136,8 @@ func TestARefusedRequestListsEveryBadEvent(t *testing.T) {
 					t.Errorf("the faults are %q, want %q: %+v", p.faults(), tc.faults, p)
 				}
 				for _, e := range p.Errors {
-					if e.Detail == "" {
-						t.Errorf("nothing is said of %s", e.Field)
+					if e.Detail == "" || e.Code == "" {
+						t.Errorf("nothing is said of %s: %+v", e.Field, e)
 					}
 				}
 				s.wantEntries(0)
@@ -148,8 +148,17 @@ func TestARefusedRequestListsEveryBadEvent(t *testing.T) {
 			t.Errorf("the faults of the lines are %q", p.faults())
 		}
 		p = problemOf(t, s.post(event("occurred_at", `"2026-01-01T00:00:00Z"`)), http.StatusUnprocessableEntity)
-		if !strings.Contains(p.Errors[0].Detail, "30 days") {
-			t.Errorf("of an event that is too old it says %q", p.Errors[0].Detail)
+		if !strings.Contains(p.Errors[0].Detail, "30 days") || p.Errors[0].Code != "expired" {
+			t.Errorf("of an event that is too old it says %+v", p.Errors[0])
+		}
+		for code, body := range map[string]string{
+			"no_actor":             event("actor", ""),
+			"unknown_organization": event("organization", `"other"`),
+		} {
+			p := problemOf(t, s.post(body), http.StatusUnprocessableEntity)
+			if p.Code != "invalid_events" || len(p.Errors) != 1 || p.Errors[0].Code != code {
+				t.Errorf("%s: the problem is %+v", code, p)
+			}
 		}
 		s.wantEntries(0)
 	})
@@ -333,8 +342,8 @@ func TestAnEventWithAnIDIsStoredOnce(t *testing.T) {
 			t.Errorf("a repeat and another are answered %+v", mixed)
 		}
 		s.wantEntries(2)
-		if p := problemOf(t, s.post(event("id", `"m-1"`, "entity_id", `"other"`)), http.StatusUnprocessableEntity); p.faults() != "0 id" {
-			t.Errorf("the faults are %q", p.faults())
+		if p := problemOf(t, s.post(event("id", `"m-1"`, "entity_id", `"other"`)), http.StatusUnprocessableEntity); p.faults() != "0 id" || p.Errors[0].Code != "id_reused" {
+			t.Errorf("the faults are %+v", p.Errors)
 		}
 	})
 }

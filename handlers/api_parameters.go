@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
+
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 )
 
 // maxNameShown is how much of an unknown parameter's name is shown, in bytes.
@@ -25,11 +27,12 @@ func onlyParameters(c *fiber.Ctx, names ...string) error {
 		if slices.Contains(names, name) {
 			continue
 		}
-		reason := "is not a parameter here; there are none"
+		known := "none"
 		if len(names) > 0 {
-			reason = "is not a parameter here; there are " + strings.Join(names, ", ")
+			known = strings.Join(names, ", ")
 		}
-		return &BadInput{Field: strings.ToValidUTF8(name[:min(len(name), maxNameShown)], "�"), Reason: reason}
+		shown := strings.ToValidUTF8(name[:min(len(name), maxNameShown)], "�")
+		return badParameter(shown, fault.UnknownField, "is not a parameter here; there are %s", known)
 	}
 	return nil
 }

@@ -141,12 +141,11 @@ type receipts struct {
 
 // problem is an error as programs read it. Faults lists its errors as "index field" each.
 type problem struct {
-	Type, Title, Detail, Instance string
-	Status                        int
-	Errors                        []struct {
-		Index  *int
-		Field  string
-		Detail string
+	Type, Title, Code, Detail, Instance string
+	Status                              int
+	Errors                              []struct {
+		Index               *int
+		Field, Code, Detail string
 	}
 }
 
@@ -170,7 +169,7 @@ func problemOf(t *testing.T, page *apptest.Page, status int) problem {
 		t.Errorf("the problem is sent as %q", got)
 	}
 	p := decoded[problem](t, page)
-	if p.Status != status || p.Type == "" || p.Title == "" || p.Detail == "" {
+	if p.Status != status || p.Type == "" || p.Title == "" || p.Code == "" || p.Detail == "" {
 		t.Errorf("the problem is %+v", p)
 	}
 	if _, id, _ := strings.Cut(p.Instance, "#"); id == "" || id != page.Header.Get("X-Request-ID") {

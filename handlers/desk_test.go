@@ -47,7 +47,8 @@ func newDesk(t *testing.T, db *database.DB) *desk {
 	d.server = fiber.New(fiber.Config{
 		Immutable: true, ReadBufferSize: 32 << 10,
 		ErrorHandler: func(c *fiber.Ctx, err error) error {
-			return c.Status(statusOf(err)).SendString(err.Error())
+			p := problemOf(err)
+			return c.Status(p.Status).SendString(p.Detail)
 		},
 	})
 	d.server.Use(func(c *fiber.Ctx) error {

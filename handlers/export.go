@@ -11,6 +11,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -24,7 +25,7 @@ func (h *Handlers) Export(c *fiber.Ctx) error {
 	name := c.Query("format")
 	format, ok := exportFormats[name]
 	if !ok {
-		return &BadInput{Field: "format", Value: name, Reason: "must be csv or ndjson"}
+		return badParameter("format", fault.Invalid, "must be csv or ndjson")
 	}
 	now := h.Store.Now()
 	filter, err := ParseFilter(string(c.Request().URI().QueryString()), scope.Location, now)

@@ -6,7 +6,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
-	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -24,7 +24,8 @@ type failurePage struct {
 // htmx asked for a part of one; problem details for a program. What is wrong inside is for the log
 // alone.
 func (h *Handlers) Failure(c *fiber.Ctx, err error) error {
-	status := statusOf(err)
+	code, meaning := meaningOf(err)
+	status := meaning.status
 	if status == fiber.StatusServiceUnavailable && c.GetRespHeader(fiber.HeaderRetryAfter) == "" {
 		c.Set(fiber.HeaderRetryAfter, "5")
 	}
@@ -32,7 +33,7 @@ func (h *Handlers) Failure(c *fiber.Ctx, err error) error {
 		return sendProblem(c, err)
 	}
 	page := failurePage{Status: status, Reference: c.GetRespHeader(fiber.HeaderXRequestID)}
-	page.Heading, page.Text = wordsFor(status, err)
+	page.Heading, page.Text = wordsFor(code, status, err)
 	page.Frame = h.frame(c, page.Heading, "")
 	if c.Method() == fiber.MethodPost && !fromHTMX(c) { // what htmx sent stands on the page still
 		page.Form = safeReturn(localPart(c.Get(fiber.HeaderReferer)))
@@ -51,16 +52,16 @@ func (h *Handlers) Failure(c *fiber.Ctx, err error) error {
 }
 
 // wordsFor says what happened, and what to do about it.
-func wordsFor(status int, err error) (heading, text string) {
-	var bad *BadInput
+func wordsFor(code fault.Code, status int, err error) (heading, text string) {
+	var bad *fault.Field
 	switch {
-	case errors.As(err, &bad):
+	case code == invalidParameter && errors.As(err, &bad):
 		return "This address has a mistake in it", fmt.Sprintf("“%s” %s.", bad.Field, bad.Reason)
 	case status == fiber.StatusNotFound:
 		return "Page not found", "This page does not exist, or you do not have access to it."
 	case status == fiber.StatusForbidden:
 		return "Not allowed", "Only admins of this organization can do this. If another site sent you here, open the page from here and try again."
-	case errors.Is(err, models.ErrClosed), errors.Is(err, audit.ErrOrganizationClosed):
+	case code == fault.OrganizationClosed:
 		return "This organization has been deleted", "Its log can be read until the last entry has expired. Nothing can be changed any longer."
 	case status == fiber.StatusMethodNotAllowed:
 		return "This did not work", "The page can't be used this way. Go back and try again."
@@ -72,8 +73,6 @@ func wordsFor(status int, err error) (heading, text string) {
 		return "This took too long", "The server has too much to do just now. Please try again in a moment, or ask for less at once."
 	case status == fiber.StatusServiceUnavailable:
 		return "Back in a moment", "The server is busy or restarting. Please try again in a moment."
-	case status == fiber.StatusTooManyRequests:
-		return "Too many requests", "Please try again in a moment."
 	case status == fiber.StatusTooManyRequests:
 		return "Too many requests", "Please try again in a moment."
 	case status >= 500:

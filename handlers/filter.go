@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -28,6 +29,8 @@ type Filter struct {
 	Ascending  bool
 	Limit      int
 	Cursor     *models.Cursor
+
+	refused string // the value that could not be used, as it was sent
 }
 
 // Page sizes the address may ask for; the default is left out of it.
@@ -50,14 +53,14 @@ var filterParameters = []string{"action", "actor", "entity_type", "q", "from", "
 // has no tz. now is what relative times count from.
 //
 // Empty values are absent, unknown names are ignored. A malformed value of a known name gives a
-// *BadInput that names it; the filter then holds everything else. Of several values of a name that
+// *fault.Field that names it; the filter then holds everything else. Of several values of a name that
 // is not repeated the last one counts, so that a control can override what a form carries along.
 func ParseFilter(query string, zone *time.Location, now time.Time) (Filter, error) {
 	f := Filter{Zone: zone, Sort: models.SortTimestamp, Limit: defaultPageSize}
-	var bad *BadInput
-	refuse := func(name, value, reason string) {
+	var bad error
+	refuse := func(name string, code fault.Code, value, reason string) {
 		if bad == nil {
-			bad = &BadInput{Field: name, Value: value, Reason: reason}
+			bad, f.refused = badParameter(name, code, "%s", reason), value
 		}
 	}
 
@@ -71,9 +74,9 @@ func ParseFilter(query string, zone *time.Location, now time.Time) (Filter, erro
 		text, err := url.QueryUnescape(value)
 		switch {
 		case err != nil:
-			refuse(name, value, "is not encoded as an address should be")
+			refuse(name, fault.Malformed, value, "is not encoded as an address should be")
 		case !isText(text):
-			refuse(name, strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", "�"), "�"), "is not text")
+			refuse(name, fault.Malformed, strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", "�"), "�"), "is not text")
 		case strings.TrimSpace(text) != "":
 			values[name] = append(values[name], text)
 		}
@@ -83,7 +86,7 @@ func ParseFilter(query string, zone *time.Location, now time.Time) (Filter, erro
 	for _, name := range []string{"tz", "sort", "dir", "limit", "entity_type", "q", "from", "to", "action", "actor", "cursor"} {
 		for _, value := range values[name] {
 			if reason := f.set(name, value, now); reason != "" {
-				refuse(name, value, reason)
+				refuse(name, fault.Invalid, value, reason)
 			}
 		}
 		if name == "dir" && len(values["dir"]) == 0 {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -135,7 +136,7 @@ func TestFilterRefusesMalformedValues(t *testing.T) {
 		{"cursor", "B" + cursor[1:]}, {"cursor", cursor[:10] + "x" + cursor[11:]}, {"cursor", before[:5] + cursor[5:]},
 	} {
 		f, err := ParseFilter(good+"&"+test.name+"="+test.value, berlin, filterNow)
-		var bad *BadInput
+		var bad *fault.Field
 		if !errors.As(err, &bad) || bad.Field != test.name {
 			t.Errorf("%s=%s: %v, not a refusal that names %s", test.name, test.value, err, test.name)
 			continue
@@ -162,7 +163,7 @@ func TestCursorBelongsToItsOrder(t *testing.T) {
 		}
 	}
 	for _, query := range []string{"cursor=" + text, "sort=user&dir=desc&cursor=" + text, "sort=action&cursor=" + text} {
-		var bad *BadInput
+		var bad *fault.Field
 		if _, err := ParseFilter(query, berlin, filterNow); !errors.As(err, &bad) || bad.Field != "cursor" {
 			t.Errorf("%s: %v, not a refusal of the cursor", query, err)
 		}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"mime"
-	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
@@ -17,6 +16,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/app/github"
 	"github.com/auditlogs/auditlogs/models"
 )
@@ -24,16 +24,12 @@ import (
 // MaxDelivery is the largest delivery of GitHub that is read, in bytes.
 const MaxDelivery = 5 << 20
 
-// received is the answer to a delivery: GitHub shows it to the people who set the webhook up.
+// received is the answer to a delivery: GitHub shows it, and why one was refused, to the people who set
+// the webhook up.
 type received struct {
 	Message  string `json:"message"`
 	EntryID  string `json:"entry_id,omitempty"`
 	Repeated bool   `json:"repeated,omitempty"`
-}
-
-// refuseDelivery says why a delivery is refused: GitHub shows that as well.
-func refuseDelivery(status int, detail string) error {
-	return &problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail}
 }
 
 // GitHubWebhook answers POST /webhooks/github/:connection: what GitHub delivers. Nothing is believed
@@ -47,12 +43,12 @@ func (h *Handlers) GitHubWebhook(c *fiber.Ctx) error {
 	c.Locals(callerKey, apiCaller{org: delivery.organization})
 	event, err := delivery.AuditEvent()
 	var ignored *github.IgnoredError
-	var lacks *github.PayloadError
+	var lacks *fault.Field
 	switch {
 	case errors.As(err, &ignored):
 		return h.ignoreDelivery(c, delivery, ignored)
 	case errors.As(err, &lacks):
-		return refuseDelivery(fiber.StatusBadRequest, "The delivery cannot be read: "+lacks.Error()+".")
+		return newProblem(badRequest, "The delivery cannot be read: "+lacks.Error()+".")
 	case err != nil:
 		return err
 	}
@@ -78,7 +74,7 @@ var deliveryGrammar = regexp.MustCompile(`^[A-Za-z0-9_-]{1,100}$`)
 // checkDelivery reads a delivery and finds out whether GitHub signed it.
 func (h *Handlers) checkDelivery(c *fiber.Ctx) (d signedDelivery, err error) {
 	if _, err := github.ParseSignature(c.Get("X-Hub-Signature-256")); err != nil {
-		return d, refuseDelivery(fiber.StatusUnauthorized, sentence(err)) // and nothing of the body is read
+		return d, newProblem(unauthorized, sentence(err)) // and nothing of the body is read
 	}
 	secret, err := h.findConnection(c, &d)
 	if err != nil {
@@ -91,12 +87,12 @@ func (h *Handlers) checkDelivery(c *fiber.Ctx) (d signedDelivery, err error) {
 	}
 	d.signed = raw
 	if err := github.CheckSignature(c.Get("X-Hub-Signature-256"), secret, raw); err != nil {
-		return d, refuseDelivery(fiber.StatusUnauthorized, sentence(err))
+		return d, newProblem(unauthorized, sentence(err))
 	}
 	d.ID, d.Event = c.Get("X-GitHub-Delivery"), c.Get("X-GitHub-Event")
 	for _, name := range []string{"X-GitHub-Delivery", "X-GitHub-Event"} {
 		if !deliveryGrammar.MatchString(c.Get(name)) {
-			return d, refuseDelivery(fiber.StatusBadRequest, "The header "+name+" is missing, or not at most 100 letters, digits, - and _.")
+			return d, newProblem(badRequest, "The header "+name+" is missing, or not at most 100 letters, digits, - and _.")
 		}
 	}
 	d.Body, err = bodyOf(c.Get(fiber.HeaderContentType), raw)
@@ -134,11 +130,11 @@ func bodyOf(contentType string, raw []byte) ([]byte, error) {
 	case err == nil && kind == fiber.MIMEApplicationForm:
 		form, err := url.ParseQuery(string(raw))
 		if err != nil {
-			return nil, refuseDelivery(fiber.StatusBadRequest, "The form cannot be read.")
+			return nil, newProblem(badRequest, "The form cannot be read.")
 		}
 		return []byte(form.Get("payload")), nil
 	default:
-		return nil, refuseDelivery(fiber.StatusUnsupportedMediaType, "The content type of the webhook must be application/json or application/x-www-form-urlencoded.")
+		return nil, newProblem(unsupportedMedia, "The content type of the webhook must be application/json or application/x-www-form-urlencoded.")
 	}
 }
 
@@ -179,12 +175,12 @@ func (h *Handlers) recordDelivery(c *fiber.Ctx, d signedDelivery, event audit.Ev
 	var invalid *audit.InvalidEventError
 	switch {
 	case errors.As(err, &invalid):
-		return refuseDelivery(fiber.StatusBadRequest, "The delivery cannot be recorded: "+invalid.Field+": "+invalid.Reason+".")
+		return newProblem(badRequest, "The delivery cannot be recorded: "+invalid.Field+": "+invalid.Reason+".")
 	case errors.Is(err, audit.ErrExpired): // retention was lowered just now
 		_, reason, _ := audit.Refused(err)
-		return refuseDelivery(fiber.StatusBadRequest, "The delivery cannot be recorded: occurred_at: "+reason+".")
+		return newProblem(badRequest, "The delivery cannot be recorded: occurred_at: "+reason+".")
 	case errors.Is(err, audit.ErrOrganizationClosed):
-		return refuseDelivery(fiber.StatusUnauthorized, sentence(github.ErrForged))
+		return newProblem(unauthorized, sentence(github.ErrForged))
 	case err != nil:
 		return fmt.Errorf("record delivery %s: %w", d.ID, err)
 	}
@@ -199,7 +195,7 @@ func (h *Handlers) ignoreDelivery(c *fiber.Ctx, d signedDelivery, ignored *githu
 	status, answer := fiber.StatusAccepted, received{Message: sentence(ignored)}
 	if d.Event == "ping" {
 		if !json.Valid(d.Body) {
-			return refuseDelivery(fiber.StatusBadRequest, "The delivery cannot be read: body: is not JSON.")
+			return newProblem(badRequest, "The delivery cannot be read: body: is not JSON.")
 		}
 		what, status, answer = d.Event, fiber.StatusOK, received{Message: "Connected to " + d.organization.Name + "."}
 	}

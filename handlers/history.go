@@ -10,6 +10,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/views"
 )
@@ -111,16 +112,16 @@ func (h *Handlers) History(c *fiber.Ctx) error {
 func resourceOf(c *fiber.Ctx) (entityType, entityID string, err error) {
 	entityType, err = url.PathUnescape(c.Params("entity_type"))
 	if err != nil || !audit.ValidEntityType(entityType) {
-		return "", "", &BadInput{Field: "entity_type", Value: c.Params("entity_type"), Reason: "must be lower case letters, digits and _, such as notification_channel"}
+		return "", "", badParameter("entity_type", fault.Invalid, "must be lower case letters, digits and _, such as notification_channel")
 	}
 	entityID = c.Query("id")
 	switch {
 	case entityID == "":
-		return "", "", &BadInput{Field: "id", Reason: "is missing: it says which " + entityType + " is meant"}
+		return "", "", badParameter("id", fault.Required, "is missing: it says which %s is meant", entityType)
 	case len(entityID) > maxEntityIDBytes:
-		return "", "", &BadInput{Field: "id", Value: entityID, Reason: "is longer than any ID"}
+		return "", "", badParameter("id", fault.TooLarge, "is longer than any ID")
 	case !isText(entityID):
-		return "", "", &BadInput{Field: "id", Reason: "is not text"}
+		return "", "", badParameter("id", fault.Malformed, "is not text")
 	}
 	return entityType, entityID, nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -17,9 +18,9 @@ import (
 type logPage struct {
 	Frame
 	Filter  Filter
-	Path    string    // the log's address without a query
-	Problem *BadInput // why the address cannot be answered
-	TooLong bool      // it is that the filters are more than an address can hold
+	Path    string       // the log's address without a query
+	Problem *fault.Field // why the address cannot be answered
+	TooLong bool         // it is that the filters are more than an address can hold
 	Now     models.Micros
 	Off     *models.Gap       // since when logging is off; nil while it is on
 	Pending *pendingRetention // for admins
@@ -48,13 +49,13 @@ type logPage struct {
 func (h *Handlers) AuditLog(c *fiber.Ctx) error {
 	scope, fragment := scopeOf(c), wantsFragment(c)
 	filter, err := ParseFilter(string(c.Request().URI().QueryString()), scope.Location, h.Store.Now())
-	var bad *BadInput
+	var bad *fault.Field
 	if err != nil && !errors.As(err, &bad) {
 		return err
 	}
 	tooLong := bad == nil && ticksTooMany(c, filter)
 	if tooLong {
-		bad = &BadInput{Field: "action", Reason: "is more than an address can hold"}
+		bad = fault.Newf("action", fault.TooLarge, "is more than an address can hold")
 	}
 	page := &logPage{
 		TooLong: tooLong,
@@ -111,6 +112,9 @@ func ticksTooMany(c *fiber.Ctx, filter Filter) bool {
 	query := string(c.Request().URI().QueryString())
 	return strings.Contains(query+"&", "=&") && len(filter.At(nil).Address(c.Path())) > maxAddress
 }
+
+// RefusedValue is what the address says where Problem names it.
+func (p *logPage) RefusedValue() string { return p.Filter.refused }
 
 // LongestAddress is how long an address may become by ticking, in bytes.
 func (p *logPage) LongestAddress() int { return maxAddress }
@@ -249,10 +253,10 @@ func (h *Handlers) AuditLogActors(c *fiber.Ctx) error {
 	}
 	text := c.Query("text")
 	if len(text) > maxSearchBytes {
-		return &BadInput{Field: "text", Value: text, Reason: "is too long"}
+		return badParameter("text", fault.TooLarge, "is too long")
 	}
 	if !isText(text) {
-		return &BadInput{Field: "text", Reason: "is not text"}
+		return badParameter("text", fault.Malformed, "is not text")
 	}
 	var menu actorMenu
 	if text == "" {

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 )
 
 // preferencesCookie keeps zone and theme for this browser, also when nobody is signed in, so the
@@ -39,7 +41,7 @@ func (h *Handlers) Preferences(c *fiber.Ctx) error {
 	if name := posted(c, "tz"); name != "" {
 		zone, ok := zoneOf(name)
 		if !ok {
-			return &BadInput{Field: "tz", Value: name, Reason: "is not the name of a time zone, such as Europe/Berlin"}
+			return badParameter("tz", fault.Invalid, "is not the name of a time zone, such as Europe/Berlin")
 		}
 		scope.Location = zone
 		scope.Session.Values["tz"] = zone.String()
@@ -47,7 +49,7 @@ func (h *Handlers) Preferences(c *fiber.Ctx) error {
 	if name := posted(c, "theme"); name != "" {
 		theme, ok := themeOf(name)
 		if !ok {
-			return &BadInput{Field: "theme", Value: name, Reason: "must be light, dark or system"}
+			return badParameter("theme", fault.Invalid, "must be light, dark or system")
 		}
 		scope.Theme = theme
 		scope.Session.Values["theme"] = theme

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -71,7 +72,7 @@ type installationMetadata struct {
 // AuditEvent is the event that a delivery tells of, by the system, without its organization. Its
 // time is GitHub's, and zero where GitHub does not say when it happened.
 //
-// Errors: *IgnoredError for deliveries the log keeps nothing of, *PayloadError for those that lack
+// Errors: *IgnoredError for deliveries the log keeps nothing of, *fault.Field for those that lack
 // something.
 func (d Delivery) AuditEvent() (audit.Event, error) {
 	switch d.Event {
@@ -150,7 +151,7 @@ func repositoriesEvent(p *payload, said *metadata) (audit.Event, error) {
 // ofInstallation is what all events of an installation have in common.
 func ofInstallation(p *payload, said *metadata) (audit.Event, error) {
 	if p.Installation == nil || p.Installation.ID <= 0 {
-		return audit.Event{}, &PayloadError{"installation.id", "is required"}
+		return audit.Event{}, fault.Newf("installation.id", fault.Required, "is required")
 	}
 	in := p.Installation
 	said.installationMetadata = &installationMetadata{
@@ -187,7 +188,7 @@ func statusEvent(p *payload, said *metadata) (audit.Event, error) {
 	}
 	status := p.DeploymentStatus
 	if status == nil || status.State == "" {
-		return event, &PayloadError{"deployment_status.state", "is required"}
+		return event, fault.Newf("deployment_status.state", fault.Required, "is required")
 	}
 	event.Action, event.OccurredAt = audit.DeploymentStatusUpdate, status.CreatedAt.Time
 	said.State, said.Description, said.Creator = status.State, status.Description, status.Creator.Login
@@ -205,9 +206,9 @@ func ofDeployment(p *payload, said *metadata) (audit.Event, error) {
 	case p.Action != "created" && p.Action != "":
 		return audit.Event{}, &IgnoredError{said.Event}
 	case p.Deployment == nil || p.Deployment.ID <= 0:
-		return audit.Event{}, &PayloadError{"deployment.id", "is required"}
+		return audit.Event{}, fault.Newf("deployment.id", fault.Required, "is required")
 	case p.Repository.FullName == "":
-		return audit.Event{}, &PayloadError{"repository.full_name", "is required"}
+		return audit.Event{}, fault.Newf("repository.full_name", fault.Required, "is required")
 	}
 	d := p.Deployment
 	said.deploymentMetadata = &deploymentMetadata{

@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"strings"
 )
 
@@ -62,11 +61,3 @@ type IgnoredError struct {
 }
 
 func (e *IgnoredError) Error() string { return e.Delivery + " deliveries are not recorded" }
-
-// PayloadError says what a payload lacks.
-type PayloadError struct {
-	Field  string
-	Reason string
-}
-
-func (e *PayloadError) Error() string { return fmt.Sprintf("%s: %s", e.Field, e.Reason) }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/app/github"
 )
 
@@ -146,7 +147,7 @@ func TestAPayloadThatLacksSomethingNamesIt(t *testing.T) {
 		{"installation_repositories", `{"action":"added","installation":null}`, "installation.id"},
 	} {
 		_, err := github.Delivery{Event: tc.event, Body: []byte(tc.body)}.AuditEvent()
-		var lacks *github.PayloadError
+		var lacks *fault.Field
 		if !errors.As(err, &lacks) || lacks.Field != tc.field {
 			t.Errorf("%s %s: %v, want %s", tc.event, tc.body, err, tc.field)
 		}
@@ -192,7 +193,7 @@ func FuzzAuditEvent(f *testing.F) {
 	f.Fuzz(func(t *testing.T, name string, body []byte) {
 		event, err := github.Delivery{ID: "delivery", Event: name, Body: body}.AuditEvent()
 		var ignored *github.IgnoredError
-		var lacks *github.PayloadError
+		var lacks *fault.Field
 		switch {
 		case errors.As(err, &ignored), errors.As(err, &lacks):
 			return

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 )
 
 // payload is what the log reads of a delivery's body.
@@ -74,16 +76,16 @@ type deploymentStatus struct {
 	CreatedAt      moment  `json:"created_at"`
 }
 
-// parsePayload reads a body; its error is a *PayloadError.
+// parsePayload reads a body; its error is a *fault.Field.
 func parsePayload(body []byte) (payload, error) {
 	var p payload
 	err := json.Unmarshal(body, &p)
 	var mistyped *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &mistyped) && mistyped.Field != "":
-		return p, &PayloadError{mistyped.Field, "is of type " + mistyped.Value}
+		return p, fault.Newf(mistyped.Field, fault.Malformed, "is of type %s", mistyped.Value)
 	case err != nil:
-		return p, &PayloadError{"body", "is not a JSON object: " + strings.TrimPrefix(err.Error(), "json: ")}
+		return p, fault.Newf("body", fault.Malformed, "is not a JSON object: %s", strings.TrimPrefix(err.Error(), "json: "))
 	}
 	return p, nil
 }

@@ -20,12 +20,9 @@ func TransactionNow(tx *gorm.DB) time.Time {
 // WithClock is db under another clock than the real one, and so are its sessions and transactions: for
 // a Store, and for whoever makes up a past.
 func WithClock(db *gorm.DB, now func() time.Time) *gorm.DB {
-	return setClock(Fresh(db), now)
-}
-
-// setClock gives a session its clock. A session has a configuration of its own, and what comes of it
-// inherits that; the map of plugins in it is still shared.
-func setClock(session *gorm.DB, now func() time.Time) *gorm.DB {
+	// A session has a configuration of its own, which what comes of it inherits; the map of plugins in
+	// it is still shared.
+	session := Fresh(db)
 	plugins := map[string]gorm.Plugin{}
 	maps.Copy(plugins, session.Plugins)
 	plugins[clockName] = clock(now)

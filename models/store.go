@@ -38,8 +38,7 @@ func NewStore(write, read, log *gorm.DB, now func() time.Time) (*Store, error) {
 	s.effort.look = d.look()
 	s.log = s.read
 	if log != nil {
-		// Not a session without what was set before: that is what leads its statements to the copies.
-		s.log, s.copies = setClock(log.Session(&gorm.Session{}), now), true
+		s.log, s.copies = WithClock(log, now), true
 	}
 	return s, nil
 }

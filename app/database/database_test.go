@@ -88,6 +88,33 @@ func TestANewFileOfSQLiteThatIsBeingWrittenIsWaitedFor(t *testing.T) {
 	}
 }
 
+// Connections are made when they are needed.
+func TestNobodyWhoReadsSQLiteWaitsForOneWhoWrites(t *testing.T) {
+	db := databasetest.SQLite(t)
+	err := db.Write.Transaction(func(tx *gorm.DB) error {
+		if err := tx.Exec("INSERT INTO audit_meta (key, value) VALUES ('a', 'b')").Error; err != nil {
+			return err
+		}
+		pool, err := db.Read.DB()
+		if err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		for range pool.Stats().MaxOpenConnections {
+			conn, err := pool.Conn(ctx)
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestTheReadPoolOfSQLiteRefusesToWrite(t *testing.T) {
 	db := databasetest.SQLite(t)
 	if err := db.Read.Exec("INSERT INTO audit_meta (key, value) VALUES ('a', 'b')").Error; err == nil {

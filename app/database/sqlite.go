@@ -48,7 +48,9 @@ func openSQLite(ctx context.Context, path string, log *slog.Logger) (*DB, error)
 	// Immediate transactions take the write lock when they begin: two that read first and write
 	// later would otherwise fail instead of waiting for each other. One connection, so that waiting
 	// happens in Go, in order, instead of in SQLite's retry loop.
-	if db.Write, err = openSQLitePool(ctx, path, url.Values{"_txlock": {"immediate"}}, 1, log); err == nil {
+	// auto_vacuum is applied before the first table exists: afterwards it would take a full VACUUM. Setting it
+	// writes, so connections that only read do without, or a new one would wait for whoever writes.
+	if db.Write, err = openSQLitePool(ctx, path, url.Values{"_txlock": {"immediate"}, "_auto_vacuum": {"incremental"}}, 1, log); err == nil {
 		db.Read, err = openSQLitePool(ctx, path, url.Values{"_pragma": {"query_only(1)"}}, sqliteReaders, log)
 	}
 	if err == nil {
@@ -94,9 +96,7 @@ func openSQLitePool(ctx context.Context, path string, options url.Values, connec
 	if !strings.HasPrefix(absolute, "/") {
 		absolute = "/" + absolute // C:/… on Windows
 	}
-	// auto_vacuum is applied before the first table exists: afterwards it would take a full VACUUM.
 	options.Set("_busy_timeout", strconv.FormatInt(sqlitePatience.Milliseconds(), 10))
-	options.Set("_auto_vacuum", "incremental")
 	pragmas := []string{"journal_mode(WAL)", "wal_autocheckpoint(" + automaticPages + ")", "synchronous(FULL)", "foreign_keys(1)", "temp_store(MEMORY)"}
 	for _, pragma := range append(pragmas, sharePages()...) {
 		options.Add("_pragma", pragma)

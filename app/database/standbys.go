@@ -13,7 +13,6 @@ import (
 
 	gormpostgres "gorm.io/driver/postgres"
 	"gorm.io/gorm"
-	"gorm.io/plugin/dbresolver"
 
 	"github.com/auditlogs/auditlogs/models"
 )
@@ -27,10 +26,9 @@ const (
 
 // standbys are the streaming replicas of a PostgreSQL database that the log is read from.
 //
-// GORM's resolver leads what the store asks through LogReader to them. Which of them answers, and
-// that the primary does where none can, is decided for each statement (standby_statements.go), by
-// what a goroutine finds out about them twice a second (standby_watch.go): a statement never waits
-// for that.
+// What the store asks through LogReader is led to them. Which of them answers, and that the primary
+// does where none can, is decided for each statement (standby_statements.go), by what a goroutine
+// finds out about them twice a second (standby_watch.go): a statement never waits for that.
 type standbys struct {
 	primary  *sql.DB
 	identity identity
@@ -88,7 +86,7 @@ func (db *DB) ReadLogFrom(ctx context.Context, addresses []string, log *slog.Log
 	}
 	s.virtual = sql.OpenDB(standbyConnector{s})
 	db.standbys = s
-	if s.gorm, err = s.resolve(); err != nil {
+	if s.gorm, err = gorm.Open(gormpostgres.New(gormpostgres.Config{Conn: s.virtual}), gormConfig(log)); err != nil {
 		return err
 	}
 	s.look(ctx)
@@ -96,20 +94,6 @@ func (db *DB) ReadLogFrom(ctx context.Context, addresses []string, log *slog.Log
 	s.stop = stop
 	s.watched.Go(func() { s.watch(watching) })
 	return nil
-}
-
-// resolve makes a GORM whose questions go to the standbys, and everything else to the primary.
-func (s *standbys) resolve() (*gorm.DB, error) {
-	dialector := func(pool *sql.DB) gorm.Dialector { return gormpostgres.New(gormpostgres.Config{Conn: pool}) }
-	db, err := gorm.Open(dialector(s.primary), gormConfig(s.log))
-	if err != nil {
-		return nil, err
-	}
-	if err := db.Use(dbresolver.Register(dbresolver.Config{Replicas: []gorm.Dialector{dialector(s.virtual)}})); err != nil {
-		return nil, err
-	}
-	// By itself it takes raw SQL that does not begin with SELECT for a change.
-	return db.Clauses(dbresolver.Read), nil
 }
 
 // reader is the GORM that reads the log; nil without standbys.

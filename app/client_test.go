@@ -19,6 +19,8 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/client"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
@@ -82,9 +84,9 @@ func (f *clientFixture) start() {
 
 func (f *clientFixture) stop() { f.server.Swap(nil).Stop() }
 
-func (f *clientFixture) client(spool string) *audit.Client {
+func (f *clientFixture) client(spool string) *client.Client {
 	f.t.Helper()
-	client, err := audit.NewClient(audit.ClientConfig{
+	client, err := client.New(client.Config{
 		URL: "http://audit.example.com", Key: f.token, Spool: spool,
 		HTTPClient: &http.Client{Transport: &f.address},
 		Log:        slog.New(slog.DiscardHandler),
@@ -122,7 +124,7 @@ func (f *clientFixture) wantOnce(n int) {
 
 func deployment(i int) audit.Event {
 	return audit.Event{
-		Action: audit.DeploymentCreate, EntityID: fmt.Sprint(i), EntityName: "Größe <" + fmt.Sprint(i) + ">",
+		Action: action.DeploymentCreate, EntityID: fmt.Sprint(i), EntityName: "Größe <" + fmt.Sprint(i) + ">",
 		Actor: audit.Actor{ID: "u1", Name: "Anna"}, Metadata: map[string]any{"service_name": "API", "token": "t0p"},
 	}
 }
@@ -130,13 +132,13 @@ func deployment(i int) audit.Event {
 func TestClientIsAnsweredAsRecordIs(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		f := newClientFixture(t, db)
-		client := f.client("")
+		c := f.client("")
 		defer func() {
-			if err := client.Close(t.Context()); err != nil {
+			if err := c.Close(t.Context()); err != nil {
 				t.Error(err)
 			}
 		}()
-		record := func(e audit.Event) (audit.Receipt, error) { return client.Record(t.Context(), e) }
+		record := func(e audit.Event) (audit.Receipt, error) { return c.Record(t.Context(), e) }
 
 		named := deployment(0)
 		named.ID, named.OccurredAt = "m-1", time.Now().Add(-time.Hour).Truncate(time.Microsecond)
@@ -186,7 +188,7 @@ func TestClientIsAnsweredAsRecordIs(t *testing.T) {
 			t.Errorf("a deleted organization: %v", err)
 		}
 		set("UPDATE audit_api_keys SET revoked_at = ?", models.MicrosOf(f.clock.Now()))
-		var answered *audit.APIError
+		var answered *client.APIError
 		if _, err := record(deployment(1)); !errors.As(err, &answered) || answered.Status != http.StatusUnauthorized {
 			t.Errorf("a revoked key: %v", err)
 		}
@@ -247,17 +249,17 @@ func TestASpoolIsSentByWhoeverComesNext(t *testing.T) {
 		end()
 		const lives, each = 6, 20
 		for life := range lives {
-			client := f.client(spool)
+			c := f.client(spool)
 			for i := range each {
-				if receipt, err := client.Record(t.Context(), deployment(life*each+i)); err != nil || !receipt.Spooled {
+				if receipt, err := c.Record(t.Context(), deployment(life*each+i)); err != nil || !receipt.Spooled {
 					t.Fatalf("answers %+v, %v", receipt, err)
 				}
 				if life == 3 && i == each/2 {
 					f.stop()
 				}
 			}
-			var unsent *audit.UnsentError
-			if err := client.Close(ended); err != nil && !errors.As(err, &unsent) {
+			var unsent *client.UnsentError
+			if err := c.Close(ended); err != nil && !errors.As(err, &unsent) {
 				t.Fatal(err)
 			}
 		}
@@ -266,8 +268,8 @@ func TestASpoolIsSentByWhoeverComesNext(t *testing.T) {
 			t.Fatal(err)
 		}
 		f.start()
-		client := f.client(spool)
-		if err := client.Close(t.Context()); err != nil {
+		c := f.client(spool)
+		if err := c.Close(t.Context()); err != nil {
 			t.Error(err)
 		}
 		f.wantOnce(lives * each)
@@ -277,11 +279,11 @@ func TestASpoolIsSentByWhoeverComesNext(t *testing.T) {
 		if _, err := f.server.Load().Store.DeleteExpiredKeys(t.Context(), f.clock.Now(), 10_000); err != nil {
 			t.Fatal(err)
 		}
-		client = f.client(backup)
-		if err := client.Close(t.Context()); err != nil {
+		c = f.client(backup)
+		if err := c.Close(t.Context()); err != nil {
 			t.Error(err)
 		}
-		if stats := client.Stats(); stats.Recorded == 0 || stats.Refused > 0 {
+		if stats := c.Stats(); stats.Recorded == 0 || stats.Refused > 0 {
 			t.Errorf("sent again: %+v", stats)
 		}
 		f.wantOnce(lives * each)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
@@ -30,8 +31,8 @@ func TestEntriesOfOthersAreNotThere(t *testing.T) {
 		server := apptest.Start(t, db)
 		acme, other := server.Organization(t, "acme"), server.Organization(t, "other")
 		ada := audit.Actor{ID: "usr_ada", Name: "Ada"}
-		own := record(t, server, audit.Event{Organization: "acme", Action: audit.ServiceUpdate, EntityID: "srv_1", Actor: ada})
-		foreign := record(t, server, audit.Event{Organization: "other", Action: audit.ServiceUpdate, EntityID: "srv_secret", Actor: ada})
+		own := record(t, server, audit.Event{Organization: "acme", Action: action.ServiceUpdate, EntityID: "srv_1", Actor: ada})
+		foreign := record(t, server, audit.Event{Organization: "other", Action: action.ServiceUpdate, EntityID: "srv_secret", Actor: ada})
 		server.Member(t, "eve@example.com", models.RoleAdmin, other)
 		client := server.As(t, server.Member(t, "member@example.com", models.RoleMember, acme))
 
@@ -82,7 +83,7 @@ func TestAMemberExportsAndTheLogSaysSo(t *testing.T) {
 		ids := []string{}
 		for range 40 { // more than is worth compressing
 			ids = append(ids, record(t, server, audit.Event{
-				Organization: "acme", Action: audit.ServiceUpdate, EntityID: "=1+1", Actor: audit.System("test"),
+				Organization: "acme", Action: action.ServiceUpdate, EntityID: "=1+1", Actor: audit.System("test"),
 			}))
 		}
 		slices.Reverse(ids)

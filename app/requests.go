@@ -12,7 +12,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
-	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/handlers"
 )
 
@@ -119,7 +119,7 @@ func (a *App) logRequest(c *fiber.Ctx, took time.Duration, err error) {
 	case c.Path() == "/healthz" || strings.HasPrefix(c.Path(), "/static/"):
 		level = slog.LevelDebug
 	}
-	request := audit.RequestFrom(c.UserContext())
+	request := event.RequestFrom(c.UserContext())
 	attributes := []slog.Attr{
 		slog.String("method", c.Method()),
 		slog.String("path", loggedPath(c)),

@@ -22,6 +22,8 @@ import (
 
 	"github.com/auditlogs/auditlogs/app"
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
+	"github.com/auditlogs/auditlogs/app/audit/migrate"
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/jobs"
@@ -331,7 +333,7 @@ func TestTheRecordersRoleRecordsAndNothingElse(t *testing.T) {
 	r.migrate()
 	db := databasetest.Open(t, r.as("recorder"))
 	event := func(n int) audit.Event {
-		return audit.Event{Organization: "acme", Action: audit.ServiceUpdate, EntityID: fmt.Sprint("svc-", n), Actor: audit.Actor{ID: "u1", Name: "Ada"},
+		return audit.Event{Organization: "acme", Action: action.ServiceUpdate, EntityID: fmt.Sprint("svc-", n), Actor: audit.Actor{ID: "u1", Name: "Ada"},
 			Metadata: map[string]int{"n": n}}
 	}
 	at := time.Now().Add(-time.Hour)
@@ -354,7 +356,7 @@ func TestTheRecordersRoleRecordsAndNothingElse(t *testing.T) {
 		"RecordAll":  func() error { _, err := audit.RecordAll(ctx, db.Write, []audit.Event{event(3), withID(4)}); return err },
 		"Backfill":   func() error { _, err := audit.Backfill(ctx, db.Write, []audit.Event{withID(5)}); return err },
 		"Batcher":    func() error { _, err := batcher.Record(ctx, withID(6)); return err },
-		"Migrate":    func() error { return audit.Migrate(ctx, db.Write) }, // which has nothing to do
+		"Migrate":    func() error { return migrate.Up(ctx, db.Write) }, // which has nothing to do
 		"a transaction": func() error {
 			return db.Write.Transaction(func(tx *gorm.DB) error { _, err := audit.Record(ctx, tx, event(7)); return err })
 		},
@@ -394,7 +396,7 @@ func TestTheReadersRoleReadsTheLogAlone(t *testing.T) {
 	if _, err := audit.EnsureOrganization(t.Context(), server.Write, audit.Organization{Slug: "acme"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := audit.Record(t.Context(), server.Write, audit.Event{Organization: "acme", Action: audit.ServiceUpdate, EntityID: "svc-1", Actor: audit.System("ci")}); err != nil {
+	if _, err := audit.Record(t.Context(), server.Write, audit.Event{Organization: "acme", Action: action.ServiceUpdate, EntityID: "svc-1", Actor: audit.System("ci")}); err != nil {
 		t.Fatal(err)
 	}
 	store, err := databasetest.Open(t, r.as("reader")).Store(nil)
@@ -442,7 +444,7 @@ func TestARoleOfOneOrganizationReadsNoOther(t *testing.T) {
 		if _, err := audit.EnsureOrganization(t.Context(), server.Write, audit.Organization{Slug: slug}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := audit.Record(t.Context(), server.Write, audit.Event{Organization: slug, Action: audit.ServiceUpdate, EntityID: "of " + slug, Actor: audit.System("ci")}); err != nil {
+		if _, err := audit.Record(t.Context(), server.Write, audit.Event{Organization: slug, Action: action.ServiceUpdate, EntityID: "of " + slug, Actor: audit.System("ci")}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app"
-	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
@@ -110,7 +110,7 @@ func TestAFloodOfOneOrganizationHoldsUpNobodyElse(t *testing.T) {
 		member.Get("/orgs/loud/settings/audit-logs").Expect(http.StatusOK)
 		other.Get("/api/v1/entries", "Authorization", "Bearer "+keys["loud"]).Expect(http.StatusOK)
 		var exports int64
-		if err := server.DB.Read.Table("audit_entries").Where("org_id = ? AND action = ?", loud.ID, audit.AuditLogExport).Count(&exports).Error; err != nil || exports != 0 {
+		if err := server.DB.Read.Table("audit_entries").Where("org_id = ? AND action = ?", loud.ID, action.AuditLogExport).Count(&exports).Error; err != nil || exports != 0 {
 			t.Errorf("an export that was refused is recorded %d times, %v", exports, err)
 		}
 	})

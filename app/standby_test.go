@@ -14,6 +14,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
@@ -65,7 +66,7 @@ func newReplicated(t *testing.T) *replicated {
 }
 
 // record records an event as an application does, and answers the ID of its entry.
-func (r *replicated) record(action audit.Action) (id string) {
+func (r *replicated) record(action action.Action) (id string) {
 	r.t.Helper()
 	err := r.one.Store.Transaction(r.t.Context(), func(tx *gorm.DB) error {
 		receipt, err := audit.Record(r.t.Context(), tx, audit.Event{
@@ -99,7 +100,7 @@ func (r *replicated) pause() (missing string) {
 	r.t.Helper()
 	for deadline := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
 		r.onStandby("SELECT pg_wal_replay_pause()")
-		missing = r.record(audit.ServiceUpdate)
+		missing = r.record(action.ServiceUpdate)
 		if !r.sees(r.reader, missing) && !r.sees(r.admin, missing) && !r.sees(r.reader.At(r.two), missing) {
 			return missing
 		}
@@ -167,17 +168,17 @@ func TestTheLogIsReadFromAStandby(t *testing.T) {
 	})
 	t.Run("and what somebody changed from the primary", func(t *testing.T) {
 		other := r.one.As(t, r.one.Member(t, "li@example.com", models.RoleMember, r.organization()))
-		if !r.sees(other, missing) || latest(other) != string(audit.UserSignIn) {
+		if !r.sees(other, missing) || latest(other) != string(action.UserSignIn) {
 			t.Errorf("who signed in does not see it: %q", latest(other))
 		}
 		for _, change := range []struct {
 			path   string
 			fields []string
-			action audit.Action
+			action action.Action
 		}{
-			{"/orgs/acme/settings/organization", []string{"name", "ACME"}, audit.OrganizationUpdate},
-			{"/orgs/acme/settings/audit", []string{"enabled", "on", "retention_days", "120"}, audit.OrganizationAuditConfigUpdate},
-			{"/orgs/acme/settings/members/invitations", []string{"role", "member"}, audit.MemberInvite},
+			{"/orgs/acme/settings/organization", []string{"name", "ACME"}, action.OrganizationUpdate},
+			{"/orgs/acme/settings/audit", []string{"enabled", "on", "retention_days", "120"}, action.OrganizationAuditConfigUpdate},
+			{"/orgs/acme/settings/members/invitations", []string{"role", "member"}, action.MemberInvite},
 		} {
 			if page := r.admin.Post(change.path, change.fields...); page.Status >= 400 {
 				t.Fatalf("%s answers %d: %s", change.path, page.Status, page.Body)
@@ -192,10 +193,10 @@ func TestTheLogIsReadFromAStandby(t *testing.T) {
 			}
 		}
 		// An export has what its taker changed before, and is itself seen by them.
-		if file := r.admin.Get(acmeLog + "/export?format=csv").Expect(http.StatusOK).Body; !strings.Contains(file, string(audit.MemberInvite)) {
+		if file := r.admin.Get(acmeLog + "/export?format=csv").Expect(http.StatusOK).Body; !strings.Contains(file, string(action.MemberInvite)) {
 			t.Error("the export lacks what its taker changed")
 		}
-		if got := latest(r.admin); got != string(audit.AuditLogExport) {
+		if got := latest(r.admin); got != string(action.AuditLogExport) {
 			t.Errorf("after an export the log begins with %q", got)
 		}
 		if got := r.reader.Get("/orgs/acme/settings/organization").Expect(http.StatusOK).Find("input[name=name]"); got.Length() > 0 && got.AttrOr("value", "") != "ACME" {
@@ -248,16 +249,16 @@ func (r *replicated) testFailures(t *testing.T) {
 	for _, end := range []func(){func() { r.standby.Stop(databasetest.Fast) }, r.standby.Kill} {
 		r.resume(r.pause())
 		end()
-		wantAll(r.record(audit.ServiceCreate))
+		wantAll(r.record(action.ServiceCreate))
 		health("ok\nread database 1: does not answer\n")
-		wantAll(r.record(audit.ServiceCreate))
+		wantAll(r.record(action.ServiceCreate))
 		r.standby.Start()
 	}
 	r.resume(r.pause()) // it is used again
 
 	r.onStandby("SELECT pg_promote()")
 	health("ok\nread database 1: is none: it takes changes itself\n")
-	wantAll(r.record(audit.ServiceDelete))
+	wantAll(r.record(action.ServiceDelete))
 }
 
 // An address may name both servers of a pair: whichever takes changes is the primary, and the other
@@ -291,7 +292,7 @@ func TestAServerFollowsAFailover(t *testing.T) {
 	for admin.Post("/orgs/acme/settings/organization", "name", "ACME").Status != http.StatusSeeOther && time.Now().Before(deadline) {
 		time.Sleep(50 * time.Millisecond)
 	}
-	if got := latest(admin); got != string(audit.OrganizationUpdate) {
+	if got := latest(admin); got != string(action.OrganizationUpdate) {
 		t.Errorf("after a failover the log begins with %q", got)
 	}
 }

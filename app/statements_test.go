@@ -13,6 +13,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
@@ -83,7 +84,7 @@ func TestNoPageAsksTheSameTwice(t *testing.T) {
 			events := make([]audit.Event, n)
 			for i := range events {
 				events[i] = audit.Event{
-					Organization: "acme", Action: []audit.Action{audit.ServiceUpdate, audit.ProjectCreate, audit.DeploymentCreate}[i%3],
+					Organization: "acme", Action: []action.Action{action.ServiceUpdate, action.ProjectCreate, action.DeploymentCreate}[i%3],
 					EntityID: fmt.Sprintf("id-%d", i%7), EntityName: name,
 					Actor:      audit.Actor{ID: fmt.Sprintf("usr_%d", i%2), Name: fmt.Sprintf("Person %d", i%2)},
 					OccurredAt: server.Clock.Now().Add(time.Duration(i) * time.Millisecond),
@@ -169,7 +170,7 @@ func TestNoQuestionBeginsMoreRunsThanAPageMay(t *testing.T) {
 		var events []audit.Event
 		for i := range 1200 {
 			events = append(events, audit.Event{
-				Organization: "acme", Action: audit.Action(fmt.Sprintf("type%d:verb%d", i%20, i%40)),
+				Organization: "acme", Action: action.Action(fmt.Sprintf("type%d:verb%d", i%20, i%40)),
 				EntityID: fmt.Sprintf("id-%d", i), Actor: audit.Actor{ID: fmt.Sprintf("usr_%d", i%300), Name: fmt.Sprintf("Person %d", i%150)},
 				OccurredAt: server.Clock.Now().Add(-time.Duration(i) * time.Minute),
 			})

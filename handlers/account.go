@@ -9,6 +9,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/passwords"
 	"github.com/auditlogs/auditlogs/app/sessions"
 	"github.com/auditlogs/auditlogs/models"
@@ -91,7 +92,7 @@ func (h *Handlers) ChangePassword(c *fiber.Ctx) error {
 		return h.renderAccount(c, fiber.StatusTooManyRequests, form)
 	}
 	if !matches {
-		err := h.recordOwn(c, audit.UserPasswordChangeRefused, map[string]any{"reason": "wrong password"})
+		err := h.recordOwn(c, action.UserPasswordChangeRefused, map[string]any{"reason": "wrong password"})
 		if err != nil {
 			return err
 		}
@@ -114,7 +115,7 @@ func (h *Handlers) ChangePassword(c *fiber.Ctx) error {
 		if err != nil {
 			return user, err
 		}
-		return user, recordOfUser(ctx, tx, scope.access, user, audit.Event{Action: audit.UserPasswordChange})
+		return user, recordOfUser(ctx, tx, scope.access, user, audit.Event{Action: action.UserPasswordChange})
 	})
 	if errors.Is(err, models.ErrNotFound) { // changed a moment ago, which ended this session
 		return redirect(c, loginPath("/account"))
@@ -138,7 +139,7 @@ func (h *Handlers) EndSession(c *fiber.Ctx) error {
 			return err
 		}
 		return recordOfUser(ctx, tx, scope.access, *scope.User, audit.Event{
-			Action: audit.UserSessionEnd,
+			Action: action.UserSessionEnd,
 			Metadata: map[string]any{"session": map[string]any{
 				"browser": browserInWords(ended), "ip": ended.IP,
 				"started_at": ended.CreatedAt.Time(), "last_seen_at": ended.SeenAt.Time(),
@@ -165,7 +166,7 @@ func (h *Handlers) EndOtherSessions(c *fiber.Ctx) error {
 			return err
 		}
 		return recordOfUser(ctx, tx, scope.access, *scope.User, audit.Event{
-			Action:   audit.UserSessionEnd,
+			Action:   action.UserSessionEnd,
 			Metadata: map[string]any{"all_others": true, "sessions": ended},
 		})
 	})
@@ -183,7 +184,7 @@ func endedInWords(ended int) string {
 }
 
 // recordOwn records what the reader did with their own account.
-func (h *Handlers) recordOwn(c *fiber.Ctx, action audit.Action, facts map[string]any) error {
+func (h *Handlers) recordOwn(c *fiber.Ctx, action action.Action, facts map[string]any) error {
 	scope := scopeOf(c)
 	return h.inTransaction(c, func(ctx context.Context, tx *gorm.DB) error {
 		return recordOfUser(ctx, tx, scope.access, *scope.User, audit.Event{Action: action, Metadata: facts})

@@ -14,7 +14,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"golang.org/x/time/rate"
 
-	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/models"
 )
@@ -82,7 +82,7 @@ func (h *Handlers) noteUse(ctx context.Context, key models.APIKey) {
 // callerWith finds who shows token, unless it or who shows it asks too often.
 func (h *Handlers) callerWith(c *fiber.Ctx, token string) (apiCaller, error) {
 	ctx, now := contextOf(c), h.Store.Now()
-	key, address := sha256.Sum256([]byte(token)), networkOf(audit.RequestFrom(contextOf(c)).IP)
+	key, address := sha256.Sum256([]byte(token)), networkOf(event.RequestFrom(contextOf(c)).IP)
 	known := h.keyRequests.has(key)
 	if known {
 		if err := h.takeRequest(c, key, now); err != nil {

@@ -14,6 +14,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/views"
@@ -127,7 +128,7 @@ func (h *Handlers) record(ctx context.Context, tx *gorm.DB, caller apiCaller, ev
 	if refused := settle(caller.org, events); len(refused) > 0 {
 		return models.Answer{}, refuseAll(ctx, caller.org, eventsBody{events: events, refused: refused}, now)
 	}
-	ctx = audit.WithAPIKey(audit.WithRequest(ctx, audit.Request{}), audit.APIKey{ID: caller.key.ID, Name: caller.key.Name})
+	ctx = models.WithAPIKey(audit.WithRequest(ctx, audit.Request{}), caller.key.ID, caller.key.Name)
 	receipts, err := audit.RecordAll(ctx, tx, events)
 	var refused *audit.EventsError
 	if errors.As(err, &refused) {
@@ -201,9 +202,10 @@ func refuseAll(ctx context.Context, org models.Organization, body eventsBody, no
 			add([]audit.EventError{expired(org, i, now)})
 		}
 	}
-	var invalid *audit.EventsError
-	if errors.As(audit.ValidateAll(audit.FromOutside(ctx), body.events, now), &invalid) {
-		add(invalid.Events)
+	for i, e := range body.events {
+		if _, err := event.Resolve(event.FromOutside(ctx), e, now); err != nil {
+			add([]audit.EventError{{Index: i, Err: err}})
+		}
 	}
 	refused := slices.SortedFunc(maps.Values(reasons), func(a, b audit.EventError) int { return a.Index - b.Index })
 	return refusal(refused, body.broken)

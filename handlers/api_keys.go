@@ -11,6 +11,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/models"
 )
@@ -49,7 +50,7 @@ func (p apiKeysPage) Path() string { return p.Frame.SettingsPath("api-keys") }
 
 // EarlierPath is the part of the log that tells of all keys, those that are gone included.
 func (p apiKeysPage) EarlierPath() string {
-	return p.Frame.SettingsPath("audit-logs") + "?entity_type=" + audit.APIKeyCreate.Entity()
+	return p.Frame.SettingsPath("audit-logs") + "?entity_type=" + action.APIKeyCreate.Entity()
 }
 
 // APIKeys answers GET /orgs/:slug/settings/api-keys.
@@ -129,7 +130,7 @@ func (h *Handlers) CreateAPIKey(c *fiber.Ctx) error {
 			if err != nil {
 				return err
 			}
-			return recordAPIKey(ctx, tx, scope.Organization, audit.APIKeyCreate, made.APIKey)
+			return recordAPIKey(ctx, tx, scope.Organization, action.APIKeyCreate, made.APIKey)
 		})
 		if err != nil && !form.RefuseError(err, map[string]string{"expires": input.expiresField()}) {
 			return err
@@ -150,7 +151,7 @@ func (f apiKeyForm) expiresField() string {
 }
 
 // recordAPIKey records what happened to a key. The key itself and its hash stay out of the log.
-func recordAPIKey(ctx context.Context, tx *gorm.DB, org models.Organization, action audit.Action, key models.APIKey) error {
+func recordAPIKey(ctx context.Context, tx *gorm.DB, org models.Organization, action action.Action, key models.APIKey) error {
 	facts := map[string]any{"scope": key.Scope}
 	for name, moment := range map[string]models.Micros{"expires_at": key.ExpiresAt, "last_used_at": key.LastUsedAt} {
 		if moment != 0 {
@@ -196,7 +197,7 @@ func (h *Handlers) RevokeAPIKey(c *fiber.Ctx) error {
 		if err != nil || before.RevokedAt != 0 {
 			return err
 		}
-		return recordAPIKey(ctx, tx, scope.Organization, audit.APIKeyRevoke, before)
+		return recordAPIKey(ctx, tx, scope.Organization, action.APIKeyRevoke, before)
 	})
 	if err != nil {
 		return err

@@ -7,7 +7,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"gorm.io/gorm"
 
-	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -82,6 +82,6 @@ func conflictOver(ctx context.Context, tx *gorm.DB, orgID int64, setting, what, 
 
 // noteChange keeps that the actor of ctx changed a setting.
 func noteChange(ctx context.Context, tx *gorm.DB, orgID int64, setting string) error {
-	actor := audit.ActorFrom(ctx)
+	actor := event.ActorFrom(ctx)
 	return models.NoteChange(ctx, tx, orgID, setting, models.Actor{ID: actor.ID, Name: actor.Name, Email: actor.Email})
 }

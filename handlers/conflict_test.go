@@ -11,7 +11,7 @@ import (
 	"github.com/PuerkitoBio/goquery"
 	"gorm.io/gorm"
 
-	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/models"
 )
@@ -302,7 +302,7 @@ func TestAConnectionIsNotUndoneByASave(t *testing.T) {
 		wantConflict(t, again.send(), "The connection is now another one", byGrace)
 		ada.Post(page+"/github/disconnect", "confirm", "yes").ExpectRedirect(page)
 		ada.Post(page+"/github/disconnect", "confirm", "yes").Expect(404)
-		if n := len(p.entries(acme, string(audit.GitHubInstallationUnlink))); n != 2 {
+		if n := len(p.entries(acme, string(action.GitHubInstallationUnlink))); n != 2 {
 			t.Errorf("%d endings were recorded, want 2", n)
 		}
 	})

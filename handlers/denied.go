@@ -9,6 +9,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -109,7 +110,7 @@ func (h *Handlers) recordDenied(c *fiber.Ctx) {
 	err := h.Store.Transaction(ctx, func(tx *gorm.DB) error {
 		_, err := audit.Record(ctx, tx, audit.Event{
 			Organization: scope.Organization.Slug,
-			Action:       audit.AccessDenied,
+			Action:       action.AccessDenied,
 			EntityID:     deniedPath(c.Path()),
 			Metadata:     map[string]any{"method": c.Method(), "role": models.RoleMember, "count_this_hour": count},
 		})

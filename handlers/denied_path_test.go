@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 )
 
 func TestAnyAddressThatIsRefusedCanBeRecorded(t *testing.T) {
@@ -15,7 +17,7 @@ func TestAnyAddressThatIsRefusedCanBeRecorded(t *testing.T) {
 		"/" + strings.Repeat("ü", 300):       "/" + strings.Repeat("?", (maxDeniedPath-1)/2+1) + "…",
 	} {
 		got := deniedPath(path)
-		err := audit.Validate(t.Context(), audit.Event{Organization: "acme", Action: audit.AccessDenied, EntityID: got, Actor: audit.Actor{ID: "usr_1"}})
+		err := event.Validate(t.Context(), audit.Event{Organization: "acme", Action: action.AccessDenied, EntityID: got, Actor: audit.Actor{ID: "usr_1"}})
 		if got != want || err != nil {
 			t.Errorf("%q is named %q (%v), want %q", path, got, err, want)
 		}

@@ -5,7 +5,7 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/views"
 )
@@ -39,7 +39,7 @@ type linkMaker struct {
 
 // makerOf finds who made the link that somebody set a password with or joined by; nil where there was none.
 func makerOf(entry models.Entry) *linkMaker {
-	if action := audit.Action(entry.Action); action != audit.UserPasswordReset && action != audit.MemberJoin {
+	if act := action.Action(entry.Action); act != action.UserPasswordReset && act != action.MemberJoin {
 		return nil
 	}
 	var said struct {
@@ -105,7 +105,7 @@ func viewEntry(base string, org models.Organization, entry models.Entry, links m
 	}
 	view.goOn(Filter{Zone: zone, Sort: models.SortTimestamp, Limit: defaultPageSize}, log)
 	if entry.APIKeyID != "" {
-		view.APIKeyPath = historyPath(org, audit.APIKeyCreate.Entity(), entry.APIKeyID)
+		view.APIKeyPath = historyPath(org, action.APIKeyCreate.Entity(), entry.APIKeyID)
 	}
 	if late(&entry) {
 		view.Recorded = &lateView{views.ExactTimeOf(entry.RecordedAt.Time(), zone), views.DifferenceInWords(lateness(&entry))}

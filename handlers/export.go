@@ -11,6 +11,8 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/models"
 )
@@ -60,7 +62,7 @@ func (h *Handlers) Export(c *fiber.Ctx) error {
 	org, query, taken := scope.Organization, filter.Query(), models.MicrosOf(now)
 	// What is recorded from now on is not part of the file. The bound keeps an export in rising
 	// order of time from chasing a log that goes on growing; until it everything is looked at.
-	if end := taken + models.Micros(audit.MaxAhead.Microseconds()) + 1; query.To == 0 || query.To > end {
+	if end := taken + models.Micros(event.MaxAhead.Microseconds()) + 1; query.To == 0 || query.To > end {
 		query.To = end
 	}
 	streams = true
@@ -100,7 +102,7 @@ func (h *Handlers) recordExport(ctx context.Context, org models.Organization, fo
 		var err error
 		receipt, err = audit.Record(ctx, tx, audit.Event{
 			Organization: org.Slug,
-			Action:       audit.AuditLogExport,
+			Action:       action.AuditLogExport,
 			EntityID:     org.Slug,
 			EntityName:   org.Name,
 			Metadata:     map[string]string{"format": format, "filters": filter.String()},

@@ -9,7 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/models"
 )
@@ -106,7 +106,7 @@ func (f *Filter) set(name, value string, now time.Time) string {
 	case "action":
 		entity, whole := strings.CutSuffix(value, models.AnyVerb)
 		switch {
-		case whole && !audit.ValidEntityType(entity), !whole && !audit.Action(value).Valid():
+		case whole && !action.ValidEntityType(entity), !whole && !action.Action(value).Valid():
 			return "must be an entity and a verb, such as deployment:create, or deployment:* for all of them"
 		case whole:
 			f.Actions = slices.DeleteFunc(f.Actions, func(action string) bool { return action != value && ofEntity(action) == entity })
@@ -120,7 +120,7 @@ func (f *Filter) set(name, value string, now time.Time) string {
 		}
 		return addOnce(&f.Actors, value)
 	case "entity_type":
-		if !audit.ValidEntityType(value) {
+		if !action.ValidEntityType(value) {
 			return "must be lower case letters, digits and _, such as notification_channel"
 		}
 		f.EntityType = value

@@ -16,6 +16,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/app/github"
 	"github.com/auditlogs/auditlogs/models"
@@ -141,14 +142,14 @@ func bodyOf(contentType string, raw []byte) ([]byte, error) {
 // believable is when something happened as GitHub says, or zero, which means now, where that lies
 // ahead or is older than what the organization keeps: its entry would never be seen.
 func believable(at time.Time, org models.Organization, now time.Time) time.Time {
-	if at.IsZero() || at.After(now.Add(audit.MaxAhead)) || models.MicrosOf(at) < org.KeptSince(now) {
+	if at.IsZero() || at.After(now.Add(event.MaxAhead)) || models.MicrosOf(at) < org.KeptSince(now) {
 		return time.Time{}
 	}
 	return at
 }
 
 // recordDelivery stores the event of a delivery, unless that was done before.
-func (h *Handlers) recordDelivery(c *fiber.Ctx, d signedDelivery, event audit.Event) error {
+func (h *Handlers) recordDelivery(c *fiber.Ctx, d signedDelivery, e audit.Event) error {
 	var answer received
 	err := h.Store.Transaction(contextOf(c), func(tx *gorm.DB) error {
 		ctx := contextOf(c)
@@ -160,11 +161,11 @@ func (h *Handlers) recordDelivery(c *fiber.Ctx, d signedDelivery, event audit.Ev
 			answer = received{Message: "Already received: nothing was stored.", EntryID: claimed.EntryID, Repeated: true}
 			return nil
 		}
-		receipt, err := audit.Record(ctx, tx, event)
+		receipt, err := audit.Record(ctx, tx, e)
 		if err != nil {
 			return err
 		}
-		answer = received{Message: "Recorded as " + string(event.Action) + ".", EntryID: receipt.EntryID}
+		answer = received{Message: "Recorded as " + string(e.Action) + ".", EntryID: receipt.EntryID}
 		if !receipt.Stored {
 			answer.Message = "Audit logging is off for this organization: nothing was stored."
 		} else if err := models.SettleGitHubDelivery(ctx, tx, claimed, receipt.EntryID); err != nil {
@@ -177,7 +178,7 @@ func (h *Handlers) recordDelivery(c *fiber.Ctx, d signedDelivery, event audit.Ev
 	case errors.As(err, &invalid):
 		return newProblem(badRequest, "The delivery cannot be recorded: "+invalid.Field+": "+invalid.Reason+".")
 	case errors.Is(err, audit.ErrExpired): // retention was lowered just now
-		_, reason, _ := audit.Refused(err)
+		_, reason, _ := event.Refused(err)
 		return newProblem(badRequest, "The delivery cannot be recorded: occurred_at: "+reason+".")
 	case errors.Is(err, audit.ErrOrganizationClosed):
 		return newProblem(unauthorized, sentence(github.ErrForged))

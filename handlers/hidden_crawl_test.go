@@ -16,6 +16,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/commands/importer"
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/models"
@@ -104,7 +105,7 @@ func plantEverywhere(t *testing.T, p *town, acme models.Organization, ada models
 	for _, actor := range []audit.Actor{{ID: "usr_" + hidden, Name: "Grace " + hidden, Email: "grace@" + hidden}, {ID: "usr_2" + hidden, Name: "Grace " + hidden}, audit.System("cron" + hidden)} {
 		p.do(func(tx *gorm.DB) error {
 			_, err := audit.Record(t.Context(), tx, audit.Event{
-				Organization: "acme", Action: audit.ServiceUpdate, EntityID: "svc_" + hidden, EntityName: "name" + hidden, Actor: actor,
+				Organization: "acme", Action: action.ServiceUpdate, EntityID: "svc_" + hidden, EntityName: "name" + hidden, Actor: actor,
 				Metadata: metadataWith(hidden), URL: "https://example.com/" + hidden,
 				Request: audit.Request{ID: "req" + hidden, IP: "192.0.2.1" + hidden, UserAgent: "Mozilla/5.0 (X11; Linux x86_64) Chrome/120.0" + hidden},
 			})

@@ -9,7 +9,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
-	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/views"
@@ -111,7 +111,7 @@ func (h *Handlers) History(c *fiber.Ctx) error {
 // resourceOf is the resource the address names.
 func resourceOf(c *fiber.Ctx) (entityType, entityID string, err error) {
 	entityType, err = url.PathUnescape(c.Params("entity_type"))
-	if err != nil || !audit.ValidEntityType(entityType) {
+	if err != nil || !action.ValidEntityType(entityType) {
 		return "", "", badParameter("entity_type", fault.Invalid, "must be lower case letters, digits and _, such as notification_channel")
 	}
 	entityID = c.Query("id")

@@ -10,6 +10,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -74,7 +75,7 @@ func (h *Handlers) ConnectGitHub(c *fiber.Ctx) error {
 		if err != nil {
 			return err
 		}
-		return recordGitHub(ctx, tx, scope.Organization, audit.GitHubInstallationLink, connection, nil)
+		return recordGitHub(ctx, tx, scope.Organization, action.GitHubInstallationLink, connection, nil)
 	})
 	if errors.Is(err, models.ErrTaken) {
 		return h.renderIntegrations(c, fiber.StatusUnprocessableEntity, integrationsPage{
@@ -100,7 +101,7 @@ func (h *Handlers) ReplaceGitHubSecret(c *fiber.Ctx) error {
 		if err != nil {
 			return err
 		}
-		return recordGitHub(ctx, tx, scope.Organization, audit.GitHubInstallationUpdate, connection, []string{"secret"})
+		return recordGitHub(ctx, tx, scope.Organization, action.GitHubInstallationUpdate, connection, []string{"secret"})
 	})
 	var conflict *conflictError
 	if errors.As(err, &conflict) {
@@ -145,7 +146,7 @@ func (h *Handlers) DisconnectGitHub(c *fiber.Ctx) error {
 		if err != nil {
 			return err
 		}
-		return recordGitHub(ctx, tx, scope.Organization, audit.GitHubInstallationUnlink, connection, nil)
+		return recordGitHub(ctx, tx, scope.Organization, action.GitHubInstallationUnlink, connection, nil)
 	})
 	var conflict *conflictError
 	if errors.As(err, &conflict) {
@@ -199,7 +200,7 @@ func (h *Handlers) askAboutGitHub(c *fiber.Ctx, title, template string, conflict
 }
 
 // recordGitHub records what was done with the connection. Its secret is never part of that.
-func recordGitHub(ctx context.Context, tx *gorm.DB, org models.Organization, action audit.Action, connection models.GitHubConnection, changed []string) error {
+func recordGitHub(ctx context.Context, tx *gorm.DB, org models.Organization, action action.Action, connection models.GitHubConnection, changed []string) error {
 	event := audit.Event{
 		Organization: org.Slug,
 		Action:       action,

@@ -9,6 +9,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/passwords"
 	"github.com/auditlogs/auditlogs/models"
 )
@@ -95,7 +96,7 @@ func (h *Handlers) AcceptInvitation(c *fiber.Ctx) error {
 			return user, err
 		}
 		access := []models.Access{{Organization: organization, Role: invitation.Role}}
-		return user, recordOfUser(ctx, tx, access, user, audit.Event{Action: audit.UserSignIn})
+		return user, recordOfUser(ctx, tx, access, user, audit.Event{Action: action.UserSignIn})
 	})
 	if known {
 		form.Refuse("email", "This address has an account already. Sign in to accept the invitation.")
@@ -122,7 +123,7 @@ func join(ctx context.Context, tx *gorm.DB, organization models.Organization, to
 	}
 	_, err = audit.Record(ctx, tx, audit.Event{
 		Organization: organization.Slug,
-		Action:       audit.MemberJoin,
+		Action:       action.MemberJoin,
 		EntityID:     user.ID,
 		EntityName:   user.Name,
 		Metadata: map[string]any{

@@ -8,7 +8,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
-	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/models"
 )
@@ -196,14 +196,14 @@ func (h *Handlers) peopleCalled(ctx context.Context, page *logPage) ([]suggestio
 // fromApplication says that a kind of entry is an application's: not one of those that the app makes
 // of itself.
 func fromApplication(kind models.Kind) bool {
-	action := audit.Action(kind.Action)
-	for _, group := range audit.Catalogue() {
-		if group.Name == audit.AccessGroup && slices.Contains(group.Actions, action) {
+	act := action.Action(kind.Action)
+	for _, group := range action.Catalogue() {
+		if group.Name == action.Access && slices.Contains(group.Actions, act) {
 			return false
 		}
 	}
-	return !slices.Contains([]audit.Action{audit.OrganizationCreate, audit.OrganizationUpdate,
-		audit.OrganizationDelete, audit.OrganizationAuditConfigUpdate}, action)
+	return !slices.Contains([]action.Action{action.OrganizationCreate, action.OrganizationUpdate,
+		action.OrganizationDelete, action.OrganizationAuditConfigUpdate}, act)
 }
 
 // fillMenus finds what the filters offer.

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/views"
 )
@@ -54,47 +54,47 @@ const (
 )
 
 // offeredActions is the catalogue, with what the server makes of GitHub's deliveries.
-func offeredActions() []audit.ActionGroup {
-	groups := audit.Catalogue()
+func offeredActions() []action.Group {
+	groups := action.Catalogue()
 	for i, group := range groups {
-		if slices.Contains(group.Actions, audit.DeploymentCreate) {
-			groups[i].Actions = append(group.Actions, audit.DeploymentStatusUpdate)
+		if slices.Contains(group.Actions, action.DeploymentCreate) {
+			groups[i].Actions = append(group.Actions, action.DeploymentStatusUpdate)
 		}
 	}
 	return groups
 }
 
 // groupsOfActions are the offered actions, and by entity whatever else was registered, recorded or selected.
-func groupsOfActions(selected []string, kinds []models.Kind) []audit.ActionGroup {
+func groupsOfActions(selected []string, kinds []models.Kind) []action.Group {
 	groups := offeredActions()
-	known := map[audit.Action]bool{}
+	known := map[action.Action]bool{}
 	for _, group := range groups {
-		for _, action := range group.Actions {
-			known[action] = true
+		for _, act := range group.Actions {
+			known[act] = true
 		}
 	}
-	own := map[string][]audit.Action{}
-	add := func(action audit.Action) {
-		if !known[action] {
-			known[action] = true
-			entity := ofEntity(string(action))
-			own[entity] = append(own[entity], action)
+	own := map[string][]action.Action{}
+	add := func(act action.Action) {
+		if !known[act] {
+			known[act] = true
+			entity := ofEntity(string(act))
+			own[entity] = append(own[entity], act)
 		}
 	}
-	for _, action := range audit.Registered() {
-		add(action)
+	for _, act := range action.Registered() {
+		add(act)
 	}
 	for _, kind := range kinds {
-		add(audit.Action(kind.Action))
+		add(action.Action(kind.Action))
 	}
-	for _, action := range selected {
-		if !strings.HasSuffix(action, models.AnyVerb) {
-			add(audit.Action(action))
+	for _, act := range selected {
+		if !strings.HasSuffix(act, models.AnyVerb) {
+			add(action.Action(act))
 		}
 	}
 	for _, entity := range slices.Sorted(maps.Keys(own)) {
 		slices.Sort(own[entity])
-		groups = append(groups, audit.ActionGroup{Name: ownGroup + ownEntity + entity, Actions: own[entity]})
+		groups = append(groups, action.Group{Name: ownGroup + ownEntity + entity, Actions: own[entity]})
 	}
 	return groups
 }
@@ -102,18 +102,18 @@ func groupsOfActions(selected []string, kinds []models.Kind) []audit.ActionGroup
 // actionMenuOf lists the actions in their groups. What was recorded comes first: groups that hold some of it,
 // and in each of them its actions.
 func actionMenuOf(selected []string, kinds []models.Kind) actionMenu {
-	used := map[audit.Action]bool{}
+	used := map[action.Action]bool{}
 	for _, kind := range kinds {
-		used[audit.Action(kind.Action)] = true
+		used[action.Action(kind.Action)] = true
 	}
-	unused := func(action audit.Action) int {
+	unused := func(action action.Action) int {
 		if used[action] {
 			return 0
 		}
 		return 1
 	}
 	groups := groupsOfActions(selected, kinds)
-	slices.SortStableFunc(groups, func(a, b audit.ActionGroup) int {
+	slices.SortStableFunc(groups, func(a, b action.Group) int {
 		return cmp.Compare(least(a.Actions, unused), least(b.Actions, unused))
 	})
 
@@ -141,7 +141,7 @@ func actionMenuOf(selected []string, kinds []models.Kind) actionMenu {
 				add(actionOption{Action: whole, Whole: true})
 			}
 		}
-		slices.SortStableFunc(group.Actions, func(a, b audit.Action) int { return cmp.Compare(unused(a), unused(b)) })
+		slices.SortStableFunc(group.Actions, func(a, b action.Action) int { return cmp.Compare(unused(a), unused(b)) })
 		for _, action := range group.Actions {
 			add(actionOption{
 				Action: string(action), Unused: !used[action],

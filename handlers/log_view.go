@@ -7,7 +7,7 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/views"
 )
@@ -319,7 +319,7 @@ func rowOf(page *logPage, entry *models.Entry, names views.Namesakes, occurred t
 		EntityID: entry.EntityID, EntityName: entry.EntityName,
 		ActorName: entry.ActorName, Automated: entry.BySystem(), Source: entry.Source,
 		ByKey: entry.APIKeyID, Key: entry.APIKeyName,
-		ByLink:       entry.Action == string(audit.UserPasswordReset),
+		ByLink:       entry.Action == string(action.UserPasswordReset),
 		ActorNote:    names.Note(entry.ActorID, entry.ActorName, entry.ActorEmail),
 		Links:        template.HTMLAttr(`href="` + path + `" hx-get="` + path + `"`),
 		Glyph:        views.GlyphOf(entry.Action),

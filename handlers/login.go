@@ -11,6 +11,8 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/views"
 )
@@ -142,7 +144,7 @@ func (h *Handlers) signIn(ctx context.Context, c *fiber.Ctx, user models.User) e
 		return err
 	}
 	return h.startSession(ctx, c, func(tx *gorm.DB) (models.User, error) {
-		return user, recordOfUser(ctx, tx, access, user, audit.Event{Action: audit.UserSignIn, Actor: actorOf(user)})
+		return user, recordOfUser(ctx, tx, access, user, audit.Event{Action: action.UserSignIn, Actor: actorOf(user)})
 	})
 }
 
@@ -164,7 +166,7 @@ func (h *Handlers) startSession(ctx context.Context, c *fiber.Ctx, sign func(tx 
 // account is told to the server's log only.
 func (h *Handlers) refuseSignIn(ctx context.Context, user models.User, email string) error {
 	if user.ID == "" {
-		h.Log.WarnContext(ctx, "sign-in refused: no such account", "email", email, "ip", audit.RequestFrom(ctx).IP)
+		h.Log.WarnContext(ctx, "sign-in refused: no such account", "email", email, "ip", event.RequestFrom(ctx).IP)
 		return nil
 	}
 	access, err := h.Store.AccessOf(ctx, user.ID)
@@ -173,7 +175,7 @@ func (h *Handlers) refuseSignIn(ctx context.Context, user models.User, email str
 	}
 	return h.Store.Transaction(ctx, func(tx *gorm.DB) error {
 		return recordOfUser(ctx, tx, access, user, audit.Event{
-			Action:   audit.UserSignInRefused,
+			Action:   action.UserSignInRefused,
 			Actor:    actorOf(user),
 			Metadata: map[string]any{"reason": "wrong password"},
 		})
@@ -211,7 +213,7 @@ func orRoot(path string) string {
 
 // clientIP is the client's address as the request's middleware found it.
 func clientIP(c *fiber.Ctx) string {
-	if ip := audit.RequestFrom(contextOf(c)).IP; ip != "" {
+	if ip := event.RequestFrom(contextOf(c)).IP; ip != "" {
 		return ip
 	}
 	return c.IP()

@@ -5,6 +5,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 )
 
 // LogoutPage answers GET /logout: it asks, since following a link must not sign anybody out.
@@ -19,7 +20,7 @@ func (h *Handlers) Logout(c *fiber.Ctx) error {
 		return redirect(c, "/login")
 	}
 	err := h.Sessions.End(ctx, scope.Session, func(tx *gorm.DB) error {
-		return recordOfUser(ctx, tx, scope.access, *scope.User, audit.Event{Action: audit.UserSignOut})
+		return recordOfUser(ctx, tx, scope.access, *scope.User, audit.Event{Action: action.UserSignOut})
 	})
 	if err != nil {
 		return err

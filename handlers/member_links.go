@@ -10,6 +10,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -63,7 +64,7 @@ func MakeInvitationLink(ctx context.Context, tx *gorm.DB, baseURL string, org mo
 	}
 	_, err = audit.Record(ctx, tx, audit.Event{
 		Organization: org.Slug,
-		Action:       audit.MemberInvite,
+		Action:       action.MemberInvite,
 		EntityType:   entityMember,
 		EntityID:     invitation.ID(),
 		EntityName:   invitation.Email,
@@ -89,7 +90,7 @@ func (h *Handlers) RevokeInvitation(c *fiber.Ctx) error {
 		}
 		_, err = audit.Record(ctx, tx, audit.Event{
 			Organization: scope.Organization.Slug,
-			Action:       audit.MemberRemove,
+			Action:       action.MemberRemove,
 			EntityType:   entityMember,
 			EntityID:     invitation.ID(),
 			EntityName:   invitation.Email,
@@ -175,7 +176,7 @@ func (h *Handlers) RevokeResetLink(c *fiber.Ctx) error {
 			return err
 		}
 		return recordOfUser(ctx, tx, access, user, audit.Event{
-			Action:   audit.UserPasswordResetLinkRevoke,
+			Action:   action.UserPasswordResetLinkRevoke,
 			Metadata: map[string]any{"reset_link": reset.ID()},
 		})
 	})

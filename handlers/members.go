@@ -12,6 +12,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/views"
 )
@@ -133,7 +134,7 @@ func (h *Handlers) ChangeRole(c *fiber.Ctx) error {
 		}
 		_, err = audit.Record(ctx, tx, audit.Event{
 			Organization: organization.Slug,
-			Action:       audit.MemberRoleUpdate,
+			Action:       action.MemberRoleUpdate,
 			EntityID:     before.UserID,
 			EntityName:   before.Name,
 			Metadata: withEndedLinks(map[string]any{
@@ -227,7 +228,7 @@ func (h *Handlers) RemoveMember(c *fiber.Ctx) error {
 		}
 		_, err = audit.Record(ctx, tx, audit.Event{
 			Organization: scope.Organization.Slug,
-			Action:       audit.MemberRemove,
+			Action:       action.MemberRemove,
 			EntityID:     before.UserID,
 			EntityName:   before.Name,
 			Metadata:     withEndedLinks(map[string]any{"role": before.Role, "left": leaving}, ended),

@@ -10,6 +10,7 @@ import (
 	"github.com/PuerkitoBio/goquery"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
@@ -51,7 +52,7 @@ func TestRetentionPeriodRefusesBadValues(t *testing.T) {
 			t.Error("the switch is not as it was ticked")
 		}
 		d.wantSettings(90, true)
-		if n := len(d.entries(audit.OrganizationAuditConfigUpdate)); n != 0 {
+		if n := len(d.entries(action.OrganizationAuditConfigUpdate)); n != 0 {
 			t.Errorf("%d entries were recorded", n)
 		}
 	})
@@ -69,11 +70,11 @@ func TestRaisingRetentionIsSavedAtOnce(t *testing.T) {
 		if d.admin.Get(settingsPage).Find(".banner.success").Length() != 0 {
 			t.Error("the page says so twice")
 		}
-		change := d.changes(audit.OrganizationAuditConfigUpdate)
+		change := d.changes(action.OrganizationAuditConfigUpdate)
 		if len(change) != 1 || change["retention_days"] != (audit.Change{Before: 90.0, After: 365.0}) {
 			t.Errorf("the entry holds %v", change)
 		}
-		entry := d.entries(audit.OrganizationAuditConfigUpdate)[0]
+		entry := d.entries(action.OrganizationAuditConfigUpdate)[0]
 		if entry.EntityType != "organization" || entry.EntityID != "acme" || entry.ActorEmail != "admin@example.com" {
 			t.Errorf("the entry is %+v", entry)
 		}
@@ -119,7 +120,7 @@ func TestLoweringRetentionAsksFirst(t *testing.T) {
 		if err != nil || len(visible.Entries) != 3 {
 			t.Errorf("%d entries are visible, want 3 (%v)", len(visible.Entries), err)
 		}
-		if change := d.changes(audit.OrganizationAuditConfigUpdate); change["retention_days"] != (audit.Change{Before: 90.0, After: 30.0}) {
+		if change := d.changes(action.OrganizationAuditConfigUpdate); change["retention_days"] != (audit.Change{Before: 90.0, After: 30.0}) {
 			t.Errorf("the entry holds %v", change)
 		}
 
@@ -173,7 +174,7 @@ func TestSwitchingLoggingOffAndOn(t *testing.T) {
 		if n := d.record(0, 1); n != 0 {
 			t.Error("an event was stored while logging is off")
 		}
-		if change := d.changes(audit.OrganizationAuditConfigUpdate); change["enabled"] != (audit.Change{Before: true, After: false}) {
+		if change := d.changes(action.OrganizationAuditConfigUpdate); change["enabled"] != (audit.Change{Before: true, After: false}) {
 			t.Errorf("the entry holds %v", change)
 		}
 		if got := d.member.Get(settingsPage).Expect(200).Text("#audit-log-configuration .facts"); !strings.Contains(got, "Off since May 20, 2026, 09:30:00 UTC") {
@@ -201,7 +202,7 @@ func TestSavingWithoutAChangeRecordsNothing(t *testing.T) {
 		if got := d.admin.Get(settingsPage).Text(".banner"); !strings.Contains(got, "Nothing to save") {
 			t.Errorf("the page says %q", got)
 		}
-		if n := len(d.entries(audit.OrganizationAuditConfigUpdate)) + len(d.entries(audit.OrganizationUpdate)); n != 0 {
+		if n := len(d.entries(action.OrganizationAuditConfigUpdate)) + len(d.entries(action.OrganizationUpdate)); n != 0 {
 			t.Errorf("%d entries were recorded", n)
 		}
 		if page := d.admin.Get(settingsPage); page.Find("[data-settings-change]").Length() != 0 {

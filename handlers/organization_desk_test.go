@@ -12,6 +12,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app"
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/models"
@@ -81,7 +82,7 @@ func (d *settingsDesk) record(age time.Duration, n int) (stored int) {
 		then := models.WithClock(tx, func() time.Time { return occurred })
 		for i := range n {
 			receipt, err := audit.Record(d.t.Context(), then, audit.Event{
-				Organization: "acme", Action: audit.ServiceUpdate, EntityID: fmt.Sprint("srv_", i), Actor: audit.System("test"),
+				Organization: "acme", Action: action.ServiceUpdate, EntityID: fmt.Sprint("srv_", i), Actor: audit.System("test"),
 				OccurredAt: occurred,
 			})
 			if err != nil {
@@ -97,7 +98,7 @@ func (d *settingsDesk) record(age time.Duration, n int) (stored int) {
 }
 
 // entries lists what was recorded of an action, newest first, metadata included.
-func (d *settingsDesk) entries(action audit.Action) []models.Entry {
+func (d *settingsDesk) entries(action action.Action) []models.Entry {
 	d.t.Helper()
 	var all []models.Entry
 	err := d.Store.EachEntry(d.t.Context(), d.org(), models.EntryQuery{Actions: []string{string(action)}}, func(entries []models.Entry) error {
@@ -111,7 +112,7 @@ func (d *settingsDesk) entries(action audit.Action) []models.Entry {
 }
 
 // changes reads the metadata of the latest entry of an action.
-func (d *settingsDesk) changes(action audit.Action) map[string]audit.Change {
+func (d *settingsDesk) changes(action action.Action) map[string]audit.Change {
 	d.t.Helper()
 	entries := d.entries(action)
 	if len(entries) == 0 {
@@ -144,7 +145,7 @@ func postFragment(c *apptest.Client, path string, fields ...string) *apptest.Pag
 // copyEntry stores n more entries like the only one of service:update.
 func (d *settingsDesk) copyEntry(n int) {
 	d.t.Helper()
-	original := d.entries(audit.ServiceUpdate)[0]
+	original := d.entries(action.ServiceUpdate)[0]
 	entries := make([]models.Entry, n)
 	for i := range entries {
 		entries[i] = original

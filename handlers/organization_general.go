@@ -10,6 +10,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/app/settings"
 	"github.com/auditlogs/auditlogs/models"
@@ -99,7 +100,7 @@ func (h *Handlers) answerGeneral(c *fiber.Ctx, status int, page organizationPage
 func organizationUpdate(org models.Organization, field string, before, after any) audit.Event {
 	return audit.Event{
 		Organization: org.Slug,
-		Action:       audit.OrganizationUpdate,
+		Action:       action.OrganizationUpdate,
 		EntityID:     org.Slug,
 		EntityName:   org.Name,
 		Metadata: map[string]any{
@@ -130,7 +131,7 @@ func (h *Handlers) DeleteOrganization(c *fiber.Ctx) error {
 		// Before it is closed: afterwards nothing is recorded.
 		_, err = audit.Record(ctx, tx, audit.Event{
 			Organization: locked.Slug,
-			Action:       audit.OrganizationDelete,
+			Action:       action.OrganizationDelete,
 			EntityID:     locked.Slug,
 			EntityName:   locked.Name,
 		})

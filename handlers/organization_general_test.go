@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 )
@@ -27,7 +28,7 @@ func TestRenaming(t *testing.T) {
 		if got := page.Find("input[name=name]").AttrOr("value", ""); got != "Acme & <Sons>" {
 			t.Errorf("the field holds %q", got)
 		}
-		if change := d.changes(audit.OrganizationUpdate); change["name"] != (audit.Change{Before: "Acme", After: "Acme & <Sons>"}) {
+		if change := d.changes(action.OrganizationUpdate); change["name"] != (audit.Change{Before: "Acme", After: "Acme & <Sons>"}) {
 			t.Errorf("the entry holds %v", change)
 		}
 	})
@@ -53,7 +54,7 @@ func TestResourceLinks(t *testing.T) {
 			d.admin.Post(links+"/remove", "entity_type", bytes).Expect(404)
 		}
 		d.admin.Post(links, "entity_type", "service", "url_template", "https://one.example.com/{id}").ExpectRedirect(settingsPage)
-		if change := d.changes(audit.OrganizationUpdate); change["resource_link"] != (audit.Change{Before: nil, After: "https://one.example.com/{id}"}) {
+		if change := d.changes(action.OrganizationUpdate); change["resource_link"] != (audit.Change{Before: nil, After: "https://one.example.com/{id}"}) {
 			t.Errorf("the entry holds %v", change)
 		}
 		fragment := postFragment(d.admin, links, "entity_type", "service", "url_template", "https://two.example.com/{id}").Expect(200)
@@ -74,7 +75,7 @@ func TestResourceLinks(t *testing.T) {
 		}
 		d.admin.Post(links+"/remove", "entity_type", "service").ExpectRedirect(settingsPage)
 		d.admin.Post(links+"/remove", "entity_type", "a\x00b").Expect(404)
-		if n := len(d.entries(audit.OrganizationUpdate)); n != 3 {
+		if n := len(d.entries(action.OrganizationUpdate)); n != 3 {
 			t.Errorf("%d changes were recorded, want 3", n)
 		}
 	})
@@ -85,7 +86,7 @@ func TestTheLinkOfATypeCalledAPIKeyIsRecorded(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		d := newSettingsDesk(t, db)
 		d.admin.Post("/orgs/acme/settings/links", "entity_type", "api_key", "url_template", "https://keys.example.com/{id}").ExpectRedirect(settingsPage)
-		if change := d.changes(audit.OrganizationUpdate); change["resource_link"] != (audit.Change{Before: nil, After: "https://keys.example.com/{id}"}) {
+		if change := d.changes(action.OrganizationUpdate); change["resource_link"] != (audit.Change{Before: nil, After: "https://keys.example.com/{id}"}) {
 			t.Errorf("the entry holds %v", change)
 		}
 	})
@@ -111,7 +112,7 @@ func TestDeletingAnOrganization(t *testing.T) {
 		if !d.org().Closed() {
 			t.Fatal("it is not closed")
 		}
-		if entries := d.entries(audit.OrganizationDelete); len(entries) != 1 || entries[0].EntityID != "acme" {
+		if entries := d.entries(action.OrganizationDelete); len(entries) != 1 || entries[0].EntityID != "acme" {
 			t.Errorf("the entries are %+v", entries)
 		}
 		page := d.admin.Get(settingsPage).Expect(200)

@@ -12,6 +12,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/models"
 )
@@ -43,7 +44,7 @@ func (h *Handlers) SaveResourceLink(c *fiber.Ctx) error {
 		return err
 	}
 	row := linkRow{EntityType: strings.TrimSpace(posted(c, "entity_type")), Template: strings.TrimSpace(posted(c, "url_template")), opened: loaded(c, "url_template")}
-	if !audit.ValidEntityType(row.EntityType) {
+	if !action.ValidEntityType(row.EntityType) {
 		row.TypeError = "Use lower-case letters, digits and _, starting with a letter, such as service."
 	}
 	var invalid *fault.Field
@@ -68,7 +69,7 @@ func (h *Handlers) RemoveResourceLink(c *fiber.Ctx) error {
 	}
 	page := h.newOrganizationPage(c)
 	entityType := strings.TrimSpace(posted(c, "entity_type"))
-	if !audit.ValidEntityType(entityType) {
+	if !action.ValidEntityType(entityType) {
 		return models.ErrNotFound
 	}
 	row := linkRow{EntityType: entityType, Template: strings.TrimSpace(posted(c, "url_template")), opened: loaded(c, "url_template")}

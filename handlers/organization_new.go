@@ -8,6 +8,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -70,7 +71,7 @@ func createOrganization(ctx context.Context, tx *gorm.DB, admin models.User, nam
 	}
 	_, err = audit.Record(ctx, tx, audit.Event{
 		Organization: organization.Slug,
-		Action:       audit.OrganizationCreate,
+		Action:       action.OrganizationCreate,
 		EntityID:     organization.Slug,
 		EntityName:   organization.Name,
 	})

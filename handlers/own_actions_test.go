@@ -5,15 +5,15 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 )
 
 func TestAKeyCannotRecordWhatTheAppDoes(t *testing.T) {
 	eachService(t, func(t *testing.T, s *service) {
-		for _, action := range []audit.Action{audit.MemberRemove, audit.UserSignIn, audit.APIKeyCreate, audit.AuditLogExport,
-			audit.OrganizationAuditConfigUpdate, audit.DeploymentStatusUpdate} {
+		for _, action := range []action.Action{action.MemberRemove, action.UserSignIn, action.APIKeyCreate, action.AuditLogExport,
+			action.OrganizationAuditConfigUpdate, action.DeploymentStatusUpdate} {
 			for _, body := range []string{
 				event("action", `"`+string(action)+`"`),
 				event("action", `"`+string(action)+`"`, "actor", `{"id":"system","source":"auditlogs"}`, "entity_type", `"service"`),
@@ -68,7 +68,7 @@ func TestOffDoesNotHideAdministration(t *testing.T) {
 		if n := d.record(0, 3); n != 0 {
 			t.Errorf("%d events of an application are stored", n)
 		}
-		signIns := len(d.entries(audit.UserSignIn))
+		signIns := len(d.entries(action.UserSignIn))
 		d.Client(t).SignIn("member@example.com", "correct horse battery")
 		d.Client(t).Post("/login", "email", "member@example.com", "password", "wrong").Expect(http.StatusUnprocessableEntity)
 		d.admin.Post("/orgs/acme/settings/organization", "name", "Acme Ltd").ExpectRedirect(settingsPage)
@@ -77,9 +77,9 @@ func TestOffDoesNotHideAdministration(t *testing.T) {
 		d.admin.Post("/orgs/acme/settings/api-keys", "name", "CI", "scope", "write", "expires", "never").Expect(http.StatusOK)
 		d.admin.Get("/orgs/acme" + auditLogs + "/export?format=csv").Expect(http.StatusOK)
 		d.admin.Post("/logout").ExpectRedirect("/login")
-		for action, want := range map[audit.Action]int{
-			audit.UserSignIn: signIns + 1, audit.UserSignInRefused: 1, audit.UserSignOut: 1, audit.OrganizationUpdate: 2,
-			audit.MemberInvite: 1, audit.APIKeyCreate: 1, audit.AuditLogExport: 1, audit.OrganizationAuditConfigUpdate: 1, audit.ServiceUpdate: 0,
+		for action, want := range map[action.Action]int{
+			action.UserSignIn: signIns + 1, action.UserSignInRefused: 1, action.UserSignOut: 1, action.OrganizationUpdate: 2,
+			action.MemberInvite: 1, action.APIKeyCreate: 1, action.AuditLogExport: 1, action.OrganizationAuditConfigUpdate: 1, action.ServiceUpdate: 0,
 		} {
 			if n := len(d.entries(action)); n != want {
 				t.Errorf("%s: %d entries, want %d", action, n, want)

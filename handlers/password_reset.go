@@ -8,6 +8,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/passwords"
 	"github.com/auditlogs/auditlogs/models"
 )
@@ -41,7 +42,7 @@ func recordResetLink(ctx context.Context, tx *gorm.DB, baseURL, token string, ac
 	if err != nil {
 		return "", err
 	}
-	return baseURL + "/reset/" + token, recordOfUser(ctx, tx, access, user, audit.Event{Action: audit.UserPasswordResetLink})
+	return baseURL + "/reset/" + token, recordOfUser(ctx, tx, access, user, audit.Event{Action: action.UserPasswordResetLink})
 }
 
 // ResetPage answers GET /reset/:token.
@@ -86,7 +87,7 @@ func (h *Handlers) ResetPassword(c *fiber.Ctx) error {
 			return err
 		}
 		return recordOfUser(ctx, tx, access, user, audit.Event{
-			Action:   audit.UserPasswordReset,
+			Action:   action.UserPasswordReset,
 			Actor:    actorOf(user),
 			Metadata: map[string]any{"via": "reset link", linkMadeBy: makerFacts(maker)},
 		})

@@ -14,6 +14,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app"
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/app/settings"
 	"github.com/auditlogs/auditlogs/internal/apptest"
@@ -79,7 +80,7 @@ func (d *graceDesk) settle() {
 // facts is the metadata of the latest entry of the settings.
 func (d *graceDesk) facts() (facts map[string]any, entry models.Entry) {
 	d.t.Helper()
-	entry = d.entries(audit.OrganizationAuditConfigUpdate)[0]
+	entry = d.entries(action.OrganizationAuditConfigUpdate)[0]
 	if err := json.Unmarshal([]byte(entry.Metadata), &facts); err != nil {
 		d.t.Fatal(err)
 	}
@@ -112,7 +113,7 @@ func TestALoweredRetentionIsInForceAfterItsGrace(t *testing.T) {
 		d.wantVisible(6)
 		facts, entry := d.facts()
 		if entry.ActorEmail != "admin@example.com" || facts["takes_effect_at"] != "2026-05-21T09:30:00Z" ||
-			d.changes(audit.OrganizationAuditConfigUpdate)["retention_days"] != (audit.Change{Before: 90.0, After: 30.0}) {
+			d.changes(action.OrganizationAuditConfigUpdate)["retention_days"] != (audit.Change{Before: 90.0, After: 30.0}) {
 			t.Errorf("lowering is recorded as %+v", entry)
 		}
 		for _, path := range []string{settingsPage, "/orgs/acme/settings/audit-logs"} {
@@ -133,7 +134,7 @@ func TestALoweredRetentionIsInForceAfterItsGrace(t *testing.T) {
 
 		d.Clock.Advance(settingsDay - time.Microsecond)
 		d.wantVisible(6)
-		old := d.entries(audit.ServiceUpdate)[5].ID.String()
+		old := d.entries(action.ServiceUpdate)[5].ID.String()
 		d.member.Get("/orgs/acme/settings/audit-logs/" + old).Expect(200)
 		d.Clock.Advance(time.Microsecond)
 		d.wantVisible(2) // at once, whether or not a clean-up has run
@@ -154,10 +155,10 @@ func TestALoweredRetentionIsInForceAfterItsGrace(t *testing.T) {
 		facts, entry = d.facts()
 		if entry.ActorID != models.SystemActorID || entry.Source != "retention" || entry.OccurredAt != models.MicrosOf(end) || entry.IP != "" ||
 			facts["took_effect_at"] != "2026-05-21T09:30:00Z" || facts["chosen_by"].(map[string]any)["email"] != "admin@example.com" ||
-			d.changes(audit.OrganizationAuditConfigUpdate)["retention_days"] != (audit.Change{Before: 90.0, After: 30.0}) {
+			d.changes(action.OrganizationAuditConfigUpdate)["retention_days"] != (audit.Change{Before: 90.0, After: 30.0}) {
 			t.Errorf("that it took effect is recorded as %+v", entry)
 		}
-		if n := len(d.entries(audit.OrganizationAuditConfigUpdate)); n != 2 {
+		if n := len(d.entries(action.OrganizationAuditConfigUpdate)); n != 2 {
 			t.Errorf("%d entries tell of it, want 2", n)
 		}
 		d.wantHistory("Retention period: 90 → 30 days, now in force by system",
@@ -180,7 +181,7 @@ func TestUndoLosesNothing(t *testing.T) {
 		d.wantSettings(90, true)
 		facts, entry := d.facts()
 		if entry.ActorEmail != "second@example.com" || facts["undone"] != true ||
-			d.changes(audit.OrganizationAuditConfigUpdate)["retention_days"] != (audit.Change{Before: 1.0, After: 90.0}) {
+			d.changes(action.OrganizationAuditConfigUpdate)["retention_days"] != (audit.Change{Before: 1.0, After: 90.0}) {
 			t.Errorf("undoing is recorded as %+v", entry)
 		}
 		d.wantHistory("Retention period: 1 → 90 days; 1 day never took effect by second@example.com",
@@ -232,7 +233,7 @@ func TestNobodyGetsRoundTheUndo(t *testing.T) {
 		}
 		d.lower(2)
 		d.wantPending(2, began.Add(23*time.Hour+settingsDay))
-		if change := d.changes(audit.OrganizationAuditConfigUpdate)["retention_days"]; change != (audit.Change{Before: 1.0, After: 2.0}) {
+		if change := d.changes(action.OrganizationAuditConfigUpdate)["retention_days"]; change != (audit.Change{Before: 1.0, After: 2.0}) {
 			t.Errorf("the entry holds %v", change)
 		}
 		d.Clock.Advance(2 * time.Hour)
@@ -269,7 +270,7 @@ func TestClosingKeepsWhatCameIntoForceBefore(t *testing.T) {
 		d.Clock.Advance(settingsDay)
 		d.admin.Post("/orgs/acme/settings/delete", "confirm", "acme").ExpectRedirect(settingsPage)
 		d.wantSettings(30, true)
-		if n := len(d.entries(audit.OrganizationAuditConfigUpdate)); n != 2 {
+		if n := len(d.entries(action.OrganizationAuditConfigUpdate)); n != 2 {
 			t.Errorf("%d entries tell of it, want 2", n)
 		}
 	})
@@ -302,7 +303,7 @@ func TestRecordKeepsToWhatIsInForce(t *testing.T) {
 	eachGraceDesk(t, func(t *testing.T, d *graceDesk) {
 		d.lower(30)
 		event := func() audit.Event {
-			return audit.Event{Organization: "acme", Action: audit.ServiceUpdate, EntityID: "late", Actor: audit.System("test"), OccurredAt: d.Clock.Now().Add(-35 * settingsDay)}
+			return audit.Event{Organization: "acme", Action: action.ServiceUpdate, EntityID: "late", Actor: audit.System("test"), OccurredAt: d.Clock.Now().Add(-35 * settingsDay)}
 		}
 		one := func(tx *gorm.DB) error { _, err := audit.Record(t.Context(), tx, event()); return err }
 		many := func(tx *gorm.DB) error {
@@ -346,7 +347,7 @@ func TestOneOfManyServersRecordsThatARetentionTookEffect(t *testing.T) {
 			})
 		}
 		servers.Wait()
-		if n := len(d.entries(audit.OrganizationAuditConfigUpdate)); n != 2 {
+		if n := len(d.entries(action.OrganizationAuditConfigUpdate)); n != 2 {
 			t.Errorf("%d entries tell of it, want 2: chosen and in force", n)
 		}
 		if history, err := d.Store.SettingsHistory(t.Context(), d.org(), 10); err != nil || len(history) != 2 {

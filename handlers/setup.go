@@ -8,6 +8,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/passwords"
 	"github.com/auditlogs/auditlogs/models"
 )
@@ -86,7 +87,7 @@ func (h *Handlers) Setup(c *fiber.Ctx) error {
 			return user, err
 		}
 		access := []models.Access{{Organization: organization, Role: models.RoleAdmin}}
-		return user, recordOfUser(ctx, tx, access, user, audit.Event{Action: audit.UserSignIn})
+		return user, recordOfUser(ctx, tx, access, user, audit.Event{Action: action.UserSignIn})
 	})
 	if errors.Is(err, models.ErrClosed) {
 		form.Refuse("slug", slugTaken)
@@ -118,7 +119,7 @@ func firstOrganization(ctx context.Context, tx *gorm.DB, admin models.User, name
 	}
 	_, err = audit.Record(ctx, tx, audit.Event{
 		Organization: organization.Slug,
-		Action:       audit.MemberJoin,
+		Action:       action.MemberJoin,
 		EntityID:     admin.ID,
 		EntityName:   admin.Name,
 		Metadata:     map[string]any{"role": models.RoleAdmin, "setup": true},

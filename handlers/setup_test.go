@@ -7,6 +7,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -28,7 +29,7 @@ func TestSetupOfAnOrganizationThatIsRecordedInto(t *testing.T) {
 			if err := models.CloseOrganization(t.Context(), tx, closed.ID, p.Clock.Now()); err != nil {
 				return err
 			}
-			_, err = audit.Record(t.Context(), tx, audit.Event{Organization: "acme", Action: audit.ServiceCreate,
+			_, err = audit.Record(t.Context(), tx, audit.Event{Organization: "acme", Action: action.ServiceCreate,
 				EntityID: "svc_1", EntityName: "web", Actor: audit.System("deployer")})
 			if err != nil {
 				return err

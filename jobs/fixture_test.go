@@ -12,6 +12,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/models"
 )
@@ -127,7 +128,7 @@ func (f *fixture) record(slug string, age time.Duration, n int) {
 			occurred := f.now.Add(-age).Add(time.Duration(i) * time.Second)
 			receipt, err := audit.Record(f.t.Context(), models.WithClock(tx, func() time.Time { return occurred }), audit.Event{
 				Organization: slug,
-				Action:       audit.ServiceUpdate,
+				Action:       action.ServiceUpdate,
 				EntityID:     fmt.Sprintf("%s-%d", age, i),
 				Actor:        audit.Actor{ID: "usr_1", Name: "Ada"},
 				OccurredAt:   occurred,

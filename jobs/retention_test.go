@@ -12,6 +12,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
@@ -292,7 +293,7 @@ func TestRetentionForgetsExpiredKeys(t *testing.T) {
 					return err
 				}
 				_, err := audit.Record(t.Context(), tx, audit.Event{
-					ID: fmt.Sprint(i), Organization: "acme", Action: audit.ServiceUpdate, EntityID: "svc-1", Actor: audit.System("test"),
+					ID: fmt.Sprint(i), Organization: "acme", Action: action.ServiceUpdate, EntityID: "svc-1", Actor: audit.System("test"),
 				})
 				if err != nil {
 					return err

@@ -10,5 +10,5 @@ func AsAdministration(ctx context.Context) context.Context {
 	return context.WithValue(ctx, administrationKey{}, true)
 }
 
-// IsAdministration reports whether AsAdministration has marked ctx.
-func IsAdministration(ctx context.Context) bool { return ctx.Value(administrationKey{}) != nil }
+// isAdministration reports whether AsAdministration has marked ctx.
+func isAdministration(ctx context.Context) bool { return ctx.Value(administrationKey{}) != nil }

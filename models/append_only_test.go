@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 )
@@ -61,7 +62,7 @@ func TestRowsAreNeitherChangedNorReplaced(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		clock := newSettingsClock(t, db)
 		clock.set(1, 30, true)
-		if _, err := audit.Record(t.Context(), db.Write, audit.Event{Organization: "acme", Action: audit.ServiceCreate,
+		if _, err := audit.Record(t.Context(), db.Write, audit.Event{Organization: "acme", Action: action.ServiceCreate,
 			EntityID: "svc-1", Actor: audit.Actor{ID: "usr_1", Name: "Ada"}}); err != nil {
 			t.Fatal(err)
 		}
@@ -145,7 +146,7 @@ func knowsMerge(t *testing.T, db *database.DB) bool {
 func TestARowThatIsThereStoresNothing(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		newSettingsClock(t, db)
-		if _, err := audit.Record(t.Context(), db.Write, audit.Event{Organization: "acme", Action: audit.ServiceCreate,
+		if _, err := audit.Record(t.Context(), db.Write, audit.Event{Organization: "acme", Action: action.ServiceCreate,
 			EntityID: "svc-1", Actor: audit.Actor{ID: "usr_1", Name: "Ada"}}); err != nil {
 			t.Fatal(err)
 		}

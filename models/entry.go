@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"strings"
+
+	"github.com/auditlogs/auditlogs/app/audit/event"
 )
 
 // SystemActorID is the actor ID of automated actions. No user can have it.
-const SystemActorID = "system"
+const SystemActorID = event.SystemID
 
 // Entry is one line of the log: an event as it was stored. Entries never change. Those of Store.Entries
 // are without what a list does not show: client, request and metadata.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/auditlogs/auditlogs/app/audit/event"
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
@@ -65,23 +66,6 @@ func CheckURLTemplate(template string) error {
 	return nil
 }
 
-// WebAddressFault says why people cannot be led to an address, or must not be; "" where they can: it is
-// absolute, http or https, and signs nobody in. A link is shown to everybody who reads the log, and its
-// host, which people look at, stands behind what is before the @.
-func WebAddressFault(address string) string {
-	parsed, err := url.Parse(address)
-	switch {
-	case err != nil || parsed.Host == "" || !utf8.ValidString(address) || strings.ContainsRune(address, 0):
-		return "is not an absolute address"
-	case parsed.Scheme != "http" && parsed.Scheme != "https":
-		return fmt.Sprintf("scheme %q is neither http nor https", parsed.Scheme)
-	case parsed.User != nil:
-		return "holds a user name or password before the host; leave it out"
-	default:
-		return ""
-	}
-}
-
 // originLength is the length of the scheme and host a template begins with.
 func originLength(template string) int {
 	_, rest, found := strings.Cut(template, "://")
@@ -127,7 +111,7 @@ type ResourceLinks map[string]string
 // ResourceURL is where the resource of an entry is found: the event's own URL, or else the
 // template of its entity type, or else "".
 func ResourceURL(entry Entry, links ResourceLinks) string {
-	if entry.URL != "" && WebAddressFault(entry.URL) == "" { // earlier versions took more
+	if entry.URL != "" && event.WebAddressFault(entry.URL) == "" { // earlier versions took more
 		return entry.URL
 	}
 	if template, ok := links[entry.EntityType]; ok {

@@ -3,7 +3,7 @@ package views
 import (
 	"strings"
 
-	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 )
 
 // Glyph is the small picture before an action, by the kind of its verb. Danger marks removal
@@ -50,8 +50,8 @@ var verbGlyphs = map[string]Glyph{
 	"export":     {Icon: "download"},
 }
 
-func GlyphOf(action string) Glyph {
-	words := strings.Split(audit.Action(action).Verb(), "_")
+func GlyphOf(act string) Glyph {
+	words := strings.Split(action.Action(act).Verb(), "_")
 	for i := len(words) - 1; i >= 0; i-- {
 		if glyph, known := verbGlyphs[words[i]]; known {
 			return glyph

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event"
 )
 
 // Metadata comes from applications and, through them, from anyone: it is shown as text only, kinds
@@ -208,7 +208,7 @@ func scalar(raw json.RawMessage) Value {
 	if err := json.Unmarshal(raw, &s); err != nil {
 		return Value{Kind: "json", Text: text}
 	}
-	if s == audit.Masked {
+	if s == event.Masked {
 		return Value{Kind: "masked", Text: s}
 	}
 	if ambiguous(s) {

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"fmt"
 
 	"gorm.io/gorm"
 
@@ -20,37 +21,22 @@ import (
 //
 // Where audit logging is off nothing is stored, as with Record. What is stored is marked as imported,
 // whoever calls: nobody vouches here for when it happened but the history itself. So the web app's own
-// actions are refused as well, see FromOutside.
+// actions are refused as well, see event.FromOutside.
 func Backfill(ctx context.Context, tx *gorm.DB, events []Event) ([]Receipt, error) {
 	now := models.TransactionNow(tx)
 	entries := make([]models.NewEntry, len(events))
-	var invalid EventsError
-	for i, event := range events {
-		err := dated(event)
-		if err == nil {
-			entries[i], err = entryOf(FromOutside(ctx), event, now)
-			entry := &entries[i].Entry
-			entry.Origin = models.OriginImport
-			if event.exported != nil {
-				entry.ID, entry.Original = event.exported.ID, originalText(event.exported)
-			}
-		}
-		invalid.add(i, err)
+	var refused EventsError
+	for i, e := range events {
+		var err error
+		entries[i], err = models.PastEntryOf(ctx, e, now)
+		refused.Add(i, err)
 	}
-	if len(invalid.Events) > 0 {
-		return nil, &invalid
+	if len(refused.Events) > 0 {
+		return nil, &refused
 	}
-	return backfill(ctx, tx, entries)
-}
-
-// dated refuses events that do not say which entry is theirs.
-func dated(event Event) error {
-	switch {
-	case event.ID == "":
-		return &InvalidEventError{"id", "is required"}
-	case event.OccurredAt.IsZero():
-		return &InvalidEventError{"occurred_at", "is required"}
-	default:
-		return nil
+	results, err := models.BackfillEntries(ctx, tx, entries)
+	if err != nil {
+		return nil, fmt.Errorf("audit: %w", err)
 	}
+	return models.Receipts(entries, results)
 }

@@ -9,13 +9,14 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 )
 
 // past is an event of an hour ago with the ID.
 func past(id string, change ...func(*audit.Event)) audit.Event {
-	e := event(change...)
+	e := anEvent(change...)
 	e.ID = id
 	if e.OccurredAt.IsZero() {
 		e.OccurredAt = time.Now().Add(-time.Hour).Truncate(time.Hour)
@@ -82,7 +83,7 @@ func TestBackfillIsAllOrNothing(t *testing.T) {
 			field, reason string
 		}{
 			"no ID":                   {past(""), "id", "is required"},
-			"no time":                 {event(func(e *audit.Event) { e.ID = "x" }), "occurred_at", "is required"},
+			"no time":                 {anEvent(func(e *audit.Event) { e.ID = "x" }), "occurred_at", "is required"},
 			"a bad field":             {past("x", func(e *audit.Event) { e.Action = "nonsense" }), "action", ""},
 			"no actor":                {past("x", func(e *audit.Event) { e.Actor = audit.Actor{} }), "actor", "is required"},
 			"no organization":         {past("x", func(e *audit.Event) { e.Organization = "" }), "organization", "is required"},
@@ -100,7 +101,7 @@ func TestBackfillIsAllOrNothing(t *testing.T) {
 					if !errors.As(err, &refused) || len(refused.Events) != 1 || refused.Events[0].Index != 1 {
 						t.Fatalf("answers %v", err)
 					}
-					field, reason, ok := audit.Refused(refused.Events[0])
+					field, reason, ok := event.Refused(refused.Events[0])
 					if !ok || field != tc.field || tc.reason != "" && reason != tc.reason {
 						t.Errorf("refused is %q, %q, %t; want %q, %q", field, reason, ok, tc.field, tc.reason)
 					}
@@ -115,7 +116,7 @@ func TestBackfillIsAllOrNothing(t *testing.T) {
 				}
 			})
 		}
-		if _, _, ok := audit.Refused(errors.New("connection lost")); ok {
+		if _, _, ok := event.Refused(errors.New("connection lost")); ok {
 			t.Error("a lost connection is taken for the event's fault")
 		}
 	})

@@ -10,6 +10,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -130,17 +131,17 @@ func (b *Batcher) Close(ctx context.Context) error {
 
 // whole is event with what it took from ctx and the clock: recorded later, it says the same. One
 // with an ID keeps its time open: with another time it would be another event.
-func whole(ctx context.Context, event Event, entry models.NewEntry) Event {
-	if event.Actor == (Actor{}) {
-		event.Actor = ActorFrom(ctx)
+func whole(ctx context.Context, e Event, entry models.NewEntry) Event {
+	if e.Actor == (Actor{}) {
+		e.Actor = event.ActorFrom(ctx)
 	}
-	if event.Request == (Request{}) {
-		event.Request = RequestFrom(ctx)
+	if e.Request == (Request{}) {
+		e.Request = event.RequestFrom(ctx)
 	}
-	if event.ID == "" {
-		event.OccurredAt = entry.Entry.OccurredAt.Time()
+	if e.ID == "" {
+		e.OccurredAt = entry.Entry.OccurredAt.Time()
 	}
-	return event
+	return e
 }
 
 // BatcherConfig says how a Batcher works. Zero values mean the defaults.

@@ -57,7 +57,7 @@ func hold(t *testing.T, db *gorm.DB, config audit.BatcherConfig) *held {
 	h := &held{Batcher: newBatcher(t, faulty, config), faults: faults, letGo: sync.OnceFunc(func() { close(gate) })}
 	t.Cleanup(h.letGo)
 	h.calls.Go(func() {
-		if _, err := h.Record(t.Context(), event(func(e *audit.Event) { e.EntityID = "first" })); err != nil &&
+		if _, err := h.Record(t.Context(), anEvent(func(e *audit.Event) { e.EntityID = "first" })); err != nil &&
 			!errors.Is(err, audit.ErrBatcherClosed) && !errors.Is(err, audit.ErrOutcomeUnknown) {
 			t.Errorf("the first event: %v", err)
 		}
@@ -94,7 +94,7 @@ func TestBatcherSharesTransactions(t *testing.T) {
 		var mutex sync.Mutex
 		stored := map[string]string{} // entity IDs by entry IDs
 		for i := range 100 {
-			e := event(func(e *audit.Event) {
+			e := anEvent(func(e *audit.Event) {
 				e.EntityID, e.Actor = fmt.Sprintf("svc-%d", i), audit.Actor{}
 				if i%10 == 0 {
 					e.Organization = "quiet"
@@ -116,7 +116,7 @@ func TestBatcherSharesTransactions(t *testing.T) {
 		if waiting := h.Stats().Waiting; waiting != 101 {
 			t.Errorf("%d events wait, want 101", waiting)
 		}
-		if _, err := h.Record(t.Context(), event(func(e *audit.Event) { e.EntityID = "" })); err == nil {
+		if _, err := h.Record(t.Context(), anEvent(func(e *audit.Event) { e.EntityID = "" })); err == nil {
 			t.Error("an event without an entity was accepted")
 		}
 		h.letGo()
@@ -149,9 +149,9 @@ func TestBatcherWithAFullQueue(t *testing.T) {
 	}
 	t.Run("fails", func(t *testing.T) {
 		h := hold(t, db.Write, audit.BatcherConfig{QueueSize: 2, WhenFull: audit.Fail})
-		h.record(t, t.Context(), event(), fine)
-		h.record(t, t.Context(), event(), fine)
-		if _, err := h.Record(t.Context(), event()); !errors.Is(err, audit.ErrQueueFull) {
+		h.record(t, t.Context(), anEvent(), fine)
+		h.record(t, t.Context(), anEvent(), fine)
+		if _, err := h.Record(t.Context(), anEvent()); !errors.Is(err, audit.ErrQueueFull) {
 			t.Errorf("answers %v, want ErrQueueFull", err)
 		}
 		h.letGo()
@@ -162,15 +162,15 @@ func TestBatcherWithAFullQueue(t *testing.T) {
 	})
 	t.Run("waits", func(t *testing.T) {
 		h := hold(t, db.Write, audit.BatcherConfig{QueueSize: 2})
-		h.record(t, t.Context(), event(), fine)
-		h.record(t, t.Context(), event(), fine)
+		h.record(t, t.Context(), anEvent(), fine)
+		h.record(t, t.Context(), anEvent(), fine)
 		ctx, cancel := context.WithCancel(t.Context())
 		h.calls.Go(func() {
-			if _, err := h.Record(ctx, event()); !errors.Is(err, context.Canceled) || errors.Is(err, audit.ErrOutcomeUnknown) {
+			if _, err := h.Record(ctx, anEvent()); !errors.Is(err, context.Canceled) || errors.Is(err, audit.ErrOutcomeUnknown) {
 				t.Errorf("one whose caller went away: %v", err)
 			}
 		})
-		h.calls.Go(func() { fine(h.Record(t.Context(), event())) })
+		h.calls.Go(func() { fine(h.Record(t.Context(), anEvent())) })
 		cancel()
 		until(t, func() bool { return h.Stats().Failed == 1 })
 		h.letGo()
@@ -195,7 +195,7 @@ func TestBatcherWhenTheCallerGoesAway(t *testing.T) {
 		var calls sync.WaitGroup
 
 		underWay, leave := context.WithCancel(t.Context())
-		named := event(func(e *audit.Event) { e.ID = "m-1" })
+		named := anEvent(func(e *audit.Event) { e.ID = "m-1" })
 		calls.Go(func() {
 			_, err := batcher.Record(underWay, named)
 			if !errors.Is(err, audit.ErrOutcomeUnknown) || !errors.Is(err, context.Canceled) {
@@ -205,7 +205,7 @@ func TestBatcherWhenTheCallerGoesAway(t *testing.T) {
 		<-committing
 		queued, withdraw := context.WithCancel(t.Context())
 		calls.Go(func() {
-			_, err := batcher.Record(queued, event(func(e *audit.Event) { e.EntityID = "withdrawn" }))
+			_, err := batcher.Record(queued, anEvent(func(e *audit.Event) { e.EntityID = "withdrawn" }))
 			if errors.Is(err, audit.ErrOutcomeUnknown) || !errors.Is(err, context.Canceled) {
 				t.Errorf("while it waits: %v", err)
 			}
@@ -226,7 +226,7 @@ func TestBatcherWhenTheCallerGoesAway(t *testing.T) {
 		if want := (audit.Stats{Recorded: 2, Failed: 1, Batches: 2}); batcher.Stats() != want {
 			t.Errorf("counted %+v, want %+v", batcher.Stats(), want)
 		}
-		if _, err := batcher.Record(queued, event()); !errors.Is(err, context.Canceled) || batcher.Stats().Failed != 2 {
+		if _, err := batcher.Record(queued, anEvent()); !errors.Is(err, context.Canceled) || batcher.Stats().Failed != 2 {
 			t.Errorf("a caller that is gone already: %v", err)
 		}
 	})
@@ -248,12 +248,12 @@ func TestBatcherKeepsBadEventsApart(t *testing.T) {
 		for _, statement := range poison[db.Write.Name()] {
 			set(t, db.Write, statement)
 		}
-		if _, err := audit.Record(t.Context(), db.Write, event(func(e *audit.Event) { e.ID = "m-1" })); err != nil {
+		if _, err := audit.Record(t.Context(), db.Write, anEvent(func(e *audit.Event) { e.ID = "m-1" })); err != nil {
 			t.Fatal(err)
 		}
 		h := hold(t, db.Write, audit.BatcherConfig{})
 		expect := func(change func(*audit.Event), want func(error) bool) {
-			e := event(change)
+			e := anEvent(change)
 			h.record(t, t.Context(), e, func(_ audit.Receipt, err error) {
 				if !want(err) {
 					t.Errorf("%+v: %v", e, err)
@@ -294,7 +294,7 @@ func TestBatcherBlamesNoEventWhereNoTransactionBegins(t *testing.T) {
 	var attempts atomic.Int64
 	h.faults.onBegin(func() error { attempts.Add(1); return errors.New("password authentication failed") })
 	for range 20 {
-		h.record(t, t.Context(), event(), func(_ audit.Receipt, err error) {
+		h.record(t, t.Context(), anEvent(), func(_ audit.Receipt, err error) {
 			if err == nil || !strings.Contains(err.Error(), "password authentication failed") {
 				t.Errorf("answers %v", err)
 			}
@@ -313,11 +313,11 @@ func TestBatcherSurvivesAPanic(t *testing.T) {
 	faulty, faults := withFaults(t, db.Write)
 	faults.onInsert(func() { panic("no") })
 	batcher := newBatcher(t, faulty, audit.BatcherConfig{})
-	if _, err := batcher.Record(t.Context(), event()); err == nil || !strings.Contains(err.Error(), "no") {
+	if _, err := batcher.Record(t.Context(), anEvent()); err == nil || !strings.Contains(err.Error(), "no") {
 		t.Errorf("answers %v", err)
 	}
 	faults.onInsert(nil)
-	if _, err := batcher.Record(t.Context(), event()); err != nil {
+	if _, err := batcher.Record(t.Context(), anEvent()); err != nil {
 		t.Errorf("afterwards: %v", err)
 	}
 }
@@ -349,7 +349,7 @@ func TestBatcherRecordsExactlyOnceOverLostConnections(t *testing.T) {
 		for p := range 8 {
 			producers.Go(func() {
 				for i := range 15 {
-					e := event(func(e *audit.Event) {
+					e := anEvent(func(e *audit.Event) {
 						e.EntityID = fmt.Sprintf("%d-%d", p, i)
 						if i%2 == 0 {
 							e.ID = e.EntityID
@@ -395,7 +395,7 @@ func TestBatcherWhoseServerEndsItsConnections(t *testing.T) {
 					return
 				default:
 				}
-				if _, err := batcher.Record(t.Context(), event()); err != nil {
+				if _, err := batcher.Record(t.Context(), anEvent()); err != nil {
 					t.Errorf("answers %v", err)
 					return
 				}
@@ -452,7 +452,7 @@ func TestBatcherGivesUp(t *testing.T) {
 				faults.onCommit(c.commit)
 				batcher := newBatcher(t, faulty, audit.BatcherConfig{RetryFor: time.Minute})
 				began := time.Now()
-				_, err := batcher.Record(t.Context(), event(func(e *audit.Event) { e.ID = "m-1" }))
+				_, err := batcher.Record(t.Context(), anEvent(func(e *audit.Event) { e.ID = "m-1" }))
 				if !errors.Is(err, driver.ErrBadConn) || errors.Is(err, audit.ErrOutcomeUnknown) != c.unknown {
 					t.Errorf("answers %v", err)
 				}
@@ -464,7 +464,7 @@ func TestBatcherGivesUp(t *testing.T) {
 				}
 				faults.onBegin(nil)
 				faults.onCommit(nil)
-				receipt, err := batcher.Record(t.Context(), event(func(e *audit.Event) { e.ID = "m-1" }))
+				receipt, err := batcher.Record(t.Context(), anEvent(func(e *audit.Event) { e.ID = "m-1" }))
 				if err != nil || receipt.Repeated != c.unknown || len(entries(t, db.Write)) != 1 {
 					t.Errorf("repeated: %+v, %v", receipt, err)
 				}
@@ -485,7 +485,7 @@ func TestBatcherClosesUnderLoad(t *testing.T) {
 		for range 64 {
 			producers.Go(func() {
 				for {
-					switch _, err := batcher.Record(t.Context(), event()); {
+					switch _, err := batcher.Record(t.Context(), anEvent()); {
 					case err == nil:
 						recorded.Add(1)
 					case errors.Is(err, audit.ErrBatcherClosed):
@@ -520,7 +520,7 @@ func TestBatcherThatHasNoTimeToClose(t *testing.T) {
 		h := hold(t, db.Write, audit.BatcherConfig{})
 		ctx := audit.WithRequest(audit.WithActor(t.Context(), anna), audit.Request{ID: "req-1"})
 		for i := range 3 {
-			e := event(func(e *audit.Event) { e.EntityID, e.Actor = fmt.Sprint(i), audit.Actor{} })
+			e := anEvent(func(e *audit.Event) { e.EntityID, e.Actor = fmt.Sprint(i), audit.Actor{} })
 			h.record(t, ctx, e, func(_ audit.Receipt, err error) {
 				if !errors.Is(err, audit.ErrBatcherClosed) || errors.Is(err, audit.ErrOutcomeUnknown) {
 					t.Errorf("event %d waited: %v", i, err)
@@ -557,7 +557,7 @@ func TestBatcherThatHasNoTimeToClose(t *testing.T) {
 		if again := h.Close(t.Context()); again == nil || again.Error() != unflushed.Error() {
 			t.Errorf("closing again answers %v", again)
 		}
-		if _, err := h.Record(t.Context(), event()); !errors.Is(err, audit.ErrBatcherClosed) {
+		if _, err := h.Record(t.Context(), anEvent()); !errors.Is(err, audit.ErrBatcherClosed) {
 			t.Errorf("recording afterwards: %v", err)
 		}
 	})
@@ -578,7 +578,7 @@ func TestBatcherDoesNotWaitForOtherTransactions(t *testing.T) {
 	ensure(t, db.Write, audit.Organization{Slug: "acme"})
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // a wait would end here, as a failure
 	defer cancel()
-	neverSeen := event(func(e *audit.Event) { e.EntityID, e.Actor = "never-seen", audit.Actor{ID: "new"} })
+	neverSeen := anEvent(func(e *audit.Event) { e.EntityID, e.Actor = "never-seen", audit.Actor{ID: "new"} })
 
 	long := db.Write.WithContext(ctx).Begin()
 	defer long.Rollback()
@@ -590,7 +590,7 @@ func TestBatcherDoesNotWaitForOtherTransactions(t *testing.T) {
 	}
 
 	h := hold(t, db.Write, audit.BatcherConfig{}) // its batch is of the entity "first"
-	if _, err := audit.Record(ctx, db.Write, event(func(e *audit.Event) { e.EntityID = "first" })); err != nil {
+	if _, err := audit.Record(ctx, db.Write, anEvent(func(e *audit.Event) { e.EntityID = "first" })); err != nil {
 		t.Fatalf("a transaction, while the batch is open: %v", err)
 	}
 	h.letGo()
@@ -612,7 +612,7 @@ func TestBatcherOverDatabaseSQL(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		receipt, err := batcher.Record(t.Context(), event())
+		receipt, err := batcher.Record(t.Context(), anEvent())
 		if rows := entries(t, db.Write); err != nil || len(rows) != 1 || rows[0].ID.String() != receipt.EntryID {
 			t.Errorf("%+v, %v, %d entries", receipt, err, len(rows))
 		}

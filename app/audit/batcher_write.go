@@ -140,7 +140,7 @@ func (b *Batcher) settle(item *queuedEvent, result models.InsertResult) {
 	if item.unsure && result.ID == item.entry.Entry.ID {
 		result.Repeated = false // what it seems to repeat is an attempt of its own
 	}
-	receipt, err := receiptOf(item.entry, result)
+	receipt, err := result.Receipt(item.entry)
 	switch {
 	case err != nil:
 		b.tally.refused.Add(1)

@@ -8,7 +8,6 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/models"
-	"github.com/auditlogs/auditlogs/models/migrations"
 )
 
 // Dialect records in transactions of database/sql, for services without GORM, whatever their driver:
@@ -19,7 +18,7 @@ import (
 //	…
 //	_, err = audit.PostgreSQL.Record(ctx, tx, audit.Event{
 //		Organization: "acme",
-//		Action:       audit.ServiceDelete,
+//		Action:       action.ServiceDelete,
 //		EntityID:     service.ID,
 //	})
 //	…
@@ -77,12 +76,14 @@ func (d Dialect) EnsureOrganization(ctx context.Context, tx *sql.Tx, organizatio
 	return EnsureOrganization(ctx, db, organization)
 }
 
-// Migrate creates or updates the tables of the audit log: see the function Migrate.
-func (d Dialect) Migrate(ctx context.Context, db *sql.DB) error {
-	if _, err := migrations.Up(ctx, db, d.name); err != nil {
-		return fmt.Errorf("audit: %w", err)
+// DialectOf returns that of db, whatever its driver.
+func DialectOf(db *gorm.DB) (Dialect, error) {
+	for _, dialect := range []Dialect{PostgreSQL, SQLite} {
+		if db.Name() == dialect.name {
+			return dialect, nil
+		}
 	}
-	return nil
+	return Dialect{}, fmt.Errorf("audit: database %q is neither PostgreSQL nor SQLite", db.Name())
 }
 
 // over is a *gorm.DB whose statements run in pool.

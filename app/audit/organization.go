@@ -9,6 +9,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/models"
 )
@@ -33,7 +34,7 @@ type Organization struct {
 // creating the same organization. In a dry run it answers the slug it would try first.
 func EnsureOrganization(ctx context.Context, tx *gorm.DB, organization Organization) (slug string, err error) {
 	if organization.ExternalID != "" {
-		if err := checkID("external_id", organization.ExternalID, maxEntityID); err != nil {
+		if err := event.CheckID("external_id", organization.ExternalID, event.MaxEntityID); err != nil {
 			return "", err
 		}
 	} else if organization.Slug == "" && organization.Name == "" {
@@ -69,7 +70,7 @@ func EnsureOrganization(ctx context.Context, tx *gorm.DB, organization Organizat
 		// Taken: by another transaction a moment ago, which the next look finds, or by an
 		// organization with another external ID.
 		if organization.Slug != "" && attempt > 2 {
-			return "", &InvalidEventError{"slug", fmt.Sprintf("%q belongs to another organization", slug)}
+			return "", &InvalidEventError{Field: "slug", Reason: fmt.Sprintf("%q belongs to another organization", slug)}
 		}
 		if organization.Slug == "" {
 			slug = fmt.Sprintf("%.*s-%d", models.MaxSlugLength-4, wanted, attempt)
@@ -95,7 +96,7 @@ func slugFrom(texts ...string) string {
 func invalid(err error) error {
 	var refused *fault.Field
 	if errors.As(err, &refused) {
-		return &InvalidEventError{refused.Field, refused.Reason}
+		return &InvalidEventError{Field: refused.Field, Reason: refused.Reason}
 	}
 	if err != nil {
 		return fmt.Errorf("audit: %w", err)

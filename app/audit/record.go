@@ -2,22 +2,16 @@ package audit
 
 import (
 	"context"
-	"errors"
+	"crypto/sha256"
 	"fmt"
+	"strconv"
 	"time"
 
 	"gorm.io/gorm"
 
+	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/models"
-	"github.com/auditlogs/auditlogs/models/migrations"
 )
-
-// Recorder records events outside of a caller's transaction. Record returns once the event is
-// safely kept, or with an error that says why it is not. Batcher and Client are recorders; so is
-// the one in memory that package audittest has for tests.
-type Recorder interface {
-	Record(ctx context.Context, event Event) (Receipt, error)
-}
 
 // Record stores event in tx, the caller's transaction (or a plain *gorm.DB for one of its own).
 //
@@ -44,7 +38,7 @@ func Record(ctx context.Context, tx *gorm.DB, event Event) (Receipt, error) {
 	if err != nil {
 		return Receipt{}, fmt.Errorf("audit: %w", err)
 	}
-	return receiptOf(entry, result)
+	return result.Receipt(entry)
 }
 
 // RecordAll stores events in tx as Record would, in a few statements however many they are, and
@@ -59,30 +53,7 @@ func RecordAll(ctx context.Context, tx *gorm.DB, events []Event) ([]Receipt, err
 	if err != nil {
 		return nil, fmt.Errorf("audit: %w", err)
 	}
-	receipts := make([]Receipt, len(entries))
-	var refused EventsError
-	for i := range entries {
-		receipts[i], err = receiptOf(entries[i], results[i])
-		refused.add(i, err)
-	}
-	if len(refused.Events) > 0 {
-		return nil, &refused
-	}
-	return receipts, nil
-}
-
-// Validate checks event as Record would, without a database: it answers nil, ErrNoOrganization
-// where the event names none, ErrNoActor or an *InvalidEventError.
-func Validate(ctx context.Context, event Event) error {
-	_, err := entryOf(ctx, event, time.Now())
-	return err
-}
-
-// ValidateAll checks events as RecordAll would at the moment now, without a database: it answers nil
-// or an *EventsError.
-func ValidateAll(ctx context.Context, events []Event, now time.Time) error {
-	_, err := entriesOf(ctx, events, now)
-	return err
+	return models.Receipts(entries, results)
 }
 
 // entriesOf checks events and makes rows of them, or answers with an *EventsError.
@@ -92,7 +63,7 @@ func entriesOf(ctx context.Context, events []Event, now time.Time) ([]models.New
 	for i, event := range events {
 		var err error
 		entries[i], err = entryOf(ctx, event, now)
-		refused.add(i, err)
+		refused.Add(i, err)
 	}
 	if len(refused.Events) > 0 {
 		return nil, &refused
@@ -100,51 +71,37 @@ func entriesOf(ctx context.Context, events []Event, now time.Time) ([]models.New
 	return entries, nil
 }
 
-// receiptOf answers for what became of an entry.
-func receiptOf(entry models.NewEntry, result models.InsertResult) (Receipt, error) {
-	organization := entry.Organization.Slug + entry.Organization.ExternalID
-	switch result.Outcome {
-	case models.Inserted:
-		return Receipt{EntryID: result.ID.String(), Stored: true, Repeated: result.Repeated}, nil
-	case models.LoggingOff:
-		return Receipt{Repeated: result.Repeated}, nil
-	case models.OrganizationUnknown:
-		return Receipt{}, fmt.Errorf("%w: %q", ErrNoOrganization, organization)
-	case models.OrganizationClosed:
-		return Receipt{}, fmt.Errorf("%w: %q", ErrOrganizationClosed, organization)
-	case models.Expired:
-		return Receipt{}, fmt.Errorf("%w: %s is before %s", ErrExpired,
-			entry.Entry.OccurredAt.Time().Format(time.RFC3339), result.KeptSince.Time().Format(time.RFC3339))
-	case models.DryRun:
-		return Receipt{}, nil
-	case models.KeyReused:
-		return Receipt{}, ErrIDReused
-	default:
-		return Receipt{}, errors.New("audit: unknown outcome")
-	}
-}
-
-// storedWhenOff says which events are kept while audit logging is off: what the web app records of
-// itself, and that the organization is gone. Nothing that comes from outside.
-func storedWhenOff(ctx context.Context, action Action) bool {
-	if isFromOutside(ctx) {
-		return false
-	}
-	return ownActions[action] || action == OrganizationDelete || models.IsAdministration(ctx)
-}
-
-// Migrate creates or updates the tables of the audit log in db; all their names begin with
-// "audit_". Safe to call from several hosts at once. In a dry run it does nothing.
-func Migrate(ctx context.Context, db *gorm.DB) error {
-	if db.DryRun {
-		return nil
-	}
-	pool, err := db.DB()
+// entryOf checks an event and makes the row of it.
+func entryOf(ctx context.Context, e Event, now time.Time) (models.NewEntry, error) {
+	resolved, err := event.Resolve(ctx, e, now)
 	if err != nil {
-		return fmt.Errorf("audit: migrate: %w", err)
+		return models.NewEntry{}, err
 	}
-	if _, err := migrations.Up(ctx, pool, db.Dialector.Name()); err != nil {
-		return fmt.Errorf("audit: %w", err)
+	entry := models.NewEntryOf(ctx, resolved, now)
+	if e.ID == "" {
+		return entry, nil
 	}
-	return nil
+	if !e.OccurredAt.IsZero() {
+		// The same at every attempt: it is stored once, however late it is repeated.
+		entry.Entry.ID = models.DerivedEntryID(entry.Entry.OccurredAt, e.ID)
+	}
+	entry.Key = eventKey(e, &entry.Entry)
+	return entry, nil
+}
+
+// idKeptFor is how long an event's ID is remembered.
+const idKeptFor = 24 * time.Hour
+
+// eventKey is what Event.ID is remembered by. Two events with the ID are the same if they agree in
+// all they say; where the request came from, and how metadata is laid out, makes no difference.
+func eventKey(e Event, entry *models.Entry) *models.EventKey {
+	said := make([]byte, 0, 512)
+	for _, text := range []string{entry.Action, entry.EntityType, entry.EntityID, entry.EntityName, entry.ActorID,
+		entry.ActorName, entry.ActorEmail, entry.Source, entry.URL, entry.Metadata} {
+		said = append(append(said, text...), 0)
+	}
+	if !e.OccurredAt.IsZero() {
+		said = strconv.AppendInt(said, int64(entry.OccurredAt), 10)
+	}
+	return &models.EventKey{Hash: sha256.Sum256([]byte(e.ID)), Fingerprint: sha256.Sum256(said), KeepFor: idKeptFor}
 }

@@ -9,6 +9,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/migrate"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
@@ -29,7 +30,7 @@ func TestRecordAllStoresWhatRecordStores(t *testing.T) {
 		at := time.Now().Add(-time.Hour).Truncate(time.Microsecond)
 		var events []audit.Event
 		for i := range 100 {
-			e := event(func(e *audit.Event) {
+			e := anEvent(func(e *audit.Event) {
 				e.EntityID = fmt.Sprintf(`svc-%d "quoted" \ {,}`, i%7)
 				e.EntityName = fmt.Sprintf("Größe %d", i%7)
 				e.OccurredAt = at.Add(time.Duration(i) * time.Second)
@@ -91,7 +92,7 @@ func TestRecordAllIsAllOrNothing(t *testing.T) {
 		} {
 			t.Run(name, func(t *testing.T) {
 				err := db.Write.Transaction(func(tx *gorm.DB) error {
-					events := []audit.Event{event(func(e *audit.Event) { e.ID = "m-1" }), event(bad), event()}
+					events := []audit.Event{anEvent(func(e *audit.Event) { e.ID = "m-1" }), anEvent(bad), anEvent()}
 					_, err := audit.RecordAll(t.Context(), tx, events)
 					var refused *audit.EventsError
 					if !errors.As(err, &refused) || len(refused.Events) != 1 || refused.Events[0].Index != 1 {
@@ -115,10 +116,10 @@ func TestRecordAllListsEveryEventThatIsRefused(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		ensure(t, db.Write, audit.Organization{Slug: "acme"})
 		_, err := audit.RecordAll(t.Context(), db.Write, []audit.Event{
-			event(func(e *audit.Event) { e.ID = "m-1" }),
-			event(func(e *audit.Event) { e.ID, e.EntityID = "m-1", "svc-2" }),
-			event(),
-			event(func(e *audit.Event) { e.ID, e.Organization = "m-2", "nobody" }),
+			anEvent(func(e *audit.Event) { e.ID = "m-1" }),
+			anEvent(func(e *audit.Event) { e.ID, e.EntityID = "m-1", "svc-2" }),
+			anEvent(),
+			anEvent(func(e *audit.Event) { e.ID, e.Organization = "m-2", "nobody" }),
 		})
 		var refused *audit.EventsError
 		if !errors.As(err, &refused) || len(refused.Events) != 2 ||
@@ -136,7 +137,7 @@ func TestAnEventWithAnIDIsStoredOnce(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		ensure(t, db.Write, audit.Organization{Slug: "acme"})
 		ensure(t, db.Write, audit.Organization{Slug: "beta"})
-		named := event(func(e *audit.Event) { e.ID = "m-1" })
+		named := anEvent(func(e *audit.Event) { e.ID = "m-1" })
 		record := func(e audit.Event) audit.Receipt {
 			t.Helper()
 			receipt, err := audit.Record(t.Context(), db.Write, e)
@@ -149,7 +150,7 @@ func TestAnEventWithAnIDIsStoredOnce(t *testing.T) {
 		if again := record(named); !again.Stored || !again.Repeated || again.EntryID != first.EntryID {
 			t.Errorf("the second time answers %+v, the first %+v", again, first)
 		}
-		receipts, err := audit.RecordAll(t.Context(), db.Write, []audit.Event{named, event(), named})
+		receipts, err := audit.RecordAll(t.Context(), db.Write, []audit.Event{named, anEvent(), named})
 		if err != nil || receipts[0].EntryID != first.EntryID || !receipts[2].Repeated || receipts[1].Repeated {
 			t.Errorf("among others: %+v, %v", receipts, err)
 		}
@@ -168,7 +169,7 @@ func TestAnEventWithAnIDIsStoredOnce(t *testing.T) {
 		}
 
 		set(t, db.Write, "UPDATE audit_organizations SET logging_enabled = ?", false)
-		off := event(func(e *audit.Event) { e.ID = "m-2" })
+		off := anEvent(func(e *audit.Event) { e.ID = "m-2" })
 		if receipt := record(off); receipt.Stored {
 			t.Error("stored while logging is off")
 		}
@@ -181,7 +182,7 @@ func TestAnEventWithAnIDIsStoredOnce(t *testing.T) {
 		if receipt, err := audit.Record(t.Context(), late, named); err != nil || receipt.Repeated || receipt.EntryID == first.EntryID {
 			t.Errorf("a day later: %+v, %v", receipt, err)
 		}
-		dated := event(func(e *audit.Event) { e.ID, e.OccurredAt = "m-3", time.Now().Add(-time.Hour) })
+		dated := anEvent(func(e *audit.Event) { e.ID, e.OccurredAt = "m-3", time.Now().Add(-time.Hour) })
 		one := record(dated)
 		if receipt, err := audit.Record(t.Context(), late, dated); err != nil || receipt.EntryID != one.EntryID {
 			t.Errorf("an event with a time, a day later: %+v, %v, the first was %+v", receipt, err, one)
@@ -196,7 +197,7 @@ func TestRecordInATransactionOfDatabaseSQL(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := dialect.Migrate(t.Context(), pool); err != nil {
+		if err := migrate.SQL(t.Context(), pool, dialect); err != nil {
 			t.Fatal(err)
 		}
 		for _, commit := range []bool{false, true} {
@@ -208,14 +209,14 @@ func TestRecordInATransactionOfDatabaseSQL(t *testing.T) {
 			if err != nil || slug != "acme" {
 				t.Fatalf("%q, %v", slug, err)
 			}
-			receipt, err := dialect.Record(t.Context(), tx, event())
+			receipt, err := dialect.Record(t.Context(), tx, anEvent())
 			if err != nil || !receipt.Stored {
 				t.Fatalf("%+v, %v", receipt, err)
 			}
-			if _, err := dialect.RecordAll(t.Context(), tx, []audit.Event{event(), event()}); err != nil {
+			if _, err := dialect.RecordAll(t.Context(), tx, []audit.Event{anEvent(), anEvent()}); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := dialect.Record(t.Context(), tx, event(func(e *audit.Event) { e.Organization = "nobody" })); !errors.Is(err, audit.ErrNoOrganization) {
+			if _, err := dialect.Record(t.Context(), tx, anEvent(func(e *audit.Event) { e.Organization = "nobody" })); !errors.Is(err, audit.ErrNoOrganization) {
 				t.Fatal(err)
 			}
 			if commit {

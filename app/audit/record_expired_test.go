@@ -10,6 +10,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
@@ -28,7 +29,7 @@ func keeping(t *testing.T, db *database.DB) *gorm.DB {
 }
 
 func daysAgo(days int, change ...func(*audit.Event)) audit.Event {
-	e := event(change...)
+	e := anEvent(change...)
 	e.OccurredAt = midMonth.AddDate(0, 0, -days)
 	return e
 }
@@ -63,7 +64,7 @@ func TestAnEventThatHasExpiredIsRefused(t *testing.T) {
 			for _, e := range []audit.Event{daysAgo(8), daysAgo(8, named(name)), daysAgo(8, byExternalID)} {
 				err := at.Transaction(func(tx *gorm.DB) error {
 					err := record(t.Context(), tx, e)
-					if field, reason, _ := audit.Refused(err); !errors.Is(err, audit.ErrExpired) || field != "occurred_at" ||
+					if field, reason, _ := event.Refused(err); !errors.Is(err, audit.ErrExpired) || field != "occurred_at" ||
 						!strings.HasSuffix(reason, "2026-06-07T12:00:00Z is before 2026-06-08T12:00:00Z") {
 						t.Errorf("%s answers %v", name, err)
 					}

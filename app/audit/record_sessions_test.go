@@ -10,6 +10,7 @@ import (
 	"gorm.io/gorm/clause"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/migrate"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 )
@@ -17,23 +18,23 @@ import (
 // waysIn are the functions that record in a *gorm.DB, each with an event of its own.
 var waysIn = map[string]func(ctx context.Context, tx *gorm.DB) (audit.Receipt, error){
 	"Record": func(ctx context.Context, tx *gorm.DB) (audit.Receipt, error) {
-		return audit.Record(ctx, tx, event())
+		return audit.Record(ctx, tx, anEvent())
 	},
 	"Record with an ID": func(ctx context.Context, tx *gorm.DB) (audit.Receipt, error) {
-		return audit.Record(ctx, tx, event(func(e *audit.Event) { e.ID = "1" }))
+		return audit.Record(ctx, tx, anEvent(func(e *audit.Event) { e.ID = "1" }))
 	},
 	"RecordAll": func(ctx context.Context, tx *gorm.DB) (audit.Receipt, error) {
-		return first(audit.RecordAll(ctx, tx, []audit.Event{event()}))
+		return first(audit.RecordAll(ctx, tx, []audit.Event{anEvent()}))
 	},
 	"Backfill": func(ctx context.Context, tx *gorm.DB) (audit.Receipt, error) {
-		return first(audit.Backfill(ctx, tx, []audit.Event{event(func(e *audit.Event) { e.ID, e.OccurredAt = "2", time.Now() })}))
+		return first(audit.Backfill(ctx, tx, []audit.Event{anEvent(func(e *audit.Event) { e.ID, e.OccurredAt = "2", time.Now() })}))
 	},
 	"Batcher": func(ctx context.Context, tx *gorm.DB) (audit.Receipt, error) {
 		batcher, err := audit.NewBatcher(tx, audit.BatcherConfig{RetryFor: -1})
 		if err != nil {
 			return audit.Receipt{}, err
 		}
-		receipt, err := batcher.Record(ctx, event())
+		receipt, err := batcher.Record(ctx, anEvent())
 		return receipt, errors.Join(err, batcher.Close(context.WithoutCancel(ctx)))
 	},
 }
@@ -86,10 +87,10 @@ func TestADryRunWritesNothing(t *testing.T) {
 			t.Errorf("ensuring an organization answers %q, %v", slug, err)
 		}
 		var invalid *audit.InvalidEventError
-		if _, err := audit.Record(t.Context(), dry, event(func(e *audit.Event) { e.EntityID = "" })); !errors.As(err, &invalid) {
+		if _, err := audit.Record(t.Context(), dry, anEvent(func(e *audit.Event) { e.EntityID = "" })); !errors.As(err, &invalid) {
 			t.Errorf("an event without an entity answers %v", err)
 		}
-		if err := audit.Migrate(t.Context(), dry); err != nil {
+		if err := migrate.Up(t.Context(), dry); err != nil {
 			t.Error(err)
 		}
 		for table, want := range map[string]int64{"audit_entries": 0, "audit_entities": 0, "audit_actors": 0, "audit_event_keys": 0, "audit_organizations": 1} {

@@ -51,7 +51,7 @@ func TestManyEventsWithIDsTakeAsFewStatementsAsFew(t *testing.T) {
 		}
 		events := more
 		for i := range n {
-			events = append(events, event(func(e *audit.Event) { e.ID = fmt.Sprintf("%s of %d: %d", batch, n, i) }))
+			events = append(events, anEvent(func(e *audit.Event) { e.ID = fmt.Sprintf("%s of %d: %d", batch, n, i) }))
 		}
 		var refused *audit.EventsError
 		if _, err := audit.RecordAll(t.Context(), over, events); err != nil && !(len(more) > 0 && errors.As(err, &refused)) {
@@ -71,10 +71,10 @@ func TestManyEventsWithIDsTakeAsFewStatementsAsFew(t *testing.T) {
 	t.Run("new", func(t *testing.T) { same(t, "new") })
 	t.Run("repeated", func(t *testing.T) { same(t, "new") })
 	t.Run("of another event", func(t *testing.T) {
-		same(t, "refused", event(func(e *audit.Event) { e.ID, e.EntityID = "new of 2: 0", "another" }))
+		same(t, "refused", anEvent(func(e *audit.Event) { e.ID, e.EntityID = "new of 2: 0", "another" }))
 	})
 	t.Run("of no organization", func(t *testing.T) {
-		same(t, "lost", event(func(e *audit.Event) { e.Organization = "nobody" }))
+		same(t, "lost", anEvent(func(e *audit.Event) { e.Organization = "nobody" }))
 	})
 	t.Run("logging off", func(t *testing.T) {
 		set(t, db, "UPDATE audit_organizations SET logging_enabled = ?", false)

@@ -10,6 +10,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
@@ -17,11 +18,11 @@ import (
 
 var anna = audit.Actor{ID: "u1", Name: "Anna Álvarez", Email: "anna@example.com"}
 
-// event is a valid one; tests change what they are about.
-func event(change ...func(*audit.Event)) audit.Event {
+// anEvent is a valid one; tests change what they are about.
+func anEvent(change ...func(*audit.Event)) audit.Event {
 	e := audit.Event{
 		Organization: "acme",
-		Action:       audit.ServiceUpdate,
+		Action:       action.ServiceUpdate,
 		EntityID:     "svc-1",
 		EntityName:   "API",
 		Actor:        anna,
@@ -63,7 +64,7 @@ func TestRecordSharesTheCallersTransaction(t *testing.T) {
 		ensure(t, db.Write, audit.Organization{Slug: "acme"})
 		undone := errors.New("undone")
 		err := db.Write.Transaction(func(tx *gorm.DB) error {
-			if _, err := audit.Record(t.Context(), tx, event()); err != nil {
+			if _, err := audit.Record(t.Context(), tx, anEvent()); err != nil {
 				t.Fatal(err)
 			}
 			return undone
@@ -73,7 +74,7 @@ func TestRecordSharesTheCallersTransaction(t *testing.T) {
 		}
 		var receipt audit.Receipt
 		err = db.Write.Transaction(func(tx *gorm.DB) (err error) {
-			receipt, err = audit.Record(t.Context(), tx, event())
+			receipt, err = audit.Record(t.Context(), tx, anEvent())
 			return err
 		})
 		rows := entries(t, db.Write)
@@ -93,11 +94,11 @@ func TestRecordTakesActorAndRequestFromTheContext(t *testing.T) {
 		ensure(t, db.Write, audit.Organization{Slug: "acme"})
 		ctx := audit.WithActor(t.Context(), anna)
 		ctx = audit.WithRequest(ctx, audit.Request{IP: "192.0.2.1", UserAgent: strings.Repeat("ü", 400), ID: "req-1"})
-		fromContext := event(func(e *audit.Event) { e.Actor = audit.Actor{} })
+		fromContext := anEvent(func(e *audit.Event) { e.Actor = audit.Actor{} })
 		if _, err := audit.Record(ctx, db.Write, fromContext); err != nil {
 			t.Fatal(err)
 		}
-		automated := event(func(e *audit.Event) { e.Actor = audit.System("github-webhook") })
+		automated := anEvent(func(e *audit.Event) { e.Actor = audit.System("github-webhook") })
 		if _, err := audit.Record(ctx, db.Write, automated); err != nil {
 			t.Fatal(err)
 		}
@@ -132,7 +133,7 @@ func TestRecordRefusesWhatCannotBeStored(t *testing.T) {
 		"long actor name":        {func(e *audit.Event) { e.Actor.Name = strings.Repeat("x", 201) }, nil, "actor.name"},
 		"upper case action":      {func(e *audit.Event) { e.Action = "Service:update" }, nil, "action"},
 		"action without a verb":  {func(e *audit.Event) { e.Action = "service" }, nil, "action"},
-		"long action":            {func(e *audit.Event) { e.Action = audit.Action("a:" + strings.Repeat("b", 99)) }, nil, "action"},
+		"long action":            {func(e *audit.Event) { e.Action = action.Action("a:" + strings.Repeat("b", 99)) }, nil, "action"},
 		"entity type":            {func(e *audit.Event) { e.EntityType = "a b" }, nil, "entity_type"},
 		"no entity ID":           {func(e *audit.Event) { e.EntityID = "" }, nil, "entity_id"},
 		"long entity ID":         {func(e *audit.Event) { e.EntityID = strings.Repeat("x", 513) }, nil, "entity_id"},
@@ -163,7 +164,7 @@ func TestRecordRefusesWhatCannotBeStored(t *testing.T) {
 		set(t, db.Write, "UPDATE audit_organizations SET closed_at = 1 WHERE slug = 'closed'")
 		for name, c := range cases {
 			err := db.Write.Transaction(func(tx *gorm.DB) error {
-				receipt, err := audit.Record(t.Context(), tx, event(c.change))
+				receipt, err := audit.Record(t.Context(), tx, anEvent(c.change))
 				var invalid *audit.InvalidEventError
 				switch {
 				case receipt != (audit.Receipt{}):
@@ -174,7 +175,7 @@ func TestRecordRefusesWhatCannotBeStored(t *testing.T) {
 					t.Errorf("%s: error %v, want field %q", name, err, c.field)
 				}
 				// The transaction is the caller's to decide.
-				_, err = audit.Record(t.Context(), tx, event(func(e *audit.Event) { e.EntityID = name }))
+				_, err = audit.Record(t.Context(), tx, anEvent(func(e *audit.Event) { e.EntityID = name }))
 				return err
 			})
 			if err != nil {
@@ -194,7 +195,7 @@ func (panics) MarshalJSON() ([]byte, error) { panic("no") }
 func TestRecordStoresAwkwardTextSafely(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		ensure(t, db.Write, audit.Organization{Slug: "acme"})
-		awkward := event(func(e *audit.Event) {
+		awkward := anEvent(func(e *audit.Event) {
 			e.EntityName = " a\x00b\xffc\nd "
 			e.Metadata = map[string]any{"nul\x00": "\x00", "utf": "\xff", "html": "<script>&", "n": 1e300, "big": []byte("x")}
 		})
@@ -215,16 +216,16 @@ func TestRecordWhenLoggingIsOff(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		ensure(t, db.Write, audit.Organization{Slug: "acme"})
 		set(t, db.Write, "UPDATE audit_organizations SET logging_enabled = ?", false)
-		receipt, err := audit.Record(t.Context(), db.Write, event())
+		receipt, err := audit.Record(t.Context(), db.Write, anEvent())
 		if err != nil || receipt.Stored || receipt.EntryID != "" {
 			t.Errorf("receipt %+v, %v; want nothing stored and no error", receipt, err)
 		}
 		var invalid *audit.InvalidEventError
-		if _, err := audit.Record(t.Context(), db.Write, event(func(e *audit.Event) { e.Action = "x" })); !errors.As(err, &invalid) {
+		if _, err := audit.Record(t.Context(), db.Write, anEvent(func(e *audit.Event) { e.Action = "x" })); !errors.As(err, &invalid) {
 			t.Errorf("an invalid event while off: %v", err)
 		}
-		for _, action := range []audit.Action{audit.OrganizationAuditConfigUpdate, audit.OrganizationDelete} {
-			receipt, err := audit.Record(t.Context(), db.Write, event(func(e *audit.Event) { e.Action = action }))
+		for _, action := range []action.Action{action.OrganizationAuditConfigUpdate, action.OrganizationDelete} {
+			receipt, err := audit.Record(t.Context(), db.Write, anEvent(func(e *audit.Event) { e.Action = action }))
 			if err != nil || !receipt.Stored {
 				t.Errorf("%s: receipt %+v, %v; want it stored", action, receipt, err)
 			}
@@ -238,7 +239,7 @@ func TestRecordWhenLoggingIsOff(t *testing.T) {
 func TestEntriesNeverChange(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		ensure(t, db.Write, audit.Organization{Slug: "acme"})
-		if _, err := audit.Record(t.Context(), db.Write, event()); err != nil {
+		if _, err := audit.Record(t.Context(), db.Write, anEvent()); err != nil {
 			t.Fatal(err)
 		}
 		before := entries(t, db.Write)
@@ -274,7 +275,7 @@ func TestEnsureOrganization(t *testing.T) {
 				t.Errorf("%+v: slug %q, want %q", c.organization, got, c.slug)
 			}
 		}
-		byExternalID := event(func(e *audit.Event) { e.Organization, e.ExternalID = "", "t-2" })
+		byExternalID := anEvent(func(e *audit.Event) { e.Organization, e.ExternalID = "", "t-2" })
 		if receipt, err := audit.Record(t.Context(), db.Write, byExternalID); err != nil || !receipt.Stored {
 			t.Errorf("recording by external ID: %+v, %v", receipt, err)
 		}
@@ -287,9 +288,9 @@ func TestEnsureOrganization(t *testing.T) {
 }
 
 func TestCatalogue(t *testing.T) {
-	seen, tracked := map[audit.Action]bool{}, 0
-	for _, group := range audit.Catalogue() {
-		if group.Name != audit.AccessGroup {
+	seen, tracked := map[action.Action]bool{}, 0
+	for _, group := range action.Catalogue() {
+		if group.Name != action.Access {
 			tracked += len(group.Actions)
 		}
 		for _, action := range group.Actions {
@@ -302,8 +303,8 @@ func TestCatalogue(t *testing.T) {
 	if tracked != 39 {
 		t.Errorf("%d tracked actions, want the 39 of the document", tracked)
 	}
-	audit.Register("invoice:pay", "invoice:pay")
-	if got := audit.Registered(); len(got) != 1 || got[0] != "invoice:pay" || got[0].Entity() != "invoice" || got[0].Verb() != "pay" {
+	action.Register("invoice:pay", "invoice:pay")
+	if got := action.Registered(); len(got) != 1 || got[0] != "invoice:pay" || got[0].Entity() != "invoice" || got[0].Verb() != "pay" {
 		t.Errorf("registered %v", got)
 	}
 	defer func() {
@@ -311,5 +312,5 @@ func TestCatalogue(t *testing.T) {
 			t.Error("a malformed action was registered")
 		}
 	}()
-	audit.Register("Not An Action")
+	action.Register("Not An Action")
 }

@@ -99,7 +99,7 @@ func TestRecordingNeverWaitsForAnotherTransaction(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // a wait would end here, as a failure
 				defer cancel()
 				about := func(id string) audit.Event {
-					return event(func(e *audit.Event) {
+					return anEvent(func(e *audit.Event) {
 						e.Organization, e.EntityID, e.EntityName = slug, id, id
 						e.Actor = audit.Actor{ID: "who did it to " + id}
 					})

@@ -17,6 +17,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 )
@@ -308,7 +309,7 @@ func TestImportLetsOthersWrite(t *testing.T) {
 				}
 				return
 			default:
-				event := audit.Event{Organization: "acme", Action: audit.ServiceCreate, EntityID: "new", Actor: audit.System("test")}
+				event := audit.Event{Organization: "acme", Action: action.ServiceCreate, EntityID: "new", Actor: audit.System("test")}
 				err := db.Write.Transaction(func(tx *gorm.DB) error {
 					_, err := audit.Record(t.Context(), tx, event)
 					return err

@@ -13,6 +13,9 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/client"
+	"github.com/auditlogs/auditlogs/app/audit/event"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -63,16 +66,16 @@ func (c *recordCommand) Run(ctx context.Context, line *kong.Context, to streams)
 	return nil
 }
 
-func (c *recordCommand) inDatabase(ctx context.Context, to streams, event audit.Event) (receipt audit.Receipt, err error) {
+func (c *recordCommand) inDatabase(ctx context.Context, to streams, e audit.Event) (receipt audit.Receipt, err error) {
 	err = c.withExistingStore(ctx, to, func(store *models.Store) error {
-		receipt, err = audit.Record(audit.FromOutside(ctx), store.Writer(ctx), event)
+		receipt, err = audit.Record(event.FromOutside(ctx), store.Writer(ctx), e)
 		return recordingError(err)
 	})
 	return receipt, err
 }
 
 func (c *recordCommand) overHTTP(ctx context.Context, to streams, event audit.Event) (audit.Receipt, error) {
-	client, err := audit.NewClient(audit.ClientConfig{URL: c.Server, Key: c.Key, Log: c.log(to)})
+	client, err := client.New(client.Config{URL: c.Server, Key: c.Key, Log: c.log(to)})
 	if err != nil {
 		return audit.Receipt{}, err
 	}
@@ -86,10 +89,10 @@ func recordingError(err error) error {
 	if err == nil {
 		return nil
 	}
-	if field, reason, refused := audit.Refused(err); refused {
+	if field, reason, refused := event.Refused(err); refused {
 		return errors.New(field + ": " + reason)
 	}
-	var answered *audit.APIError
+	var answered *client.APIError
 	if errors.As(err, &answered) && answered.Status >= 400 && answered.Status < 500 && !errors.Is(err, audit.ErrOutcomeUnknown) {
 		return err // such as a key that is not known
 	}
@@ -120,7 +123,7 @@ func (c *recordCommand) meansServer(line *kong.Context) (bool, error) {
 // event is what the flags say.
 func (c *recordCommand) event(stdin io.Reader) (audit.Event, error) {
 	event := audit.Event{
-		ID: c.ID, Organization: c.Organization, Action: audit.Action(c.Action),
+		ID: c.ID, Organization: c.Organization, Action: action.Action(c.Action),
 		EntityType: c.EntityType, EntityID: c.EntityID, EntityName: c.EntityName, URL: c.URL,
 		Actor: audit.Actor{ID: c.ActorID, Name: c.ActorName, Email: c.ActorEmail},
 	}

@@ -13,6 +13,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/models"
@@ -63,13 +64,13 @@ func (e exporter) record(t *testing.T, address string) {
 	ctx := audit.WithRequest(t.Context(), audit.Request{IP: "192.0.2.7", UserAgent: `curl "8"`, ID: "req-1"})
 	at := e.Clock.Now().Add(-time.Hour)
 	events := []audit.Event{
-		{Action: audit.ServiceUpdate, EntityID: "svc-\u202e1", EntityName: "Zoë's <b>\u2028", Actor: audit.Actor{ID: "u1", Name: "Ada", Email: "ada@example.com"},
+		{Action: action.ServiceUpdate, EntityID: "svc-\u202e1", EntityName: "Zoë's <b>\u2028", Actor: audit.Actor{ID: "u1", Name: "Ada", Email: "ada@example.com"},
 			Metadata: json.RawMessage(`{"n":12345678901234567890.10,"b":{"a":[1,{"x":null}]},"text":"\u0000<\n"}`), URL: "https://example.com/?a=1&b=2"},
 		{Action: "report:publish", EntityType: "invoice", EntityID: "r-1", Actor: audit.System("nightly")},
-		{Action: audit.ServiceCreate, EntityID: "svc-1", Actor: audit.Actor{ID: "u2"}, Metadata: map[string]any{"password": "x"}},
+		{Action: action.ServiceCreate, EntityID: "svc-1", Actor: audit.Actor{ID: "u2"}, Metadata: map[string]any{"password": "x"}},
 	}
 	for n := range 1200 {
-		events = append(events, audit.Event{Action: audit.DeploymentCreate, EntityID: fmt.Sprint("d-", n), Actor: audit.System("ci")})
+		events = append(events, audit.Event{Action: action.DeploymentCreate, EntityID: fmt.Sprint("d-", n), Actor: audit.System("ci")})
 	}
 	for n := range events {
 		events[n].Organization, events[n].OccurredAt = "acme", at.Add(time.Duration(n)*time.Millisecond)

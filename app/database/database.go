@@ -12,8 +12,8 @@ import (
 
 	"gorm.io/gorm"
 
+	"github.com/auditlogs/auditlogs/app/audit/migrate"
 	"github.com/auditlogs/auditlogs/models"
-	"github.com/auditlogs/auditlogs/models/migrations"
 )
 
 // DB is an open database: a pool that writes and one for questions. On PostgreSQL they are the
@@ -49,23 +49,12 @@ func Open(ctx context.Context, url string, log *slog.Logger) (*DB, error) {
 }
 
 // Migrate brings the schema up to date. It may run on several hosts at once.
-func (db *DB) Migrate(ctx context.Context) error {
-	pool, err := db.Write.DB()
-	if err != nil {
-		return err
-	}
-	_, err = migrations.Up(ctx, pool, db.Write.Name())
-	return err
-}
+func (db *DB) Migrate(ctx context.Context) error { return migrate.Up(ctx, db.Write) }
 
 // UpToDate says whether the schema is there and is that of this program, or of a later version. It
 // changes nothing.
 func (db *DB) UpToDate(ctx context.Context) (bool, error) {
-	pool, err := db.Write.DB()
-	if err != nil {
-		return false, err
-	}
-	there, ours, err := migrations.Versions(ctx, pool, db.Write.Name())
+	there, ours, err := migrate.Versions(ctx, db.Write)
 	return there >= ours, err
 }
 

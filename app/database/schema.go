@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 
-	"github.com/auditlogs/auditlogs/models/migrations"
+	"github.com/auditlogs/auditlogs/app/audit/migrate"
 )
 
 // rights are what the database's user may do beyond reading and writing rows.
@@ -42,11 +42,7 @@ func (db *DB) Prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	pool, err := db.Write.DB()
-	if err != nil {
-		return err
-	}
-	there, ours, err := migrations.Versions(ctx, pool, db.Write.Name())
+	there, ours, err := migrate.Versions(ctx, db.Write)
 	switch {
 	case err != nil:
 		return err

@@ -4,7 +4,7 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -75,9 +75,9 @@ func acmeLabs(anchor time.Time) *world {
 	}
 	w.onDay(45, 9, 2, func() {
 		founder := w.person("ines@acme-labs.example")
-		w.record(w.as(founder), audit.ProjectCreate, website.entity(), nil)
+		w.record(w.as(founder), action.ProjectCreate, website.entity(), nil)
 		for _, s := range w.services {
-			w.record(w.as(founder), audit.ServiceCreate, s.entity(), s.context())
+			w.record(w.as(founder), action.ServiceCreate, s.entity(), s.context())
 		}
 	})
 	return w

@@ -151,8 +151,8 @@ func hashPasswords(ctx context.Context) (hashes passwordHashes, err error) {
 // organization's log was off.
 func record(ctx context.Context, tx *gorm.DB, h happening) (stored bool, err error) {
 	at := models.WithClock(tx, func() time.Time { return h.recorded })
-	if h.key != (audit.APIKey{}) {
-		ctx = audit.WithAPIKey(ctx, h.key)
+	if h.key != (models.OriginalAPIKey{}) {
+		ctx = models.WithAPIKey(ctx, h.key.ID, h.key.Name)
 	}
 	receipt, err := audit.Record(ctx, at, h.Event)
 	if err != nil {

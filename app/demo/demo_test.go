@@ -12,6 +12,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
@@ -107,11 +108,11 @@ func looksReal(t *testing.T, store *models.Store) {
 		if e.URL != "" {
 			withURL++
 		}
-		if e.Action == string(audit.ServiceUpdate) && len(e.Metadata) > 0 {
+		if e.Action == string(action.ServiceUpdate) && len(e.Metadata) > 0 {
 			withChanges++
 		}
 	}
-	for _, group := range audit.Catalogue() {
+	for _, group := range action.Catalogue() {
 		for _, action := range group.Actions {
 			if actions[string(action)] == 0 {
 				t.Errorf("no entry of %s", action)
@@ -168,7 +169,7 @@ func settingsHaveAPast(t *testing.T, store *models.Store) {
 		t.Fatalf("%d gaps, want 1", len(gaps))
 	}
 	for _, e := range entries(t, store, org) {
-		if e.OccurredAt > gaps[0].From && e.OccurredAt < gaps[0].To && e.Action != string(audit.OrganizationAuditConfigUpdate) {
+		if e.OccurredAt > gaps[0].From && e.OccurredAt < gaps[0].To && e.Action != string(action.OrganizationAuditConfigUpdate) {
 			t.Errorf("%s was recorded at %v, while logging was off", e.Action, e.OccurredAt.Time())
 		}
 	}
@@ -184,7 +185,7 @@ func keysAreUsed(t *testing.T, store *models.Store) {
 	var last models.Micros
 	made := map[string]models.Micros{}
 	for _, e := range entries(t, store, org) {
-		if e.Action == string(audit.APIKeyCreate) {
+		if e.Action == string(action.APIKeyCreate) {
 			made[e.EntityID] = e.OccurredAt
 		}
 		if e.APIKeyID == "" {
@@ -296,15 +297,15 @@ func TestAnInterruptedFillLeavesNothing(t *testing.T) {
 func TestEveryWeekdayIsAGoodDayToBegin(t *testing.T) {
 	for day := range 7 {
 		moment := anchor.AddDate(0, 0, day).Add(time.Duration(day*3) * time.Hour)
-		count, actions := 0, map[audit.Action]bool{}
+		count, actions := 0, map[action.Action]bool{}
 		w := northwind(moment)
 		w.report = func(h happening) { count++; actions[h.Action] = true }
-		w.decide = func(*person, models.AuditSettings) { actions[audit.OrganizationAuditConfigUpdate] = true }
+		w.decide = func(*person, models.AuditSettings) { actions[action.OrganizationAuditConfigUpdate] = true }
 		w.liveUntil(moment)
 		if count < 6000 {
 			t.Errorf("%v: %d entries", moment, count)
 		}
-		for _, group := range audit.Catalogue() {
+		for _, group := range action.Catalogue() {
 			for _, action := range group.Actions {
 				if !actions[action] {
 					t.Errorf("%v: no %s", moment, action)

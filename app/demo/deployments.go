@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 )
 
 // commitMessages are filled with a service's name where they have room for one.
@@ -56,13 +57,13 @@ func merge(w *world, p *person) { w.deploy(w.auto("github-webhook"), pick(w, w.a
 
 func (w *world) deploy(by hand, s *service, author *person) deployment {
 	d := w.newDeployment(s, "production", s.branch)
-	w.record(by, audit.DeploymentCreate, d.entity(), w.deploymentDetails(by, d, author))
+	w.record(by, action.DeploymentCreate, d.entity(), w.deploymentDetails(by, d, author))
 	if w.chance(0.05) {
 		w.after(3*time.Minute, func() {
 			by := w.as(author)
 			details := d.context()
 			details["reason"] = pick(w, []string{"superseded by a newer commit", "wrong branch", "failing smoke test", "asked to wait for the release train"})
-			w.record(by, audit.DeploymentCancel, d.entity(), details)
+			w.record(by, action.DeploymentCancel, d.entity(), details)
 		})
 		return d
 	}
@@ -102,7 +103,7 @@ func (w *world) rollback(by hand, d deployment, reason string) {
 		"commit":        {Before: d.commit, After: s.previous.commit},
 	}
 	details["changed_fields"] = []string{"commit", "deployment_id"}
-	w.record(by, audit.DeploymentRollback, d.entity(), details)
+	w.record(by, action.DeploymentRollback, d.entity(), details)
 	s.current = s.previous
 }
 
@@ -115,7 +116,7 @@ func preview(w *world, p *person) {
 	by := w.auto("github-webhook")
 	details := w.deploymentDetails(by, d, p)
 	details["trigger"] = "pull_request"
-	w.record(by, audit.DeploymentCreate, d.entity(), details)
+	w.record(by, action.DeploymentCreate, d.entity(), details)
 	w.retired = append(w.retired, d)
 	if w.chance(0.35) { // somebody pushes again
 		w.after(50*time.Minute, func() {
@@ -124,7 +125,7 @@ func preview(w *world, p *person) {
 			details := w.deploymentDetails(by, again, p)
 			details["trigger"] = "pull_request"
 			details["replaces"] = d.id
-			w.record(by, audit.DeploymentCreate, again.entity(), details)
+			w.record(by, action.DeploymentCreate, again.entity(), details)
 		})
 	}
 }
@@ -150,7 +151,7 @@ func (w *world) removePreviews(share float64) {
 		w.after(w.minutes(1, 20), func() {
 			details := d.context()
 			details["reason"] = "pull request closed"
-			w.record(w.auto("preview-cleaner"), audit.DeploymentDelete, d.entity(), details)
+			w.record(w.auto("preview-cleaner"), action.DeploymentDelete, d.entity(), details)
 		})
 	}
 	w.retired = kept
@@ -163,7 +164,7 @@ func deleteDeployment(w *world, p *person) {
 	old.build -= w.between(40, 400)
 	details := old.context()
 	details["reason"] = "no longer needed"
-	w.record(w.as(p), audit.DeploymentDelete, old.entity(), details)
+	w.record(w.as(p), action.DeploymentDelete, old.entity(), details)
 }
 
 // releaseTrain deploys many services within minutes.

@@ -8,6 +8,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -124,6 +125,6 @@ func (w *world) changeSettings(ctx context.Context, tx *gorm.DB, p *person, to m
 	if before.LoggingEnabled != after.LoggingEnabled {
 		what["enabled"] = audit.Change{Before: before.LoggingEnabled, After: after.LoggingEnabled}
 	}
-	w.recordChange(w.as(p), audit.OrganizationAuditConfigUpdate, w.organizationEntity(), what, nil)
+	w.recordChange(w.as(p), action.OrganizationAuditConfigUpdate, w.organizationEntity(), what, nil)
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -42,11 +43,11 @@ func (w *world) northwindKeys() {
 func (w *world) theAPIKeys() {
 	for _, k := range w.keys {
 		w.at(k.made, func() {
-			w.record(w.as(w.person(k.maker)), audit.APIKeyCreate, k.entity(), metadata{"scope": k.scope})
+			w.record(w.as(w.person(k.maker)), action.APIKeyCreate, k.entity(), metadata{"scope": k.scope})
 		})
 		if k.revoker != "" {
 			w.at(k.revoked, func() {
-				w.record(w.as(w.person(k.revoker)), audit.APIKeyRevoke, k.entity(), metadata{"scope": k.scope})
+				w.record(w.as(w.person(k.revoker)), action.APIKeyRevoke, k.entity(), metadata{"scope": k.scope})
 			})
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -141,7 +142,7 @@ func (w *world) workday(p *person, day time.Time) {
 	if w.chance(0.15) {
 		w.at(local.Add(time.Duration(p.ends-p.begins)*time.Hour+w.minutes(0, 40)), func() {
 			if w.hasJoined(p) {
-				w.record(w.as(p), audit.UserSignOut, p.entity(), nil)
+				w.record(w.as(p), action.UserSignOut, p.entity(), nil)
 			}
 		})
 	}
@@ -163,6 +164,6 @@ func (w *world) workday(p *person, day time.Time) {
 
 func (w *world) signIn(p *person) {
 	if w.hasJoined(p) {
-		w.record(w.as(p), audit.UserSignIn, p.entity(), nil)
+		w.record(w.as(p), action.UserSignIn, p.entity(), nil)
 	}
 }

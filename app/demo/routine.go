@@ -3,7 +3,7 @@ package demo
 import (
 	"time"
 
-	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 )
 
 // routine plans what happens by itself on a day (UTC): the automations, and who works when.
@@ -71,7 +71,7 @@ func (w *world) autoscale(name string, by int) {
 		details["cpu_percent"] = w.between(9, 28)
 		details["reason"] = "CPU below 30 % for fifteen minutes"
 	}
-	w.recordChange(w.auto("autoscaler"), audit.ServiceUpdate, s.entity(), changes{"replicas": {Before: before, After: after}}, details)
+	w.recordChange(w.auto("autoscaler"), action.ServiceUpdate, s.entity(), changes{"replicas": {Before: before, After: after}}, details)
 }
 
 // nightlyScans has a few services scanned.
@@ -84,6 +84,6 @@ func (w *world) nightlyScans() {
 
 // editInstallationBySystem is a change made on GitHub, which tells of it.
 func editInstallationBySystem(w *world) {
-	w.recordChange(w.auto("github-webhook"), audit.GitHubInstallationUpdate, githubInstallation(), changes{
+	w.recordChange(w.auto("github-webhook"), action.GitHubInstallationUpdate, githubInstallation(), changes{
 		"permissions.checks": {Before: pick(w, []string{"read", "none"}), After: "write"}}, metadata{"account": "northwind"})
 }

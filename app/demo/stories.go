@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -51,7 +52,7 @@ func (w *world) theDeletedDatabase() {
 	friday := func(hour, minute int, do func()) { w.onWeekday(time.Friday, 1, hour, minute, do) }
 	friday(16, 31, func() {
 		s := w.service(stagingDatabase)
-		w.recordChange(w.as(contractor), audit.ServiceUpdate, s.entity(), changes{"deletion_protection": {Before: true, After: false}}, s.context())
+		w.recordChange(w.as(contractor), action.ServiceUpdate, s.entity(), changes{"deletion_protection": {Before: true, After: false}}, s.context())
 	})
 	friday(16, 47, func() {
 		s := w.service(stagingDatabase)
@@ -59,7 +60,7 @@ func (w *world) theDeletedDatabase() {
 		details["reason"] = "cleaning up unused services"
 		details["forced"] = true
 		details["attached_volumes"] = 2
-		w.record(w.as(contractor), audit.ServiceDelete, s.entity(), details)
+		w.record(w.as(contractor), action.ServiceDelete, s.entity(), details)
 		w.removeService(s)
 	})
 	friday(16, 58, func() {
@@ -70,11 +71,11 @@ func (w *world) theDeletedDatabase() {
 		w.services = append(w.services, restored)
 		details := restored.context()
 		details["restored_from"] = "backup of 03:00 UTC"
-		w.record(w.as(onCall), audit.ServiceCreate, restored.entity(), details)
+		w.record(w.as(onCall), action.ServiceCreate, restored.entity(), details)
 	})
 	friday(17, 41, func() { w.setWorkflow(w.as(onCall), w.workflows[1], true, "") })
 	friday(18, 2, func() {
-		w.recordChange(w.as(w.person(maya)), audit.MemberRoleUpdate, contractor.asMember(),
+		w.recordChange(w.as(w.person(maya)), action.MemberRoleUpdate, contractor.asMember(),
 			changes{"role": {Before: models.RoleAdmin, After: models.RoleMember}}, nil)
 	})
 }
@@ -90,7 +91,7 @@ func (w *world) theBadDeployment() {
 		details := bad.context()
 		details["build"], details["trigger"], details["commit_author"] = bad.build, "manual", author.name
 		details["commit_message"] = "Read surcharges from the new tariff table"
-		w.record(w.as(author), audit.DeploymentCreate, bad.entity(), details)
+		w.record(w.as(author), action.DeploymentCreate, bad.entity(), details)
 		s.previous, s.current = s.current, bad
 	})
 	day(13, 21, func() { w.autoscale("rate-engine", 5) })
@@ -98,12 +99,12 @@ func (w *world) theBadDeployment() {
 		queued = w.newDeployment(w.service("rate-engine"), "production", "main")
 		details := queued.context()
 		details["build"], details["trigger"] = queued.build, "push"
-		w.record(w.auto("github-webhook"), audit.DeploymentCreate, queued.entity(), details)
+		w.record(w.auto("github-webhook"), action.DeploymentCreate, queued.entity(), details)
 	})
 	day(13, 36, func() {
 		details := queued.context()
 		details["reason"] = "hold deployments until rates are right again"
-		w.record(w.as(operator), audit.DeploymentCancel, queued.entity(), details)
+		w.record(w.as(operator), action.DeploymentCancel, queued.entity(), details)
 	})
 	day(13, 41, func() {
 		w.rollback(w.as(operator), bad, "12 % of quotes without surcharge since 13:12 UTC")
@@ -118,28 +119,28 @@ func (w *world) theRefusedSignIns() {
 	for i := range 14 {
 		w.onDay(5, 3, 12+i/2, func() {
 			stranger := audit.Request{IP: "192.0.2.201", UserAgent: "python-requests/2.32.3", ID: w.id("req_", 20)}
-			w.record(hand{actor: victim.actor(), request: stranger}, audit.UserSignInRefused, victim.entity(), metadata{"reason": "wrong password"})
+			w.record(hand{actor: victim.actor(), request: stranger}, action.UserSignInRefused, victim.entity(), metadata{"reason": "wrong password"})
 		})
 	}
 	helper := w.person(olivia)
-	w.onDay(5, 6, 27, func() { w.record(w.as(helper), audit.UserPasswordResetLink, victim.entity(), nil) })
+	w.onDay(5, 6, 27, func() { w.record(w.as(helper), action.UserPasswordResetLink, victim.entity(), nil) })
 	w.onDay(5, 6, 30, func() { // it was sent to a namesake
-		w.record(w.as(helper), audit.UserPasswordResetLinkRevoke, victim.entity(), metadata{"reset_link": "rst_" + w.hex(64)})
+		w.record(w.as(helper), action.UserPasswordResetLinkRevoke, victim.entity(), metadata{"reset_link": "rst_" + w.hex(64)})
 	})
-	w.onDay(5, 6, 31, func() { w.record(w.as(helper), audit.UserPasswordResetLink, victim.entity(), nil) })
+	w.onDay(5, 6, 31, func() { w.record(w.as(helper), action.UserPasswordResetLink, victim.entity(), nil) })
 	w.onDay(5, 6, 38, func() {
-		w.record(w.as(victim), audit.UserPasswordReset, victim.entity(), metadata{"via": "reset link", "link_made_by": helper.facts()})
+		w.record(w.as(victim), action.UserPasswordReset, victim.entity(), metadata{"via": "reset link", "link_made_by": helper.facts()})
 	})
 	w.onDay(5, 6, 40, func() { w.signIn(victim) })
 	w.onDay(5, 9, 3, func() {
-		w.record(w.as(victim), audit.UserPasswordChangeRefused, victim.entity(), metadata{"reason": "wrong password"})
+		w.record(w.as(victim), action.UserPasswordChangeRefused, victim.entity(), metadata{"reason": "wrong password"})
 	})
-	w.onDay(5, 9, 4, func() { w.record(w.as(victim), audit.UserPasswordChange, victim.entity(), nil) })
+	w.onDay(5, 9, 4, func() { w.record(w.as(victim), action.UserPasswordChange, victim.entity(), nil) })
 	w.onDay(5, 17, 20, func() {
-		w.record(w.as(victim), audit.UserSessionEnd, victim.entity(), metadata{"all_others": true, "sessions": 2})
+		w.record(w.as(victim), action.UserSessionEnd, victim.entity(), metadata{"all_others": true, "sessions": 2})
 	})
 	w.onDay(5, 6, 52, func() {
-		w.record(w.as(victim), audit.AuditLogExport, w.logEntity(), metadata{"format": "csv",
+		w.record(w.as(victim), action.AuditLogExport, w.logEntity(), metadata{"format": "csv",
 			"filters": "action=user%3Asign_in_refused"})
 	})
 }
@@ -152,16 +153,16 @@ func (w *world) theFailedScan() {
 			s := w.service("customs-documents")
 			details := s.context()
 			details["scan_id"] = w.id("scan_", 10)
-			w.record(w.as(guard), audit.ServiceAIScanStart, s.entity(), details)
+			w.record(w.as(guard), action.ServiceAIScanStart, s.entity(), details)
 			failed := s.context()
 			failed["scan_id"] = details["scan_id"]
 			failed["error"] = "model quota exceeded"
 			failed["retry_after_seconds"] = 3600
-			w.after(5*time.Minute, func() { w.record(w.auto("ai-scanner"), audit.ServiceAIScanFail, s.entity(), failed) })
+			w.after(5*time.Minute, func() { w.record(w.auto("ai-scanner"), action.ServiceAIScanFail, s.entity(), failed) })
 		})
 	}
 	w.onDay(4, 6, 2, func() {
-		w.recordChange(w.as(w.person(maya)), audit.OrganizationAIConfigUpdate, w.organizationEntity(), changes{
+		w.recordChange(w.as(w.person(maya)), action.OrganizationAIConfigUpdate, w.organizationEntity(), changes{
 			"scans_per_day":  {Before: 25, After: 60},
 			"fallback_model": {Before: nil, After: "small"},
 		}, metadata{"requested_by": guard.name})
@@ -170,11 +171,11 @@ func (w *world) theFailedScan() {
 		s := w.service("customs-documents")
 		details := s.context()
 		details["scan_id"] = w.id("scan_", 10)
-		w.record(w.as(guard), audit.ServiceAIScanStart, s.entity(), details)
+		w.record(w.as(guard), action.ServiceAIScanStart, s.entity(), details)
 		found := s.context()
 		found["scan_id"], found["files_scanned"] = details["scan_id"], 412
 		found["findings"] = metadata{"critical": 1, "high": 0, "medium": 3, "low": 9}
-		w.after(9*time.Minute, func() { w.record(w.auto("ai-scanner"), audit.ServiceAIScanComplete, s.entity(), found) })
+		w.after(9*time.Minute, func() { w.record(w.auto("ai-scanner"), action.ServiceAIScanComplete, s.entity(), found) })
 	})
 }
 
@@ -186,17 +187,17 @@ func (w *world) theNightOnCall() {
 	w.onDay(19, 1, 6, func() {
 		by := w.as(night)
 		by.request.UserAgent, by.request.IP = iphoneSafari, night.homeIP
-		w.record(by, audit.UserSignIn, night.entity(), nil)
+		w.record(by, action.UserSignIn, night.entity(), nil)
 	})
 	for i, field := range []string{"request_timeout_seconds", "replicas", "log_level", "memory_mb", "request_timeout_seconds"} {
 		w.onDay(19, 1, 9+i*6, func() {
 			s := w.service("carrier-sync")
-			w.recordChange(w.as(night), audit.ServiceUpdate, s.entity(), w.alter(s.settings, field), s.context())
+			w.recordChange(w.as(night), action.ServiceUpdate, s.entity(), w.alter(s.settings, field), s.context())
 		})
 	}
 	w.onDay(19, 1, 22, func() {
 		c := w.channels[1]
-		w.recordChange(w.as(night), audit.NotificationChannelUpdate, c.entity(), w.alter(c.settings, "events"), nil)
+		w.recordChange(w.as(night), action.NotificationChannelUpdate, c.entity(), w.alter(c.settings, "events"), nil)
 	})
 	w.onDay(19, 1, 47, func() { w.setWorkflow(w.as(night), w.workflows[2], false, "no releases while the carrier is down") })
 	w.onDay(19, 2, 11, func() {
@@ -212,15 +213,15 @@ func (w *world) theNewColleague() {
 	admin, joiner := w.person(maya), w.person(amara)
 	invitation := entity{"member", "inv_" + w.hex(64), joiner.email, ""}
 	w.onDay(joiner.joined+2, 9, 14, func() {
-		w.record(w.as(admin), audit.MemberInvite, invitation, metadata{
+		w.record(w.as(admin), action.MemberInvite, invitation, metadata{
 			"role": models.RoleMember, "expires_at": w.now.AddDate(0, 0, 7).Format(time.RFC3339)})
 	})
 	w.at(w.joinedAt(joiner), func() {
-		w.record(w.as(joiner), audit.MemberJoin, joiner.asMember(), metadata{
+		w.record(w.as(joiner), action.MemberJoin, joiner.asMember(), metadata{
 			"role": models.RoleMember, "invitation": invitation.id, "invited_by": admin.id, "link_made_by": admin.facts()})
 	})
 	w.onDay(70, 15, 45, func() {
-		w.record(w.as(admin), audit.MemberRemove, entity{"member", w.id("usr_", 26), "Erik Solberg", ""},
+		w.record(w.as(admin), action.MemberRemove, entity{"member", w.id("usr_", 26), "Erik Solberg", ""},
 			metadata{"role": models.RoleMember, "left": false})
 	})
 }

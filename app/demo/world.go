@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -16,7 +17,7 @@ import (
 type happening struct {
 	audit.Event
 	recorded time.Time
-	key      audit.APIKey // it was sent with; zero for none
+	key      models.OriginalAPIKey // it was sent with; zero for none
 }
 
 // metadata is what an event's metadata is made of.
@@ -95,12 +96,12 @@ func (w *world) next(now time.Time) {
 }
 
 // record reports that by did action to about.
-func (w *world) record(by hand, action audit.Action, about entity, details metadata) {
+func (w *world) record(by hand, action action.Action, about entity, details metadata) {
 	w.recordLate(0, by, action, about, details)
 }
 
 // recordLate is record for an event that was written down a while after it happened.
-func (w *world) recordLate(late time.Duration, by hand, action audit.Action, about entity, details metadata) {
+func (w *world) recordLate(late time.Duration, by hand, action action.Action, about entity, details metadata) {
 	if w.now.Before(w.start) || !w.now.Add(late).Before(w.end) {
 		return
 	}
@@ -120,7 +121,7 @@ func (w *world) recordLate(late time.Duration, by hand, action audit.Action, abo
 	}
 	h := happening{Event: event, recorded: w.now.Add(late)}
 	if by.key != nil {
-		h.key = audit.APIKey{ID: by.key.id, Name: by.key.name}
+		h.key = models.OriginalAPIKey{ID: by.key.id, Name: by.key.name}
 		by.key.used = h.recorded
 	}
 	w.report(h)
@@ -128,7 +129,7 @@ func (w *world) recordLate(late time.Duration, by hand, action audit.Action, abo
 
 // recordChange is record for an update: what changed goes into the metadata the way the log
 // expects it.
-func (w *world) recordChange(by hand, action audit.Action, about entity, what changes, details metadata) {
+func (w *world) recordChange(by hand, action action.Action, about entity, what changes, details metadata) {
 	fields := make([]string, 0, len(what))
 	for field := range what {
 		fields = append(fields, field)

@@ -7,8 +7,9 @@ import (
 	"strconv"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
-	"github.com/auditlogs/auditlogs/models"
 )
 
 // Source names the automation in entries made of deliveries.
@@ -90,62 +91,62 @@ func (d Delivery) AuditEvent() (audit.Event, error) {
 	if p.Action != "" {
 		said.Event += "." + string(p.Action)
 	}
-	var event audit.Event
+	var told audit.Event
 	switch d.Event {
 	case "installation":
-		event, err = installationEvent(&p, &said)
+		told, err = installationEvent(&p, &said)
 	case "installation_repositories":
-		event, err = repositoriesEvent(&p, &said)
+		told, err = repositoriesEvent(&p, &said)
 	case "deployment":
-		event, err = deploymentEvent(&p, &said)
+		told, err = deploymentEvent(&p, &said)
 	case "deployment_status":
-		event, err = statusEvent(&p, &said)
+		told, err = statusEvent(&p, &said)
 	}
 	if err != nil {
 		return audit.Event{}, err
 	}
-	event.Actor, event.Metadata = audit.System(Source), said
-	return event, nil
+	told.Actor, told.Metadata = audit.System(Source), said
+	return told, nil
 }
 
 func installationEvent(p *payload, said *metadata) (audit.Event, error) {
-	event, err := ofInstallation(p, said)
+	told, err := ofInstallation(p, said)
 	if err != nil {
-		return event, err
+		return told, err
 	}
 	switch p.Action {
 	case "created":
-		event.Action, event.OccurredAt = audit.GitHubInstallationLink, p.Installation.CreatedAt.Time
+		told.Action, told.OccurredAt = action.GitHubInstallationLink, p.Installation.CreatedAt.Time
 	case "deleted":
-		event.Action = audit.GitHubInstallationUnlink
+		told.Action = action.GitHubInstallationUnlink
 	case "suspend":
-		event.Action, event.OccurredAt = audit.GitHubInstallationUpdate, p.Installation.SuspendedAt.Time
+		told.Action, told.OccurredAt = action.GitHubInstallationUpdate, p.Installation.SuspendedAt.Time
 		said.Changes = map[string]audit.Change{"suspended": {Before: false, After: true}}
 	case "unsuspend":
-		event.Action = audit.GitHubInstallationUpdate
+		told.Action = action.GitHubInstallationUpdate
 		said.Changes = map[string]audit.Change{"suspended": {Before: true, After: false}}
 	case "new_permissions_accepted":
-		event.Action = audit.GitHubInstallationUpdate
+		told.Action = action.GitHubInstallationUpdate
 	default:
-		return event, &IgnoredError{said.Event}
+		return told, &IgnoredError{said.Event}
 	}
 	said.Repositories = namesOf(p.Repositories)
 	said.RepositoryCount = len(p.Repositories)
-	return event, nil
+	return told, nil
 }
 
 func repositoriesEvent(p *payload, said *metadata) (audit.Event, error) {
-	event, err := ofInstallation(p, said)
+	told, err := ofInstallation(p, said)
 	if err != nil {
-		return event, err
+		return told, err
 	}
 	if p.Action != "added" && p.Action != "removed" {
-		return event, &IgnoredError{said.Event}
+		return told, &IgnoredError{said.Event}
 	}
-	event.Action = audit.GitHubInstallationUpdate
+	told.Action = action.GitHubInstallationUpdate
 	said.RepositoriesAdded, said.RepositoriesRemoved = namesOf(p.RepositoriesAdded), namesOf(p.RepositoriesRemoved)
 	said.RepositoryCount = len(p.RepositoriesAdded) + len(p.RepositoriesRemoved)
-	return event, nil
+	return told, nil
 }
 
 // ofInstallation is what all events of an installation have in common.
@@ -172,31 +173,31 @@ func ofInstallation(p *payload, said *metadata) (audit.Event, error) {
 }
 
 func deploymentEvent(p *payload, said *metadata) (audit.Event, error) {
-	event, err := ofDeployment(p, said)
+	told, err := ofDeployment(p, said)
 	if err != nil {
-		return event, err
+		return told, err
 	}
-	event.Action, event.OccurredAt = audit.DeploymentCreate, p.Deployment.CreatedAt.Time
+	told.Action, told.OccurredAt = action.DeploymentCreate, p.Deployment.CreatedAt.Time
 	said.Description, said.Creator = p.Deployment.Description, p.Deployment.Creator.Login
-	return event, nil
+	return told, nil
 }
 
 func statusEvent(p *payload, said *metadata) (audit.Event, error) {
-	event, err := ofDeployment(p, said)
+	told, err := ofDeployment(p, said)
 	if err != nil {
-		return event, err
+		return told, err
 	}
 	status := p.DeploymentStatus
 	if status == nil || status.State == "" {
-		return event, fault.Newf("deployment_status.state", fault.Required, "is required")
+		return told, fault.Newf("deployment_status.state", fault.Required, "is required")
 	}
-	event.Action, event.OccurredAt = audit.DeploymentStatusUpdate, status.CreatedAt.Time
+	told.Action, told.OccurredAt = action.DeploymentStatusUpdate, status.CreatedAt.Time
 	said.State, said.Description, said.Creator = status.State, status.Description, status.Creator.Login
 	said.EnvironmentURL, said.LogURL = status.EnvironmentURL, status.LogURL
 	if said.LogURL == "" {
 		said.LogURL = status.TargetURL
 	}
-	return event, nil
+	return told, nil
 }
 
 // ofDeployment is what all events of a deployment have in common. GitHub Enterprise Server sends
@@ -243,7 +244,7 @@ func namesOf(repositories []repository) []text {
 
 // webAddress is a link people can follow, or empty: a delivery is not refused for the link in it.
 func webAddress(link text) string {
-	if len(link) >= maxText || models.WebAddressFault(string(link)) != "" {
+	if len(link) >= maxText || event.WebAddressFault(string(link)) != "" {
 		return ""
 	}
 	return string(link)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/app/github"
 )
@@ -45,7 +46,7 @@ func examples(t testing.TB) []github.Delivery {
 func TestExamples(t *testing.T) {
 	var events []audit.Event
 	for _, delivery := range examples(t) {
-		event, err := delivery.AuditEvent()
+		told, err := delivery.AuditEvent()
 		var ignored *github.IgnoredError
 		if delivery.Event == "ping" && errors.As(err, &ignored) {
 			continue
@@ -54,11 +55,11 @@ func TestExamples(t *testing.T) {
 			t.Errorf("%s %s: %v", delivery.ID, delivery.Event, err)
 			continue
 		}
-		event.Organization = "acme"
-		if err := audit.Validate(t.Context(), event); err != nil {
+		told.Organization = "acme"
+		if err := event.Validate(t.Context(), told); err != nil {
 			t.Errorf("%s %s: %v", delivery.ID, delivery.Event, err)
 		}
-		events = append(events, event)
+		events = append(events, told)
 	}
 	got, err := json.MarshalIndent(events, "", " ")
 	if err != nil {
@@ -174,10 +175,10 @@ func TestAnythingGitHubAllowsCanBeStored(t *testing.T) {
 		"nobody": {Event: "deployment", Body: []byte(
 			`{"sender":null,"organization":null,"workflow_run":null,"deployment":{"id":1,"creator":null},"repository":{"full_name":"o/r"}}`)},
 	} {
-		event, err := delivery.AuditEvent()
-		event.Organization = "acme"
+		told, err := delivery.AuditEvent()
+		told.Organization = "acme"
 		if err == nil {
-			err = audit.Validate(t.Context(), event)
+			err = event.Validate(t.Context(), told)
 		}
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -191,7 +192,7 @@ func FuzzAuditEvent(f *testing.F) {
 		f.Add(delivery.Event, []byte(delivery.Body))
 	}
 	f.Fuzz(func(t *testing.T, name string, body []byte) {
-		event, err := github.Delivery{ID: "delivery", Event: name, Body: body}.AuditEvent()
+		told, err := github.Delivery{ID: "delivery", Event: name, Body: body}.AuditEvent()
 		var ignored *github.IgnoredError
 		var lacks *fault.Field
 		switch {
@@ -200,12 +201,12 @@ func FuzzAuditEvent(f *testing.F) {
 		case err != nil:
 			t.Fatal(err)
 		}
-		event.Organization = "acme"
-		if event.OccurredAt.After(time.Now()) || event.OccurredAt.Before(time.UnixMicro(1)) {
-			event.OccurredAt = time.Time{} // as the receiver does
+		told.Organization = "acme"
+		if told.OccurredAt.After(time.Now()) || told.OccurredAt.Before(time.UnixMicro(1)) {
+			told.OccurredAt = time.Time{} // as the receiver does
 		}
 		var invalid *audit.InvalidEventError
-		if err := audit.Validate(t.Context(), event); errors.As(err, &invalid) && invalid.Field == "metadata" && len(body) > 100_000 {
+		if err := event.Validate(t.Context(), told); errors.As(err, &invalid) && invalid.Field == "metadata" && len(body) > 100_000 {
 			return
 		} else if err != nil {
 			t.Fatal(err)

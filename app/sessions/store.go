@@ -18,7 +18,7 @@ import (
 	gorilla "github.com/gorilla/sessions"
 	"gorm.io/gorm"
 
-	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -203,7 +203,7 @@ const maxUserAgent = 512
 
 // browserOf is what the request of ctx came with, as every database can store it.
 func browserOf(ctx context.Context) models.Browser {
-	request := audit.RequestFrom(ctx)
+	request := event.RequestFrom(ctx)
 	agent := strings.ReplaceAll(request.UserAgent, "\x00", "")
 	if len(agent) > maxUserAgent {
 		agent = agent[:maxUserAgent]

@@ -9,6 +9,8 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -22,7 +24,7 @@ func Change(ctx context.Context, tx *gorm.DB, orgID int64, to models.AuditSettin
 	if err := Settle(ctx, tx, orgID, now); err != nil {
 		return before, after, err
 	}
-	actor := audit.ActorFrom(ctx)
+	actor := event.ActorFrom(ctx)
 	before, after, err = models.ChangeAuditSettings(ctx, tx, orgID,
 		models.Actor{ID: actor.ID, Name: actor.Name, Email: actor.Email}, to, grace, now)
 	if err != nil || before == after {
@@ -87,7 +89,7 @@ func update(org models.Organization, before, after models.AuditSettings) audit.E
 	}
 	return audit.Event{
 		Organization: org.Slug,
-		Action:       audit.OrganizationAuditConfigUpdate,
+		Action:       action.OrganizationAuditConfigUpdate,
 		EntityID:     org.Slug,
 		EntityName:   org.Name,
 		Metadata:     map[string]any{"changes": changes, "changed_fields": fields},

@@ -32,6 +32,8 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/audit/auditfiber"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
+	"github.com/auditlogs/auditlogs/app/audit/migrate"
 )
 
 // Service is what this service keeps. Its tags say what the log shows of a change: of the token only
@@ -97,7 +99,7 @@ func open(ctx context.Context, database string) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := audit.Migrate(ctx, db); err != nil {
+	if err := migrate.Up(ctx, db); err != nil {
 		return nil, err
 	}
 	if _, err := audit.EnsureOrganization(ctx, db, audit.Organization{Slug: organization, Name: "Acme"}); err != nil {
@@ -114,7 +116,7 @@ func (s *server) inTransaction(c *fiber.Ctx, do func(ctx context.Context, tx *go
 }
 
 // record records that action was done to what was before and is after; nil stands for neither.
-func record(ctx context.Context, tx *gorm.DB, action audit.Action, id, name string, before, after *Service) error {
+func record(ctx context.Context, tx *gorm.DB, action action.Action, id, name string, before, after *Service) error {
 	_, err := audit.Record(ctx, tx, audit.Event{
 		Organization: organization,
 		Action:       action,
@@ -134,7 +136,7 @@ func (s *server) create(c *fiber.Ctx) error {
 		if err := tx.Create(&service).Error; err != nil {
 			return err
 		}
-		return record(ctx, tx, audit.ServiceCreate, service.ID, service.Name, nil, &service)
+		return record(ctx, tx, action.ServiceCreate, service.ID, service.Name, nil, &service)
 	})
 	if err != nil {
 		return err
@@ -155,7 +157,7 @@ func (s *server) update(c *fiber.Ctx) error {
 		if err := tx.Save(&after).Error; err != nil {
 			return err
 		}
-		return record(ctx, tx, audit.ServiceUpdate, after.ID, after.Name, &before, &after)
+		return record(ctx, tx, action.ServiceUpdate, after.ID, after.Name, &before, &after)
 	})
 	if err != nil {
 		return err
@@ -172,7 +174,7 @@ func (s *server) remove(c *fiber.Ctx) error {
 		if err := tx.Delete(&before).Error; err != nil {
 			return err
 		}
-		return record(ctx, tx, audit.ServiceDelete, before.ID, before.Name, &before, nil)
+		return record(ctx, tx, action.ServiceDelete, before.ID, before.Name, &before, nil)
 	})
 }
 

@@ -10,6 +10,8 @@ import (
 	_ "modernc.org/sqlite"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
+	"github.com/auditlogs/auditlogs/app/audit/migrate"
 )
 
 func main() {
@@ -18,7 +20,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := audit.Migrate(ctx, db); err != nil { // creates the audit_… tables
+	if err := migrate.Up(ctx, db); err != nil { // creates the audit_… tables
 		log.Fatal(err)
 	}
 	err = db.Transaction(func(tx *gorm.DB) error {
@@ -27,7 +29,7 @@ func main() {
 		}
 		// Here the service changes its own tables with tx; an error undoes that and the entry alike.
 		_, err := audit.Record(ctx, tx, audit.Event{
-			Organization: "acme", Action: audit.ServiceUpdate, EntityID: "svc-42", EntityName: "checkout",
+			Organization: "acme", Action: action.ServiceUpdate, EntityID: "svc-42", EntityName: "checkout",
 			Metadata: map[string]any{"changes": map[string]audit.Change{"replicas": {Before: 2, After: 4}}},
 		})
 		return err

@@ -29,6 +29,8 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/audit/audithttp"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
+	"github.com/auditlogs/auditlogs/app/audit/migrate"
 )
 
 // Service is what this service keeps. Its tags say what the log shows of a change: of the token only
@@ -98,7 +100,7 @@ func open(ctx context.Context, database string) (*server, error) {
 	if s.db, err = sql.Open(driver, address); err != nil {
 		return nil, err
 	}
-	if err := s.audit.Migrate(ctx, s.db); err != nil {
+	if err := migrate.SQL(ctx, s.db, s.audit); err != nil {
 		return nil, err
 	}
 	return s, s.inTransaction(ctx, func(tx *sql.Tx) error {
@@ -124,7 +126,7 @@ func (s *server) inTransaction(ctx context.Context, do func(tx *sql.Tx) error) e
 }
 
 // record records that action was done to what was before and is after; nil stands for neither.
-func (s *server) record(ctx context.Context, tx *sql.Tx, action audit.Action, id, name string, before, after *Service) error {
+func (s *server) record(ctx context.Context, tx *sql.Tx, action action.Action, id, name string, before, after *Service) error {
 	_, err := s.audit.Record(ctx, tx, audit.Event{
 		Organization: organization,
 		Action:       action,
@@ -146,7 +148,7 @@ func (s *server) create(r *http.Request) (any, error) {
 		if err != nil {
 			return err
 		}
-		return s.record(r.Context(), tx, audit.ServiceCreate, service.ID, service.Name, nil, &service)
+		return s.record(r.Context(), tx, action.ServiceCreate, service.ID, service.Name, nil, &service)
 	})
 }
 
@@ -166,7 +168,7 @@ func (s *server) update(r *http.Request) (any, error) {
 		if err != nil {
 			return err
 		}
-		return s.record(r.Context(), tx, audit.ServiceUpdate, after.ID, after.Name, &before, &after)
+		return s.record(r.Context(), tx, action.ServiceUpdate, after.ID, after.Name, &before, &after)
 	})
 }
 
@@ -179,7 +181,7 @@ func (s *server) remove(r *http.Request) (any, error) {
 		if _, err := tx.ExecContext(r.Context(), "DELETE FROM services WHERE id = $1", before.ID); err != nil {
 			return err
 		}
-		return s.record(r.Context(), tx, audit.ServiceDelete, before.ID, before.Name, &before, nil)
+		return s.record(r.Context(), tx, action.ServiceDelete, before.ID, before.Name, &before, nil)
 	})
 }
 

@@ -11,6 +11,8 @@ import (
 	_ "modernc.org/sqlite"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
+	"github.com/auditlogs/auditlogs/app/audit/migrate"
 )
 
 func main() {
@@ -19,7 +21,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := audit.Migrate(ctx, db); err != nil {
+	if err := migrate.Up(ctx, db); err != nil {
 		log.Fatal(err)
 	}
 	if _, err := audit.EnsureOrganization(ctx, db, audit.Organization{Slug: "acme"}); err != nil {
@@ -28,7 +30,7 @@ func main() {
 	failed := errors.New("the change itself failed")
 	err = db.Transaction(func(tx *gorm.DB) error {
 		_, err := audit.Record(ctx, tx, audit.Event{
-			Organization: "acme", Action: audit.ServiceDelete, EntityID: "svc-42", Actor: audit.System("clean-up"),
+			Organization: "acme", Action: action.ServiceDelete, EntityID: "svc-42", Actor: audit.System("clean-up"),
 		})
 		if err != nil {
 			return err

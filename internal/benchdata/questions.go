@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -60,7 +61,7 @@ func (s Spec) Questions(slug string) []Question {
 	deep := func(sort models.Sort, value string) *models.Cursor {
 		return &models.Cursor{Value: value, ID: models.FirstEntryID(at)}
 	}
-	const common, rare = string(audit.DeploymentCreate), string(audit.SubscriptionCancel)
+	const common, rare = string(action.DeploymentCreate), string(action.SubscriptionCancel)
 	const busy, idle, nobody = "usr_0000", "usr_0199", "usr_9999"
 	hour := func(from time.Time) models.EntryQuery {
 		return models.EntryQuery{From: models.MicrosOf(from), To: models.MicrosOf(from.Add(time.Hour))}
@@ -77,7 +78,7 @@ func (s Spec) Questions(slug string) []Question {
 		sort                    models.Sort
 		name, ascending, middle string
 	}{
-		{models.SortAction, "sort by action", ByActionAsc, string(audit.ServiceUpdate)},
+		{models.SortAction, "sort by action", ByActionAsc, string(action.ServiceUpdate)},
 		{models.SortEntityType, "sort by entity type", "sort by entity type, A to Z", "service"},
 		{models.SortUser, "sort by user", "sort by user, A to Z", models.Fold(happening{person: 57}.actorName())},
 	} {
@@ -104,7 +105,7 @@ func (s Spec) Questions(slug string) []Question {
 	pages("action and user: common", models.EntryQuery{Actions: []string{common}, Actors: []string{busy}})
 	pages("action and user: rare", models.EntryQuery{Actions: []string{rare}, Actors: []string{idle}})
 	pages("action and user: nothing", models.EntryQuery{Actions: []string{common}, Actors: []string{nobody}})
-	pages("three actions", models.EntryQuery{Actions: []string{common, string(audit.ServiceUpdate), rare}})
+	pages("three actions", models.EntryQuery{Actions: []string{common, string(action.ServiceUpdate), rare}})
 	pages("one hour, old", hour(middle.OccurredAt.Add(-Days/3*24*time.Hour)))
 	pages("one hour, new", hour(end.Add(-time.Hour)))
 

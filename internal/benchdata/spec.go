@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 )
 
 const (
@@ -69,7 +70,7 @@ type happening struct {
 	at     time.Time
 	random uint64
 	org    int // 0 is the large one
-	action audit.Action
+	action action.Action
 	entity int // among those of its organization and type
 	person int // -1 is system
 }
@@ -162,11 +163,11 @@ func (h happening) metadata() string {
 
 // weighted are choices with the sum of the shares up to and including each; the last is 1.
 type weighted []struct {
-	action audit.Action
+	action action.Action
 	upTo   float64
 }
 
-func pick(w weighted, at float64) audit.Action {
+func pick(w weighted, at float64) action.Action {
 	n := sort.Search(len(w), func(i int) bool { return w[i].upTo > at })
 	return w[min(n, len(w)-1)].action
 }
@@ -174,16 +175,16 @@ func pick(w weighted, at float64) audit.Action {
 // actions are the tracked ones, the n-th 1/n times as often as the first.
 var actions = sync.OnceValue(func() (all weighted) {
 	total := 0.0
-	for _, group := range audit.Catalogue() {
-		if group.Name == audit.AccessGroup {
+	for _, group := range action.Catalogue() {
+		if group.Name == action.Access {
 			continue
 		}
-		for _, action := range group.Actions {
+		for _, act := range group.Actions {
 			total += 1 / float64(len(all)+1)
 			all = append(all, struct {
-				action audit.Action
+				action action.Action
 				upTo   float64
-			}{action, total})
+			}{act, total})
 		}
 	}
 	for i := range all {

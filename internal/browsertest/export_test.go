@@ -4,13 +4,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 )
 
 // exports is how many have been recorded.
 func (p *page) exports() (n int) {
 	p.t.Helper()
-	err := p.server.Store.Reader(p.t.Context()).Raw("SELECT COUNT(*) FROM audit_entries WHERE action = ?", audit.AuditLogExport).Scan(&n).Error
+	err := p.server.Store.Reader(p.t.Context()).Raw("SELECT COUNT(*) FROM audit_entries WHERE action = ?", action.AuditLogExport).Scan(&n).Error
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 )
@@ -97,7 +98,7 @@ func TestTheSchemaIsDocumented(t *testing.T) {
 func TestTheDocumentedQueriesAreAnswered(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		organization(t, db, "acme")
-		record(t, db, audit.Event{Organization: "acme", Action: audit.ServiceUpdate, EntityID: "svc-42", EntityName: "checkout", Actor: audit.System("test"),
+		record(t, db, audit.Event{Organization: "acme", Action: action.ServiceUpdate, EntityID: "svc-42", EntityName: "checkout", Actor: audit.System("test"),
 			Metadata: map[string]any{"changes": map[string]audit.Change{"replicas": {Before: 2, After: 4}}}})
 		answered := 0
 		for _, block := range regexp.MustCompile("(?s)```sql\n(.*?)```").FindAllStringSubmatch(read(t, "docs/schema.md"), -1) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 )
@@ -54,7 +55,7 @@ func TestTheViewShowsAnEntryInUsualTypes(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		organization(t, db, "acme")
 		occurred := time.Now().Add(-time.Hour).Truncate(time.Microsecond)
-		ids := record(t, db, audit.Event{Organization: "acme", Action: audit.ServiceUpdate, EntityID: "svc-42", Actor: audit.Actor{ID: "u-7", Name: "Ada"},
+		ids := record(t, db, audit.Event{Organization: "acme", Action: action.ServiceUpdate, EntityID: "svc-42", Actor: audit.Actor{ID: "u-7", Name: "Ada"},
 			OccurredAt: occurred, Metadata: map[string]any{"changes": map[string]audit.Change{"replicas": {Before: 2, After: 4}}}})
 		text := func(expression string) string { return "CAST(" + expression + " AS text)" }
 		instant, replicas, automated := "occurred_at", "metadata -> '$.changes.replicas.after'", "0"
@@ -84,7 +85,7 @@ func TestTheViewHidesWhatHasExpired(t *testing.T) {
 		day := 24 * time.Hour
 		for _, slug := range []string{"acme", "beta"} {
 			for _, age := range []time.Duration{time.Hour, 5 * day, 20 * day} {
-				record(t, db, audit.Event{Organization: slug, Action: audit.ServiceUpdate, EntityID: fmt.Sprint(int(age / day)), Actor: audit.System("test"), OccurredAt: time.Now().Add(-age)})
+				record(t, db, audit.Event{Organization: slug, Action: action.ServiceUpdate, EntityID: fmt.Sprint(int(age / day)), Actor: audit.System("test"), OccurredAt: time.Now().Add(-age)})
 			}
 		}
 		at := func(ago time.Duration) int64 { return time.Now().Add(-ago).UnixMicro() }
@@ -118,7 +119,7 @@ func TestTheViewHidesWhatHasExpired(t *testing.T) {
 func TestMetadataThatCannotBeReadFailsNoReport(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		organization(t, db, "acme")
-		id := record(t, db, audit.Event{Organization: "acme", Action: audit.ServiceUpdate, EntityID: "fine", Actor: audit.System("test"), Metadata: map[string]int{"n": 1}})[0]
+		id := record(t, db, audit.Event{Organization: "acme", Action: action.ServiceUpdate, EntityID: "fine", Actor: audit.System("test"), Metadata: map[string]int{"n": 1}})[0]
 		columns := "org_id, occurred_at, recorded_at, action, entity_type, actor_id, actor_key, actor_name"
 		newID, entity := "randomblob(16)", "'row ' || abs(random())"
 		if db.Write.Name() == "postgres" {
@@ -150,7 +151,7 @@ func TestARangeOfIDsIsARangeOfTime(t *testing.T) {
 	db := databasetest.Postgres(t)
 	organization(t, db, "acme")
 	at := time.Now().Add(-time.Hour).Truncate(time.Microsecond)
-	ids := record(t, db, audit.Event{Organization: "acme", Action: audit.ServiceUpdate, EntityID: "svc-1", Actor: audit.System("test"), OccurredAt: at})
+	ids := record(t, db, audit.Event{Organization: "acme", Action: action.ServiceUpdate, EntityID: "svc-1", Actor: audit.System("test"), OccurredAt: at})
 	for moment, want := range map[time.Time]string{at: ids[0], at.Add(time.Microsecond): "", at.Add(-time.Microsecond): ids[0]} {
 		if got := reported(t, db, "SELECT id FROM audit_log WHERE id >= audit_first_id(?)", moment); got != want {
 			t.Errorf("from %s on: %q, want %q", moment, got, want)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/client"
 )
 
 // sending is a load of clients with one spool, one after the other, and of the server that they send
@@ -64,7 +65,7 @@ func (s *sending) finish(t *testing.T) {
 
 // clientChild records with a Client.
 func clientChild() error {
-	client, err := audit.NewClient(audit.ClientConfig{
+	client, err := client.New(client.Config{
 		URL: os.Getenv("SOAK_URL"), Key: os.Getenv("SOAK_KEY"), Spool: os.Getenv("SOAK_SPOOL"),
 	})
 	if err != nil {

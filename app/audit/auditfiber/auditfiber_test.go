@@ -9,6 +9,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/audit/auditfiber"
+	"github.com/auditlogs/auditlogs/app/audit/event"
 )
 
 // ask sends one request to an application with the middleware and answers what package audit sees
@@ -21,7 +22,7 @@ func ask(t *testing.T, app fiber.Config, config auditfiber.Config, headers ...st
 	server.Use(requestid.New())
 	server.Use(auditfiber.New(config))
 	server.Get("/", func(c *fiber.Ctx) error {
-		actor, request = audit.ActorFrom(c.UserContext()), audit.RequestFrom(c.UserContext())
+		actor, request = event.ActorFrom(c.UserContext()), event.RequestFrom(c.UserContext())
 		return nil
 	})
 	r := httptest.NewRequest("GET", "/", nil)
@@ -107,8 +108,8 @@ func TestWhatIsRecordedOutlivesTheRequest(t *testing.T) {
 		},
 	}))
 	server.Get("/", func(c *fiber.Ctx) error {
-		seen = append(seen, audit.RequestFrom(c.UserContext()))
-		actors = append(actors, audit.ActorFrom(c.UserContext()))
+		seen = append(seen, event.RequestFrom(c.UserContext()))
+		actors = append(actors, event.ActorFrom(c.UserContext()))
 		return nil
 	})
 	for _, name := range []string{"first-first", "other-other"} {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/audit/audithttp"
+	"github.com/auditlogs/auditlogs/app/audit/event"
 )
 
 // seen is what package audit sees in a handler, and what the client gets back.
@@ -21,7 +22,7 @@ type seen struct {
 func ask(config audithttp.Config, peer string, headers ...string) seen {
 	var s seen
 	handler := audithttp.New(config)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		s.actor, s.request = audit.ActorFrom(r.Context()), audit.RequestFrom(r.Context())
+		s.actor, s.request = event.ActorFrom(r.Context()), event.RequestFrom(r.Context())
 	}))
 	r := httptest.NewRequest("GET", "/", nil)
 	r.RemoteAddr = peer
@@ -114,7 +115,7 @@ func TestRequestID(t *testing.T) {
 
 	var got string
 	handler := audithttp.New(trusted)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		got = audit.RequestFrom(r.Context()).ID
+		got = event.RequestFrom(r.Context()).ID
 	}))
 	answer := httptest.NewRecorder()
 	answer.Header().Set("X-Request-ID", "of-the-application")

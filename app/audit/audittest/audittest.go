@@ -4,7 +4,7 @@
 //	func TestDeletingAServiceIsRecorded(t *testing.T) {
 //		…
 //		audittest.RequireRecorded(t, db, audit.Event{
-//			Action:   audit.ServiceDelete,
+//			Action:   action.ServiceDelete,
 //			EntityID: "svc-1",
 //			Actor:    audit.Actor{ID: "u1"},
 //		})
@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event"
 )
 
 func init() {
@@ -67,11 +68,11 @@ func RequireNotRecorded[L Log](t testing.TB, log L, want audit.Event) {
 }
 
 // RequireDeclared fails the test for every field of a struct, nested ones too, whose tag says
-// neither audit:"track", audit:"ignore" nor audit:"secret" (see audit.Undeclared): whoever adds a
+// neither audit:"track", audit:"ignore" nor audit:"secret" (see event.Undeclared): whoever adds a
 // field has to decide whether the log may show it.
 func RequireDeclared(t testing.TB, value any) {
 	t.Helper()
-	undeclared := audit.Undeclared(value)
+	undeclared := event.Undeclared(value)
 	for _, path := range undeclared {
 		t.Errorf("%T: field %s is not declared: tag it audit:\"track\", audit:\"ignore\" or audit:\"secret\"", value, path)
 	}

@@ -20,6 +20,8 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/audit/audittest"
+	"github.com/auditlogs/auditlogs/app/audit/event"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 )
@@ -29,9 +31,9 @@ var noon = time.Date(2026, 11, 20, 12, 0, 0, 123456789, time.UTC)
 // deletion is an event with everything in it.
 func deletion() audit.Event {
 	return audit.Event{
-		ID: "msg-1", Organization: "acme", Action: audit.ServiceDelete, EntityID: "svc-1", EntityName: "API",
+		ID: "msg-1", Organization: "acme", Action: action.ServiceDelete, EntityID: "svc-1", EntityName: "API",
 		Actor: audit.Actor{ID: "u1", Name: "Anna", Email: "anna@example.com"}, OccurredAt: noon,
-		Metadata: map[string]any{"service_name": "API", "db_password": "hunter2", "changes": map[string]audit.Change{"replicas": {Before: 2, After: audit.Absent{}}}},
+		Metadata: map[string]any{"service_name": "API", "db_password": "hunter2", "changes": map[string]audit.Change{"replicas": {Before: 2, After: event.Absent{}}}},
 		URL:      "https://example.com/svc-1", Request: audit.Request{IP: "192.0.2.1", UserAgent: "curl", ID: "req-1"},
 	}
 }
@@ -76,7 +78,7 @@ func checkLog[L audittest.Log](t *testing.T, log L) {
 	for name, want := range map[string]audit.Event{
 		"everything":  deletion(),
 		"nothing":     {},
-		"the action":  {Action: audit.ServiceDelete},
+		"the action":  {Action: action.ServiceDelete},
 		"the type":    {EntityType: "service"},
 		"the actor":   {Actor: audit.Actor{ID: "u1"}},
 		"the time":    {OccurredAt: noon.Add(time.Nanosecond)},
@@ -93,7 +95,7 @@ func checkLog[L audittest.Log](t *testing.T, log L) {
 		})
 	}
 	for says, want := range map[string]audit.Event{
-		`entity_id: want "svc-2", it has "svc-1"`:                 {Action: audit.ServiceDelete, EntityID: "svc-2"},
+		`entity_id: want "svc-2", it has "svc-1"`:                 {Action: action.ServiceDelete, EntityID: "svc-2"},
 		`organization: want "beta", it has "acme"`:                {Organization: "beta"},
 		`actor.name: want "Bo", it has "Anna"`:                    {Actor: audit.Actor{ID: "u1", Name: "Bo"}},
 		`actor.source: want "nightly", it has none`:               {Actor: audit.System("nightly")},
@@ -120,7 +122,7 @@ func TestRequireRecordedInATransaction(t *testing.T) {
 			t.Fatal(err)
 		}
 		err = db.Write.Transaction(func(tx *gorm.DB) error {
-			says := failing(t, func(t testing.TB) { audittest.RequireRecorded(t, tx, audit.Event{Action: audit.ServiceDelete}) })
+			says := failing(t, func(t testing.TB) { audittest.RequireRecorded(t, tx, audit.Event{Action: action.ServiceDelete}) })
 			if says != "not recorded: service:delete of anything; the log is empty" {
 				t.Errorf("says %s", says)
 			}
@@ -159,7 +161,7 @@ func TestTheClosestEntryIsShown(t *testing.T) {
 		}
 	}
 	got := failing(t, func(t testing.TB) {
-		audittest.RequireRecorded(t, &recorder, audit.Event{EntityID: "svc-2", EntityName: "web", Action: audit.ServiceDelete})
+		audittest.RequireRecorded(t, &recorder, audit.Event{EntityID: "svc-2", EntityName: "web", Action: action.ServiceDelete})
 	})
 	if want := "not recorded: service:delete of svc-2; the closest of 3 entries differs in\n\tentity_name: want \"web\", it has \"Web\""; got != want {
 		t.Errorf("says\n%s\nwant\n%s", got, want)

@@ -11,6 +11,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -90,7 +91,7 @@ func readEntries(ctx context.Context, tx *gorm.DB, id string) ([]facts, error) {
 func (r entryRow) facts() (facts, error) {
 	said, err := decodeFacts(audit.Event{
 		Organization: r.Slug,
-		Action:       audit.Action(r.Action),
+		Action:       action.Action(r.Action),
 		EntityType:   r.EntityType,
 		EntityID:     r.EntityID,
 		EntityName:   r.EntityName,

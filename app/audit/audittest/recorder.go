@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -34,20 +35,20 @@ type namedEvent struct {
 
 // Record keeps event. One with the ID of another is answered as that was, or with
 // audit.ErrIDReused.
-func (r *Recorder) Record(ctx context.Context, event audit.Event) (audit.Receipt, error) {
+func (r *Recorder) Record(ctx context.Context, e audit.Event) (audit.Receipt, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.failure != nil {
 		return audit.Receipt{}, r.failure
 	}
-	if err := audit.Validate(ctx, event); err != nil {
+	if err := event.Validate(ctx, e); err != nil {
 		return audit.Receipt{}, err
 	}
-	kept, said, err := resolve(ctx, event)
+	kept, said, err := resolve(ctx, e)
 	if err != nil {
 		return audit.Receipt{}, err
 	}
-	name := eventName{event.Organization, event.ExternalID, event.ID}
+	name := eventName{e.Organization, e.ExternalID, e.ID}
 	if earlier, again := r.named[name]; again {
 		if earlier.said != said {
 			return audit.Receipt{}, audit.ErrIDReused
@@ -57,7 +58,7 @@ func (r *Recorder) Record(ctx context.Context, event audit.Event) (audit.Receipt
 	}
 	r.events = append(r.events, kept)
 	receipt := audit.Receipt{EntryID: models.NewEntryID(models.MicrosOf(kept.OccurredAt)).String(), Stored: true}
-	if event.ID != "" {
+	if e.ID != "" {
 		if r.named == nil {
 			r.named = map[eventName]namedEvent{}
 		}
@@ -83,16 +84,16 @@ func (r *Recorder) Fail(err error) {
 
 // resolve fills in what Record takes from elsewhere. said is what tells the event from another one
 // with its ID.
-func resolve(ctx context.Context, event audit.Event) (kept audit.Event, said string, err error) {
-	if event.Actor == (audit.Actor{}) {
-		event.Actor = audit.ActorFrom(ctx)
+func resolve(ctx context.Context, e audit.Event) (kept audit.Event, said string, err error) {
+	if e.Actor == (audit.Actor{}) {
+		e.Actor = event.ActorFrom(ctx)
 	}
-	event.Actor.Name = cmp.Or(event.Actor.Name, event.Actor.Email, event.Actor.ID)
-	event.EntityType = cmp.Or(event.EntityType, event.Action.Entity())
-	event.OccurredAt = event.OccurredAt.Truncate(time.Microsecond)
-	request := cmp.Or(event.Request, audit.RequestFrom(ctx))
-	event.Request = audit.Request{}
-	encoded, err := json.Marshal(event)
+	e.Actor.Name = cmp.Or(e.Actor.Name, e.Actor.Email, e.Actor.ID)
+	e.EntityType = cmp.Or(e.EntityType, e.Action.Entity())
+	e.OccurredAt = e.OccurredAt.Truncate(time.Microsecond)
+	request := cmp.Or(e.Request, event.RequestFrom(ctx))
+	e.Request = audit.Request{}
+	encoded, err := json.Marshal(e)
 	if err != nil {
 		return kept, "", err
 	}

@@ -12,7 +12,7 @@ import (
 
 	"gorm.io/gorm"
 
-	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/models"
 )
@@ -104,7 +104,7 @@ func (i *importer) run(ctx context.Context, batches <-chan batch) error {
 }
 
 // keep stores the lines that can be stored, in one transaction, and marks the others as refused.
-func (i *importer) keep(ctx context.Context, lines []line) (receipts []audit.Receipt, err error) {
+func (i *importer) keep(ctx context.Context, lines []line) (receipts []event.Receipt, err error) {
 	err = i.store.Transaction(ctx, func(tx *gorm.DB) error {
 		for {
 			var from []*line
@@ -117,7 +117,7 @@ func (i *importer) keep(ctx context.Context, lines []line) (receipts []audit.Rec
 				return nil
 			}
 			receipts, err = i.keepAll(ctx, tx, from)
-			var refused *audit.EventsError
+			var refused *event.EventsError
 			switch {
 			case errors.As(err, &refused): // none was stored: once more without them
 				for _, event := range refused.Events {
@@ -136,30 +136,14 @@ func (i *importer) keep(ctx context.Context, lines []line) (receipts []audit.Rec
 	return receipts, err
 }
 
-// keepAll stores lines, all or none.
-func (i *importer) keepAll(ctx context.Context, tx *gorm.DB, lines []*line) ([]audit.Receipt, error) {
-	if i.config.Restore {
-		entries := make([]audit.Exported, len(lines))
-		for n, l := range lines {
-			entries[n] = l.exported
-		}
-		return audit.Restore(ctx, tx, entries)
-	}
-	events := make([]audit.Event, len(lines))
-	for n, l := range lines {
-		events[n] = l.event
-	}
-	return audit.Backfill(ctx, tx, events)
-}
-
 // count adds up what became of lines; receipts are those of the lines that were not refused.
-func (i *importer) count(lines []line, receipts []audit.Receipt) error {
+func (i *importer) count(lines []line, receipts []event.Receipt) error {
 	s := &i.summary
 	for _, l := range lines {
 		s.Lines++
 		if l.err != nil {
 			s.Refused++
-			if errors.Is(l.err, audit.ErrExpired) {
+			if errors.Is(l.err, event.ErrExpired) {
 				s.Expired++
 			}
 			i.progress.say("line %d: %s", l.number, reason(l.err))
@@ -190,7 +174,7 @@ func (i *importer) count(lines []line, receipts []audit.Receipt) error {
 
 // reason says which field was refused and why.
 func reason(err error) string {
-	if field, reason, ok := audit.Refused(err); ok {
+	if field, reason, ok := event.Refused(err); ok {
 		return field + ": " + reason
 	}
 	return err.Error()

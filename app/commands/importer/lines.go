@@ -11,7 +11,7 @@ import (
 	"io"
 	"strconv"
 
-	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event"
 )
 
 const (
@@ -24,10 +24,10 @@ const (
 type line struct {
 	number int    // from 1
 	raw    []byte // with its end; nil where it is longer than maxLine
-	event  audit.Event
+	event  event.Event
 	err    error
 
-	exported audit.Exported // what is put back, instead of event
+	exported exported // of the line of an export, what event was made of
 }
 
 // batch is some lines in a row.
@@ -122,17 +122,15 @@ func (r *lineReader) parse(raw, text []byte, tooLong bool) line {
 	}
 	l := line{number: r.number, raw: raw}
 	if tooLong {
-		l.err = &audit.InvalidEventError{Field: "event", Reason: fmt.Sprintf("is longer than %d MiB", maxLine>>20)}
+		l.err = &event.InvalidError{Field: "event", Reason: fmt.Sprintf("is longer than %d MiB", maxLine>>20)}
 		return l
 	}
-	if r.restore || audit.IsExported(text) {
-		l.exported, l.err = audit.ParseExported(text)
-		if l.exported.Organization == "" {
-			l.exported.Organization = r.organization
+	if r.restore || isExported(text) {
+		l.exported, l.err = parseExported(text)
+		if l.exported.organization == "" {
+			l.exported.organization = r.organization
 		}
-		if !r.restore {
-			l.event = l.exported.Event()
-		}
+		l.event = l.exported.event()
 		return l
 	}
 	// Not json.Unmarshal, which says less about what it cannot read.

@@ -1,0 +1,264 @@
+package event
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"unicode"
+)
+
+// fieldTag is what the struct tag audit says of a field.
+type fieldTag int
+
+const (
+	untagged fieldTag = iota
+	trackedField
+	ignoredField
+	secretField
+	unknownTag
+)
+
+// field is a field of a struct as package json sees it, embedded ones promoted.
+type field struct {
+	name                        string
+	index                       []int
+	typ                         reflect.Type
+	named                       bool // by a json tag
+	omitEmpty, omitZero, quoted bool
+	tag                         fieldTag
+	tagText                     string
+}
+
+var fieldsByType sync.Map // reflect.Type to []field
+
+// fieldsOf lists the fields of a struct by name.
+func fieldsOf(t reflect.Type) []field {
+	if fields, ok := fieldsByType.Load(t); ok {
+		return fields.([]field)
+	}
+	byName := map[string][]field{}
+	promoteFields(t, nil, field{}, map[reflect.Type]bool{}, byName)
+	fields := make([]field, 0, len(byName))
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		if f, ok := dominant(byName[name]); ok {
+			fields = append(fields, f)
+		}
+	}
+	fieldsByType.Store(t, fields)
+	return fields
+}
+
+// dominant is the field that a name stands for: the one least deep, of several the one with a json
+// tag. Where that leaves several, the name stands for none.
+func dominant(fields []field) (field, bool) {
+	least := slices.MinFunc(fields, func(a, b field) int { return len(a.index) - len(b.index) })
+	fields = slices.DeleteFunc(fields, func(f field) bool { return len(f.index) > len(least.index) })
+	if slices.ContainsFunc(fields, func(f field) bool { return f.named }) {
+		fields = slices.DeleteFunc(fields, func(f field) bool { return !f.named })
+	}
+	return fields[0], len(fields) == 1
+}
+
+// promoteFields adds the fields of t, which is embedded at index as a field with the tag of outer, or
+// is the struct itself.
+func promoteFields(t reflect.Type, index []int, outer field, within map[reflect.Type]bool, byName map[string][]field) {
+	if within[t] {
+		return
+	}
+	within[t] = true
+	defer delete(within, t)
+	for i := range t.NumField() {
+		inStruct := t.Field(i)
+		embedded := inStruct.Type
+		if embedded.Kind() == reflect.Pointer {
+			embedded = embedded.Elem()
+		}
+		isEmbeddedStruct := inStruct.Anonymous && embedded.Kind() == reflect.Struct
+		jsonTag := inStruct.Tag.Get("json")
+		if !inStruct.IsExported() && !isEmbeddedStruct || jsonTag == "-" {
+			continue
+		}
+		f := field{index: append(slices.Clone(index), i), typ: inStruct.Type}
+		f.tag, f.tagText = readTag(inStruct.Tag)
+		if outer.tag != untagged {
+			f.tag, f.tagText = outer.tag, outer.tagText
+		}
+		name, options, _ := strings.Cut(jsonTag, ",")
+		if f.named = isJSONName(name); f.named {
+			f.name = name
+		} else {
+			f.name = inStruct.Name
+		}
+		if isEmbeddedStruct && !f.named {
+			if f.tag == trackedField && !coveredByTrack(embedded, t) {
+				f.tag = untagged
+			}
+			promoteFields(embedded, f.index, f, within, byName)
+			continue
+		}
+		for option := range strings.SplitSeq(options, ",") {
+			switch option {
+			case "omitempty":
+				f.omitEmpty = true
+			case "omitzero":
+				f.omitZero = true
+			case "string":
+				f.quoted = isQuotable(inStruct.Type)
+			}
+		}
+		byName[f.name] = append(byName[f.name], f)
+	}
+}
+
+func readTag(tag reflect.StructTag) (fieldTag, string) {
+	text, ok := tag.Lookup("audit")
+	switch {
+	case !ok:
+		return untagged, ""
+	case text == "track":
+		return trackedField, text
+	case text == "ignore":
+		return ignoredField, text
+	case text == "secret":
+		return secretField, text
+	default:
+		return unknownTag, text
+	}
+}
+
+// isJSONName says that package json takes name for the name of a field.
+func isJSONName(name string) bool {
+	return name != "" && !strings.ContainsFunc(name, func(r rune) bool {
+		return !strings.ContainsRune("!#$%&()*+-./:;<=>?@[]^_{|}~ ", r) && !unicode.IsLetter(r) && !unicode.IsDigit(r)
+	})
+}
+
+// isQuotable says that the option "string" of a json tag counts.
+func isQuotable(t reflect.Type) bool {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch t.Kind() {
+	case reflect.Bool, reflect.String, reflect.Float32, reflect.Float64, reflect.Uintptr,
+		reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
+		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return !encodesItself(t)
+	default:
+		return false
+	}
+}
+
+// fieldAt is a field of v; there is none where it was promoted through a nil pointer.
+func fieldAt(v reflect.Value, index []int) (reflect.Value, bool) {
+	for i, at := range index {
+		if i > 0 && v.Kind() == reflect.Pointer {
+			if v.IsNil() {
+				return reflect.Value{}, false
+			}
+			v = v.Elem()
+		}
+		v = v.Field(at)
+	}
+	return v, true
+}
+
+// omits says that a field with the value is left out by its json tag.
+func (f field) omits(v reflect.Value) bool {
+	if f.omitEmpty {
+		switch v.Kind() {
+		case reflect.Array, reflect.Map, reflect.Slice, reflect.String:
+			if v.Len() == 0 {
+				return true
+			}
+		case reflect.Struct:
+		default:
+			if v.IsZero() {
+				return true
+			}
+		}
+	}
+	return f.omitZero && isZero(v)
+}
+
+type zeroer interface{ IsZero() bool }
+
+func isZero(v reflect.Value) bool {
+	if (v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface) && v.IsNil() {
+		return true
+	}
+	if own, ok := v.Interface().(zeroer); ok {
+		return own.IsZero()
+	}
+	if own, ok := v.Addr().Interface().(zeroer); ok { // fields that are read are addressable
+		return own.IsZero()
+	}
+	return v.IsZero()
+}
+
+// Undeclared lists the fields of a struct, or of a pointer to one, whose tag audit says neither
+// track, ignore nor secret, by their paths as Changes names them, in order. Fields that package json
+// leaves out do not count. A field that holds structs is declared by the fields of these, which need
+// tags of their own even where it is tracked; only the structs of another package that have no such
+// tags at all are tracked with the field. For tests: see package audittest.
+func Undeclared(value any) []string {
+	missing := map[string]bool{}
+	if t := structWithin(reflect.TypeOf(value)); t != nil {
+		addUndeclared(t, "", map[reflect.Type]bool{}, missing)
+	}
+	return slices.Sorted(maps.Keys(missing))
+}
+
+func addUndeclared(t reflect.Type, path string, within map[reflect.Type]bool, missing map[string]bool) {
+	if within[t] {
+		return
+	}
+	within[t] = true
+	defer delete(within, t)
+	for _, f := range fieldsOf(t) {
+		at := joinPath(path, f.name)
+		inner := structWithin(f.typ)
+		switch {
+		case f.tag == ignoredField || f.tag == secretField:
+		case f.tag == unknownTag:
+			missing[at] = true
+		case inner == nil || len(fieldsOf(inner)) == 0:
+			if f.tag == untagged {
+				missing[at] = true
+			}
+		case f.tag == trackedField && coveredByTrack(inner, t):
+		default:
+			addUndeclared(inner, at, within, missing)
+		}
+	}
+}
+
+// structWithin is the struct that a type is made of by pointers, lists and maps, or nil: one that
+// encodes itself is a plain value.
+func structWithin(t reflect.Type) reflect.Type {
+	for t != nil && !encodesItself(t) {
+		switch t.Kind() {
+		case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map:
+			t = t.Elem()
+		case reflect.Struct:
+			return t
+		default:
+			return nil
+		}
+	}
+	return nil
+}
+
+// coveredByTrack says that a field of the struct outer declares all of inner where it is tracked.
+func coveredByTrack(inner, outer reflect.Type) bool {
+	if inner.PkgPath() == "" || inner.PkgPath() == outer.PkgPath() {
+		return false
+	}
+	for i := range inner.NumField() {
+		if _, tagged := inner.Field(i).Tag.Lookup("audit"); tagged {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,190 @@
+package event
+
+import (
+	"encoding"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strconv"
+	"time"
+)
+
+// reader makes states of Go values as package json would make JSON of them. It holds the pointers,
+// maps and slices it is within.
+type reader map[within]bool
+
+type within struct {
+	typ     reflect.Type
+	pointer uintptr
+	length  int
+}
+
+var (
+	jsonMarshaler = reflect.TypeFor[json.Marshaler]()
+	textMarshaler = reflect.TypeFor[encoding.TextMarshaler]()
+	timeType      = reflect.TypeFor[time.Time]()
+	numberType    = reflect.TypeFor[json.Number]()
+)
+
+var nullState = &state{text: "null"}
+
+func (r reader) read(v reflect.Value, path string, level int) (s *state) {
+	if !v.IsValid() {
+		return nullState
+	}
+	if level > maxMetadataDepth {
+		return tooDeep(path)
+	}
+	defer func() {
+		if problem := recover(); problem != nil { // by a method of the value's type
+			s = problemAt(path, "panicked: %v", problem)
+		}
+	}()
+	if encodesItself(v.Type()) {
+		return r.readEncoded(v, path, level)
+	}
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Map, reflect.Slice:
+		if v.IsNil() {
+			return nullState
+		}
+		here := within{typ: v.Type(), pointer: v.Pointer()}
+		if v.Kind() == reflect.Slice {
+			here.length = v.Len()
+		}
+		if r[here] {
+			return problemAt(path, `contains itself; tag it audit:"ignore"`)
+		}
+		if v.Kind() != reflect.Slice || here.length > 0 { // empty lists may share an address
+			r[here] = true
+			defer delete(r, here)
+		}
+	}
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Interface:
+		return r.read(v.Elem(), path, level) // of nil it is null
+	case reflect.Struct:
+		return r.readStruct(v, path, level)
+	case reflect.Map:
+		return r.readMap(v, path, level)
+	case reflect.Slice:
+		if elem := v.Type().Elem(); elem.Kind() == reflect.Uint8 && !encodesItself(elem) {
+			return r.readEncoded(v, path, level) // base64
+		}
+		return r.readList(v, path, level)
+	case reflect.Array:
+		return r.readList(v, path, level)
+	default:
+		return r.readEncoded(v, path, level)
+	}
+}
+
+func (r reader) readStruct(v reflect.Value, path string, level int) *state {
+	v = addressable(v)
+	object := &state{members: map[string]*state{}}
+	for _, f := range fieldsOf(v.Type()) {
+		at := joinPath(path, f.name)
+		if f.tag == ignoredField {
+			object.members[f.name] = &state{tag: ignoredField}
+			continue
+		}
+		value, ok := fieldAt(v, f.index)
+		if !ok || f.omits(value) {
+			continue
+		}
+		member := r.read(value, at, level+1)
+		switch {
+		case f.tag == secretField && member.problem != nil:
+			member = problemAt(at, "cannot be encoded as JSON") // the reason might tell the secret
+		case f.tag == unknownTag:
+			member = problemAt(at, "its tag audit:%q is none of track, ignore and secret", f.tagText)
+		case f.tag != untagged || f.quoted:
+			declared := *member // it may be nullState
+			declared.tag = f.tag
+			if f.quoted && declared.text != "null" && declared.problem == nil {
+				declared.plain, declared.text = declared.text, strconv.Quote(declared.text)
+			}
+			member = &declared
+		}
+		object.members[f.name] = member
+	}
+	return object
+}
+
+// addressable lets the methods of pointers be found, whether or not a pointer was given.
+func addressable(v reflect.Value) reflect.Value {
+	if v.CanAddr() {
+		return v
+	}
+	copied := reflect.New(v.Type()).Elem()
+	copied.Set(v)
+	return copied
+}
+
+func (r reader) readMap(v reflect.Value, path string, level int) *state {
+	object := &state{members: make(map[string]*state, v.Len())}
+	for entries := v.MapRange(); entries.Next(); {
+		name, err := keyText(entries.Key())
+		if err != nil {
+			return problemAt(path, "%w", err)
+		}
+		object.members[name] = r.read(entries.Value(), joinPath(path, name), level+1)
+	}
+	return object
+}
+
+// keyText names a member of an object by a map's key, as package json does.
+func keyText(key reflect.Value) (string, error) {
+	if key.Kind() == reflect.String {
+		return key.String(), nil
+	}
+	if marshaler, ok := key.Interface().(encoding.TextMarshaler); ok {
+		if key.Kind() == reflect.Pointer && key.IsNil() {
+			return "", nil
+		}
+		text, err := marshaler.MarshalText()
+		return string(text), err
+	}
+	switch {
+	case key.CanInt():
+		return strconv.FormatInt(key.Int(), 10), nil
+	case key.CanUint():
+		return strconv.FormatUint(key.Uint(), 10), nil
+	default:
+		return "", fmt.Errorf("keys of type %s have no JSON", key.Type())
+	}
+}
+
+func (r reader) readList(v reflect.Value, path string, level int) *state {
+	list := &state{items: make([]*state, v.Len())}
+	for i := range list.items {
+		list.items[i] = r.read(v.Index(i), path+"["+strconv.Itoa(i)+"]", level+1)
+	}
+	return list
+}
+
+// readEncoded leaves a value to package json.
+func (r reader) readEncoded(v reflect.Value, path string, level int) *state {
+	v = addressable(v)
+	encoded, err := json.Marshal(v.Addr().Interface())
+	if err != nil {
+		return problemAt(path, "%w", err)
+	}
+	if v.Type() != numberType && v.Kind() != reflect.Slice && !encodesItself(v.Type()) {
+		return &state{plain: v.Interface(), text: string(encoded)} // a number stays an int or a float64
+	}
+	s := plainJSON(encoded, path, level)
+	if v.Type() == timeType && s.problem == nil {
+		s.text = strconv.Quote(v.Interface().(time.Time).UTC().Format(time.RFC3339Nano))
+	}
+	return s
+}
+
+// encodesItself says that a type has its own JSON or text, by a method of its own or of its pointer.
+func encodesItself(t reflect.Type) bool {
+	if t.Kind() == reflect.Pointer {
+		return false // what it points to is asked
+	}
+	pointer := reflect.PointerTo(t)
+	return pointer.Implements(jsonMarshaler) || pointer.Implements(textMarshaler)
+}

@@ -1,0 +1,80 @@
+// Package event is what an application says to an audit log: an Event, who did it, what changed. It checks
+// and masks events and reads and writes their JSON, and depends on nothing but the standard library.
+//
+// Package audit records events in a database, package client over HTTP.
+package event
+
+import (
+	"context"
+	"time"
+
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
+)
+
+// Event is what application code hands over.
+type Event struct {
+	// ID is the caller's own key of the event, such as the ID of the message it came with: any text
+	// of at most 200 bytes, unique within the organization. For 24 hours a second event with the ID
+	// is not stored: it is answered as the first was, or with ErrIDReused where it is another event.
+	// With OccurredAt given as well it is not stored again after that time either. Empty means none.
+	// It is not the ID of the entry.
+	ID string
+
+	// Organization is the slug of the organization it happened in. One of Organization and
+	// ExternalID is required.
+	Organization string
+	// ExternalID names the organization by the application's own ID for it.
+	ExternalID string
+
+	// Action is what happened: one of the catalogue, or one the application registered.
+	Action action.Action
+	// EntityType is what was affected; empty means the part of the action before the colon.
+	EntityType string
+	// EntityID identifies the affected resource: required, at most 512 bytes, without white space at
+	// its ends.
+	EntityID string
+	// EntityName is its name at this moment: at most 200 bytes, may be empty.
+	EntityName string
+
+	// Actor is who did it. The zero Actor means the one of the context; where there is none either,
+	// Record answers ErrNoActor.
+	Actor Actor
+
+	// OccurredAt is when it happened, cut to the microsecond. Zero means now. At most five minutes
+	// in the future.
+	OccurredAt time.Time
+
+	// Metadata is additional context: anything that encodes to a JSON object, at most 256 KiB and
+	// 32 levels. The usual keys are "changes" (see Changes), "changed_fields" and "service_name".
+	// Values under keys that look like credentials are not stored: see MaskKeys.
+	Metadata any
+
+	// URL leads to the affected resource: http or https, without a user name or password, at most
+	// 2,048 bytes, may be empty.
+	URL string
+
+	// Request is where it came from. The zero Request means the one of the context.
+	Request Request
+}
+
+// Recorder records events outside of a caller's transaction. Record returns once the event is
+// safely kept, or with an error that says why it is not. audit.Batcher and client.Client are recorders; so
+// is the one in memory that package audittest has for tests.
+type Recorder interface {
+	Record(ctx context.Context, event Event) (Receipt, error)
+}
+
+// Receipt is what Record answers.
+type Receipt struct {
+	// EntryID is the ID of the stored entry; empty when nothing was stored.
+	EntryID string
+	// Stored is false when audit logging is off for the organization, or in a dry run: the event was
+	// valid, and nothing was kept.
+	Stored bool
+	// Repeated: an event with the same ID was recorded before; the receipt is that one's, and
+	// nothing was stored now.
+	Repeated bool
+	// Spooled: the event is safe in a Client's spool and has not reached the log yet. What the log
+	// will answer is not known: EntryID is empty and Stored false.
+	Spooled bool
+}

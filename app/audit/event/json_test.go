@@ -1,0 +1,112 @@
+package event_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/auditlogs/auditlogs/app/audit/event"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
+)
+
+func TestAnEventSurvivesItsJSON(t *testing.T) {
+	for name, e := range map[string]event.Event{
+		"whole": {
+			ID: "msg-1", Organization: "acme", Action: action.ServiceUpdate, EntityType: "service", EntityID: "svc-1",
+			EntityName: "API", Actor: anna, OccurredAt: time.Date(2026, 11, 20, 14, 3, 22, 123456000, time.UTC),
+			Metadata: json.RawMessage(`{"changes":{"replicas":{"after":2,"before":1}},"n":1.50}`),
+			URL:      "https://example.com/svc-1", Request: event.Request{IP: "192.0.2.1", UserAgent: "curl", ID: "req-1"},
+		},
+		"automated": {ExternalID: "t-1", Action: action.DeploymentCreate, EntityID: "d-1", Actor: event.System("nightly")},
+		"least":     {Action: action.DeploymentCreate, EntityID: "d-1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			encoded, err := json.Marshal(e)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var back event.Event
+			if err := json.Unmarshal(encoded, &back); err != nil {
+				t.Fatal(err)
+			}
+			if !reflect.DeepEqual(back, e) {
+				t.Errorf("%s\nbecame %+v\nwant   %+v", encoded, back, e)
+			}
+		})
+	}
+}
+
+func TestAnEventThatCannotBeReadNamesTheField(t *testing.T) {
+	for name, tc := range map[string]struct{ raw, field string }{
+		"unknown field":         {`{"action":"a:b","entity_id":"1","entiy_name":"x"}`, "entiy_name"},
+		"unknown, without name": {`{"":1}`, "event"},
+		"unknown, quoted":       {`{"a\"":1}`, `a"`},
+		"unknown, long":         {`{"` + strings.Repeat("a", 1<<20) + `":1}`, "event"},
+		"unknown in actor":      {`{"actor":{"id":"1","nmae":"x"}}`, "nmae"},
+		"number for a text":     {`{"entity_id":7}`, "entity_id"},
+		"text for the actor":    {`{"actor":"anna"}`, "actor"},
+		"number in the actor":   {`{"actor":{"id":7}}`, "actor.id"},
+		"time without zone":     {`{"occurred_at":"2026-11-20 14:03"}`, "occurred_at"},
+		"a list":                {`[]`, "event"},
+		"system with a name":    {`{"actor":{"id":"system","name":"Anna"}}`, "actor"},
+		"a person with source":  {`{"actor":{"id":"u1","source":"x"}}`, "actor.source"},
+		"twice":                 {`{"action":"a:b","entity_id":"1","entity_id":"1"}`, "entity_id"},
+		"actor twice":           {`{"actor":{"id":"1"},"actor":{"id":"2"}}`, "actor"},
+		"metadata twice":        {`{"metadata":{"a":1},"metadata":null}`, "metadata"},
+		"twice, escaped":        {`{"id":"1","\u0069d":"1"}`, "id"},
+		"twice in actor":        {`{"actor":{"id":"1","name":"\"},\"id\":","id":"2"}}`, "actor.id"},
+		"twice in request":      {` { "request" : { "ip" : "1" , "ip" : "2" } } `, "request.ip"},
+		"another case":          {`{"Actor":{"id":"1"}}`, "Actor"},
+		"both cases":            {`{"actor":{"id":"1"},"Actor":{"name":"x"}}`, "Actor"},
+		"another case in actor": {`{"metadata":{"x":[{},"}"]},"actor":{"id":"1","Name":"x"}}`, "actor.Name"},
+		"another letter":        {`{"actor":{"id":"1"},"url":"","reque\u017ft":{}}`, "reque\u017ft"},
+		"not UTF-8":             {"{\"entity_id\":\"\xff\"}", "event"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var e event.Event
+			err := e.UnmarshalJSON([]byte(tc.raw))
+			var invalid *event.InvalidError
+			if !errors.As(err, &invalid) || invalid.Field != tc.field {
+				t.Errorf("answers %v, want an *InvalidEventError about %s", err, tc.field)
+			}
+			if text := err.Error(); len(text) > 300 {
+				t.Errorf("answers %d bytes", len(text))
+			}
+		})
+	}
+}
+
+// Package json takes names of any case for those of an event, and the last of two: an event could say
+// one thing to who checks it and another to who reads it.
+func TestNamesInMetadataAreTheSendersButNotTwice(t *testing.T) {
+	for name, tc := range map[string]struct{ metadata, twice string }{
+		"cases":             {`{"Name":1,"name":2,"NAME":{"Name":1,"name":2}}`, ""},
+		"in other objects":  {`{"a":{"b":1},"b":{"b":2},"c":[{"b":1},{"b":1}]}`, ""},
+		"in a text":         {`{"z":"{\"a\":1,\"a\":2}","a":":"}`, ""},
+		"twice":             {`{"name":1,"name":1}`, "name"},
+		"twice, escaped":    {`{"name":1,"n\u0061me":2}`, "name"},
+		"twice, deep":       {`{"z":1,"a":[0,{"b":{"x":1,"y":2,"x":{"q":1}}}]}`, "x"},
+		"twice, whole":      {`{"a":{"x":1,"y":2},"b":1,"a":{"z":1}}`, "a"},
+		"twice, not shown":  {`{"password":"1","password":"2"}`, "password"},
+		"twice, empty name": {`{"":1,"":2}`, ""},
+		"twice, not UTF-8":  {"{\"\xff\":1,\"\xfe\":2}", "\ufffd"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := event.Validate(t.Context(), anEvent(func(e *event.Event) { e.Metadata = json.RawMessage(tc.metadata) }))
+			if !strings.HasPrefix(name, "twice") {
+				if err != nil {
+					t.Errorf("answers %v", err)
+				}
+				return
+			}
+			var invalid *event.InvalidError
+			if !errors.As(err, &invalid) || invalid.Field != "metadata" || invalid.Reason != fmt.Sprintf("%q is given twice in one object", tc.twice) {
+				t.Errorf("answers %v", err)
+			}
+		})
+	}
+}

@@ -1,0 +1,126 @@
+package event_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/auditlogs/auditlogs/app/audit/event"
+)
+
+// storedMetadata is how metadata is stored.
+func storedMetadata(t testing.TB, metadata any) string {
+	t.Helper()
+	encoded, err := json.Marshal(event.Event{Metadata: metadata})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var event struct{ Metadata json.RawMessage }
+	if err := json.Unmarshal(encoded, &event); err != nil {
+		t.Fatal(err)
+	}
+	return string(event.Metadata)
+}
+
+func TestKeysThatLookLikeCredentialsAreMasked(t *testing.T) {
+	for _, key := range []string{
+		"password", "PASSWORD", "Password", "db_password", "passwordHash", "pass-word", "p.a.s.s.w.d", "pwd", "pass phrase", "PASSWORD\x00",
+		"token", "accessToken", "tokens", "x-csrf-token", "secret", "ClientSecret", "SECRET_KEY_BASE", "ſecret",
+		"authorization", "Proxy-Authorization", "cookie", "Set-Cookie", "credential", "aws.credentials",
+		"apiKey", "API-KEY", "API KEY", "apikey", "x.api key", "X/Api/Keys", "api\u200bkey", "privateKey", "ssh_private_key", "PRIVATE KEY",
+		"spec.db.password", `labels."db.password"`, "pass\xffword",
+	} {
+		if got, want := storedMetadata(t, map[string]any{"in": []any{map[string]any{key: "hunter2"}}}),
+			storedMetadata(t, map[string]any{"in": []any{map[string]any{key: event.Masked}}}); got != want {
+			t.Errorf("%q: stored %s, want %s", key, got, want)
+		}
+	}
+	for _, key := range []string{
+		"name", "key", "api", "private", "author", "authorized", "keyboard", "pass", "passed", "compass", "shipping", "pin", "iban",
+		"api_version_key", "", "…", "日本",
+	} {
+		if got, want := storedMetadata(t, map[string]any{key: "hunter2"}), `{"`+key+`":"hunter2"}`; got != want {
+			t.Errorf("%q: stored %s, want %s", key, got, want)
+		}
+	}
+}
+
+func TestWhatOfACredentialIsMasked(t *testing.T) {
+	for metadata, want := range map[string]string{
+		`{"token":"x"}`:                      `{"token":"[masked]"}`,
+		`{"token":""}`:                       `{"token":"[masked]"}`,
+		`{"token":123456}`:                   `{"token":"[masked]"}`,
+		`{"token":["a","b"]}`:                `{"token":"[masked]"}`,
+		`{"token":{"value":"x"}}`:            `{"token":"[masked]"}`,
+		`{"token":{}}`:                       `{"token":"[masked]"}`,
+		`{"token":null}`:                     `{"token":null}`,
+		`{"token":true}`:                     `{"token":true}`,
+		`{"changed_fields":["password"]}`:    `{"changed_fields":["password"]}`,
+		`{"reason":"the password is wrong"}`: `{"reason":"the password is wrong"}`,
+		// A change stays one.
+		`{"changes":{"password":{"before":"a","after":"b"}}}`:           `{"changes":{"password":{"after":"[masked]","before":"[masked]"}}}`,
+		`{"changes":{"password":{"before":null,"after":["b"]}}}`:        `{"changes":{"password":{"after":"[masked]","before":null}}}`,
+		`{"changes":{"password":{"after":"b"}}}`:                        `{"changes":{"password":{"after":"[masked]"}}}`,
+		`{"changes":{"password":{"after":{"before":"b"}}}}`:             `{"changes":{"password":{"after":"[masked]"}}}`,
+		`{"changes":{"password":{"before":"a","after":"b","why":"c"}}}`: `{"changes":{"password":"[masked]"}}`,
+		// What is named by a value.
+		`{"env":[{"name":"DB_PASSWORD","value":"x"},{"name":"PORT","value":"80"}]}`: `{"env":[{"name":"DB_PASSWORD","value":"[masked]"},{"name":"PORT","value":"80"}]}`,
+		`{"headers":[{"Key":"Cookie","Value":"x","kind":"y"}]}`:                     `{"headers":[{"Key":"Cookie","Value":"[masked]","kind":"y"}]}`,
+		`{"fields":[{"after":"b","before":null,"field":"token"}]}`:                  `{"fields":[{"after":"[masked]","before":null,"field":"token"}]}`,
+	} {
+		if got := storedMetadata(t, json.RawMessage(metadata)); got != want {
+			t.Errorf("%s\nis stored as %s\nwant         %s", metadata, got, want)
+		}
+	}
+}
+
+func TestApplicationsMaskTheirOwnKeys(t *testing.T) {
+	event.MaskKeys("nip code", "NIPC", "größe")
+	event.MaskKeys("nip code")
+	for key, masked := range map[string]bool{
+		"nipc": true, "NIPC": true, "userNipc": true, "USER_NIPCS": true, "card.nipc": true, "Nipc2": true, "theNIPCNow": true,
+		"nip_code": true, "nipCode": true, "NIP-CODES": true, "nipcode": true, "my nip code": true, "GRÖSSE": false, "GRÖẞE": true, "größe": true,
+		"snipcare": false, "nipcs2go": true, "turnipcode": false, "nip": false, "nipcodec": false,
+	} {
+		want := "x"
+		if masked {
+			want = event.Masked
+		}
+		if got := storedMetadata(t, map[string]any{key: "x"}); got != `{"`+key+`":"`+want+`"}` {
+			t.Errorf("stored %s, want %s", got, want)
+		}
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("a key without letters was added")
+		}
+	}()
+	event.MaskKeys("_-_")
+}
+
+func BenchmarkValidateMetadata(b *testing.B) {
+	changes := map[string]event.Change{"replicas": {Before: 2, After: 5}, "memory_mb": {Before: 256, After: 512}}
+	for name, metadata := range map[string]any{
+		"usual":  map[string]any{"service_name": "checkout", "changed_fields": []string{"memory_mb", "replicas"}, "changes": changes},
+		"json":   json.RawMessage(`{"branch":"main","commit":"4f1c2aa","environment":"production","service_id":"svc_1","service_name":"checkout"}`),
+		"masked": map[string]any{"service_name": "checkout", "db_password": "hunter2"},
+	} {
+		b.Run(name, func(b *testing.B) {
+			e := anEvent(func(e *event.Event) { e.Metadata = metadata })
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := event.Validate(b.Context(), e); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func TestKeysWithNULStayApart(t *testing.T) {
+	for range 20 { // maps are read in another order each time
+		got := storedMetadata(t, json.RawMessage(`{"a\u0000":1,"a\ufffd":2,"a\ufffd\u0000":3}`))
+		if want := `{"a�":2,"a��":1,"a���":3}`; got != want {
+			t.Fatalf("stored as %s, want %s", got, want)
+		}
+	}
+}

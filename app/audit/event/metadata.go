@@ -1,0 +1,286 @@
+package event
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+const (
+	maxMetadata      = 256 << 10 // bytes of JSON
+	maxMetadataDepth = 32
+)
+
+// encodeMetadata makes the stored text of an event's metadata: a JSON object with its keys in
+// order, numbers as they were written, credentials masked, and U+FFFD in place of what PostgreSQL's
+// JSON functions could not read (U+0000, invalid UTF-8). Nothing and null give the empty string.
+func encodeMetadata(metadata any) (text string, err error) {
+	if metadata == nil {
+		return "", nil
+	}
+	defer func() {
+		if problem := recover(); problem != nil {
+			text, err = "", &InvalidError{"metadata", fmt.Sprintf("its JSON encoder panicked: %v", problem)}
+		}
+	}()
+	text, err = jsonOf(metadata)
+	if err != nil {
+		return "", err
+	}
+	if !isStorable(text) {
+		if text, err = mendMetadata(text); err != nil {
+			return "", err
+		}
+	}
+	if len(text) > maxMetadata {
+		return "", tooLarge(text)
+	}
+	if len(text) <= len("{}") {
+		return "", nil
+	}
+	return text, nil
+}
+
+// CompactMetadata returns metadata that an export holds as it was stored: without needless space, and
+// nothing masked again. It is nil for an empty object. The error is an *InvalidError.
+func CompactMetadata(raw json.RawMessage) (json.RawMessage, error) {
+	object, err := decodeMetadata(string(raw))
+	if err != nil {
+		return nil, err
+	}
+	text, err := jsonOf(raw)
+	if err != nil {
+		return nil, err
+	}
+	if namesIn(text) != namesOf(object) {
+		return nil, duplicateError(text)
+	}
+	if len(text) > maxMetadata {
+		return nil, tooLarge(text)
+	}
+	if len(object) == 0 {
+		return nil, nil
+	}
+	return json.RawMessage(text), nil
+}
+
+// jsonOf encodes metadata as JSON without needless space.
+func jsonOf(metadata any) (string, error) {
+	var encoded bytes.Buffer
+	if raw, ok := metadata.(json.RawMessage); ok {
+		if err := json.Compact(&encoded, raw); err != nil {
+			return "", &InvalidError{"metadata", "is not JSON: " + err.Error()}
+		}
+		return encoded.String(), nil
+	}
+	encoder := json.NewEncoder(&encoded)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(metadata); err != nil {
+		var change *changeError
+		if errors.As(err, &change) {
+			return "", &InvalidError{"metadata", change.Error()}
+		}
+		return "", &InvalidError{"metadata", "cannot be encoded as JSON: " + err.Error()}
+	}
+	encoded.Truncate(encoded.Len() - 1) // Encode ends with a newline
+	return encoded.String(), nil
+}
+
+// isStorable says that compact JSON can be stored as it is, as most can: one object whose keys are
+// in order, with nothing to mask or to mend. Where it is not sure it says no. Decoding everything
+// and encoding it again would be most of the work of recording an event.
+func isStorable(text string) bool {
+	if text == "" || text[0] != '{' || !utf8.ValidString(text) || strings.IndexByte(text, '\\') >= 0 ||
+		strings.Contains(text, "\u2028") || strings.Contains(text, "\u2029") {
+		return false
+	}
+	var lastKeys [maxMetadataDepth]string // by level
+	var hasKeys [maxMetadataDepth]bool
+	level, naming := -1, false
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '{', '[':
+			if level++; level == maxMetadataDepth {
+				return false
+			}
+			hasKeys[level] = false
+		case '}', ']':
+			level--
+		case '"': // there are no escapes: the text ends at the next quote
+			length := strings.IndexByte(text[i+1:], '"')
+			inner := text[i+1 : i+1+length]
+			i += length + 1
+			if text[i+1] != ':' {
+				if naming && isCredential(inner) {
+					return false
+				}
+				naming = false
+				continue
+			}
+			if hasKeys[level] && lastKeys[level] >= inner || isCredential(inner) {
+				return false
+			}
+			lastKeys[level], hasKeys[level], naming = inner, true, isNaming(inner)
+		}
+	}
+	return true
+}
+
+// mendMetadata decodes metadata and encodes it as it is to be stored.
+func mendMetadata(text string) (string, error) {
+	if text == "null" {
+		return "", nil
+	}
+	object, err := decodeMetadata(text)
+	if err != nil {
+		return "", err
+	}
+	if namesIn(text) != namesOf(object) {
+		return "", duplicateError(text)
+	}
+	mask(object)
+	return jsonOf(withoutNUL(object))
+}
+
+// decodeMetadata reads an object, at most maxMetadataDepth deep.
+func decodeMetadata(text string) (map[string]any, error) {
+	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.UseNumber()
+	var value any
+	if err := decoder.Decode(&value); err != nil {
+		return nil, &InvalidError{"metadata", "is not JSON: " + err.Error()}
+	}
+	object, ok := value.(map[string]any)
+	if !ok {
+		return nil, &InvalidError{"metadata", "is not a JSON object"}
+	}
+	if depth := depthOf(object); depth > maxMetadataDepth {
+		return nil, &InvalidError{"metadata", fmt.Sprintf("has %d levels; at most %d are allowed", depth, maxMetadataDepth)}
+	}
+	return object, nil
+}
+
+func tooLarge(text string) error {
+	return &InvalidError{"metadata", fmt.Sprintf("has %d bytes of JSON; at most %d are allowed", len(text), maxMetadata)}
+}
+
+func duplicateError(text string) error {
+	return &InvalidError{"metadata", fmt.Sprintf("%.60q is given twice in one object", duplicateIn(text))}
+}
+
+// namesIn counts the names in the objects of compact JSON, and namesOf those that are left of it once it
+// is decoded: where that is fewer, one is there twice.
+func namesIn(text string) int {
+	names := 0
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case ':':
+			names++
+		case '"':
+			i += lengthOfString(text[i:]) - 1
+		}
+	}
+	return names
+}
+
+func namesOf(value any) int {
+	names := 0
+	switch v := value.(type) {
+	case map[string]any:
+		names = len(v)
+		for _, child := range v {
+			names += namesOf(child)
+		}
+	case []any:
+		for _, child := range v {
+			names += namesOf(child)
+		}
+	}
+	return names
+}
+
+// duplicateIn is the first name in text, which is JSON, that is there twice in one object, or "".
+func duplicateIn(text string) string {
+	type level struct {
+		names map[string]bool // nil in a list
+		value bool            // what comes next is a value
+	}
+	var levels []level
+	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.UseNumber()
+	for {
+		token, err := decoder.Token()
+		if err != nil {
+			return ""
+		}
+		delim, _ := token.(json.Delim)
+		if delim == '}' || delim == ']' {
+			levels = levels[:len(levels)-1]
+			continue
+		}
+		if len(levels) > 0 {
+			l := &levels[len(levels)-1]
+			if name, ok := token.(string); ok && l.names != nil && !l.value {
+				if l.names[name] {
+					return name
+				}
+				l.names[name], l.value = true, true
+				continue
+			}
+			l.value = false
+		}
+		switch delim {
+		case '{':
+			levels = append(levels, level{names: map[string]bool{}})
+		case '[':
+			levels = append(levels, level{})
+		}
+	}
+}
+
+// depthOf counts nested objects and lists; a flat object has one level.
+func depthOf(value any) int {
+	deepest := 0
+	switch v := value.(type) {
+	case map[string]any:
+		for _, child := range v {
+			deepest = max(deepest, depthOf(child))
+		}
+	case []any:
+		for _, child := range v {
+			deepest = max(deepest, depthOf(child))
+		}
+	default:
+		return 0
+	}
+	return deepest + 1
+}
+
+// withoutNUL replaces U+0000 in every key and text of value, in place where it can.
+func withoutNUL(value any) any {
+	switch v := value.(type) {
+	case string:
+		return strings.ReplaceAll(v, "\x00", string(utf8.RuneError))
+	case []any:
+		for i := range v {
+			v[i] = withoutNUL(v[i])
+		}
+	case map[string]any:
+		for _, key := range slices.Sorted(maps.Keys(v)) { // the same each time
+			child, clean := v[key], strings.ReplaceAll(key, "\x00", string(utf8.RuneError))
+			if clean != key {
+				delete(v, key)
+				for _, taken := v[clean]; taken; _, taken = v[clean] {
+					clean += string(utf8.RuneError) // two keys stay two
+				}
+			}
+			v[clean] = withoutNUL(child)
+		}
+	}
+	return value
+}

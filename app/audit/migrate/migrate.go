@@ -1,0 +1,127 @@
+// Package migrate creates and updates the tables of the audit log. All their names begin with "audit_", so
+// they can share a database with an application and its own migrations.
+//
+//	err := migrate.Up(ctx, db) // at every start, from as many hosts as there are
+//
+// An operator who prefers to do it before a new version starts runs "auditlogs migrate".
+package migrate
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"io/fs"
+
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/database"
+	"github.com/pressly/goose/v3/lock"
+	"gorm.io/gorm"
+
+	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/models/migrations"
+)
+
+// versionTable keeps which migrations have run.
+const versionTable = "audit_schema_version"
+
+// lockID is the PostgreSQL advisory lock that migrations hold: an application that migrates its own
+// schema with goose is not kept waiting.
+const lockID = 7305524612370941793
+
+// Up brings the schema in db up to date. Several hosts may call it at once: on PostgreSQL it takes an advisory
+// lock, on SQLite the one that comes second finds the work done. In a dry run of GORM's it does nothing.
+func Up(ctx context.Context, db *gorm.DB) error {
+	if db.DryRun {
+		return nil
+	}
+	pool, dialect, err := open(db)
+	if err != nil {
+		return err
+	}
+	return SQL(ctx, pool, dialect)
+}
+
+// SQL brings the schema in db up to date, for services without GORM: see Up.
+func SQL(ctx context.Context, db *sql.DB, dialect audit.Dialect) error {
+	provider, err := newProvider(db, dialect)
+	if err != nil {
+		return fmt.Errorf("audit: migrate: %w", err)
+	}
+	// SQLite has no lock to hold from the look at the version to the end of the migration. A
+	// migration that failed while the schema moved on was run by somebody else: look again.
+	for {
+		before := version(ctx, provider)
+		_, err := provider.Up(ctx)
+		if err == nil {
+			return nil
+		}
+		if dialect != audit.SQLite || version(ctx, provider) <= before {
+			return fmt.Errorf("audit: migrate: %w", err)
+		}
+	}
+}
+
+// Versions returns that of the schema in db, 0 where there is none, and this program's. It changes nothing.
+func Versions(ctx context.Context, db *gorm.DB) (there, ours int64, err error) {
+	pool, dialect, err := open(db)
+	if err != nil {
+		return 0, 0, err
+	}
+	provider, err := newProvider(pool, dialect)
+	if err != nil {
+		return 0, 0, err
+	}
+	sources := provider.ListSources() // in order
+	ours = sources[len(sources)-1].Version
+	exists := "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = '" + versionTable + "'"
+	if dialect == audit.PostgreSQL {
+		exists = "SELECT COUNT(to_regclass('" + versionTable + "'))"
+	}
+	var tables int
+	if err := pool.QueryRowContext(ctx, exists).Scan(&tables); err != nil || tables == 0 {
+		return 0, ours, err
+	}
+	err = pool.QueryRowContext(ctx, "SELECT COALESCE(MAX(version_id), 0) FROM "+versionTable).Scan(&there)
+	return there, ours, err
+}
+
+func open(db *gorm.DB) (*sql.DB, audit.Dialect, error) {
+	pool, err := db.DB()
+	if err != nil {
+		return nil, audit.Dialect{}, fmt.Errorf("audit: migrate: %w", err)
+	}
+	dialect, err := audit.DialectOf(db)
+	return pool, dialect, err
+}
+
+// version is the schema's, or -1 where there is none yet.
+func version(ctx context.Context, provider *goose.Provider) int64 {
+	current, err := provider.GetDBVersion(ctx)
+	if err != nil {
+		return -1
+	}
+	return current
+}
+
+func newProvider(db *sql.DB, dialect audit.Dialect) (*goose.Provider, error) {
+	gooseDialect := goose.DialectSQLite3
+	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
+	if dialect == audit.PostgreSQL {
+		gooseDialect = goose.DialectPostgres
+		// Try every second, for five minutes.
+		locker, err := lock.NewPostgresSessionLocker(lock.WithLockID(lockID), lock.WithLockTimeout(1, 300))
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, goose.WithSessionLocker(locker))
+	}
+	folder, err := fs.Sub(migrations.Files, dialect.String())
+	if err != nil {
+		return nil, err
+	}
+	store, err := database.NewStore(gooseDialect, versionTable)
+	if err != nil {
+		return nil, err
+	}
+	return goose.NewProvider(goose.DialectCustom, db, folder, append(options, goose.WithStore(store))...)
+}

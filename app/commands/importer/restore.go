@@ -1,0 +1,73 @@
+package importer
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/auditlogs/auditlogs/app/audit/event"
+	"github.com/auditlogs/auditlogs/models"
+)
+
+// keepAll stores lines, all or none; an *event.EventsError lists those that are refused, and tx stays
+// usable.
+func (i *importer) keepAll(ctx context.Context, tx *gorm.DB, lines []*line) ([]event.Receipt, error) {
+	entryOf := imported
+	if i.config.Restore {
+		entryOf = restored
+	}
+	now := models.TransactionNow(tx)
+	entries := make([]models.NewEntry, len(lines))
+	var refused event.EventsError
+	for n, l := range lines {
+		var err error
+		entries[n], err = entryOf(ctx, l, now)
+		refused.Add(n, err)
+	}
+	if len(refused.Events) > 0 {
+		return nil, &refused
+	}
+	results, err := models.BackfillEntries(ctx, tx, entries)
+	if err != nil {
+		return nil, fmt.Errorf("audit: %w", err)
+	}
+	return models.Receipts(entries, results)
+}
+
+// imported is the entry that a line is imported as. That of an exported line keeps its ID, and what is known
+// of the log it comes from.
+func imported(ctx context.Context, l *line, now time.Time) (models.NewEntry, error) {
+	entry, err := models.PastEntryOf(ctx, l.event, now)
+	if err == nil && l.exported.entry.ActorID != "" {
+		entry.Entry.ID, entry.Entry.Original = l.exported.entry.ID, originalText(&l.exported.entry)
+	}
+	return entry, err
+}
+
+// restored is the entry of an exported line as it is put back: under its own ID, with when it was recorded,
+// the API key and the request as the export says, the app's own entries included. What marks it is its
+// origin; that it had come into its log from elsewhere is not forgotten. It makes no difference whether
+// audit logging is on.
+//
+// It is for the operator, who can write to the database anyway: nothing vouches for an export but whoever
+// kept it.
+func restored(_ context.Context, l *line, now time.Time) (models.NewEntry, error) {
+	e := l.exported.entry
+	if l.exported.organization == "" {
+		return models.NewEntry{}, fmt.Errorf("%w: the event names none", event.ErrNoOrganization)
+	}
+	if err := event.CheckTime(e.OccurredAt.Time(), now); err != nil {
+		return models.NewEntry{}, err
+	}
+	if e.Origin == models.OriginImport {
+		original := models.OriginalOf(e)
+		original.Origin = e.Origin
+		e.Original = original.Text()
+	}
+	e.Origin = models.OriginRestore
+	return models.NewEntry{
+		Organization: models.OrganizationRef{Slug: l.exported.organization}, Entry: e, EvenWhenOff: true,
+	}, nil
+}

@@ -16,8 +16,8 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/auditlogs/auditlogs/app/intake"
+	"github.com/auditlogs/auditlogs/app/passwords"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
-	"github.com/auditlogs/auditlogs/models"
 )
 
 // serveWith serves an app that change has had its way with, until the test ends, and answers its address.
@@ -109,7 +109,7 @@ func TestWhoFindsNoRoomIsToldWhenToComeAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, full := range []error{intake.ErrBusy, models.ErrBusy} {
+	for _, full := range []error{intake.ErrBusy, passwords.ErrBusy} {
 		for address, contentType := range map[string]string{"/login": "text/html; charset=utf-8", "/api/v1/events": "application/problem+json"} {
 			request := &fasthttp.RequestCtx{}
 			request.Request.SetRequestURI(address)

@@ -19,6 +19,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/sessions"
 	"github.com/auditlogs/auditlogs/handlers"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 	"github.com/auditlogs/auditlogs/static"
 	"github.com/auditlogs/auditlogs/views"
 )
@@ -81,6 +82,7 @@ func New(config Config, store *models.Store) (*App, error) {
 	}
 	a.handlers = &handlers.Handlers{
 		Store:    store,
+		Accounts: accounts.NewStore(store),
 		Sessions: sessions.New(store, config.BaseURL),
 		Log:      config.Log,
 		BaseURL:  config.BaseURL,

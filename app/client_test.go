@@ -25,6 +25,7 @@ import (
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 // address is where services find the log: servers come and go behind it.
@@ -57,7 +58,7 @@ type clientFixture struct {
 	db    *database.DB
 	clock *apptest.Clock
 	org   models.Organization
-	key   models.APIKey
+	key   accounts.APIKey
 	token string
 }
 
@@ -68,7 +69,7 @@ func newClientFixture(t *testing.T, db *database.DB) *clientFixture {
 	f.start()
 	f.org = f.server.Load().Organization(t, "acme")
 	err := f.server.Load().Store.Transaction(t.Context(), func(tx *gorm.DB) (err error) {
-		f.key, f.token, err = models.CreateAPIKey(t.Context(), tx, f.org.ID, "deployer", models.ScopeWrite, "usr_1", 0)
+		f.key, f.token, err = accounts.CreateAPIKey(t.Context(), tx, f.org.ID, "deployer", accounts.ScopeWrite, "usr_1", 0)
 		return err
 	})
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 // record stores an event as an application would, and answers the entry's ID.
@@ -33,8 +34,8 @@ func TestEntriesOfOthersAreNotThere(t *testing.T) {
 		ada := audit.Actor{ID: "usr_ada", Name: "Ada"}
 		own := record(t, server, audit.Event{Organization: "acme", Action: action.ServiceUpdate, EntityID: "srv_1", Actor: ada})
 		foreign := record(t, server, audit.Event{Organization: "other", Action: action.ServiceUpdate, EntityID: "srv_secret", Actor: ada})
-		server.Member(t, "eve@example.com", models.RoleAdmin, other)
-		client := server.As(t, server.Member(t, "member@example.com", models.RoleMember, acme))
+		server.Member(t, "eve@example.com", accounts.RoleAdmin, other)
+		client := server.As(t, server.Member(t, "member@example.com", accounts.RoleMember, acme))
 
 		client.Get("/orgs/acme/settings/audit-logs/" + own).Expect(http.StatusOK)
 		nowhere := client.Get("/orgs/nowhere/settings/audit-logs/" + foreign).Expect(http.StatusNotFound)
@@ -79,7 +80,7 @@ func TestEntriesAreForThoseSignedIn(t *testing.T) {
 func TestAMemberExportsAndTheLogSaysSo(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		server := apptest.Start(t, db)
-		member := server.Member(t, "member@example.com", models.RoleMember, server.Organization(t, "acme"))
+		member := server.Member(t, "member@example.com", accounts.RoleMember, server.Organization(t, "acme"))
 		ids := []string{}
 		for range 40 { // more than is worth compressing
 			ids = append(ids, record(t, server, audit.Event{

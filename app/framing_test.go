@@ -20,7 +20,7 @@ import (
 	"github.com/auditlogs/auditlogs/app"
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
-	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 // exchange sends raw bytes and answers the statuses of what comes back, until last is answered or the server
@@ -229,7 +229,7 @@ func path(route fiber.Route) string {
 func TestEncodedBodiesAreRefusedEverywhere(t *testing.T) {
 	server := apptest.Start(t, databasetest.SQLite(t))
 	acme := server.Organization(t, "acme")
-	stranger, admin := server.Client(t), server.As(t, server.Member(t, "ada@example.com", models.RoleAdmin, acme))
+	stranger, admin := server.Client(t), server.As(t, server.Member(t, "ada@example.com", accounts.RoleAdmin, acme))
 	packed := bomb(t, 2)
 	asked := 0
 	for _, route := range server.App.Routes() {
@@ -259,7 +259,7 @@ func TestEncodedBodiesAreRefusedEverywhere(t *testing.T) {
 func TestFormsAreReadAsFormsOnly(t *testing.T) {
 	server := apptest.Start(t, databasetest.SQLite(t))
 	acme := server.Organization(t, "acme")
-	stranger, admin := server.Client(t), server.As(t, server.Member(t, "ada@example.com", models.RoleAdmin, acme))
+	stranger, admin := server.Client(t), server.As(t, server.Member(t, "ada@example.com", accounts.RoleAdmin, acme))
 	const part = "--b\r\nContent-Disposition: form-data; name=\"tz\"\r\n\r\nEurope/Berlin\r\n--b--\r\n"
 	asked := 0
 	for _, route := range server.App.Routes() {
@@ -291,7 +291,7 @@ func TestFormsAreReadAsFormsOnly(t *testing.T) {
 func TestFormsAreBounded(t *testing.T) {
 	server := apptest.Start(t, databasetest.SQLite(t))
 	acme := server.Organization(t, "acme")
-	admin := server.As(t, server.Member(t, "ada@example.com", models.RoleAdmin, acme))
+	admin := server.As(t, server.Member(t, "ada@example.com", accounts.RoleAdmin, acme))
 	form := url.Values{"tz": {"Europe/Berlin"}, "more": {strings.Repeat("a", 64<<10-24)}}.Encode()
 	for name, client := range map[string]*apptest.Client{"a stranger": server.Client(t), "an admin": admin} {
 		for _, tc := range []struct {
@@ -344,7 +344,7 @@ func TestAProxyThatIsTrustedIsNotWarnedOf(t *testing.T) {
 // A body in chunks that broke off between two of them is not whole, whatever the lines before say.
 func TestEventsThatBrokeOffAreNotRecorded(t *testing.T) {
 	server := apptest.Start(t, databasetest.SQLite(t))
-	key := server.Key(t, server.Organization(t, "acme"), models.ScopeWrite)
+	key := server.Key(t, server.Organization(t, "acme"), accounts.ScopeWrite)
 	line := `{"action":"service:update","entity_id":"svc-1","actor":{"id":"u-7"}}` + "\n"
 	head := "POST /api/v1/events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer " + key + "\r\nContent-Type: application/x-ndjson\r\n"
 	chunk := fmt.Sprintf("%x\r\n%s\r\n", len(line), line)

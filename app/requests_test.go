@@ -13,7 +13,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
-	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 func TestTheServersLogNamesWhoAskedAndOfWhichOrganization(t *testing.T) {
@@ -21,11 +21,11 @@ func TestTheServersLogNamesWhoAskedAndOfWhichOrganization(t *testing.T) {
 		var log bytes.Buffer
 		server := apptest.Start(t, db, func(c *app.Config) { c.Log = slog.New(slog.NewJSONHandler(&log, nil)) })
 		acme := server.Organization(t, "acme")
-		ada := server.Member(t, "ada@example.com", models.RoleMember, acme)
-		var key models.APIKey
+		ada := server.Member(t, "ada@example.com", accounts.RoleMember, acme)
+		var key accounts.APIKey
 		var token string
 		err := server.Store.Transaction(t.Context(), func(tx *gorm.DB) (err error) {
-			key, token, err = models.CreateAPIKey(t.Context(), tx, acme.ID, "Build", models.ScopeRead, ada.ID, 0)
+			key, token, err = accounts.CreateAPIKey(t.Context(), tx, acme.ID, "Build", accounts.ScopeRead, ada.ID, 0)
 			return err
 		})
 		if err != nil {

@@ -28,6 +28,7 @@ import (
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/jobs"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 // roles is a database of a server of the test's own, with the roles of docs/database-roles.
@@ -244,8 +245,8 @@ func TestTheServersRoleServes(t *testing.T) {
 	r.migrate()
 	server := apptest.Start(t, databasetest.Open(t, r.as("server")))
 	org := server.Organization(t, "acme")
-	admin := server.As(t, server.Member(t, "ada@example.com", models.RoleAdmin, org))
-	jo := server.Member(t, "jo@example.com", models.RoleMember, org)
+	admin := server.As(t, server.Member(t, "ada@example.com", accounts.RoleAdmin, org))
+	jo := server.Member(t, "jo@example.com", accounts.RoleMember, org)
 	const settings = "/orgs/acme/settings"
 	for _, change := range []struct {
 		path   string
@@ -270,7 +271,7 @@ func TestTheServersRoleServes(t *testing.T) {
 	}
 	var token string
 	err := server.Store.Transaction(t.Context(), func(tx *gorm.DB) (err error) {
-		_, token, err = models.CreateAPIKey(t.Context(), tx, org.ID, "ci", models.ScopeWrite, "ada", 0)
+		_, token, err = accounts.CreateAPIKey(t.Context(), tx, org.ID, "ci", accounts.ScopeWrite, "ada", 0)
 		return err
 	})
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/github"
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
-	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 // hold sends the head and the beginning of a request, and the rest never. headers are lines.
@@ -54,7 +54,7 @@ func TestUnfinishedBodiesTakeTheirSendersRoom(t *testing.T) {
 	server := apptest.Start(t, databasetest.SQLite(t))
 	acme, other := server.Organization(t, "acme"), server.Organization(t, "other")
 	client := server.Client(t)
-	admin := server.As(t, server.Member(t, "ada@example.com", models.RoleAdmin, acme))
+	admin := server.As(t, server.Member(t, "ada@example.com", accounts.RoleAdmin, acme))
 
 	post := func(key string, size int) func() *apptest.Page {
 		body := `{"action":"service:update","entity_id":"svc-1","actor":{"id":"u-7"}}` + strings.Repeat(" ", size)
@@ -77,7 +77,7 @@ func TestUnfinishedBodiesTakeTheirSendersRoom(t *testing.T) {
 	}
 	page := admin.Post("/orgs/acme/settings/integrations/github").Expect(http.StatusOK)
 	connection, secret := regexp.MustCompile(`ghc_[a-z2-7]{26}`).FindString(page.Body), page.Find("#webhook-secret").AttrOr("value", "")
-	key, otherKey := server.Key(t, acme, models.ScopeWrite), server.Key(t, other, models.ScopeWrite)
+	key, otherKey := server.Key(t, acme, accounts.ScopeWrite), server.Key(t, other, accounts.ScopeWrite)
 	const signed = "X-GitHub-Event: ping\r\nX-GitHub-Delivery: d\r\nContent-Type: application/json\r\nX-Hub-Signature-256: sha256="
 
 	fill := func(t *testing.T, count int, path, headers string, length int) (letGo func()) {

@@ -1,6 +1,8 @@
 package app
 
-import "github.com/auditlogs/auditlogs/models"
+import (
+	"github.com/auditlogs/auditlogs/models/accounts"
+)
 
 // routes is the table of everything the app answers. What stands further up comes first: a page
 // beside the organizations, such as /orgs/new, stands before them.
@@ -18,10 +20,10 @@ func (a *App) routes() {
 	// For programs, which have a key and no session.
 	api := r.Group("/api")
 	api.Get("/v1/openapi.yaml", h.APIDescription)
-	api.Post("/v1/events", h.WithAPIKey(models.ScopeWrite), h.RecordEvents)
-	api.Get("/v1/entries", h.WithAPIKey(models.ScopeRead), h.FairlyShared, h.ListEntries)
-	api.Get("/v1/entries/:entry", h.WithAPIKey(models.ScopeRead), h.FairlyShared, h.ShowEntry)
-	api.Get("/v1/actions", h.WithAPIKey(models.ScopeRead, models.ScopeWrite), h.FairlyShared, h.ListActions)
+	api.Post("/v1/events", h.WithAPIKey(accounts.ScopeWrite), h.RecordEvents)
+	api.Get("/v1/entries", h.WithAPIKey(accounts.ScopeRead), h.FairlyShared, h.ListEntries)
+	api.Get("/v1/entries/:entry", h.WithAPIKey(accounts.ScopeRead), h.FairlyShared, h.ShowEntry)
+	api.Get("/v1/actions", h.WithAPIKey(accounts.ScopeRead, accounts.ScopeWrite), h.FairlyShared, h.ListActions)
 	api.Use(h.NoSuchEndpoint)
 
 	// From here on it is known who asks.

@@ -14,6 +14,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/app/secrets"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 // secretKey is the key in force: given, what the operator says, or else that of the file beside a
@@ -23,7 +24,7 @@ import (
 // Everything that is stored opens with it, or the server does not start. What was encrypted with an
 // earlier key is encrypted anew.
 func secretKey(ctx context.Context, given, databaseURL string, store *models.Store) (string, error) {
-	stored, err := store.GitHubConnections(ctx)
+	stored, err := accounts.NewStore(store).GitHubConnections(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -49,7 +50,7 @@ func secretKey(ctx context.Context, given, databaseURL string, store *models.Sto
 }
 
 // reseal opens every secret with the keys of box, and encrypts anew what an earlier one had sealed.
-func reseal(ctx context.Context, name string, box *secrets.Box, stored []models.GitHubConnection, store *models.Store) error {
+func reseal(ctx context.Context, name string, box *secrets.Box, stored []accounts.GitHubConnection, store *models.Store) error {
 	for _, connection := range stored {
 		secret, renew, err := box.Open(connection.SecretPurpose(), connection.Secret)
 		if err != nil {
@@ -59,7 +60,7 @@ func reseal(ctx context.Context, name string, box *secrets.Box, stored []models.
 			continue
 		}
 		err = store.Transaction(ctx, func(tx *gorm.DB) error {
-			return models.ResealGitHubSecret(ctx, tx, connection, box.Seal(connection.SecretPurpose(), secret))
+			return accounts.ResealGitHubSecret(ctx, tx, connection, box.Seal(connection.SecretPurpose(), secret))
 		})
 		if err != nil {
 			return err

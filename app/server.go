@@ -19,6 +19,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/intake"
 	"github.com/auditlogs/auditlogs/jobs"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 const (
@@ -134,7 +135,7 @@ func (a *App) greet(ctx context.Context, console io.Writer) error {
 	}
 	var token string
 	err := a.store.Transaction(ctx, func(tx *gorm.DB) (err error) {
-		token, err = models.CreateSetupToken(ctx, tx)
+		token, err = accounts.CreateSetupToken(ctx, tx)
 		return err
 	})
 	if err != nil {

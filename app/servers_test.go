@@ -12,7 +12,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
-	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 func TestTwoServersShareSessions(t *testing.T) {
@@ -20,7 +20,7 @@ func TestTwoServersShareSessions(t *testing.T) {
 	clock := apptest.NewClock()
 	one := apptest.StartAt(t, databasetest.Open(t, url), clock)
 	two := apptest.StartAt(t, databasetest.Open(t, url), clock)
-	user := one.Member(t, "jo@example.com", models.RoleMember, one.Organization(t, "acme"))
+	user := one.Member(t, "jo@example.com", accounts.RoleMember, one.Organization(t, "acme"))
 
 	const page = "/orgs/acme/settings/members"
 	browser := one.As(t, user)
@@ -36,13 +36,13 @@ func TestTwoServersShareWhatIsDecided(t *testing.T) {
 	one := apptest.StartAt(t, databasetest.Open(t, url), clock)
 	two := apptest.StartAt(t, databasetest.Open(t, url), clock)
 	org := one.Organization(t, "acme")
-	admin := one.As(t, one.Member(t, "ada@example.com", models.RoleAdmin, org))
-	jo := one.Member(t, "jo@example.com", models.RoleAdmin, org)
+	admin := one.As(t, one.Member(t, "ada@example.com", accounts.RoleAdmin, org))
+	jo := one.Member(t, "jo@example.com", accounts.RoleAdmin, org)
 	browser := one.As(t, jo).At(two)
-	var key models.APIKey
+	var key accounts.APIKey
 	var token string
 	err := one.Store.Transaction(t.Context(), func(tx *gorm.DB) (err error) {
-		key, token, err = models.CreateAPIKey(t.Context(), tx, org.ID, "ci", models.ScopeWrite, jo.ID, 0)
+		key, token, err = accounts.CreateAPIKey(t.Context(), tx, org.ID, "ci", accounts.ScopeWrite, jo.ID, 0)
 		return err
 	})
 	if err != nil {
@@ -88,7 +88,7 @@ func TestTwoServersShareWhatIsDecided(t *testing.T) {
 func TestSomebodyElsesOrganizationIsNotFound(t *testing.T) {
 	server := apptest.Start(t, databasetest.SQLite(t))
 	server.Organization(t, "other")
-	user := server.Member(t, "jo@example.com", models.RoleAdmin, server.Organization(t, "acme"))
+	user := server.Member(t, "jo@example.com", accounts.RoleAdmin, server.Organization(t, "acme"))
 	browser := server.As(t, user)
 	foreign := browser.Get("/orgs/other/settings/members").Expect(http.StatusNotFound)
 	missing := browser.Get("/orgs/nothing/settings/members").Expect(http.StatusNotFound)

@@ -17,6 +17,7 @@ import (
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 // heldListing holds what one organization asks until it is let go.
@@ -55,12 +56,12 @@ func TestAFloodOfOneOrganizationHoldsUpNobodyElse(t *testing.T) {
 		held.Store = store
 		server := apptest.Start(t, db, func(c *app.Config) { c.Listing = held })
 		loud, calm := server.Organization(t, "loud"), server.Organization(t, "calm")
-		member := server.As(t, server.Member(t, "loud@example.com", models.RoleMember, loud))
-		other := server.As(t, server.Member(t, "calm@example.com", models.RoleMember, calm))
+		member := server.As(t, server.Member(t, "loud@example.com", accounts.RoleMember, loud))
+		other := server.As(t, server.Member(t, "calm@example.com", accounts.RoleMember, calm))
 		keys := map[string]string{}
 		for _, org := range []models.Organization{loud, calm} {
 			err := server.Store.Transaction(t.Context(), func(tx *gorm.DB) error {
-				_, token, err := models.CreateAPIKey(t.Context(), tx, org.ID, "reader", models.ScopeRead, "usr_1", 0)
+				_, token, err := accounts.CreateAPIKey(t.Context(), tx, org.ID, "reader", accounts.ScopeRead, "usr_1", 0)
 				keys[org.Slug] = token
 				return err
 			})
@@ -175,7 +176,7 @@ func TestATimeOutIsNoFaultOfTheServer(t *testing.T) {
 			t.Fatal(err)
 		}
 		server := apptest.Start(t, db, func(c *app.Config) { c.Listing = slow })
-		client := server.As(t, server.Member(t, "ada@example.com", models.RoleAdmin, server.Organization(t, "acme")))
+		client := server.As(t, server.Member(t, "ada@example.com", accounts.RoleAdmin, server.Organization(t, "acme")))
 		for name, ask := range cases {
 			slow.ask = ask
 			for _, get := range []func(string, ...string) *apptest.Page{client.Get, client.Fragment} {

@@ -19,6 +19,7 @@ import (
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 const (
@@ -53,10 +54,10 @@ func newReplicated(t *testing.T) *replicated {
 	}
 	r.one, r.two = apptest.StartAt(t, open(), clock), apptest.StartAt(t, open(), clock)
 	org := r.one.Organization(t, "acme")
-	r.admin = r.one.As(t, r.one.Member(t, "ada@example.com", models.RoleAdmin, org))
-	r.reader = r.one.As(t, r.one.Member(t, "jo@example.com", models.RoleMember, org))
+	r.admin = r.one.As(t, r.one.Member(t, "ada@example.com", accounts.RoleAdmin, org))
+	r.reader = r.one.As(t, r.one.Member(t, "jo@example.com", accounts.RoleMember, org))
 	err := r.one.Store.Transaction(t.Context(), func(tx *gorm.DB) (err error) {
-		_, r.key, err = models.CreateAPIKey(t.Context(), tx, org.ID, "reporting", models.ScopeRead, "ada", 0)
+		_, r.key, err = accounts.CreateAPIKey(t.Context(), tx, org.ID, "reporting", accounts.ScopeRead, "ada", 0)
 		return err
 	})
 	if err != nil {
@@ -167,7 +168,7 @@ func TestTheLogIsReadFromAStandby(t *testing.T) {
 		r.reader.Get(acmeLog + "/" + missing[:len(missing)-1] + "x").Expect(http.StatusNotFound)
 	})
 	t.Run("and what somebody changed from the primary", func(t *testing.T) {
-		other := r.one.As(t, r.one.Member(t, "li@example.com", models.RoleMember, r.organization()))
+		other := r.one.As(t, r.one.Member(t, "li@example.com", accounts.RoleMember, r.organization()))
 		if !r.sees(other, missing) || latest(other) != string(action.UserSignIn) {
 			t.Errorf("who signed in does not see it: %q", latest(other))
 		}

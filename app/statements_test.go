@@ -17,7 +17,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
-	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 // listeningPool is a pool that notes the statements it is given.
@@ -78,7 +78,7 @@ func TestNoPageAsksTheSameTwice(t *testing.T) {
 		pool := listenTo(t, db)
 		server := apptest.Start(t, db)
 		acme := server.Organization(t, "acme")
-		client := server.As(t, server.Member(t, "ada@example.com", models.RoleAdmin, acme))
+		client := server.As(t, server.Member(t, "ada@example.com", accounts.RoleAdmin, acme))
 		record := func(n int, name string) {
 			t.Helper()
 			events := make([]audit.Event, n)
@@ -166,7 +166,7 @@ func TestNoQuestionBeginsMoreRunsThanAPageMay(t *testing.T) {
 		pool := listenTo(t, db)
 		server := apptest.Start(t, db)
 		acme := server.Organization(t, "acme")
-		client := server.As(t, server.Member(t, "ada@example.com", models.RoleAdmin, acme))
+		client := server.As(t, server.Member(t, "ada@example.com", accounts.RoleAdmin, acme))
 		var events []audit.Event
 		for i := range 1200 {
 			events = append(events, audit.Event{

@@ -13,6 +13,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/sessions"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 // WithScope is middleware that finds out who asks, once per request, and saves their session after
@@ -40,7 +41,7 @@ func (h *Handlers) WithScope(c *fiber.Ctx) error {
 }
 
 // identify fills the scope with the signed-in user and what they may read.
-func identify(c *fiber.Ctx, scope *Scope, user models.User, access []models.Access) {
+func identify(c *fiber.Ctx, scope *Scope, user accounts.User, access []accounts.Access) {
 	scope.User, scope.access = &user, access
 	for _, a := range access {
 		scope.Organizations = append(scope.Organizations, a.Organization)
@@ -49,7 +50,7 @@ func identify(c *fiber.Ctx, scope *Scope, user models.User, access []models.Acce
 }
 
 // actorOf is the user as entries name them.
-func actorOf(user models.User) audit.Actor {
+func actorOf(user accounts.User) audit.Actor {
 	return audit.Actor{ID: user.ID, Name: user.Name, Email: user.Email}
 }
 
@@ -85,7 +86,7 @@ func (h *Handlers) InOrganization(c *fiber.Ctx) error {
 	}
 	if reading && scope.User.LastOrgID != scope.Organization.ID {
 		ctx := contextOf(c)
-		if err := models.SetLastOrganization(ctx, h.Store.Writer(ctx), scope.User.ID, scope.Organization.ID); err != nil {
+		if err := accounts.SetLastOrganization(ctx, h.Store.Writer(ctx), scope.User.ID, scope.Organization.ID); err != nil {
 			// Only where "/" leads next time is lost; the page can be read all the same.
 			h.Log.ErrorContext(ctx, "remember the organization last used", "error", err)
 		}
@@ -111,7 +112,7 @@ func adminOnly(c *fiber.Ctx) error {
 func (h *Handlers) asAdmin(c *fiber.Ctx, change func(ctx context.Context, tx *gorm.DB) error) error {
 	ctx, scope := contextOf(c), scopeOf(c)
 	return h.Store.Transaction(ctx, func(tx *gorm.DB) error {
-		if err := models.LockAsAdmin(ctx, tx, scope.Organization.ID, scope.User.ID); err != nil {
+		if err := accounts.LockAsAdmin(ctx, tx, scope.Organization.ID, scope.User.ID); err != nil {
 			return err
 		}
 		return change(ctx, tx)

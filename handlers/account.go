@@ -13,6 +13,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/passwords"
 	"github.com/auditlogs/auditlogs/app/sessions"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 	"github.com/auditlogs/auditlogs/views"
 )
 
@@ -30,7 +31,7 @@ type accountPage struct {
 }
 
 type sessionView struct {
-	models.Session
+	accounts.Session
 	Client string // the browser in words
 	This   bool   // the one that reads the page
 }
@@ -45,7 +46,7 @@ func (h *Handlers) Account(c *fiber.Ctx) error {
 
 func (h *Handlers) renderAccount(c *fiber.Ctx, status int, form Form) error {
 	scope := scopeOf(c)
-	open, err := h.Store.SessionsOf(contextOf(c), scope.User.ID)
+	open, err := h.Accounts.SessionsOf(contextOf(c), scope.User.ID)
 	if err != nil {
 		return err
 	}
@@ -63,7 +64,7 @@ func (h *Handlers) renderAccount(c *fiber.Ctx, status int, form Form) error {
 }
 
 // browserInWords is what a session is used with.
-func browserInWords(session models.Session) string {
+func browserInWords(session accounts.Session) string {
 	if words := views.ClientInWords(session.UserAgent); words != "" {
 		return words
 	}
@@ -110,8 +111,8 @@ func (h *Handlers) ChangePassword(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	err = h.startSession(ctx, c, func(tx *gorm.DB) (models.User, error) {
-		user, err := models.ChangePassword(ctx, tx, *scope.User, hash)
+	err = h.startSession(ctx, c, func(tx *gorm.DB) (accounts.User, error) {
+		user, err := accounts.ChangePassword(ctx, tx, *scope.User, hash)
 		if err != nil {
 			return user, err
 		}
@@ -134,7 +135,7 @@ func (h *Handlers) EndSession(c *fiber.Ctx) error {
 		return h.Logout(c)
 	}
 	err := h.inTransaction(c, func(ctx context.Context, tx *gorm.DB) error {
-		ended, err := models.EndSessionOf(ctx, tx, scope.User.ID, id)
+		ended, err := accounts.EndSessionOf(ctx, tx, scope.User.ID, id)
 		if err != nil {
 			return err
 		}
@@ -161,7 +162,7 @@ func (h *Handlers) EndOtherSessions(c *fiber.Ctx) error {
 	scope := scopeOf(c)
 	var ended int
 	err := h.inTransaction(c, func(ctx context.Context, tx *gorm.DB) (err error) {
-		ended, err = models.EndOtherSessions(ctx, tx, sessions.Row(scope.Session))
+		ended, err = accounts.EndOtherSessions(ctx, tx, sessions.Row(scope.Session))
 		if err != nil || ended == 0 {
 			return err
 		}

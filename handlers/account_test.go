@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/auditlogs/auditlogs/internal/apptest"
-	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 func changePassword(client *apptest.Client, from, to string) *apptest.Page {
@@ -18,7 +18,7 @@ func TestChangingOnesOwnPassword(t *testing.T) {
 	eachTown(t, func(t *testing.T, p *town) {
 		ada, bob := p.user("Ada"), p.user("Bob")
 		acme, zoo := p.organization("acme", ada), p.organization("zoo", ada)
-		p.join(acme, bob, models.RoleMember)
+		p.join(acme, bob, accounts.RoleMember)
 		here, elsewhere, page := p.signedIn(bob), p.signedIn(bob), "/orgs/acme"+members
 		reset := shownLink(t, p, p.signedIn(ada).Post(page+"/"+bob.ID+"/reset-link").Expect(200))
 

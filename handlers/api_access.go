@@ -17,11 +17,12 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 // apiCaller is the program that asks: the key it showed, and the organization the key belongs to.
 type apiCaller struct {
-	key models.APIKey
+	key accounts.APIKey
 	org models.Organization
 }
 
@@ -41,7 +42,7 @@ const (
 // WithAPIKey is middleware for what programs ask. It finds out whose key the request bears, and
 // refuses keys that cannot be used, that ask too often, whose organization has been deleted, or whose
 // scope is none of scopes.
-func (h *Handlers) WithAPIKey(scopes ...models.KeyScope) fiber.Handler {
+func (h *Handlers) WithAPIKey(scopes ...accounts.KeyScope) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		token, ok := bearerToken(c)
 		if !ok {
@@ -71,10 +72,10 @@ const useNotedWithin = time.Second
 
 // noteUse writes down that key was used. Where that fails, or others write for so long that reading
 // would wait for them, only the time of its use is lost.
-func (h *Handlers) noteUse(ctx context.Context, key models.APIKey) {
+func (h *Handlers) noteUse(ctx context.Context, key accounts.APIKey) {
 	soon, cancel := context.WithTimeout(ctx, useNotedWithin)
 	defer cancel()
-	if err := h.Store.NoteAPIKeyUse(soon, key); err != nil {
+	if err := h.Accounts.NoteAPIKeyUse(soon, key); err != nil {
 		h.Log.WarnContext(ctx, "note the use of an API key", "error", err)
 	}
 }
@@ -93,7 +94,7 @@ func (h *Handlers) callerWith(c *fiber.Ctx, token string) (apiCaller, error) {
 	}
 	var caller apiCaller
 	var err error
-	caller.key, caller.org, err = h.Store.APIKeyByToken(ctx, token)
+	caller.key, caller.org, err = h.Accounts.APIKeyByToken(ctx, token)
 	if errors.Is(err, models.ErrNotFound) {
 		h.keyRequests.forget(key)
 		h.refusedKeys.take(address, now, refusedKeysPerSecond, refusedKeysAtOnce)

@@ -13,13 +13,14 @@ import (
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 func TestTheAPINeedsAKey(t *testing.T) {
 	eachService(t, func(t *testing.T, s *service) {
-		revoked, expired := s.key(s.org, models.ScopeRead, 0), s.key(s.org, models.ScopeRead, models.MicrosOf(s.Clock.Now().Add(time.Hour)))
+		revoked, expired := s.key(s.org, accounts.ScopeRead, 0), s.key(s.org, accounts.ScopeRead, models.MicrosOf(s.Clock.Now().Add(time.Hour)))
 		err := s.Store.Transaction(t.Context(), func(tx *gorm.DB) error {
-			_, err := models.RevokeAPIKey(t.Context(), tx, s.org.ID, revoked.ID)
+			_, err := accounts.RevokeAPIKey(t.Context(), tx, s.org.ID, revoked.ID)
 			return err
 		})
 		if err != nil {
@@ -91,7 +92,7 @@ func TestTheKeysOfADeletedOrganizationDoNothing(t *testing.T) {
 			}
 			s.Clock.Advance(91 * 24 * time.Hour) // until the last entry has expired
 		}
-		if key, err := s.Store.APIKey(t.Context(), s.org.ID, s.read.ID); err != nil || key.LastUsedAt != 0 {
+		if key, err := s.Accounts.APIKey(t.Context(), s.org.ID, s.read.ID); err != nil || key.LastUsedAt != 0 {
 			t.Errorf("the key was used at %d, %v", key.LastUsedAt, err)
 		}
 		problemOf(t, s.client.Get("/api/v1/entries", "Authorization", "Bearer "+s.read.token+"x"), http.StatusUnauthorized)
@@ -102,7 +103,7 @@ func TestAKeyRemembersWhenItWasUsed(t *testing.T) {
 	eachService(t, func(t *testing.T, s *service) {
 		used := func() models.Micros {
 			t.Helper()
-			key, err := s.Store.APIKey(t.Context(), s.org.ID, s.read.ID)
+			key, err := s.Accounts.APIKey(t.Context(), s.org.ID, s.read.ID)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 // entriesPage is what GET /entries answers.
@@ -50,7 +51,7 @@ func (s *service) fill(n int) {
 func TestEntriesAreThoseOfThePage(t *testing.T) {
 	eachService(t, func(t *testing.T, s *service) {
 		s.fill(130)
-		reader := s.As(t, s.Member(t, "jo@example.com", models.RoleMember, s.org))
+		reader := s.As(t, s.Member(t, "jo@example.com", accounts.RoleMember, s.org))
 		other := s.Organization(t, "other")
 		for _, query := range []string{
 			"", "limit=25", "dir=asc", "sort=action", "sort=user&dir=desc&limit=25", "sort=entity_type", "action=service:update&action=project:delete",
@@ -97,7 +98,7 @@ func TestEntriesAreThoseOfThePage(t *testing.T) {
 				path = strings.TrimPrefix(*answer.Next, "/api/v1")
 			}
 		}
-		s.read = s.key(other, models.ScopeRead, 0)
+		s.read = s.key(other, accounts.ScopeRead, 0)
 		if page := s.get("/entries").Expect(http.StatusOK); page.Body != `{"entries":[],"next":null,"previous":null}`+"\n" {
 			t.Errorf("the other organization's log is %s", page.Body)
 		}
@@ -195,7 +196,7 @@ func TestOneEntry(t *testing.T) {
 			problemOf(t, s.get("/entries/"+wrong), http.StatusNotFound)
 		}
 		mine := s.read
-		s.read = s.key(s.Organization(t, "other"), models.ScopeRead, 0)
+		s.read = s.key(s.Organization(t, "other"), accounts.ScopeRead, 0)
 		problemOf(t, s.get("/entries/"+id), http.StatusNotFound)
 		s.read = mine
 		s.Clock.Advance(90*24*time.Hour + time.Microsecond)
@@ -222,7 +223,7 @@ func TestUnknownParametersAreRefusedByTheAPI(t *testing.T) {
 			t.Errorf("recording is answered %+v", answer)
 		}
 		s.get("/entries?&limit=&q=&").Expect(http.StatusOK)
-		reader := s.As(t, s.Member(t, "jo@example.com", models.RoleMember, s.org))
+		reader := s.As(t, s.Member(t, "jo@example.com", accounts.RoleMember, s.org))
 		reader.Get("/orgs/acme/settings/audit-logs?ipp=192.0.2.7").Expect(http.StatusOK)
 	})
 }

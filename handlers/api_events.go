@@ -17,6 +17,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 	"github.com/auditlogs/auditlogs/views"
 )
 
@@ -79,11 +80,11 @@ func (r *eventsRequest) checkKey() error {
 }
 
 // idempotencyKey is what the request is remembered by. Keys of two API keys never meet.
-func (r *eventsRequest) idempotencyKey() models.IdempotencyKey {
+func (r *eventsRequest) idempotencyKey() accounts.IdempotencyKey {
 	content := sha256.New()
 	fmt.Fprintln(content, r.lines)
 	content.Write(r.content)
-	return models.IdempotencyKey{
+	return accounts.IdempotencyKey{
 		OrgID:       r.caller.org.ID,
 		Hash:        sha256.Sum256([]byte(r.caller.key.ID + "\x00" + r.key)),
 		Fingerprint: [sha256.Size]byte(content.Sum(nil)),
@@ -91,14 +92,14 @@ func (r *eventsRequest) idempotencyKey() models.IdempotencyKey {
 }
 
 // recordOnce records the events of a request, or answers as it did when the request came before.
-func (h *Handlers) recordOnce(ctx context.Context, request eventsRequest, events []audit.Event) (answer models.Answer, repeated bool, err error) {
+func (h *Handlers) recordOnce(ctx context.Context, request eventsRequest, events []audit.Event) (answer accounts.Answer, repeated bool, err error) {
 	err = h.Store.Transaction(ctx, func(tx *gorm.DB) error {
 		if request.key == "" {
 			answer, err = h.record(ctx, tx, request.caller, events)
 			return err
 		}
 		key := request.idempotencyKey()
-		earlier, err := models.ClaimIdempotencyKey(ctx, tx, key, answersKeptFor)
+		earlier, err := accounts.ClaimIdempotencyKey(ctx, tx, key, answersKeptFor)
 		if err != nil {
 			return err
 		}
@@ -109,7 +110,7 @@ func (h *Handlers) recordOnce(ctx context.Context, request eventsRequest, events
 		if answer, err = h.record(ctx, tx, request.caller, events); err != nil {
 			return err
 		}
-		return models.KeepAnswer(ctx, tx, key, answer)
+		return accounts.KeepAnswer(ctx, tx, key, answer)
 	})
 	return answer, repeated, err
 }
@@ -123,10 +124,10 @@ type receiptJSON struct {
 
 // record records events in tx, with the key beside them. Where they came from is what they say, or
 // unknown: the program that sends them is no answer.
-func (h *Handlers) record(ctx context.Context, tx *gorm.DB, caller apiCaller, events []audit.Event) (models.Answer, error) {
+func (h *Handlers) record(ctx context.Context, tx *gorm.DB, caller apiCaller, events []audit.Event) (accounts.Answer, error) {
 	now := models.TransactionNow(tx)
 	if refused := settle(caller.org, events); len(refused) > 0 {
-		return models.Answer{}, refuseAll(ctx, caller.org, eventsBody{events: events, refused: refused}, now)
+		return accounts.Answer{}, refuseAll(ctx, caller.org, eventsBody{events: events, refused: refused}, now)
 	}
 	ctx = models.WithAPIKey(audit.WithRequest(ctx, audit.Request{}), caller.key.ID, caller.key.Name)
 	receipts, err := audit.RecordAll(ctx, tx, events)
@@ -137,10 +138,10 @@ func (h *Handlers) record(ctx context.Context, tx *gorm.DB, caller apiCaller, ev
 				refused.Events[i] = expired(caller.org, e.Index, now)
 			}
 		}
-		return models.Answer{}, refuseAll(ctx, caller.org, eventsBody{events: events, refused: refused.Events}, now)
+		return accounts.Answer{}, refuseAll(ctx, caller.org, eventsBody{events: events, refused: refused.Events}, now)
 	}
 	if err != nil {
-		return models.Answer{}, err
+		return accounts.Answer{}, err
 	}
 	answer := struct {
 		Events []receiptJSON `json:"events"`
@@ -156,7 +157,7 @@ func (h *Handlers) record(ctx context.Context, tx *gorm.DB, caller apiCaller, ev
 		}
 	}
 	body, err := json.Marshal(answer)
-	return models.Answer{Status: status, Body: string(body) + "\n"}, err
+	return accounts.Answer{Status: status, Body: string(body) + "\n"}, err
 }
 
 // settle puts events into org, and answers those that belong to another.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 func TestAnEventBecomesAnEntry(t *testing.T) {
@@ -261,7 +262,7 @@ func TestARepeatedRequestIsAnsweredAsTheFirst(t *testing.T) {
 
 		// A key belongs to the API key it was sent with.
 		mine := s.write
-		s.write = s.key(s.org, models.ScopeWrite, 0)
+		s.write = s.key(s.org, accounts.ScopeWrite, 0)
 		s.post(event("entity_id", `"theirs"`), key...).Expect(http.StatusCreated)
 		s.write = mine
 		s.wantEntries(3)

@@ -14,9 +14,10 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
-// apiKeyGrammar is what models.CreateAPIKey makes.
+// apiKeyGrammar is what accounts.CreateAPIKey makes.
 var apiKeyGrammar = regexp.MustCompile(`^key_[a-z2-7]{26}$`)
 
 // apiKeysPage lists the organization's keys. What was made by the request, a key that is shown once,
@@ -31,14 +32,14 @@ type apiKeysPage struct {
 }
 
 type apiKeyView struct {
-	models.APIKey
+	accounts.APIKey
 	CreatedByName string // empty for somebody who has left
 	Expired       bool
 }
 
 // shownKey is a key that is shown this once: only its hash is kept.
 type shownKey struct {
-	models.APIKey
+	accounts.APIKey
 	Token string
 }
 
@@ -63,11 +64,11 @@ func (h *Handlers) renderAPIKeys(c *fiber.Ctx, status int, page apiKeysPage) err
 	page.Frame = h.frame(c, "API Keys", "api-keys")
 	page.Notice = takeNotice(c)
 	page.BaseURL = h.BaseURL
-	keys, err := h.Store.APIKeys(ctx, page.Frame.Organization.ID)
+	keys, err := h.Accounts.APIKeys(ctx, page.Frame.Organization.ID)
 	if err != nil {
 		return err
 	}
-	members, err := h.Store.Members(ctx, page.Frame.Organization.ID)
+	members, err := h.Accounts.Members(ctx, page.Frame.Organization.ID)
 	if err != nil {
 		return err
 	}
@@ -126,7 +127,7 @@ func (h *Handlers) CreateAPIKey(c *fiber.Ctx) error {
 			if err != nil {
 				return err
 			}
-			made.APIKey, made.Token, err = models.CreateAPIKey(ctx, tx, scope.Organization.ID, input.Name, models.KeyScope(input.Scope), scope.User.ID, expires)
+			made.APIKey, made.Token, err = accounts.CreateAPIKey(ctx, tx, scope.Organization.ID, input.Name, accounts.KeyScope(input.Scope), scope.User.ID, expires)
 			if err != nil {
 				return err
 			}
@@ -151,7 +152,7 @@ func (f apiKeyForm) expiresField() string {
 }
 
 // recordAPIKey records what happened to a key. The key itself and its hash stay out of the log.
-func recordAPIKey(ctx context.Context, tx *gorm.DB, org models.Organization, action action.Action, key models.APIKey) error {
+func recordAPIKey(ctx context.Context, tx *gorm.DB, org models.Organization, action action.Action, key accounts.APIKey) error {
 	facts := map[string]any{"scope": key.Scope}
 	for name, moment := range map[string]models.Micros{"expires_at": key.ExpiresAt, "last_used_at": key.LastUsedAt} {
 		if moment != 0 {
@@ -171,7 +172,7 @@ func recordAPIKey(ctx context.Context, tx *gorm.DB, org models.Organization, act
 // revokePage asks before a key ends.
 type revokePage struct {
 	Frame Frame
-	Key   models.APIKey
+	Key   accounts.APIKey
 }
 
 // RevokeAPIKey answers POST /orgs/:slug/settings/api-keys/:key/revoke. Without `confirm=yes` it
@@ -185,15 +186,15 @@ func (h *Handlers) RevokeAPIKey(c *fiber.Ctx) error {
 		return models.ErrNotFound
 	}
 	if posted(c, "confirm") != "yes" {
-		key, err := h.Store.APIKey(contextOf(c), scope.Organization.ID, id)
+		key, err := h.Accounts.APIKey(contextOf(c), scope.Organization.ID, id)
 		if err != nil {
 			return err
 		}
 		return h.render(c, fiber.StatusOK, "api-keys/revoke", revokePage{h.frame(c, "Revoke "+key.Name, "api-keys"), key})
 	}
-	var before models.APIKey
+	var before accounts.APIKey
 	err := h.asAdmin(c, func(ctx context.Context, tx *gorm.DB) (err error) {
-		before, err = models.RevokeAPIKey(ctx, tx, scope.Organization.ID, id)
+		before, err = accounts.RevokeAPIKey(ctx, tx, scope.Organization.ID, id)
 		if err != nil || before.RevokedAt != 0 {
 			return err
 		}

@@ -10,15 +10,16 @@ import (
 
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 const apiKeys = "/settings/api-keys"
 
 // apiKey makes a key that never expires.
-func (p *town) apiKey(org models.Organization, by models.User, name string) (key models.APIKey, token string) {
+func (p *town) apiKey(org models.Organization, by accounts.User, name string) (key accounts.APIKey, token string) {
 	p.t.Helper()
 	p.do(func(tx *gorm.DB) (err error) {
-		key, token, err = models.CreateAPIKey(p.t.Context(), tx, org.ID, name, models.ScopeWrite, by.ID, 0)
+		key, token, err = accounts.CreateAPIKey(p.t.Context(), tx, org.ID, name, accounts.ScopeWrite, by.ID, 0)
 		return err
 	})
 	return key, token
@@ -28,7 +29,7 @@ func (p *town) apiKey(org models.Organization, by models.User, name string) (key
 func shownKey(page *apptest.Page) string { return page.Find("#shown-key").AttrOr("value", "") }
 
 // wantKeyEntry is the one entry with an action, about a key.
-func (p *town) wantKeyEntry(org models.Organization, action string, actor models.User, id, name string) (metadata map[string]any) {
+func (p *town) wantKeyEntry(org models.Organization, action string, actor accounts.User, id, name string) (metadata map[string]any) {
 	p.t.Helper()
 	entries := p.entries(org, action)
 	if len(entries) != 1 {
@@ -52,8 +53,8 @@ func TestMakingAnAPIKey(t *testing.T) {
 		}
 		made := admin.Post(page, "name", " Build server ", "scope", "write", "expires", "90").Expect(200)
 		token := shownKey(made)
-		key, org, err := p.Store.APIKeyByToken(t.Context(), token)
-		if err != nil || org.ID != acme.ID || key.Name != "Build server" || key.Scope != models.ScopeWrite || key.CreatedBy != ada.ID {
+		key, org, err := p.Accounts.APIKeyByToken(t.Context(), token)
+		if err != nil || org.ID != acme.ID || key.Name != "Build server" || key.Scope != accounts.ScopeWrite || key.CreatedBy != ada.ID {
 			t.Fatalf("the key %q opens %+v of %s, %v", token, key, org.Slug, err)
 		}
 		expires := p.Store.Now().AddDate(0, 0, 90)
@@ -78,7 +79,7 @@ func TestMakingAnAPIKey(t *testing.T) {
 				t.Errorf("the list says %q without %q", row, part)
 			}
 		}
-		if err := p.Store.NoteAPIKeyUse(t.Context(), key); err != nil {
+		if err := p.Accounts.NoteAPIKeyUse(t.Context(), key); err != nil {
 			t.Fatal(err)
 		}
 		if used := admin.Get(page).Text("[data-key-id] [data-label='Last used']"); used != p.Store.Now().Format("Jan 2, 2006") {
@@ -100,12 +101,12 @@ func TestWhenAnAPIKeyExpires(t *testing.T) {
 		admin.Post("/preferences", "tz", "Asia/Tokyo")
 
 		never := shownKey(admin.Post(page, "name", "Never", "scope", "read", "expires", "never").Expect(200))
-		if key, _, err := p.Store.APIKeyByToken(t.Context(), never); err != nil || key.ExpiresAt != 0 || key.Scope != models.ScopeRead {
+		if key, _, err := p.Accounts.APIKeyByToken(t.Context(), never); err != nil || key.ExpiresAt != 0 || key.Scope != accounts.ScopeRead {
 			t.Errorf("the key is %+v, %v", key, err)
 		}
 		day := p.Store.Now().AddDate(0, 1, 0).Format(time.DateOnly)
 		made := admin.Post(page, "name", "A day", "scope", "read", "expires", "date", "expires_on", day).Expect(200)
-		key, _, err := p.Store.APIKeyByToken(t.Context(), shownKey(made))
+		key, _, err := p.Accounts.APIKeyByToken(t.Context(), shownKey(made))
 		if want := day + " 14:59:59.999999"; err != nil || key.ExpiresAt.Time().Format("2006-01-02 15:04:05.000000") != want {
 			t.Errorf("the key expires at %s, %v, want the end of the day in Tokyo, %s", key.ExpiresAt.Time(), err, want)
 		}
@@ -156,11 +157,11 @@ func TestRevokingAnAPIKeyAsksFirst(t *testing.T) {
 			t.Errorf("it asks %q", asked.Text("main"))
 		}
 		admin.Post(revoke + "?confirm=yes").Expect(200)
-		if _, _, err := p.Store.APIKeyByToken(t.Context(), token); err != nil {
+		if _, _, err := p.Accounts.APIKeyByToken(t.Context(), token); err != nil {
 			t.Errorf("asking revoked already: %v", err)
 		}
 		admin.Post(revoke, "confirm", "yes").ExpectRedirect(page)
-		if _, _, err := p.Store.APIKeyByToken(t.Context(), token); err == nil {
+		if _, _, err := p.Accounts.APIKeyByToken(t.Context(), token); err == nil {
 			t.Error("the revoked key still works")
 		}
 		if facts := p.wantKeyEntry(acme, "api_key:revoke", ada, key.ID, "Build server"); fmt.Sprint(facts) != "map[scope:write]" {
@@ -189,7 +190,7 @@ func TestMembersSeeAPIKeysAndSetNone(t *testing.T) {
 	eachTown(t, func(t *testing.T, p *town) {
 		ada, bob := p.user("Ada"), p.user("Bob")
 		acme, page := p.organization("acme", ada), "/orgs/acme"+apiKeys
-		p.join(acme, bob, models.RoleMember)
+		p.join(acme, bob, accounts.RoleMember)
 		key, _ := p.apiKey(acme, ada, "Build server")
 		admin, member := p.signedIn(ada), p.signedIn(bob)
 

@@ -14,6 +14,7 @@ import (
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 // service is a program that uses the API of a running app, with keys of the organization acme.
@@ -26,7 +27,7 @@ type service struct {
 }
 
 type apiKey struct {
-	models.APIKey
+	accounts.APIKey
 	token string
 }
 
@@ -42,14 +43,14 @@ func newService(t *testing.T, db *database.DB, options ...func(*app.Config)) *se
 	t.Helper()
 	server := apptest.Start(t, db, options...)
 	s := &service{Server: server, t: t, client: server.Client(t), org: server.Organization(t, "acme")}
-	s.read, s.write = s.key(s.org, models.ScopeRead, 0), s.key(s.org, models.ScopeWrite, 0)
+	s.read, s.write = s.key(s.org, accounts.ScopeRead, 0), s.key(s.org, accounts.ScopeWrite, 0)
 	return s
 }
 
-func (s *service) key(org models.Organization, scope models.KeyScope, expires models.Micros) (key apiKey) {
+func (s *service) key(org models.Organization, scope accounts.KeyScope, expires models.Micros) (key apiKey) {
 	s.t.Helper()
 	err := s.Store.Transaction(s.t.Context(), func(tx *gorm.DB) (err error) {
-		key.APIKey, key.token, err = models.CreateAPIKey(s.t.Context(), tx, org.ID, "The "+string(scope)+" key", scope, "usr_1", expires)
+		key.APIKey, key.token, err = accounts.CreateAPIKey(s.t.Context(), tx, org.ID, "The "+string(scope)+" key", scope, "usr_1", expires)
 		return err
 	})
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 // loadedValue is what a field held when its form was loaded, as the form says in another one: `loaded_`
@@ -46,7 +47,7 @@ func (l loadedValue) or(stored string) string {
 type conflict struct {
 	What   string // "The name"
 	Stored string // what is stored now; empty where it was removed
-	By     models.LastChange
+	By     accounts.LastChange
 }
 
 // conflicts is what shared/conflict says instead of saving. What was typed stands in the form below,
@@ -62,7 +63,7 @@ type conflictError struct{ changed []conflict }
 
 func (*conflictError) Error() string { return "somebody else has changed this in the meantime" }
 
-func (e *conflictError) add(what, stored string, by models.LastChange) {
+func (e *conflictError) add(what, stored string, by accounts.LastChange) {
 	e.changed = append(e.changed, conflict{what, stored, by})
 }
 
@@ -73,7 +74,7 @@ func (e *conflictError) shown(again string, zone *time.Location) *conflicts {
 
 // conflictOver is the conflict over a setting, in a transaction that holds the organization's lock.
 func conflictOver(ctx context.Context, tx *gorm.DB, orgID int64, setting, what, stored string) error {
-	by, err := models.LastChangeOf(ctx, tx, orgID, setting)
+	by, err := accounts.LastChangeOf(ctx, tx, orgID, setting)
 	if err != nil {
 		return err
 	}
@@ -83,5 +84,5 @@ func conflictOver(ctx context.Context, tx *gorm.DB, orgID int64, setting, what, 
 // noteChange keeps that the actor of ctx changed a setting.
 func noteChange(ctx context.Context, tx *gorm.DB, orgID int64, setting string) error {
 	actor := event.ActorFrom(ctx)
-	return models.NoteChange(ctx, tx, orgID, setting, models.Actor{ID: actor.ID, Name: actor.Name, Email: actor.Email})
+	return accounts.NoteChange(ctx, tx, orgID, setting, models.Actor{ID: actor.ID, Name: actor.Name, Email: actor.Email})
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 // opened is a form as somebody has it open.
@@ -81,11 +82,11 @@ const byGrace = "by Grace (grace@example.com) on May 20, 2026, 09:31:00 UTC"
 
 // eachCouncil runs test with two admins, Ada and Grace, of acme, and Bob, who is a member; a minute
 // passes before what Grace does.
-func eachCouncil(t *testing.T, test func(t *testing.T, p *town, acme models.Organization, ada, grace *apptest.Client, bob models.User)) {
+func eachCouncil(t *testing.T, test func(t *testing.T, p *town, acme models.Organization, ada, grace *apptest.Client, bob accounts.User)) {
 	eachTown(t, func(t *testing.T, p *town) {
 		ada, grace, bob := p.user("Ada"), p.user("Grace"), p.user("Bob")
 		acme := p.organization("acme", ada, grace)
-		p.join(acme, bob, models.RoleMember)
+		p.join(acme, bob, accounts.RoleMember)
 		test(t, p, acme, p.signedIn(ada), p.signedIn(grace), bob)
 	})
 }
@@ -100,7 +101,7 @@ func (p *town) settings() models.Organization {
 }
 
 func TestAuditSettingsAreNotUndoneByASave(t *testing.T) {
-	eachCouncil(t, func(t *testing.T, p *town, _ models.Organization, ada, grace *apptest.Client, _ models.User) {
+	eachCouncil(t, func(t *testing.T, p *town, _ models.Organization, ada, grace *apptest.Client, _ accounts.User) {
 		page := ada.Get(settingsPage)
 		days, toggle := open(t, ada, page, "#audit-form"), open(t, ada, page, "#audit-form")
 		p.Clock.Advance(time.Minute)
@@ -152,7 +153,7 @@ func TestAuditSettingsAreNotUndoneByASave(t *testing.T) {
 }
 
 func TestOneOfManySavesAtOnceWins(t *testing.T) {
-	eachCouncil(t, func(t *testing.T, p *town, _ models.Organization, ada, _ *apptest.Client, _ models.User) {
+	eachCouncil(t, func(t *testing.T, p *town, _ models.Organization, ada, _ *apptest.Client, _ accounts.User) {
 		var saving sync.WaitGroup
 		var saved, refused atomic.Int32
 		page := ada.Get(settingsPage)
@@ -177,7 +178,7 @@ func TestOneOfManySavesAtOnceWins(t *testing.T) {
 }
 
 func TestANameIsNotUndoneByASave(t *testing.T) {
-	eachCouncil(t, func(t *testing.T, p *town, _ models.Organization, ada, grace *apptest.Client, _ models.User) {
+	eachCouncil(t, func(t *testing.T, p *town, _ models.Organization, ada, grace *apptest.Client, _ accounts.User) {
 		form := open(t, ada, ada.Get(settingsPage), "#general form")
 		p.Clock.Advance(time.Minute)
 		open(t, grace, grace.Get(settingsPage), "#general form").set("name", "Acme Inc.").send().ExpectRedirect(settingsPage)
@@ -196,7 +197,7 @@ func TestANameIsNotUndoneByASave(t *testing.T) {
 }
 
 func TestALinkIsNotUndoneByASave(t *testing.T) {
-	eachCouncil(t, func(t *testing.T, p *town, acme models.Organization, ada, grace *apptest.Client, _ models.User) {
+	eachCouncil(t, func(t *testing.T, p *town, acme models.Organization, ada, grace *apptest.Client, _ accounts.User) {
 		const row, add = `form[data-resource-link=service]`, `#resource-links form:not([data-resource-link])`
 		template := func() string {
 			links, err := p.Store.ResourceLinks(t.Context(), acme)
@@ -241,11 +242,11 @@ func TestALinkIsNotUndoneByASave(t *testing.T) {
 }
 
 func TestARoleIsNotUndoneByASave(t *testing.T) {
-	eachCouncil(t, func(t *testing.T, p *town, acme models.Organization, ada, grace *apptest.Client, bob models.User) {
+	eachCouncil(t, func(t *testing.T, p *town, acme models.Organization, ada, grace *apptest.Client, bob accounts.User) {
 		const list = "/orgs/acme/settings/members"
 		form := `form[action="` + list + "/" + bob.ID + `/role"]`
-		role := func() models.Role {
-			members, err := p.Store.Members(t.Context(), acme.ID)
+		role := func() accounts.Role {
+			members, err := p.Accounts.Members(t.Context(), acme.ID)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -265,7 +266,7 @@ func TestARoleIsNotUndoneByASave(t *testing.T) {
 		// Saving the form as it was would make Bob an admin again.
 		answer := wantConflict(t, opened.send(), "The role of Bob is now member", byGrace)
 		again := open(t, ada, answer, form)
-		if again.fields["role"] != "admin" || again.fields["loaded_role"] != "member" || role() != models.RoleMember {
+		if again.fields["role"] != "admin" || again.fields["loaded_role"] != "member" || role() != accounts.RoleMember {
 			t.Errorf("the form holds %v, and Bob is %s", again.fields, role())
 		}
 		asked := wantConflict(t, question.send(), "The role of Bob is now member", byGrace)
@@ -287,7 +288,7 @@ func TestARoleIsNotUndoneByASave(t *testing.T) {
 }
 
 func TestAConnectionIsNotUndoneByASave(t *testing.T) {
-	eachCouncil(t, func(t *testing.T, p *town, acme models.Organization, ada, grace *apptest.Client, _ models.User) {
+	eachCouncil(t, func(t *testing.T, p *town, acme models.Organization, ada, grace *apptest.Client, _ accounts.User) {
 		const page = "/orgs/acme/settings/integrations"
 		grace.Post(page + "/github").Expect(200)
 		secret := open(t, ada, ada.Post(page+"/github/secret").Expect(200), "main form")
@@ -309,7 +310,7 @@ func TestAConnectionIsNotUndoneByASave(t *testing.T) {
 }
 
 func TestADeletedOrganizationIsNoConflict(t *testing.T) {
-	eachCouncil(t, func(t *testing.T, p *town, _ models.Organization, ada, grace *apptest.Client, _ models.User) {
+	eachCouncil(t, func(t *testing.T, p *town, _ models.Organization, ada, grace *apptest.Client, _ accounts.User) {
 		form := open(t, ada, ada.Get(settingsPage), "#general form")
 		grace.Post("/orgs/acme/settings/delete", "confirm", "acme").ExpectRedirect(settingsPage)
 		answer := form.set("name", "Late").send().Expect(409)
@@ -320,7 +321,7 @@ func TestADeletedOrganizationIsNoConflict(t *testing.T) {
 }
 
 func TestTheLastChangeOutlivesItsEntry(t *testing.T) {
-	eachCouncil(t, func(t *testing.T, p *town, acme models.Organization, ada, grace *apptest.Client, _ models.User) {
+	eachCouncil(t, func(t *testing.T, p *town, acme models.Organization, ada, grace *apptest.Client, _ accounts.User) {
 		form := open(t, ada, ada.Get(settingsPage), "#general form").set("name", "Mine")
 		p.Clock.Advance(time.Minute)
 		grace.Post(settingsPage, "name", "Acme Inc.").ExpectRedirect(settingsPage)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
-	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 const (
@@ -112,7 +112,7 @@ func (h *Handlers) recordDenied(c *fiber.Ctx) {
 			Organization: scope.Organization.Slug,
 			Action:       action.AccessDenied,
 			EntityID:     deniedPath(c.Path()),
-			Metadata:     map[string]any{"method": c.Method(), "role": models.RoleMember, "count_this_hour": count},
+			Metadata:     map[string]any{"method": c.Method(), "role": accounts.RoleMember, "count_this_hour": count},
 		})
 		return err
 	})

@@ -9,14 +9,14 @@ import (
 	"time"
 
 	"github.com/auditlogs/auditlogs/internal/apptest"
-	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 func TestWhatAMemberIsRefusedIsRecorded(t *testing.T) {
 	eachTown(t, func(t *testing.T, p *town) {
 		ada, bob := p.user("Ada"), p.user("Bob")
 		acme := p.organization("acme", ada)
-		p.join(acme, bob, models.RoleMember)
+		p.join(acme, bob, accounts.RoleMember)
 		member := p.signedIn(bob)
 
 		// Whatever it is: every form of the organization that answers 403.
@@ -63,9 +63,9 @@ func TestRefusalsOfOnePersonAreBounded(t *testing.T) {
 	eachTown(t, func(t *testing.T, p *town) {
 		ada, bob, eve := p.user("Ada"), p.user("Bob"), p.user("Eve")
 		acme, zoo := p.organization("acme", ada), p.organization("zoo", ada)
-		p.join(acme, bob, models.RoleMember)
-		p.join(acme, eve, models.RoleMember)
-		p.join(zoo, bob, models.RoleMember)
+		p.join(acme, bob, accounts.RoleMember)
+		p.join(acme, eve, accounts.RoleMember)
+		p.join(zoo, bob, accounts.RoleMember)
 		member := p.signedIn(bob)
 		for range 120 {
 			member.Post("/orgs/acme/settings/delete", "confirm", "acme").Expect(403)

@@ -19,6 +19,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 // desk is a signed-in reader at the pages that show entries, without the rest of the app: who may
@@ -42,7 +43,7 @@ func newDesk(t *testing.T, db *database.DB) *desk {
 	}
 	d.org = d.organization("acme")
 
-	h := &Handlers{Store: d.store, Listing: d.store, Views: testViews(t), Log: slog.New(slog.DiscardHandler), BaseURL: "https://audit.example.com"}
+	h := &Handlers{Store: d.store, Accounts: accounts.NewStore(d.store), Listing: d.store, Views: testViews(t), Log: slog.New(slog.DiscardHandler), BaseURL: "https://audit.example.com"}
 	d.pages = h
 	d.server = fiber.New(fiber.Config{
 		Immutable: true, ReadBufferSize: 32 << 10,
@@ -56,12 +57,12 @@ func newDesk(t *testing.T, db *database.DB) *desk {
 		if err != nil {
 			return err
 		}
-		user := &models.User{ID: "usr_reader", Name: "Rita Reader", Email: "rita@example.com"}
+		user := &accounts.User{ID: "usr_reader", Name: "Rita Reader", Email: "rita@example.com"}
 		ctx := audit.WithActor(t.Context(), actorOf(*user))
 		ctx, cancel := context.WithTimeout(ctx, time.Minute)
 		defer cancel()
 		c.SetUserContext(ctx)
-		c.Locals(scopeKey, &Scope{User: user, Organization: org, Organizations: []models.Organization{org}, Role: models.RoleMember, Location: d.zone})
+		c.Locals(scopeKey, &Scope{User: user, Organization: org, Organizations: []models.Organization{org}, Role: accounts.RoleMember, Location: d.zone})
 		return c.Next()
 	})
 	d.server.Get("/orgs/:slug/settings/audit-logs", h.AuditLog)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 // Codes of answers, beside those of package fault.
@@ -53,7 +54,7 @@ var meanings = map[fault.Code]meaning{
 	invalidParameter:         {400, "Invalid parameter", ""},
 	fault.OrganizationClosed: {409, "Organization deleted", "The organization has been deleted, and its keys no longer work. Its admins can read the log in the web app until the last entry has expired."},
 	invalidEvents:            {422, "Invalid events", ""},
-	models.ErrKeyReused:      {422, "Idempotency key reused", "The Idempotency-Key was used for another body within the last 24 hours. Nothing was recorded."},
+	accounts.ErrKeyReused:    {422, "Idempotency key reused", "The Idempotency-Key was used for another body within the last 24 hours. Nothing was recorded."},
 	rateLimited:              {429, "Rate limited", ""},
 }
 

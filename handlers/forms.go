@@ -10,7 +10,9 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
+	"github.com/auditlogs/auditlogs/app/passwords"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 // Form is what a page shows of a form: what was typed, and what is wrong with it, by field.
@@ -86,8 +88,8 @@ func posted(c *fiber.Ctx, field string) string {
 // formRules are the rules of this app, beside those of the validator, and what each says of a value
 // it refuses.
 var formRules = map[string]func(value string) error{
-	"email_address": models.CheckEmail,
-	"new_password":  models.CheckPassword,
+	"email_address": accounts.CheckEmail,
+	"new_password":  passwords.CheckLength,
 	"shown_name":    models.CheckName,
 	"slug":          models.CheckSlug,
 }

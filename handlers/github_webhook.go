@@ -20,6 +20,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/app/github"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 // MaxDelivery is the largest delivery of GitHub that is read, in bytes.
@@ -61,12 +62,12 @@ func (h *Handlers) GitHubWebhook(c *fiber.Ctx) error {
 // signedDelivery is a delivery whose signature is right.
 type signedDelivery struct {
 	github.Delivery
-	connection   models.GitHubConnection
+	connection   accounts.GitHubConnection
 	organization models.Organization
 	signed       []byte // the body as it came
 }
 
-// connectionIDGrammar is what models.ConnectGitHub makes.
+// connectionIDGrammar is what accounts.ConnectGitHub makes.
 var connectionIDGrammar = regexp.MustCompile(`^ghc_[a-z2-7]{26}$`)
 
 // deliveryGrammar is what GitHub calls deliveries and events.
@@ -105,12 +106,12 @@ func (h *Handlers) checkDelivery(c *fiber.Ctx) (d signedDelivery, err error) {
 func (h *Handlers) findConnection(c *fiber.Ctx, d *signedDelivery) (secret []byte, err error) {
 	id := c.Params("connection")
 	if !connectionIDGrammar.MatchString(id) {
-		return []byte(models.NewGitHubSecret()), nil
+		return []byte(accounts.NewGitHubSecret()), nil
 	}
-	d.connection, d.organization, err = h.Store.GitHubConnectionByID(contextOf(c), id)
+	d.connection, d.organization, err = h.Accounts.GitHubConnectionByID(contextOf(c), id)
 	switch {
 	case errors.Is(err, models.ErrNotFound):
-		return []byte(models.NewGitHubSecret()), nil
+		return []byte(accounts.NewGitHubSecret()), nil
 	case err != nil:
 		return nil, err
 	case h.Secrets == nil:
@@ -153,7 +154,7 @@ func (h *Handlers) recordDelivery(c *fiber.Ctx, d signedDelivery, e audit.Event)
 	var answer received
 	err := h.Store.Transaction(contextOf(c), func(tx *gorm.DB) error {
 		ctx := contextOf(c)
-		claimed, first, err := models.ClaimGitHubDelivery(ctx, tx, d.connection, d.ID, d.signed)
+		claimed, first, err := accounts.ClaimGitHubDelivery(ctx, tx, d.connection, d.ID, d.signed)
 		if err != nil {
 			return err
 		}
@@ -168,10 +169,10 @@ func (h *Handlers) recordDelivery(c *fiber.Ctx, d signedDelivery, e audit.Event)
 		answer = received{Message: "Recorded as " + string(e.Action) + ".", EntryID: receipt.EntryID}
 		if !receipt.Stored {
 			answer.Message = "Audit logging is off for this organization: nothing was stored."
-		} else if err := models.SettleGitHubDelivery(ctx, tx, claimed, receipt.EntryID); err != nil {
+		} else if err := accounts.SettleGitHubDelivery(ctx, tx, claimed, receipt.EntryID); err != nil {
 			return err
 		}
-		return models.NoteGitHubDelivery(ctx, tx, d.connection.ID, d.Event)
+		return accounts.NoteGitHubDelivery(ctx, tx, d.connection.ID, d.Event)
 	})
 	var invalid *audit.InvalidEventError
 	switch {
@@ -200,7 +201,7 @@ func (h *Handlers) ignoreDelivery(c *fiber.Ctx, d signedDelivery, ignored *githu
 		}
 		what, status, answer = d.Event, fiber.StatusOK, received{Message: "Connected to " + d.organization.Name + "."}
 	}
-	if err := models.NoteGitHubDelivery(ctx, h.Store.Writer(ctx), d.connection.ID, what); err != nil {
+	if err := accounts.NoteGitHubDelivery(ctx, h.Store.Writer(ctx), d.connection.ID, what); err != nil {
 		return err
 	}
 	return sendJSON(c, status, fiber.MIMEApplicationJSON, answer)

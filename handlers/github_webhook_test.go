@@ -292,7 +292,7 @@ func TestDeliveriesThatAreRefused(t *testing.T) {
 				inner.refused(inner.deliver("d-1", "deployment", tc.body, tc.headers...), tc.status, tc.words)
 			})
 		}
-		if connection, _ := h.Store.GitHubConnection(t.Context(), h.org.ID); connection.LastDeliveryAt != 0 {
+		if connection, _ := h.Accounts.GitHubConnection(t.Context(), h.org.ID); connection.LastDeliveryAt != 0 {
 			t.Errorf("the last delivery is %q", connection.LastDelivery)
 		}
 	})

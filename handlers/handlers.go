@@ -16,11 +16,13 @@ import (
 	"github.com/auditlogs/auditlogs/app/secrets"
 	"github.com/auditlogs/auditlogs/app/sessions"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 // Handlers answers the requests of the web app.
 type Handlers struct {
 	Store    *models.Store
+	Accounts *accounts.Store
 	Sessions *sessions.Store
 	Views    fiber.Views
 	Log      *slog.Logger
@@ -56,22 +58,22 @@ type Listing interface {
 
 // Scope is who asks and what about. Middleware makes it once per request.
 type Scope struct {
-	User          *models.User          // nil when nobody is signed in
+	User          *accounts.User        // nil when nobody is signed in
 	Organizations []models.Organization // those User may read, by name
 	Organization  models.Organization   // the one the address names; zero outside of any
-	Role          models.Role           // User's role in Organization
+	Role          accounts.Role         // User's role in Organization
 	Session       *gorilla.Session      // changes are saved after the handler
 	Location      *time.Location        // the reader's zone; UTC until known
 	Theme         string                // "light", "dark", or empty to follow the system
 
-	access []models.Access // Organizations with User's role in each
+	access []accounts.Access // Organizations with User's role in each
 }
 
 // secure says that people reach the app by HTTPS.
 func (h *Handlers) secure() bool { return strings.HasPrefix(h.BaseURL, "https://") }
 
 // Admin says that the asker may change the organization's settings.
-func (s *Scope) Admin() bool { return s.Role == models.RoleAdmin }
+func (s *Scope) Admin() bool { return s.Role == accounts.RoleAdmin }
 
 type localsKey int
 

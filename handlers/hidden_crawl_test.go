@@ -20,6 +20,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/commands/importer"
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 // hidden is what nobody sees, in every field that takes it, and hiddenShown what pages say instead.
@@ -63,7 +64,7 @@ func TestNoPageHoldsWhatCannotBeSeen(t *testing.T) {
 		crawl.posts("/orgs/acme/settings/api-keys", "name", strings.Repeat(hidden, 100), "scope", hidden, "expires", hidden)
 		crawl.posts("/orgs/new", "name", hidden, "slug", hidden)
 		crawl.posts("/login", "email", hidden, "password", hidden, "return", "/"+hidden)
-		keys, err := p.Store.APIKeys(t.Context(), acme.ID)
+		keys, err := p.Accounts.APIKeys(t.Context(), acme.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -91,7 +92,7 @@ func TestNoPageHoldsWhatCannotBeSeen(t *testing.T) {
 }
 
 // plantEverywhere brings what cannot be seen into acme through every way in.
-func plantEverywhere(t *testing.T, p *town, acme models.Organization, ada models.User, admin *apptest.Client) {
+func plantEverywhere(t *testing.T, p *town, acme models.Organization, ada accounts.User, admin *apptest.Client) {
 	t.Helper()
 	event := func(way string) map[string]any {
 		return map[string]any{

@@ -12,6 +12,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 // githubName is how entries about the connection name it.
@@ -20,10 +21,10 @@ const githubName = "GitHub"
 // integrationsPage shows where deliveries of other services arrive.
 type integrationsPage struct {
 	Frame   Frame
-	GitHub  *models.GitHubConnection // nil: not connected
-	Secret  string                   // shown this once
-	Address string                   // where GitHub delivers to
-	Keyless bool                     // the operator gave no key, so secrets cannot be stored
+	GitHub  *accounts.GitHubConnection // nil: not connected
+	Secret  string                     // shown this once
+	Address string                     // where GitHub delivers to
+	Keyless bool                       // the operator gave no key, so secrets cannot be stored
 	Problem string
 	Notice  string // what the form sent before this page did
 
@@ -31,7 +32,7 @@ type integrationsPage struct {
 }
 
 // loadedConnection is how a form names the connection, and its secret, that it was loaded with.
-func loadedConnection(connection models.GitHubConnection) string {
+func loadedConnection(connection accounts.GitHubConnection) string {
 	return fmt.Sprintf("%s %d", connection.ID, connection.SecretSince)
 }
 
@@ -53,7 +54,7 @@ func (h *Handlers) renderIntegrations(c *fiber.Ctx, status int, page integration
 	page.Frame = h.frame(c, "Integrations", "integrations")
 	page.Notice = takeNotice(c)
 	page.Keyless = h.Secrets == nil
-	connection, err := h.Store.GitHubConnection(contextOf(c), page.Frame.Organization.ID)
+	connection, err := h.Accounts.GitHubConnection(contextOf(c), page.Frame.Organization.ID)
 	switch {
 	case err == nil:
 		page.GitHub, page.Address = &connection, h.BaseURL+webhookPath(connection.ID)
@@ -71,7 +72,7 @@ func webhookPath(connectionID string) string { return "/webhooks/github/" + conn
 func (h *Handlers) ConnectGitHub(c *fiber.Ctx) error {
 	scope := scopeOf(c)
 	err := h.showGitHubSecret(c, func(ctx context.Context, tx *gorm.DB, seal func(string) []byte) error {
-		connection, err := models.ConnectGitHub(ctx, tx, scope.Organization.ID, scope.User.ID, seal)
+		connection, err := accounts.ConnectGitHub(ctx, tx, scope.Organization.ID, scope.User.ID, seal)
 		if err != nil {
 			return err
 		}
@@ -97,7 +98,7 @@ func (h *Handlers) ReplaceGitHubSecret(c *fiber.Ctx) error {
 		if err := githubConflict(ctx, tx, scope.Organization.ID, loaded(c, "connection")); err != nil {
 			return err
 		}
-		connection, err := models.ReplaceGitHubSecret(ctx, tx, scope.Organization.ID, seal)
+		connection, err := accounts.ReplaceGitHubSecret(ctx, tx, scope.Organization.ID, seal)
 		if err != nil {
 			return err
 		}
@@ -113,18 +114,18 @@ func (h *Handlers) ReplaceGitHubSecret(c *fiber.Ctx) error {
 // githubConflict answers a *conflictError where the connection, or its secret, is not the one a form was
 // loaded with any more.
 func githubConflict(ctx context.Context, tx *gorm.DB, orgID int64, opened loadedValue) error {
-	connection, err := models.LockGitHub(ctx, tx, orgID)
+	connection, err := accounts.LockGitHub(ctx, tx, orgID)
 	switch {
 	case errors.Is(err, models.ErrNotFound) && opened.says:
-		return conflictOver(ctx, tx, orgID, models.SettingGitHub, "The connection", "")
+		return conflictOver(ctx, tx, orgID, accounts.SettingGitHub, "The connection", "")
 	case err != nil:
 		return err
 	case !opened.conflicts(loadedConnection(connection), ""):
 		return nil
 	case strings.HasPrefix(opened.value, connection.ID+" "):
-		return conflictOver(ctx, tx, orgID, models.SettingGitHub, "The secret", "a new one")
+		return conflictOver(ctx, tx, orgID, accounts.SettingGitHub, "The secret", "a new one")
 	default:
-		return conflictOver(ctx, tx, orgID, models.SettingGitHub, "The connection", "another one")
+		return conflictOver(ctx, tx, orgID, accounts.SettingGitHub, "The connection", "another one")
 	}
 }
 
@@ -142,7 +143,7 @@ func (h *Handlers) DisconnectGitHub(c *fiber.Ctx) error {
 		if err := githubConflict(ctx, tx, scope.Organization.ID, loaded(c, "connection")); err != nil {
 			return err
 		}
-		connection, err := models.DisconnectGitHub(ctx, tx, scope.Organization.ID)
+		connection, err := accounts.DisconnectGitHub(ctx, tx, scope.Organization.ID)
 		if err != nil {
 			return err
 		}
@@ -167,7 +168,7 @@ func (h *Handlers) showGitHubSecret(c *fiber.Ctx, store func(ctx context.Context
 	if h.Secrets == nil { // the page says what the operator must do
 		return h.renderIntegrations(c, fiber.StatusUnprocessableEntity, integrationsPage{})
 	}
-	secret := models.NewGitHubSecret()
+	secret := accounts.NewGitHubSecret()
 	err := h.asAdmin(c, func(ctx context.Context, tx *gorm.DB) error {
 		return store(ctx, tx, func(purpose string) []byte { return h.Secrets.Seal(purpose, []byte(secret)) })
 	})
@@ -187,7 +188,7 @@ func (h *Handlers) askAboutGitHub(c *fiber.Ctx, title, template string, conflict
 		status = fiber.StatusConflict
 		page.Conflict = conflict.shown("Confirm again to go ahead anyway.", page.Frame.Location)
 	}
-	connection, err := h.Store.GitHubConnection(contextOf(c), page.Frame.Organization.ID)
+	connection, err := h.Accounts.GitHubConnection(contextOf(c), page.Frame.Organization.ID)
 	if conflict != nil && errors.Is(err, models.ErrNotFound) {
 		page.Conflict.Again = ""
 		return h.renderIntegrations(c, status, page)
@@ -200,7 +201,7 @@ func (h *Handlers) askAboutGitHub(c *fiber.Ctx, title, template string, conflict
 }
 
 // recordGitHub records what was done with the connection. Its secret is never part of that.
-func recordGitHub(ctx context.Context, tx *gorm.DB, org models.Organization, action action.Action, connection models.GitHubConnection, changed []string) error {
+func recordGitHub(ctx context.Context, tx *gorm.DB, org models.Organization, action action.Action, connection accounts.GitHubConnection, changed []string) error {
 	event := audit.Event{
 		Organization: org.Slug,
 		Action:       action,
@@ -210,7 +211,7 @@ func recordGitHub(ctx context.Context, tx *gorm.DB, org models.Organization, act
 	if changed != nil {
 		event.Metadata = map[string]any{"changed_fields": changed}
 	}
-	if err := noteChange(ctx, tx, org.ID, models.SettingGitHub); err != nil {
+	if err := noteChange(ctx, tx, org.ID, accounts.SettingGitHub); err != nil {
 		return err
 	}
 	_, err := audit.Record(ctx, tx, event)

@@ -8,6 +8,7 @@ import (
 	"github.com/auditlogs/auditlogs/app"
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 const integrations = "/orgs/acme/settings/integrations"
@@ -77,7 +78,7 @@ func TestConnectUpdateAndDisconnectGitHub(t *testing.T) {
 
 		id := strings.TrimPrefix(path, "/webhooks/github/")
 		for _, action := range []string{"link", "update", "unlink"} {
-			e := p.wantEntry(acme, "github_installation:"+action, ada, models.User{ID: id, Name: "GitHub"})
+			e := p.wantEntry(acme, "github_installation:"+action, ada, accounts.User{ID: id, Name: "GitHub"})
 			if strings.Contains(e.Metadata, secret) || strings.Contains(e.Metadata, renewed) {
 				t.Errorf("%s holds a secret", action)
 			}
@@ -88,7 +89,7 @@ func TestConnectUpdateAndDisconnectGitHub(t *testing.T) {
 // github is the connection of an organization as it is stored, empty for none.
 func (p *town) github(org models.Organization) (id string, sealed []byte) {
 	p.t.Helper()
-	var all []models.GitHubConnection
+	var all []accounts.GitHubConnection
 	if err := p.Store.Reader(p.t.Context()).Where("org_id = ?", org.ID).Find(&all).Error; err != nil {
 		p.t.Fatal(err)
 	}
@@ -122,7 +123,7 @@ func TestMembersSeeIntegrationsAndSetNothing(t *testing.T) {
 	eachTown(t, func(t *testing.T, p *town) {
 		ada, mel := p.user("Ada"), p.user("Mel")
 		acme, zoo := p.organization("acme", ada), p.organization("zoo", mel)
-		p.join(acme, mel, models.RoleMember)
+		p.join(acme, mel, accounts.RoleMember)
 		admin, member := p.signedIn(ada), p.signedIn(mel)
 		member.Post(integrations + "/github").Expect(403)
 		connectGitHub(t, admin)

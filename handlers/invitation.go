@@ -12,6 +12,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/passwords"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 type joinForm struct {
@@ -23,7 +24,7 @@ type joinForm struct {
 type invitationPage struct {
 	Frame      Frame
 	Inviting   models.Organization
-	Invitation models.Invitation
+	Invitation accounts.Invitation
 	Form       Form
 	Stranger   bool   // somebody is signed in with another address than the invitation is for
 	LoginPath  string // for people with an account: leads back here
@@ -31,7 +32,7 @@ type invitationPage struct {
 
 // InvitationPage answers GET /invitations/:token.
 func (h *Handlers) InvitationPage(c *fiber.Ctx) error {
-	invitation, organization, err := h.Store.OpenInvitation(contextOf(c), c.Params("token"))
+	invitation, organization, err := h.Accounts.OpenInvitation(contextOf(c), c.Params("token"))
 	if err != nil {
 		return h.deadLink(c, err, "invitation")
 	}
@@ -45,7 +46,7 @@ func (h *Handlers) InvitationPage(c *fiber.Ctx) error {
 // makes an account with `name`, `email` and `password` and joins with that.
 func (h *Handlers) AcceptInvitation(c *fiber.Ctx) error {
 	ctx, scope, token := contextOf(c), scopeOf(c), c.Params("token")
-	invitation, organization, err := h.Store.OpenInvitation(ctx, token)
+	invitation, organization, err := h.Accounts.OpenInvitation(ctx, token)
 	if err != nil {
 		return h.deadLink(c, err, "invitation")
 	}
@@ -85,8 +86,8 @@ func (h *Handlers) AcceptInvitation(c *fiber.Ctx) error {
 		return err
 	}
 	known := false
-	err = h.startSession(ctx, c, func(tx *gorm.DB) (models.User, error) {
-		user, err := models.CreateUser(ctx, tx, input.Name, cmp.Or(invitation.Email, input.Email), hash)
+	err = h.startSession(ctx, c, func(tx *gorm.DB) (accounts.User, error) {
+		user, err := accounts.CreateUser(ctx, tx, input.Name, cmp.Or(invitation.Email, input.Email), hash)
 		if err != nil {
 			known = errors.Is(err, models.ErrTaken)
 			return user, err
@@ -95,7 +96,7 @@ func (h *Handlers) AcceptInvitation(c *fiber.Ctx) error {
 		if err := join(ctx, tx, organization, token, user); err != nil {
 			return user, err
 		}
-		access := []models.Access{{Organization: organization, Role: invitation.Role}}
+		access := []accounts.Access{{Organization: organization, Role: invitation.Role}}
 		return user, recordOfUser(ctx, tx, access, user, audit.Event{Action: action.UserSignIn})
 	})
 	if known {
@@ -109,8 +110,8 @@ func (h *Handlers) AcceptInvitation(c *fiber.Ctx) error {
 }
 
 // join uses an invitation up for a user and records that they joined.
-func join(ctx context.Context, tx *gorm.DB, organization models.Organization, token string, user models.User) error {
-	invitation, err := models.AcceptInvitation(ctx, tx, token, user)
+func join(ctx context.Context, tx *gorm.DB, organization models.Organization, token string, user accounts.User) error {
+	invitation, err := accounts.AcceptInvitation(ctx, tx, token, user)
 	if err != nil {
 		return err
 	}
@@ -118,7 +119,7 @@ func join(ctx context.Context, tx *gorm.DB, organization models.Organization, to
 	if err != nil {
 		return err
 	}
-	if err := noteChange(ctx, tx, organization.ID, models.SettingRole(user.ID)); err != nil {
+	if err := noteChange(ctx, tx, organization.ID, accounts.SettingRole(user.ID)); err != nil {
 		return err
 	}
 	_, err = audit.Record(ctx, tx, audit.Event{
@@ -136,7 +137,7 @@ func join(ctx context.Context, tx *gorm.DB, organization models.Organization, to
 	return err
 }
 
-func (h *Handlers) renderInvitation(c *fiber.Ctx, status int, invitation models.Invitation, organization models.Organization, form Form) error {
+func (h *Handlers) renderInvitation(c *fiber.Ctx, status int, invitation accounts.Invitation, organization models.Organization, form Form) error {
 	return h.render(c, status, "account/invitation", invitationPage{
 		Frame:      h.frame(c, "Join "+organization.Name, ""),
 		Inviting:   organization,

@@ -11,6 +11,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/handlers"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 // wantDead is a link that leads nowhere any more, whether it is looked at or used.
@@ -26,25 +27,25 @@ func (p *town) wantDead(what, link string) {
 
 func TestLinksEndWithTheRightsOfWhoMadeThem(t *testing.T) {
 	for name, end := range map[string]struct {
-		path  func(ada models.User) string
+		path  func(ada accounts.User) string
 		as    string // who asks for it
 		words string
 	}{
-		"demoted": {func(ada models.User) string { return members + "/" + ada.ID + "/role" }, "Bob",
+		"demoted": {func(ada accounts.User) string { return members + "/" + ada.ID + "/role" }, "Bob",
 			"1 invitation and 1 reset link they had made no longer work."},
-		"steps down": {func(ada models.User) string { return members + "/" + ada.ID + "/role" }, "Ada", ""},
-		"removed": {func(ada models.User) string { return members + "/" + ada.ID + "/remove" }, "Bob",
+		"steps down": {func(ada accounts.User) string { return members + "/" + ada.ID + "/role" }, "Ada", ""},
+		"removed": {func(ada accounts.User) string { return members + "/" + ada.ID + "/remove" }, "Bob",
 			"1 invitation and 1 reset link they had made no longer work."},
-		"leaves":  {func(ada models.User) string { return members + "/" + ada.ID + "/remove" }, "Ada", ""},
-		"deletes": {func(models.User) string { return "/settings/delete" }, "Bob", ""},
+		"leaves":  {func(ada accounts.User) string { return members + "/" + ada.ID + "/remove" }, "Ada", ""},
+		"deletes": {func(accounts.User) string { return "/settings/delete" }, "Bob", ""},
 	} {
 		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
 			eachTown(t, func(t *testing.T, p *town) {
 				ada, bob, eve, kim := p.user("Ada"), p.user("Bob"), p.user("Eve"), p.user("Kim")
 				acme := p.organization("acme", ada, bob)
 				p.organization("zoo", ada)
-				p.join(acme, eve, models.RoleMember)
-				p.join(acme, kim, models.RoleMember)
+				p.join(acme, eve, accounts.RoleMember)
+				p.join(acme, kim, accounts.RoleMember)
 				first, second := p.signedIn(ada), p.signedIn(bob)
 				page := "/orgs/acme" + members
 				invitation := shownLink(t, p, first.Post(page+"/invitations", "role", "admin").Expect(200))
@@ -88,7 +89,7 @@ func TestLinksEndWithTheRightsOfWhoMadeThem(t *testing.T) {
 
 				// What ended stays ended, also when the rights come back.
 				if name == "removed" || name == "leaves" {
-					p.join(acme, ada, models.RoleAdmin)
+					p.join(acme, ada, accounts.RoleAdmin)
 				} else {
 					second.Post(page+"/"+ada.ID+"/role", "role", "admin").ExpectRedirect(page)
 				}
@@ -104,7 +105,7 @@ func TestALinkIsNotUsedWhileItsMakerLosesTheRights(t *testing.T) {
 	eachTown(t, func(t *testing.T, p *town) {
 		ada, bob, eve := p.user("Ada"), p.user("Bob"), p.user("Eve")
 		acme, page := p.organization("acme", ada, bob), "/orgs/acme"+members
-		p.join(acme, eve, models.RoleMember)
+		p.join(acme, eve, accounts.RoleMember)
 		admin := p.signedIn(ada)
 		invitation := shownLink(t, p, admin.Post(page+"/invitations", "role", "admin").Expect(200))
 		reset := shownLink(t, p, admin.Post(page+"/"+eve.ID+"/reset-link").Expect(200))
@@ -115,7 +116,7 @@ func TestALinkIsNotUsedWhileItsMakerLosesTheRights(t *testing.T) {
 			if _, err := models.LockOrganization(t.Context(), tx, acme.ID); err != nil {
 				return err
 			}
-			err := tx.Model(&models.Membership{}).Where("org_id = ? AND user_id = ?", acme.ID, ada.ID).Update("role", models.RoleMember).Error
+			err := tx.Model(&accounts.Membership{}).Where("org_id = ? AND user_id = ?", acme.ID, ada.ID).Update("role", accounts.RoleMember).Error
 			for _, link := range []string{invitation, reset} {
 				client := p.Client(t)
 				using.Go(func() {
@@ -138,8 +139,8 @@ func TestAResetLinkTakesTheRightsInEveryOrganizationOfTheAccount(t *testing.T) {
 	eachTown(t, func(t *testing.T, p *town) {
 		ada, bob, eve := p.user("Ada"), p.user("Bob"), p.user("Eve")
 		acme, zoo := p.organization("acme", ada, bob), p.organization("zoo", ada, bob)
-		p.join(acme, eve, models.RoleMember)
-		p.join(zoo, eve, models.RoleMember)
+		p.join(acme, eve, accounts.RoleMember)
+		p.join(zoo, eve, accounts.RoleMember)
 		makeLink := func() string {
 			return shownLink(t, p, p.signedIn(ada).Post("/orgs/acme"+members+"/"+eve.ID+"/reset-link").Expect(200))
 		}
@@ -160,7 +161,7 @@ func TestOpenResetLinksAreListedAndRevoked(t *testing.T) {
 		ada, bob, eve := p.user("Ada"), p.user("Bob"), p.user("Eve")
 		acme := p.organization("acme", ada, bob)
 		p.organization("zoo", bob)
-		p.join(acme, eve, models.RoleMember)
+		p.join(acme, eve, accounts.RoleMember)
 		admin, other, page := p.signedIn(ada), p.signedIn(bob), "/orgs/acme"+members
 
 		link := shownLink(t, p, admin.Post(page+"/"+eve.ID+"/reset-link").Expect(200))
@@ -195,8 +196,8 @@ func TestAnOperatorsLinkHasNoMaker(t *testing.T) {
 	eachTown(t, func(t *testing.T, p *town) {
 		ada, eve := p.user("Ada"), p.user("Eve")
 		acme := p.organization("acme", ada)
-		p.join(acme, eve, models.RoleMember)
-		access, err := p.Store.AccessOf(t.Context(), eve.ID)
+		p.join(acme, eve, accounts.RoleMember)
+		access, err := p.Accounts.AccessOf(t.Context(), eve.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -270,7 +271,7 @@ func TestAnInvitationIsForNoAddressThatLooksLikeItsOwn(t *testing.T) {
 			link := shownLink(t, p, admin.Post("/orgs/acme"+members+"/invitations", "role", "member", "email", invited).Expect(200))
 			p.Client(t).Post(link, "name", "Somebody", "email", other, "password", password).Expect(422)
 			p.Client(t).Post(link, "name", "Somebody", "email", strings.ToUpper(invited), "password", password).ExpectRedirect("/orgs/acme" + auditLogs)
-			if _, err := p.Store.UserByEmail(t.Context(), invited); err != nil {
+			if _, err := p.Accounts.UserByEmail(t.Context(), invited); err != nil {
 				t.Errorf("%s has no account: %v", invited, err)
 			}
 		}
@@ -285,8 +286,8 @@ func TestOpenInvitationsAreBounded(t *testing.T) {
 		ada := p.user("Ada")
 		acme, page := p.organization("acme", ada), "/orgs/acme"+members
 		p.do(func(tx *gorm.DB) error {
-			for range models.MaxOpenInvitations {
-				if _, _, err := models.CreateInvitation(t.Context(), tx, acme.ID, ada.ID, "", models.RoleMember); err != nil {
+			for range accounts.MaxOpenInvitations {
+				if _, _, err := accounts.CreateInvitation(t.Context(), tx, acme.ID, ada.ID, "", accounts.RoleMember); err != nil {
 					return err
 				}
 			}
@@ -306,7 +307,7 @@ func TestOpenInvitationsAreBounded(t *testing.T) {
 		admin.Post(page+"/invitations", "role", "member", "email", "bob@example.com").Expect(200)
 		admin.Post(page+"/invitations", "role", "member").Expect(422)
 
-		p.Clock.Advance(models.InvitationLifetime) // those that expired do not count
+		p.Clock.Advance(accounts.InvitationLifetime) // those that expired do not count
 		admin = p.signedIn(ada)
 		admin.Post(page+"/invitations", "role", "member").Expect(200)
 	})
@@ -320,8 +321,8 @@ func TestTheOrganizationsOfOnePersonAreBounded(t *testing.T) {
 		client.Post("/orgs/new", "name", "First", "slug", "first").Expect(422) // does not count
 		client.Post("/orgs/first/settings/delete", "confirm", "first").Expect(303)
 		p.do(func(tx *gorm.DB) error {
-			for range models.MaxOrganizationsMade - 2 {
-				if err := models.NoteOrganizationMade(t.Context(), tx, ada.ID); err != nil {
+			for range accounts.MaxOrganizationsMade - 2 {
+				if err := accounts.NoteOrganizationMade(t.Context(), tx, ada.ID); err != nil {
 					return err
 				}
 			}

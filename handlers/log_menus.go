@@ -10,6 +10,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 	"github.com/auditlogs/auditlogs/views"
 )
 
@@ -197,7 +198,7 @@ type actorOption struct {
 }
 
 // actorMenuOf offers system, the reader, and who acted last, besides those selected.
-func actorMenuOf(selected []models.Actor, you *models.User, latest []models.Actor, more bool) actorMenu {
+func actorMenuOf(selected []models.Actor, you *accounts.User, latest []models.Actor, more bool) actorMenu {
 	offered := []models.Actor{{ID: models.SystemActorID, Name: models.SystemActorID}}
 	if you != nil {
 		offered = append(offered, models.Actor{ID: you.ID, Name: you.Name, Email: you.Email})
@@ -217,7 +218,7 @@ func actorMenuOf(selected []models.Actor, you *models.User, latest []models.Acto
 }
 
 // actorOptions describes actors, with what tells those apart whose names look the same.
-func actorOptions(actors []models.Actor, you *models.User) []actorOption {
+func actorOptions(actors []models.Actor, you *accounts.User) []actorOption {
 	names := views.Namesakes{}
 	for _, actor := range actors {
 		names.Add(actor.Name, actor.ID)

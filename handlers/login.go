@@ -13,7 +13,9 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
+	"github.com/auditlogs/auditlogs/app/passwords"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 	"github.com/auditlogs/auditlogs/views"
 )
 
@@ -42,7 +44,7 @@ func (h *Handlers) LoginPage(c *fiber.Ctx) error {
 	if scopeOf(c).User != nil {
 		return redirect(c, orRoot(safeReturn(c.Query("return"))))
 	}
-	ready, err := h.Store.AnyUser(contextOf(c))
+	ready, err := h.Accounts.AnyUser(contextOf(c))
 	if err != nil {
 		return err
 	}
@@ -72,7 +74,7 @@ func (h *Handlers) Login(c *fiber.Ctx) error {
 		return h.renderLogin(c, fiber.StatusUnprocessableEntity, page)
 	}
 	began, ctx := time.Now(), contextOf(c)
-	user, err := h.Store.UserByEmail(ctx, input.Email)
+	user, err := h.Accounts.UserByEmail(ctx, input.Email)
 	if err != nil && !errors.Is(err, models.ErrNotFound) {
 		return err
 	}
@@ -115,7 +117,7 @@ func (h *Handlers) tryPassword(ctx context.Context, bounds []bound, hash, passwo
 	}
 	was := unknown
 	defer func() { attempt.end(was) }()
-	if matches, err = models.PasswordMatches(ctx, hash, password); err != nil {
+	if matches, err = passwords.Match(ctx, hash, password); err != nil {
 		return false, 0, err
 	}
 	if was = wrong; matches {
@@ -138,21 +140,21 @@ func behindUnknownProxy(c *fiber.Ctx) bool {
 }
 
 // signIn starts a session and records it in every organization of the user.
-func (h *Handlers) signIn(ctx context.Context, c *fiber.Ctx, user models.User) error {
-	access, err := h.Store.AccessOf(ctx, user.ID)
+func (h *Handlers) signIn(ctx context.Context, c *fiber.Ctx, user accounts.User) error {
+	access, err := h.Accounts.AccessOf(ctx, user.ID)
 	if err != nil {
 		return err
 	}
-	return h.startSession(ctx, c, func(tx *gorm.DB) (models.User, error) {
+	return h.startSession(ctx, c, func(tx *gorm.DB) (accounts.User, error) {
 		return user, recordOfUser(ctx, tx, access, user, audit.Event{Action: action.UserSignIn, Actor: actorOf(user)})
 	})
 }
 
 // startSession starts a session of whoever sign decides on, in whose transaction it is, and makes the
 // browser known for them. Errors are those of sessions.Store.Start.
-func (h *Handlers) startSession(ctx context.Context, c *fiber.Ctx, sign func(tx *gorm.DB) (models.User, error)) error {
-	var user models.User
-	err := h.Sessions.Start(ctx, scopeOf(c).Session, func(tx *gorm.DB) (_ models.User, err error) {
+func (h *Handlers) startSession(ctx context.Context, c *fiber.Ctx, sign func(tx *gorm.DB) (accounts.User, error)) error {
+	var user accounts.User
+	err := h.Sessions.Start(ctx, scopeOf(c).Session, func(tx *gorm.DB) (_ accounts.User, err error) {
 		user, err = sign(tx)
 		return user, err
 	})
@@ -164,12 +166,12 @@ func (h *Handlers) startSession(ctx context.Context, c *fiber.Ctx, sign func(tx 
 
 // refuseSignIn records a wrong password in every organization of the user; an address without an
 // account is told to the server's log only.
-func (h *Handlers) refuseSignIn(ctx context.Context, user models.User, email string) error {
+func (h *Handlers) refuseSignIn(ctx context.Context, user accounts.User, email string) error {
 	if user.ID == "" {
 		h.Log.WarnContext(ctx, "sign-in refused: no such account", "email", email, "ip", event.RequestFrom(ctx).IP)
 		return nil
 	}
-	access, err := h.Store.AccessOf(ctx, user.ID)
+	access, err := h.Accounts.AccessOf(ctx, user.ID)
 	if err != nil {
 		return err
 	}
@@ -183,7 +185,7 @@ func (h *Handlers) refuseSignIn(ctx context.Context, user models.User, email str
 }
 
 // recordOfUser records what a user did with their account in every open organization of theirs.
-func recordOfUser(ctx context.Context, tx *gorm.DB, access []models.Access, user models.User, event audit.Event) error {
+func recordOfUser(ctx context.Context, tx *gorm.DB, access []accounts.Access, user accounts.User, event audit.Event) error {
 	event.EntityID, event.EntityName = user.ID, user.Name
 	for _, a := range access {
 		if a.Closed() {

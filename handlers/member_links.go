@@ -12,6 +12,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 type inviteForm struct {
@@ -35,9 +36,9 @@ func (h *Handlers) Invite(c *fiber.Ctx) error {
 	}
 	scope := scopeOf(c)
 	var link string
-	var invitation models.Invitation
+	var invitation accounts.Invitation
 	err = h.asAdmin(c, func(ctx context.Context, tx *gorm.DB) (err error) {
-		link, invitation, err = MakeInvitationLink(ctx, tx, h.BaseURL, scope.Organization, scope.User.ID, input.Email, models.Role(input.Role))
+		link, invitation, err = MakeInvitationLink(ctx, tx, h.BaseURL, scope.Organization, scope.User.ID, input.Email, accounts.Role(input.Role))
 		return err
 	})
 	if form.RefuseError(err, nil) {
@@ -57,8 +58,8 @@ func (h *Handlers) Invite(c *fiber.Ctx) error {
 // it was made, by the actor of ctx. invitedBy is the ID of the user who makes it, empty for an
 // operator; where email is not empty, nobody else can use the link. The link begins with baseURL. It asks for no
 // permission: the caller has.
-func MakeInvitationLink(ctx context.Context, tx *gorm.DB, baseURL string, org models.Organization, invitedBy, email string, role models.Role) (link string, invitation models.Invitation, err error) {
-	token, invitation, err := models.CreateInvitation(ctx, tx, org.ID, invitedBy, email, role)
+func MakeInvitationLink(ctx context.Context, tx *gorm.DB, baseURL string, org models.Organization, invitedBy, email string, role accounts.Role) (link string, invitation accounts.Invitation, err error) {
+	token, invitation, err := accounts.CreateInvitation(ctx, tx, org.ID, invitedBy, email, role)
 	if err != nil {
 		return "", invitation, err
 	}
@@ -84,7 +85,7 @@ func (h *Handlers) RevokeInvitation(c *fiber.Ctx) error {
 	}
 	scope := scopeOf(c)
 	err := h.asAdmin(c, func(ctx context.Context, tx *gorm.DB) error {
-		invitation, err := models.RevokeInvitation(ctx, tx, scope.Organization.ID, posted(c, "id"))
+		invitation, err := accounts.RevokeInvitation(ctx, tx, scope.Organization.ID, posted(c, "id"))
 		if err != nil {
 			return err
 		}
@@ -119,11 +120,11 @@ func (h *Handlers) MemberResetLink(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	access, err := h.Store.AccessOf(ctx, member.UserID)
+	access, err := h.Accounts.AccessOf(ctx, member.UserID)
 	if err != nil {
 		return err
 	}
-	user, err := h.Store.UserByID(ctx, member.UserID)
+	user, err := h.Accounts.UserByID(ctx, member.UserID)
 	if err != nil {
 		return err
 	}
@@ -143,7 +144,7 @@ func (h *Handlers) MemberResetLink(c *fiber.Ctx) error {
 	return h.renderMembers(c, fiber.StatusOK, membersPage{Link: &shownLink{
 		URL:     link,
 		Purpose: fmt.Sprintf("With this link, %s can set a new password, once.", member.Name),
-		Expires: models.MicrosOf(h.Store.Now().Add(models.PasswordResetLifetime)),
+		Expires: models.MicrosOf(h.Store.Now().Add(accounts.PasswordResetLifetime)),
 	}})
 }
 
@@ -153,25 +154,25 @@ func (h *Handlers) RevokeResetLink(c *fiber.Ctx) error {
 		return err
 	}
 	ctx, org, id := contextOf(c), scopeOf(c).Organization.ID, posted(c, "id")
-	open, err := h.Store.OpenPasswordResets(ctx, org)
+	open, err := h.Accounts.OpenPasswordResets(ctx, org)
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(open, func(reset models.PasswordReset) bool { return reset.ID() == id })
+	i := slices.IndexFunc(open, func(reset accounts.PasswordReset) bool { return reset.ID() == id })
 	if i < 0 {
 		return fmt.Errorf("reset link: %w", models.ErrNotFound)
 	}
 	// Before the transaction: within it they would wait for another connection while it holds one.
-	user, err := h.Store.UserByID(ctx, open[i].UserID)
+	user, err := h.Accounts.UserByID(ctx, open[i].UserID)
 	if err != nil {
 		return err
 	}
-	access, err := h.Store.AccessOf(ctx, user.ID)
+	access, err := h.Accounts.AccessOf(ctx, user.ID)
 	if err != nil {
 		return err
 	}
 	err = h.asAdmin(c, func(ctx context.Context, tx *gorm.DB) error {
-		reset, err := models.RevokePasswordReset(ctx, tx, org, id)
+		reset, err := accounts.RevokePasswordReset(ctx, tx, org, id)
 		if err != nil {
 			return err
 		}

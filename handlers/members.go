@@ -14,6 +14,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 	"github.com/auditlogs/auditlogs/views"
 )
 
@@ -22,14 +23,14 @@ const entityMember = "member"
 
 const lastAdmin = "An organization needs at least one admin. Make someone else an admin first."
 
-// userIDGrammar is what models.CreateUser makes.
+// userIDGrammar is what accounts.CreateUser makes.
 var userIDGrammar = regexp.MustCompile(`^usr_[a-z2-7]{26}$`)
 
 // membersPage lists who belongs to the organization. What was made by the request (a link that is
 // shown once) or refused stands above the list.
 type membersPage struct {
 	Frame       Frame
-	Members     []models.Member
+	Members     []accounts.Member
 	Invitations []invitationView // that can still be used; for admins
 	ResetLinks  []resetLinkView  // that can still be used; for admins
 	Form        Form             // of a new invitation
@@ -37,11 +38,11 @@ type membersPage struct {
 	Notice      string // what the form sent before this page did
 	Link        *shownLink
 	Conflict    *conflicts
-	Typed       models.Member // whose role was not saved, with what was chosen
+	Typed       accounts.Member // whose role was not saved, with what was chosen
 }
 
 // Chosen is the role a member's form shows.
-func (p membersPage) Chosen(m models.Member) models.Role {
+func (p membersPage) Chosen(m accounts.Member) accounts.Role {
 	if m.UserID == p.Typed.UserID {
 		return p.Typed.Role
 	}
@@ -56,12 +57,12 @@ type shownLink struct {
 }
 
 type invitationView struct {
-	models.Invitation
+	accounts.Invitation
 	InvitedByName string
 }
 
 type resetLinkView struct {
-	models.PasswordReset
+	accounts.PasswordReset
 	For        string // the member's name
 	MadeByName string
 }
@@ -73,7 +74,7 @@ func (p membersPage) CanSet() bool { return p.Frame.Admin() && !p.Frame.Organiza
 func (p membersPage) Path() string { return p.Frame.SettingsPath("members") }
 
 // IsReader says that the member is the one who reads the page.
-func (p membersPage) IsReader(m models.Member) bool { return m.UserID == p.Frame.User.ID }
+func (p membersPage) IsReader(m accounts.Member) bool { return m.UserID == p.Frame.User.ID }
 
 // Members answers GET /orgs/:slug/settings/members.
 func (h *Handlers) Members(c *fiber.Ctx) error {
@@ -85,11 +86,11 @@ func (h *Handlers) renderMembers(c *fiber.Ctx, status int, page membersPage) err
 	page.Frame = h.frame(c, "Members", "members")
 	page.Notice = takeNotice(c)
 	var err error
-	if page.Members, err = h.Store.Members(ctx, page.Frame.Organization.ID); err != nil {
+	if page.Members, err = h.Accounts.Members(ctx, page.Frame.Organization.ID); err != nil {
 		return err
 	}
 	if page.CanSet() {
-		open, err := h.Store.OpenInvitations(ctx, page.Frame.Organization.ID)
+		open, err := h.Accounts.OpenInvitations(ctx, page.Frame.Organization.ID)
 		if err != nil {
 			return err
 		}
@@ -100,7 +101,7 @@ func (h *Handlers) renderMembers(c *fiber.Ctx, status int, page membersPage) err
 		for _, invitation := range open {
 			page.Invitations = append(page.Invitations, invitationView{invitation, names[invitation.InvitedBy]})
 		}
-		links, err := h.Store.OpenPasswordResets(ctx, page.Frame.Organization.ID)
+		links, err := h.Accounts.OpenPasswordResets(ctx, page.Frame.Organization.ID)
 		if err != nil {
 			return err
 		}
@@ -116,7 +117,7 @@ func (h *Handlers) ChangeRole(c *fiber.Ctx) error {
 	if err := adminOnly(c); err != nil {
 		return err
 	}
-	role := models.Role(posted(c, "role"))
+	role := accounts.Role(posted(c, "role"))
 	if !role.Valid() {
 		return h.renderMembers(c, fiber.StatusUnprocessableEntity, membersPage{Problem: "Choose admin or member as the role."})
 	}
@@ -125,7 +126,7 @@ func (h *Handlers) ChangeRole(c *fiber.Ctx) error {
 		if err := memberConflict(ctx, tx, organization.ID, userID, loaded(c, "role"), role); err != nil {
 			return "", err
 		}
-		before, ended, err := models.ChangeRole(ctx, tx, organization.ID, userID, role)
+		before, ended, err := accounts.ChangeRole(ctx, tx, organization.ID, userID, role)
 		if err != nil {
 			return "", err
 		}
@@ -142,7 +143,7 @@ func (h *Handlers) ChangeRole(c *fiber.Ctx) error {
 			}, ended),
 		})
 		if err == nil {
-			err = noteChange(ctx, tx, organization.ID, models.SettingRole(userID))
+			err = noteChange(ctx, tx, organization.ID, accounts.SettingRole(userID))
 		}
 		return fmt.Sprintf("Saved. %s is now %s.", before.Name, role.WithArticle()) + saidOfEnded(ended), err
 	})
@@ -150,15 +151,15 @@ func (h *Handlers) ChangeRole(c *fiber.Ctx) error {
 
 // memberConflict answers a *conflictError where a member has another role than the one a form was loaded
 // with, and than the one it asks for, or is no member any more.
-func memberConflict(ctx context.Context, tx *gorm.DB, orgID int64, userID string, opened loadedValue, role models.Role) error {
+func memberConflict(ctx context.Context, tx *gorm.DB, orgID int64, userID string, opened loadedValue, role accounts.Role) error {
 	if !opened.says {
 		return nil
 	}
-	setting := models.SettingRole(userID)
-	member, err := models.LockMember(ctx, tx, orgID, userID)
+	setting := accounts.SettingRole(userID)
+	member, err := accounts.LockMember(ctx, tx, orgID, userID)
 	switch {
 	case errors.Is(err, models.ErrNotFound):
-		if by, err := models.LastChangeOf(ctx, tx, orgID, setting); err != nil || by.ChangedAt == 0 {
+		if by, err := accounts.LastChangeOf(ctx, tx, orgID, setting); err != nil || by.ChangedAt == 0 {
 			return errors.Join(models.ErrNotFound, err) // never a member, as far as is known
 		}
 		return conflictOver(ctx, tx, orgID, setting, "The member", "")
@@ -171,7 +172,7 @@ func memberConflict(ctx context.Context, tx *gorm.DB, orgID int64, userID string
 }
 
 // withEndedLinks adds to an entry's metadata how many links ended with the rights of who had made them.
-func withEndedLinks(facts map[string]any, ended models.EndedLinks) map[string]any {
+func withEndedLinks(facts map[string]any, ended accounts.EndedLinks) map[string]any {
 	if ended.Any() {
 		facts["ended_links"] = map[string]int{"invitations": ended.Invitations, "reset_links": ended.ResetLinks}
 	}
@@ -179,7 +180,7 @@ func withEndedLinks(facts map[string]any, ended models.EndedLinks) map[string]an
 }
 
 // saidOfEnded is how a notice goes on about links that ended.
-func saidOfEnded(ended models.EndedLinks) string {
+func saidOfEnded(ended accounts.EndedLinks) string {
 	var kinds []string
 	if ended.Invitations > 0 {
 		kinds = append(kinds, views.Count(ended.Invitations, "invitation", "invitations"))
@@ -196,7 +197,7 @@ func saidOfEnded(ended models.EndedLinks) string {
 // removePage asks before somebody loses access.
 type removePage struct {
 	Frame    Frame
-	Member   models.Member
+	Member   accounts.Member
 	Leave    bool // the reader removes themself
 	Conflict *conflicts
 }
@@ -222,7 +223,7 @@ func (h *Handlers) RemoveMember(c *fiber.Ctx) error {
 		if err := memberConflict(ctx, tx, scope.Organization.ID, userID, loaded(c, "role"), ""); err != nil {
 			return "", err
 		}
-		before, ended, err := models.RemoveMember(ctx, tx, scope.Organization.ID, userID)
+		before, ended, err := accounts.RemoveMember(ctx, tx, scope.Organization.ID, userID)
 		if err != nil {
 			return "", err
 		}
@@ -234,7 +235,7 @@ func (h *Handlers) RemoveMember(c *fiber.Ctx) error {
 			Metadata:     withEndedLinks(map[string]any{"role": before.Role, "left": leaving}, ended),
 		})
 		if err == nil {
-			err = noteChange(ctx, tx, scope.Organization.ID, models.SettingRole(userID))
+			err = noteChange(ctx, tx, scope.Organization.ID, accounts.SettingRole(userID))
 		}
 		return fmt.Sprintf("%s was removed and can no longer read this log.", before.Name) + saidOfEnded(ended), err
 	})
@@ -254,17 +255,17 @@ func (h *Handlers) askToRemove(c *fiber.Ctx, status int, userID string, leaving 
 }
 
 // member finds a member of the organization, or ErrNotFound.
-func (h *Handlers) member(c *fiber.Ctx, userID string) (models.Member, error) {
-	members, err := h.Store.Members(contextOf(c), scopeOf(c).Organization.ID)
+func (h *Handlers) member(c *fiber.Ctx, userID string) (accounts.Member, error) {
+	members, err := h.Accounts.Members(contextOf(c), scopeOf(c).Organization.ID)
 	if err != nil {
-		return models.Member{}, err
+		return accounts.Member{}, err
 	}
 	for _, member := range members {
 		if member.UserID == userID {
 			return member, nil
 		}
 	}
-	return models.Member{}, models.ErrNotFound
+	return accounts.Member{}, models.ErrNotFound
 }
 
 // toMembers answers a form that succeeded: 303 to the list, which says what was done.
@@ -301,11 +302,11 @@ func (h *Handlers) changeMember(
 		return err
 	}
 	if userID == scope.User.ID {
-		access, err := h.Store.AccessOf(contextOf(c), userID)
+		access, err := h.Accounts.AccessOf(contextOf(c), userID)
 		if err != nil {
 			return err
 		}
-		if !slices.ContainsFunc(access, func(a models.Access) bool { return a.ID == scope.Organization.ID }) {
+		if !slices.ContainsFunc(access, func(a accounts.Access) bool { return a.ID == scope.Organization.ID }) {
 			return redirect(c, "/")
 		}
 	}
@@ -325,6 +326,6 @@ func (h *Handlers) answerMemberConflict(c *fiber.Ctx, userID string, conflict *c
 	}
 	return h.renderMembers(c, fiber.StatusConflict, membersPage{
 		Conflict: conflict.shown("Save again to replace it.", zone),
-		Typed:    models.Member{UserID: userID, Role: models.Role(posted(c, "role"))},
+		Typed:    accounts.Member{UserID: userID, Role: accounts.Role(posted(c, "role"))},
 	})
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/auditlogs/auditlogs/internal/apptest"
-	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 const members = "/settings/members"
@@ -28,8 +28,8 @@ func TestAdminsSetAndMembersRead(t *testing.T) {
 	eachTown(t, func(t *testing.T, p *town) {
 		ada, bob, eve := p.user("Ada"), p.user("Bob"), p.user("Eve")
 		acme := p.organization("acme", ada)
-		p.join(acme, bob, models.RoleMember)
-		p.join(acme, eve, models.RoleMember)
+		p.join(acme, bob, accounts.RoleMember)
+		p.join(acme, eve, accounts.RoleMember)
 		page := "/orgs/acme" + members
 
 		shown := p.signedIn(ada).Get(page).Expect(200)
@@ -63,7 +63,7 @@ func TestChangingARole(t *testing.T) {
 	eachTown(t, func(t *testing.T, p *town) {
 		ada, bob := p.user("Ada"), p.user("Bob")
 		acme := p.organization("acme", ada)
-		p.join(acme, bob, models.RoleMember)
+		p.join(acme, bob, accounts.RoleMember)
 		admin, page := p.signedIn(ada), "/orgs/acme"+members
 
 		refused := admin.Post(page+"/"+ada.ID+"/role", "role", "member").Expect(422)
@@ -95,8 +95,8 @@ func TestRemovingAsksFirst(t *testing.T) {
 	eachTown(t, func(t *testing.T, p *town) {
 		ada, bob, eve := p.user("Ada"), p.user("Bob"), p.user("Eve")
 		acme := p.organization("acme", ada)
-		p.join(acme, bob, models.RoleMember)
-		p.join(acme, eve, models.RoleMember)
+		p.join(acme, bob, accounts.RoleMember)
+		p.join(acme, eve, accounts.RoleMember)
 		admin, leaver, page := p.signedIn(ada), p.signedIn(eve), "/orgs/acme"+members
 
 		asked := admin.Post(page + "/" + bob.ID + "/remove").Expect(200)
@@ -156,7 +156,7 @@ func TestInvitingSomebodyNew(t *testing.T) {
 		guest.Post(link, "name", "Bob", "email", "Bob@Example.com", "password", password).ExpectRedirect("/orgs/acme" + auditLogs)
 		guest.Get(page).Expect(200)
 
-		bob, err := p.Store.UserByEmail(t.Context(), "bob@example.com")
+		bob, err := p.Accounts.UserByEmail(t.Context(), "bob@example.com")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -223,7 +223,7 @@ func TestResettingAPassword(t *testing.T) {
 	eachTown(t, func(t *testing.T, p *town) {
 		ada, bob := p.user("Ada"), p.user("Bob")
 		acme := p.organization("acme", ada)
-		p.join(acme, bob, models.RoleMember)
+		p.join(acme, bob, accounts.RoleMember)
 		admin, laptop := p.signedIn(ada), p.signedIn(bob)
 		link := shownLink(t, p, admin.Post("/orgs/acme"+members+"/"+bob.ID+"/reset-link").Expect(200))
 		p.wantEntry(acme, "user:password_reset_link", ada, bob)
@@ -259,7 +259,7 @@ func TestAnAdminCannotResetTheWayIntoAnotherOrganization(t *testing.T) {
 	eachTown(t, func(t *testing.T, p *town) {
 		ada, bob := p.user("Ada"), p.user("Bob")
 		acme, other := p.organization("acme", ada), p.organization("other", bob)
-		p.join(acme, bob, models.RoleMember)
+		p.join(acme, bob, accounts.RoleMember)
 		page := p.signedIn(ada).Post("/orgs/acme" + members + "/" + bob.ID + "/reset-link").Expect(422)
 		if page.Find("#shown-link").Length() != 0 || strings.Contains(page.Body, other.Name) {
 			t.Errorf("it answers %s", page.Text("main"))
@@ -271,10 +271,10 @@ func TestAResetLinkEndsWhereItWouldLeadIntoAnotherOrganization(t *testing.T) {
 	eachTown(t, func(t *testing.T, p *town) {
 		ada, bob, eve := p.user("Ada"), p.user("Bob"), p.user("Eve")
 		acme, other := p.organization("acme", ada), p.organization("other", eve)
-		p.join(acme, bob, models.RoleMember)
+		p.join(acme, bob, accounts.RoleMember)
 		link := shownLink(t, p, p.signedIn(ada).Post("/orgs/acme"+members+"/"+bob.ID+"/reset-link").Expect(200))
 		p.Client(t).Get(link).Expect(200)
-		p.join(other, bob, models.RoleMember)
+		p.join(other, bob, accounts.RoleMember)
 		p.Client(t).Get(link).Expect(404)
 		p.Client(t).Post(link, "password", "a new password").Expect(404)
 	})
@@ -380,7 +380,7 @@ func TestADeletedOrganizationIsReadByItsAdmins(t *testing.T) {
 	eachTown(t, func(t *testing.T, p *town) {
 		ada, bob := p.user("Ada"), p.user("Bob")
 		acme, page := p.organization("acme", ada), "/orgs/acme"+members
-		p.join(acme, bob, models.RoleMember)
+		p.join(acme, bob, accounts.RoleMember)
 		admin, member := p.signedIn(ada), p.signedIn(bob)
 		p.close(acme)
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/settings"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 	"github.com/auditlogs/auditlogs/views"
 )
 
@@ -236,10 +237,10 @@ func auditConflict(c *fiber.Ctx, tx *gorm.DB, current models.Organization, to mo
 	if err != nil {
 		return err
 	}
-	by := func(changes func(models.SettingsChange) bool) (last models.LastChange) {
+	by := func(changes func(models.SettingsChange) bool) (last accounts.LastChange) {
 		if i := slices.IndexFunc(history, changes); i >= 0 {
 			line := history[i]
-			last = models.LastChange{ChangedAt: line.ChangedAt, ActorID: line.ActorID, ActorName: line.ActorName, ActorEmail: line.ActorEmail}
+			last = accounts.LastChange{ChangedAt: line.ChangedAt, ActorID: line.ActorID, ActorName: line.ActorName, ActorEmail: line.ActorEmail}
 		}
 		return last
 	}

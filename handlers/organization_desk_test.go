@@ -16,6 +16,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 const (
@@ -41,12 +42,12 @@ func newSettingsDesk(t *testing.T, db *database.DB, options ...func(*app.Config)
 		if err != nil {
 			return err
 		}
-		for email, role := range map[string]models.Role{"admin@example.com": models.RoleAdmin, "member@example.com": models.RoleMember} {
-			user, err := models.CreateUser(t.Context(), tx, strings.ToUpper(email[:1])+strings.Split(email[1:], "@")[0], email, hash)
+		for email, role := range map[string]accounts.Role{"admin@example.com": accounts.RoleAdmin, "member@example.com": accounts.RoleMember} {
+			user, err := accounts.CreateUser(t.Context(), tx, strings.ToUpper(email[:1])+strings.Split(email[1:], "@")[0], email, hash)
 			if err != nil {
 				return err
 			}
-			if err := models.AddMember(t.Context(), tx, org.ID, user.ID, role); err != nil {
+			if err := accounts.AddMember(t.Context(), tx, org.ID, user.ID, role); err != nil {
 				return err
 			}
 		}

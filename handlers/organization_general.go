@@ -14,6 +14,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/app/settings"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 // generalSection is the name of the organization.
@@ -54,14 +55,14 @@ func (h *Handlers) RenameOrganization(c *fiber.Ctx) error {
 
 	var before, after models.Organization
 	err := h.asAdmin(c, func(ctx context.Context, tx *gorm.DB) (err error) {
-		before, after, err = models.RenameOrganization(ctx, tx, page.Organization.ID, name)
+		before, after, err = accounts.RenameOrganization(ctx, tx, page.Organization.ID, name)
 		if err != nil || before.Name == after.Name {
 			return err
 		}
 		if opened.conflicts(before.Name, name) {
-			return conflictOver(ctx, tx, before.ID, models.SettingName, "The name", before.Name)
+			return conflictOver(ctx, tx, before.ID, accounts.SettingName, "The name", before.Name)
 		}
-		if err := noteChange(ctx, tx, before.ID, models.SettingName); err != nil {
+		if err := noteChange(ctx, tx, before.ID, accounts.SettingName); err != nil {
 			return err
 		}
 		_, err = audit.Record(ctx, tx, organizationUpdate(after, "name", before.Name, after.Name))
@@ -138,7 +139,7 @@ func (h *Handlers) DeleteOrganization(c *fiber.Ctx) error {
 		if err != nil {
 			return err
 		}
-		return models.CloseOrganization(ctx, tx, org.ID, h.Store.Now())
+		return accounts.CloseOrganization(ctx, tx, org.ID, h.Store.Now())
 	})
 	if err != nil {
 		return err

@@ -15,6 +15,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 // linksSection is where resources are found, by entity type.
@@ -86,7 +87,7 @@ func (h *Handlers) changeLink(c *fiber.Ctx, page organizationPage, row linkRow, 
 		if before, err = change(ctx, tx); err != nil || before == template {
 			return err
 		}
-		setting := models.SettingLink(row.EntityType)
+		setting := accounts.SettingLink(row.EntityType)
 		if row.opened.conflicts(before, template) {
 			return conflictOver(ctx, tx, page.Organization.ID, setting, "The link of type "+row.EntityType, before)
 		}

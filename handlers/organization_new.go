@@ -10,6 +10,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 const slugTaken = "This short name is taken. Choose another one."
@@ -58,15 +59,15 @@ func (h *Handlers) NewOrganization(c *fiber.Ctx) error {
 
 // createOrganization adds an organization with its first admin and records it. The actor is that
 // of ctx.
-func createOrganization(ctx context.Context, tx *gorm.DB, admin models.User, name, slug string) (models.Organization, error) {
+func createOrganization(ctx context.Context, tx *gorm.DB, admin accounts.User, name, slug string) (models.Organization, error) {
 	organization, err := models.CreateOrganization(ctx, tx, name, slug, "")
 	if err != nil {
 		return organization, err
 	}
-	if err := models.NoteOrganizationMade(ctx, tx, admin.ID); err != nil {
+	if err := accounts.NoteOrganizationMade(ctx, tx, admin.ID); err != nil {
 		return organization, err
 	}
-	if err := models.AddMember(ctx, tx, organization.ID, admin.ID, models.RoleAdmin); err != nil {
+	if err := accounts.AddMember(ctx, tx, organization.ID, admin.ID, accounts.RoleAdmin); err != nil {
 		return organization, err
 	}
 	_, err = audit.Record(ctx, tx, audit.Event{

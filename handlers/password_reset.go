@@ -11,6 +11,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/passwords"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 type resetForm struct {
@@ -19,26 +20,26 @@ type resetForm struct {
 
 type resetPage struct {
 	Frame Frame
-	User  models.User
+	User  accounts.User
 	Form  Form
 }
 
 // MakeOperatorResetLink makes a link with which user sets a new password, once, and records that in the
 // organizations of access, which are those the user may read. The actor is that of ctx. It asks for
 // no permission: an operator needs none.
-func MakeOperatorResetLink(ctx context.Context, tx *gorm.DB, baseURL string, access []models.Access, user models.User) (link string, err error) {
-	token, err := models.OperatorPasswordReset(ctx, tx, user.ID)
+func MakeOperatorResetLink(ctx context.Context, tx *gorm.DB, baseURL string, access []accounts.Access, user accounts.User) (link string, err error) {
+	token, err := accounts.OperatorPasswordReset(ctx, tx, user.ID)
 	return recordResetLink(ctx, tx, baseURL, token, access, user, err)
 }
 
 // makeResetLink is MakeOperatorResetLink for an admin of an organization, whose rights
-// models.CreatePasswordReset asks for.
-func makeResetLink(ctx context.Context, tx *gorm.DB, baseURL string, orgID int64, maker models.User, access []models.Access, user models.User) (link string, err error) {
-	token, err := models.CreatePasswordReset(ctx, tx, orgID, maker.ID, user.ID)
+// accounts.CreatePasswordReset asks for.
+func makeResetLink(ctx context.Context, tx *gorm.DB, baseURL string, orgID int64, maker accounts.User, access []accounts.Access, user accounts.User) (link string, err error) {
+	token, err := accounts.CreatePasswordReset(ctx, tx, orgID, maker.ID, user.ID)
 	return recordResetLink(ctx, tx, baseURL, token, access, user, err)
 }
 
-func recordResetLink(ctx context.Context, tx *gorm.DB, baseURL, token string, access []models.Access, user models.User, err error) (link string, _ error) {
+func recordResetLink(ctx context.Context, tx *gorm.DB, baseURL, token string, access []accounts.Access, user accounts.User, err error) (link string, _ error) {
 	if err != nil {
 		return "", err
 	}
@@ -47,7 +48,7 @@ func recordResetLink(ctx context.Context, tx *gorm.DB, baseURL, token string, ac
 
 // ResetPage answers GET /reset/:token.
 func (h *Handlers) ResetPage(c *fiber.Ctx) error {
-	user, _, err := h.Store.OpenPasswordReset(contextOf(c), c.Params("token"))
+	user, _, err := h.Accounts.OpenPasswordReset(contextOf(c), c.Params("token"))
 	if err != nil {
 		return h.deadLink(c, err, "reset link")
 	}
@@ -59,7 +60,7 @@ func (h *Handlers) ResetPage(c *fiber.Ctx) error {
 // owner.
 func (h *Handlers) ResetPassword(c *fiber.Ctx) error {
 	ctx, token := contextOf(c), c.Params("token")
-	user, maker, err := h.Store.OpenPasswordReset(ctx, token)
+	user, maker, err := h.Accounts.OpenPasswordReset(ctx, token)
 	if err != nil {
 		return h.deadLink(c, err, "reset link")
 	}
@@ -78,12 +79,12 @@ func (h *Handlers) ResetPassword(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	access, err := h.Store.AccessOf(ctx, user.ID)
+	access, err := h.Accounts.AccessOf(ctx, user.ID)
 	if err != nil {
 		return err
 	}
 	err = h.Store.Transaction(ctx, func(tx *gorm.DB) error {
-		if _, err := models.ResetPassword(ctx, tx, token, hash); err != nil {
+		if _, err := accounts.ResetPassword(ctx, tx, token, hash); err != nil {
 			return err
 		}
 		return recordOfUser(ctx, tx, access, user, audit.Event{
@@ -105,14 +106,14 @@ func (h *Handlers) ResetPassword(c *fiber.Ctx) error {
 const linkMadeBy = "link_made_by"
 
 // makerFacts is who made a link, as metadata has it. The zero User is an operator.
-func makerFacts(maker models.User) map[string]any {
+func makerFacts(maker accounts.User) map[string]any {
 	if maker.ID == "" {
 		return map[string]any{"name": "operator"}
 	}
 	return map[string]any{"id": maker.ID, "name": maker.Name, "email": maker.Email}
 }
 
-func (h *Handlers) renderReset(c *fiber.Ctx, status int, user models.User, form Form) error {
+func (h *Handlers) renderReset(c *fiber.Ctx, status int, user accounts.User, form Form) error {
 	page := resetPage{Frame: h.frame(c, "New password", ""), User: user, Form: form}
 	return h.render(c, status, "account/reset", page)
 }

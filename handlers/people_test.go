@@ -14,6 +14,7 @@ import (
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 const auditLogs = "/settings/audit-logs"
@@ -45,31 +46,31 @@ func (p *town) do(change func(tx *gorm.DB) error) {
 }
 
 // user makes an account with the address name@example.com.
-func (p *town) user(name string) (user models.User) {
+func (p *town) user(name string) (user accounts.User) {
 	p.t.Helper()
 	p.do(func(tx *gorm.DB) (err error) {
-		user, err = models.CreateUser(p.t.Context(), tx, name, strings.ToLower(name)+"@example.com", p.hash)
+		user, err = accounts.CreateUser(p.t.Context(), tx, name, strings.ToLower(name)+"@example.com", p.hash)
 		return err
 	})
 	return user
 }
 
 // organization makes one with its admins.
-func (p *town) organization(slug string, admins ...models.User) (org models.Organization) {
+func (p *town) organization(slug string, admins ...accounts.User) (org models.Organization) {
 	p.t.Helper()
 	p.do(func(tx *gorm.DB) (err error) {
 		org, err = models.CreateOrganization(p.t.Context(), tx, strings.ToUpper(slug), slug, "")
 		return err
 	})
 	for _, admin := range admins {
-		p.join(org, admin, models.RoleAdmin)
+		p.join(org, admin, accounts.RoleAdmin)
 	}
 	return org
 }
 
-func (p *town) join(org models.Organization, user models.User, role models.Role) {
+func (p *town) join(org models.Organization, user accounts.User, role accounts.Role) {
 	p.t.Helper()
-	p.do(func(tx *gorm.DB) error { return models.AddMember(p.t.Context(), tx, org.ID, user.ID, role) })
+	p.do(func(tx *gorm.DB) error { return accounts.AddMember(p.t.Context(), tx, org.ID, user.ID, role) })
 }
 
 // close deletes an organization as far as its readers can tell.
@@ -82,7 +83,7 @@ func (p *town) close(org models.Organization) {
 }
 
 // signedIn is a browser in which the user has signed in.
-func (p *town) signedIn(user models.User) *apptest.Client {
+func (p *town) signedIn(user accounts.User) *apptest.Client {
 	p.t.Helper()
 	client := p.Client(p.t)
 	client.SignIn(user.Email, password)
@@ -101,7 +102,7 @@ func (p *town) entries(org models.Organization, action string) []models.Entry {
 }
 
 // wantEntry is the one entry with an action, by an actor, about a member.
-func (p *town) wantEntry(org models.Organization, action string, actor, about models.User) models.Entry {
+func (p *town) wantEntry(org models.Organization, action string, actor, about accounts.User) models.Entry {
 	p.t.Helper()
 	entries := p.entries(org, action)
 	if len(entries) != 1 {
@@ -320,7 +321,7 @@ func TestSetup(t *testing.T) {
 	eachTown(t, func(t *testing.T, p *town) {
 		var token string
 		p.do(func(tx *gorm.DB) (err error) {
-			token, err = models.CreateSetupToken(t.Context(), tx)
+			token, err = accounts.CreateSetupToken(t.Context(), tx)
 			return err
 		})
 		client := p.Client(t)
@@ -344,7 +345,7 @@ func TestSetup(t *testing.T) {
 		client.Get("/setup").Expect(404)
 		client.Post("/setup", fields(token, "other", password)...).Expect(404)
 
-		ada, err := p.Store.UserByEmail(t.Context(), "ada@example.com")
+		ada, err := p.Accounts.UserByEmail(t.Context(), "ada@example.com")
 		if err != nil {
 			t.Fatal(err)
 		}

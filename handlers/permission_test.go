@@ -8,31 +8,32 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 func TestWhoHasJustLostTheRoleChangesNothing(t *testing.T) {
 	eachTown(t, func(t *testing.T, p *town) {
 		ada, bob, eve := p.user("Ada"), p.user("Bob"), p.user("Eve")
 		acme := p.organization("acme", ada, bob)
-		p.join(acme, eve, models.RoleMember)
+		p.join(acme, eve, accounts.RoleMember)
 		admin, settings := p.signedIn(ada), "/orgs/acme/settings"
 		admin.Post(settings+"/links", "entity_type", "service", "url_template", "https://example.com/{id}").Expect(303)
 		admin.Post(settings+"/members/invitations", "role", "member").Expect(200)
 		connectGitHub(t, admin)
-		open, err := p.Store.OpenInvitations(t.Context(), acme.ID)
+		open, err := p.Accounts.OpenInvitations(t.Context(), acme.ID)
 		if err != nil || len(open) != 1 {
 			t.Fatalf("%d invitations are open: %v", len(open), err)
 		}
 
 		admin.Post(settings + "/members/" + eve.ID + "/reset-link").Expect(200)
-		resets, err := p.Store.OpenPasswordResets(t.Context(), acme.ID)
+		resets, err := p.Accounts.OpenPasswordResets(t.Context(), acme.ID)
 		if err != nil || len(resets) != 1 {
 			t.Fatalf("%d reset links are open: %v", len(resets), err)
 		}
 		key, _ := p.apiKey(acme, eve, "Build server")
 
 		// Ada loses the role between the moment a request reads what she may do and its change.
-		give := func(role models.Role) {
+		give := func(role accounts.Role) {
 			err := p.Store.Writer(t.Context()).Exec("UPDATE audit_memberships SET role = ? WHERE org_id = ? AND user_id = ?",
 				role, acme.ID, ada.ID).Error
 			if err != nil {
@@ -43,7 +44,7 @@ func TestWhoHasJustLostTheRoleChangesNothing(t *testing.T) {
 		err = p.Store.Reader(t.Context()).Callback().Row().After("gorm:row").Register("test:demote", func(db *gorm.DB) {
 			asked := strings.Contains(db.Statement.SQL.String(), "FROM audit_sessions") // by Store.SignedInBy
 			if asked && demote.CompareAndSwap(true, false) {
-				give(models.RoleMember)
+				give(accounts.RoleMember)
 			}
 		})
 		if err != nil {
@@ -76,7 +77,7 @@ func TestWhoHasJustLostTheRoleChangesNothing(t *testing.T) {
 			"/api-keys":                          {"name", "Another", "scope", "read", "expires", "never"},
 			"/api-keys/" + key.ID + "/revoke":    {"confirm", "yes"},
 		} {
-			give(models.RoleAdmin)
+			give(accounts.RoleAdmin)
 			demote.Store(true)
 			admin.Post(settings+path, fields...).Expect(403)
 			if demote.Load() {

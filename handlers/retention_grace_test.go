@@ -20,6 +20,7 @@ import (
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 const undoForm = auditForm + "/undo"
@@ -34,7 +35,7 @@ type graceDesk struct {
 func eachGraceDesk(t *testing.T, test func(t *testing.T, d *graceDesk)) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		d := &graceDesk{settingsDesk: newSettingsDesk(t, db, func(c *app.Config) { c.RetentionGrace = settingsDay })}
-		d.second = d.As(t, d.Member(t, "second@example.com", models.RoleAdmin, d.org()))
+		d.second = d.As(t, d.Member(t, "second@example.com", accounts.RoleAdmin, d.org()))
 		d.record(40*settingsDay, 4)
 		d.record(5*settingsDay, 2)
 		test(t, d)
@@ -281,7 +282,7 @@ func TestTheAPIKeepsToWhatIsInForce(t *testing.T) {
 		var token string
 		org := d.org()
 		d.transaction(func(tx *gorm.DB) (err error) {
-			_, token, err = models.CreateAPIKey(t.Context(), tx, org.ID, "key", models.ScopeWrite, "usr_1", 0)
+			_, token, err = accounts.CreateAPIKey(t.Context(), tx, org.ID, "key", accounts.ScopeWrite, "usr_1", 0)
 			return err
 		})
 		post := func() *apptest.Page {

@@ -11,6 +11,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/passwords"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 type setupForm struct {
@@ -29,7 +30,7 @@ type setupPage struct {
 
 // SetupPage answers GET /setup while there are no users, and is not found afterwards.
 func (h *Handlers) SetupPage(c *fiber.Ctx) error {
-	over, err := h.Store.AnyUser(contextOf(c))
+	over, err := h.Accounts.AnyUser(contextOf(c))
 	if err != nil {
 		return err
 	}
@@ -43,7 +44,7 @@ func (h *Handlers) SetupPage(c *fiber.Ctx) error {
 // Setup answers POST /setup: it creates the first admin with their organization and signs them in.
 func (h *Handlers) Setup(c *fiber.Ctx) error {
 	ctx := contextOf(c)
-	over, err := h.Store.AnyUser(ctx)
+	over, err := h.Accounts.AnyUser(ctx)
 	if err != nil {
 		return err
 	}
@@ -56,12 +57,12 @@ func (h *Handlers) Setup(c *fiber.Ctx) error {
 		return err
 	}
 	// Before the password is hashed, so that nobody without the token can have the server do work.
-	known, err := h.Store.IsSetupToken(ctx, input.Token)
+	known, err := h.Accounts.IsSetupToken(ctx, input.Token)
 	if err != nil {
 		return err
 	}
 	if !known && input.Token != "" {
-		form.RefuseError(models.ErrSetupToken, nil)
+		form.RefuseError(accounts.ErrSetupToken, nil)
 	}
 	if !form.OK() {
 		return h.renderSetup(c, fiber.StatusUnprocessableEntity, form)
@@ -74,11 +75,11 @@ func (h *Handlers) Setup(c *fiber.Ctx) error {
 		return err
 	}
 	var organization models.Organization
-	err = h.startSession(ctx, c, func(tx *gorm.DB) (models.User, error) {
-		if err := models.UseSetupToken(ctx, tx, input.Token); err != nil {
-			return models.User{}, err
+	err = h.startSession(ctx, c, func(tx *gorm.DB) (accounts.User, error) {
+		if err := accounts.UseSetupToken(ctx, tx, input.Token); err != nil {
+			return accounts.User{}, err
 		}
-		user, err := models.CreateUser(ctx, tx, input.Name, input.Email, hash)
+		user, err := accounts.CreateUser(ctx, tx, input.Name, input.Email, hash)
 		if err != nil {
 			return user, err
 		}
@@ -86,7 +87,7 @@ func (h *Handlers) Setup(c *fiber.Ctx) error {
 		if organization, err = firstOrganization(ctx, tx, user, input.Organization, input.Slug); err != nil {
 			return user, err
 		}
-		access := []models.Access{{Organization: organization, Role: models.RoleAdmin}}
+		access := []accounts.Access{{Organization: organization, Role: accounts.RoleAdmin}}
 		return user, recordOfUser(ctx, tx, access, user, audit.Event{Action: action.UserSignIn})
 	})
 	if errors.Is(err, models.ErrClosed) {
@@ -105,7 +106,7 @@ func (h *Handlers) Setup(c *fiber.Ctx) error {
 // firstOrganization creates the organization of the first admin. Where an application records into
 // one of that slug already, they become its admin instead, and its name stays: before the first
 // account nobody belongs to any organization, and who holds the setup token runs the server.
-func firstOrganization(ctx context.Context, tx *gorm.DB, admin models.User, name, slug string) (models.Organization, error) {
+func firstOrganization(ctx context.Context, tx *gorm.DB, admin accounts.User, name, slug string) (models.Organization, error) {
 	organization, err := createOrganization(ctx, tx, admin, name, slug)
 	if !errors.Is(err, models.ErrTaken) {
 		return organization, err
@@ -114,7 +115,7 @@ func firstOrganization(ctx context.Context, tx *gorm.DB, admin models.User, name
 	if err != nil {
 		return organization, err
 	}
-	if err := models.AddMember(ctx, tx, organization.ID, admin.ID, models.RoleAdmin); err != nil {
+	if err := accounts.AddMember(ctx, tx, organization.ID, admin.ID, accounts.RoleAdmin); err != nil {
 		return organization, err
 	}
 	_, err = audit.Record(ctx, tx, audit.Event{
@@ -122,7 +123,7 @@ func firstOrganization(ctx context.Context, tx *gorm.DB, admin models.User, name
 		Action:       action.MemberJoin,
 		EntityID:     admin.ID,
 		EntityName:   admin.Name,
-		Metadata:     map[string]any{"role": models.RoleAdmin, "setup": true},
+		Metadata:     map[string]any{"role": accounts.RoleAdmin, "setup": true},
 	})
 	return organization, err
 }

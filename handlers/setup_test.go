@@ -9,6 +9,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 // An application may record before anybody has an account: the first admin takes over what it
@@ -26,7 +27,7 @@ func TestSetupOfAnOrganizationThatIsRecordedInto(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			if err := models.CloseOrganization(t.Context(), tx, closed.ID, p.Clock.Now()); err != nil {
+			if err := accounts.CloseOrganization(t.Context(), tx, closed.ID, p.Clock.Now()); err != nil {
 				return err
 			}
 			_, err = audit.Record(t.Context(), tx, audit.Event{Organization: "acme", Action: action.ServiceCreate,
@@ -34,7 +35,7 @@ func TestSetupOfAnOrganizationThatIsRecordedInto(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			token, err = models.CreateSetupToken(t.Context(), tx)
+			token, err = accounts.CreateSetupToken(t.Context(), tx)
 			return err
 		})
 		client := p.Client(t)

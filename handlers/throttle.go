@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/auditlogs/auditlogs/app/passwords"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -104,7 +105,7 @@ func (t *throttle) begin(ctx context.Context, now time.Time, bounds []bound) (*a
 		select {
 		case <-settled:
 		case <-patience.C:
-			return nil, 0, models.ErrBusy
+			return nil, 0, passwords.ErrBusy
 		case <-ctx.Done():
 			return nil, 0, fmt.Errorf("wait to try a password: %w", ctx.Err())
 		}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app"
 	"github.com/auditlogs/auditlogs/internal/apptest"
-	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 const (
@@ -89,7 +89,7 @@ func TestAKnownBrowserSignsInWhileOthersTryTheAccount(t *testing.T) {
 		p.Clock.Advance(15 * time.Minute)
 		owner.SignIn(ada.Email, password)
 
-		var stored []models.KnownDevice
+		var stored []accounts.KnownDevice
 		if err := p.Store.Reader(t.Context()).Where("user_id = ?", ada.ID).Find(&stored).Error; err != nil {
 			t.Fatal(err)
 		}
@@ -103,7 +103,7 @@ func TestABrowserIsNoLongerKnownAfterAReset(t *testing.T) {
 	eachTown(t, func(t *testing.T, p *town) {
 		ada, bob := p.user("Ada"), p.user("Bob")
 		acme := p.organization("acme", ada)
-		p.join(acme, bob, models.RoleMember)
+		p.join(acme, bob, accounts.RoleMember)
 		thief := p.signedIn(bob)
 		link := shownLink(t, p, p.signedIn(ada).Post("/orgs/acme"+members+"/"+bob.ID+"/reset-link").Expect(200))
 		p.Client(t).Post(link, "password", newPassword).Expect(303)
@@ -123,12 +123,12 @@ func TestFewBrowsersOfAnAccountAreKnown(t *testing.T) {
 			p.signedIn(ada)
 		}
 		var known int64
-		if err := p.Store.Reader(t.Context()).Model(&models.KnownDevice{}).Count(&known).Error; err != nil || known != 20 {
+		if err := p.Store.Reader(t.Context()).Model(&accounts.KnownDevice{}).Count(&known).Error; err != nil || known != 20 {
 			t.Errorf("%d browsers are known: %v", known, err)
 		}
-		p.Clock.Advance(models.KnownDeviceLifetime)
+		p.Clock.Advance(accounts.KnownDeviceLifetime)
 		p.signedIn(ada)
-		if err := p.Store.Reader(t.Context()).Model(&models.KnownDevice{}).Count(&known).Error; err != nil || known != 1 {
+		if err := p.Store.Reader(t.Context()).Model(&accounts.KnownDevice{}).Count(&known).Error; err != nil || known != 1 {
 			t.Errorf("%d browsers are known after their time: %v", known, err)
 		}
 	})

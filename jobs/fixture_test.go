@@ -15,6 +15,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 const day = 24 * time.Hour
@@ -157,7 +158,7 @@ func (f *fixture) retain(slug string, days int) {
 func (f *fixture) close(slug string) {
 	f.t.Helper()
 	org := f.reload(slug)
-	f.transaction(func(tx *gorm.DB) error { return models.CloseOrganization(f.t.Context(), tx, org.ID, f.now) })
+	f.transaction(func(tx *gorm.DB) error { return accounts.CloseOrganization(f.t.Context(), tx, org.ID, f.now) })
 }
 
 // rows counts the rows an organization has in a table.

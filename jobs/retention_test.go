@@ -16,6 +16,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 func TestRetentionDeletesExactlyTheExpired(t *testing.T) {
@@ -221,7 +222,7 @@ func TestRetentionLeavesNothingOfAnOrganizationThatIsGone(t *testing.T) {
 		f.transaction(func(tx *gorm.DB) error {
 			_, err := models.SetResourceLink(t.Context(), tx, org.ID, "service", "https://example.com/{id}")
 			if err == nil {
-				err = tx.Create(&models.Membership{OrgID: org.ID, UserID: "usr_1", Role: models.RoleAdmin}).Error
+				err = tx.Create(&accounts.Membership{OrgID: org.ID, UserID: "usr_1", Role: accounts.RoleAdmin}).Error
 			}
 			return err
 		})
@@ -288,8 +289,8 @@ func TestRetentionForgetsExpiredKeys(t *testing.T) {
 				if i == 7 {
 					lasts = 2 * day
 				}
-				key := models.IdempotencyKey{OrgID: org.ID, Hash: [32]byte{byte(i)}}
-				if _, err := models.ClaimIdempotencyKey(t.Context(), tx, key, lasts); err != nil {
+				key := accounts.IdempotencyKey{OrgID: org.ID, Hash: [32]byte{byte(i)}}
+				if _, err := accounts.ClaimIdempotencyKey(t.Context(), tx, key, lasts); err != nil {
 					return err
 				}
 				_, err := audit.Record(t.Context(), tx, audit.Event{

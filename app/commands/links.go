@@ -11,6 +11,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/handlers"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 // linkFlags are those of commands that print a link.
@@ -34,7 +35,8 @@ type inviteCommand struct {
 // was made is recorded in every organization of the account.
 func (c *resetCommand) Run(ctx context.Context, to streams) error {
 	return c.withStore(ctx, to, func(store *models.Store) error {
-		user, err := store.UserByEmail(ctx, c.Email)
+		people := accounts.NewStore(store)
+		user, err := people.UserByEmail(ctx, c.Email)
 		if errors.Is(err, models.ErrNotFound) {
 			return fmt.Errorf("no account has the e-mail address %s", c.Email)
 		}
@@ -42,7 +44,7 @@ func (c *resetCommand) Run(ctx context.Context, to streams) error {
 			return err
 		}
 		ctx := audit.WithActor(ctx, audit.System("reset-password"))
-		access, err := store.AccessOf(ctx, user.ID)
+		access, err := people.AccessOf(ctx, user.ID)
 		if err != nil {
 			return err
 		}
@@ -55,7 +57,7 @@ func (c *resetCommand) Run(ctx context.Context, to streams) error {
 			return err
 		}
 		fmt.Fprintf(to.stdout, "With this link %s sets a new password, once, within %d hours:\n\n    %s\n",
-			user.Email, int(models.PasswordResetLifetime.Hours()), link)
+			user.Email, int(accounts.PasswordResetLifetime.Hours()), link)
 		return nil
 	})
 }
@@ -73,16 +75,16 @@ func (c *inviteCommand) Run(ctx context.Context, to streams) error {
 		}
 		ctx := audit.WithActor(ctx, audit.System("invite"))
 		var link string
-		var invitation models.Invitation
+		var invitation accounts.Invitation
 		err = store.Transaction(ctx, func(tx *gorm.DB) (err error) {
-			link, invitation, err = handlers.MakeInvitationLink(ctx, tx, c.base(), org, "", "", models.Role(c.Role))
+			link, invitation, err = handlers.MakeInvitationLink(ctx, tx, c.base(), org, "", "", accounts.Role(c.Role))
 			return err
 		})
 		if err != nil {
 			return err
 		}
 		fmt.Fprintf(to.stdout, "Whoever uses this link first joins %s as %s, within %d days:\n\n    %s\n",
-			org.Name, invitation.Role.WithArticle(), int(models.InvitationLifetime.Hours()/24), link)
+			org.Name, invitation.Role.WithArticle(), int(accounts.InvitationLifetime.Hours()/24), link)
 		return nil
 	})
 }

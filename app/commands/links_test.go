@@ -13,6 +13,7 @@ import (
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 func TestAnOperatorResetsAPassword(t *testing.T) {
@@ -27,16 +28,16 @@ func TestAnOperatorResetsAPassword(t *testing.T) {
 
 	db := databasetest.Open(t, url)
 	server := apptest.Start(t, db)
-	var user models.User
+	var user accounts.User
 	var acme models.Organization
 	err := server.Store.Transaction(t.Context(), func(tx *gorm.DB) (err error) {
-		if user, err = models.CreateUser(t.Context(), tx, "Ada", "ada@example.com", "no password yet"); err != nil {
+		if user, err = accounts.CreateUser(t.Context(), tx, "Ada", "ada@example.com", "no password yet"); err != nil {
 			return err
 		}
 		if acme, err = models.CreateOrganization(t.Context(), tx, "Acme", "acme", ""); err != nil {
 			return err
 		}
-		return models.AddMember(t.Context(), tx, acme.ID, user.ID, models.RoleAdmin)
+		return accounts.AddMember(t.Context(), tx, acme.ID, user.ID, accounts.RoleAdmin)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +65,7 @@ func TestAnOperatorInvitesTheFirstAdmin(t *testing.T) {
 	var console strings.Builder
 	flags := linkFlags{databaseFlags{Database: url}, "https://audit.example.com"}
 	to := streams{stdout: &console, stderr: io.Discard}
-	if err := (&inviteCommand{flags, string(models.RoleAdmin), "acme"}).Run(t.Context(), to); err == nil ||
+	if err := (&inviteCommand{flags, string(accounts.RoleAdmin), "acme"}).Run(t.Context(), to); err == nil ||
 		!strings.Contains(err.Error(), "no organization has the slug acme") {
 		t.Errorf("to no organization: %v", err)
 	}
@@ -74,7 +75,7 @@ func TestAnOperatorInvitesTheFirstAdmin(t *testing.T) {
 	if _, err := audit.EnsureOrganization(t.Context(), db.Write, audit.Organization{Slug: "acme"}); err != nil {
 		t.Fatal(err)
 	}
-	if err := (&inviteCommand{flags, string(models.RoleAdmin), "acme"}).Run(t.Context(), to); err != nil {
+	if err := (&inviteCommand{flags, string(accounts.RoleAdmin), "acme"}).Run(t.Context(), to); err != nil {
 		t.Fatal(err)
 	}
 	link := regexp.MustCompile(`https://audit\.example\.com(/invitations/\S+)`).FindStringSubmatch(console.String())

@@ -12,6 +12,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 func TestRecordOneEvent(t *testing.T) {
@@ -111,10 +112,10 @@ func TestRecordOneEventOverHTTP(t *testing.T) {
 			if acme, err = models.OrganizationByRef(t.Context(), tx, models.OrganizationRef{Slug: "acme"}); err != nil {
 				return err
 			}
-			if _, writes, err = models.CreateAPIKey(t.Context(), tx, acme.ID, "scripts", models.ScopeWrite, "usr_1", 0); err != nil {
+			if _, writes, err = accounts.CreateAPIKey(t.Context(), tx, acme.ID, "scripts", accounts.ScopeWrite, "usr_1", 0); err != nil {
 				return err
 			}
-			_, reads, err = models.CreateAPIKey(t.Context(), tx, acme.ID, "reports", models.ScopeRead, "usr_1", 0)
+			_, reads, err = accounts.CreateAPIKey(t.Context(), tx, acme.ID, "reports", accounts.ScopeRead, "usr_1", 0)
 			return err
 		})
 		if err != nil {

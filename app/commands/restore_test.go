@@ -17,6 +17,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 // restoring has import put back what was exported.
@@ -40,9 +41,9 @@ func newExporter(t *testing.T, db *database.DB, earliest time.Time) exporter {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := exporter{Server: server, admin: server.As(t, server.Member(t, "ada@example.com", models.RoleAdmin, org))}
+	e := exporter{Server: server, admin: server.As(t, server.Member(t, "ada@example.com", accounts.RoleAdmin, org))}
 	err = server.Store.Transaction(t.Context(), func(tx *gorm.DB) (err error) {
-		_, e.key, err = models.CreateAPIKey(t.Context(), tx, org.ID, `Build "main"`, models.ScopeWrite, "ada", 0)
+		_, e.key, err = accounts.CreateAPIKey(t.Context(), tx, org.ID, `Build "main"`, accounts.ScopeWrite, "ada", 0)
 		return err
 	})
 	if err != nil {

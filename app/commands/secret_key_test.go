@@ -12,6 +12,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/secrets"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 // storeSecret connects an organization to GitHub, its secret encrypted with key.
@@ -30,7 +31,7 @@ func storeSecret(t *testing.T, url, slug, key string) {
 		if err != nil {
 			return err
 		}
-		_, err = models.ConnectGitHub(t.Context(), tx, org.ID, "usr_1", func(purpose string) []byte {
+		_, err = accounts.ConnectGitHub(t.Context(), tx, org.ID, "usr_1", func(purpose string) []byte {
 			return box.Seal(purpose, []byte("hush"))
 		})
 		return err

@@ -6,6 +6,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 // The slugs of the two organizations.
@@ -45,11 +46,11 @@ func acmeLabs(anchor time.Time) *world {
 	w := newWorld(small, seed+1, anchor)
 	w.name, w.founded = "Acme Labs", w.dayAgo(45).Add(8*time.Hour)
 	w.people = []*person{
-		{email: maya, name: "Maya Lindqvist", role: models.RoleAdmin, account: true, zone: time.UTC,
+		{email: maya, name: "Maya Lindqvist", role: accounts.RoleAdmin, account: true, zone: time.UTC,
 			begins: 18, ends: 21, pace: 0.6, duties: tinkering, ip: "198.51.100.23", agent: macChrome},
-		{email: jonas, name: "Jonas Weber", role: models.RoleMember, account: true, zone: time.UTC,
+		{email: jonas, name: "Jonas Weber", role: accounts.RoleMember, account: true, zone: time.UTC,
 			begins: 17, ends: 21, pace: 1, duties: tinkering, ip: "198.51.100.61", agent: linuxFirefox},
-		{email: "ines@acme-labs.example", name: "Inês Carvalho", role: models.RoleAdmin, account: true, zone: time.UTC,
+		{email: "ines@acme-labs.example", name: "Inês Carvalho", role: accounts.RoleAdmin, account: true, zone: time.UTC,
 			begins: 9, ends: 17, pace: 1.4, duties: tinkering, ip: "192.0.2.140", agent: windowsChrome},
 	}
 	for _, p := range w.people {
@@ -101,9 +102,9 @@ func newWorld(organization string, seed uint64, anchor time.Time) *world {
 }
 
 // know gives people the IDs of their accounts.
-func (w *world) know(accounts map[string]string) {
+func (w *world) know(userIDs map[string]string) {
 	for _, p := range w.people {
-		if id, ok := accounts[p.email]; ok {
+		if id, ok := userIDs[p.email]; ok {
 			p.id = id
 		}
 	}

@@ -14,14 +14,16 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/passwords"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 // Account is somebody who may sign in to the demo.
 type Account struct {
 	Email    string
 	Password string
-	Role     models.Role // in both organizations
+	Role     accounts.Role // in both organizations
 }
 
 // Password is that of the accounts the sign-in page shows.
@@ -30,8 +32,8 @@ const Password = "audit-demo"
 // Accounts are the ones the sign-in page shows.
 func Accounts() []Account {
 	return []Account{
-		{Email: maya, Password: Password, Role: models.RoleAdmin},
-		{Email: jonas, Password: Password, Role: models.RoleMember},
+		{Email: maya, Password: Password, Role: accounts.RoleAdmin},
+		{Email: jonas, Password: Password, Role: accounts.RoleMember},
 	}
 }
 
@@ -140,10 +142,10 @@ func writeMark(tx *gorm.DB, filled time.Time) error {
 type passwordHashes struct{ shown, unknown string }
 
 func hashPasswords(ctx context.Context) (hashes passwordHashes, err error) {
-	if hashes.shown, err = models.HashPassword(ctx, Password); err != nil {
+	if hashes.shown, err = passwords.HashAny(ctx, Password); err != nil {
 		return hashes, err
 	}
-	hashes.unknown, err = models.HashPassword(ctx, rand.Text())
+	hashes.unknown, err = passwords.HashAny(ctx, rand.Text())
 	return hashes, err
 }
 

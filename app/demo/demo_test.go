@@ -14,8 +14,10 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/database"
+	"github.com/auditlogs/auditlogs/app/passwords"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 var silent = slog.New(slog.DiscardHandler)
@@ -177,7 +179,7 @@ func settingsHaveAPast(t *testing.T, store *models.Store) {
 
 func keysAreUsed(t *testing.T, store *models.Store) {
 	org := organization(t, store, large)
-	keys, err := store.APIKeys(t.Context(), org.ID)
+	keys, err := accounts.NewStore(store).APIKeys(t.Context(), org.ID)
 	if err != nil || len(keys) != 2 {
 		t.Fatalf("the keys are %+v, %v, want two", keys, err)
 	}
@@ -208,17 +210,17 @@ func keysAreUsed(t *testing.T, store *models.Store) {
 
 func accountsCanSignIn(t *testing.T, store *models.Store) {
 	for _, account := range Accounts() {
-		user, err := store.UserByEmail(t.Context(), account.Email)
+		user, err := accounts.NewStore(store).UserByEmail(t.Context(), account.Email)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if fits, err := models.PasswordMatches(t.Context(), user.PasswordHash, account.Password); err != nil || !fits {
+		if fits, err := passwords.Match(t.Context(), user.PasswordHash, account.Password); err != nil || !fits {
 			t.Errorf("%s cannot sign in with %s (%v)", account.Email, account.Password, err)
 		}
 		if user.LastOrgID != organization(t, store, large).ID {
 			t.Errorf("%s does not begin in the large organization", account.Email)
 		}
-		access, err := store.AccessOf(t.Context(), user.ID)
+		access, err := accounts.NewStore(store).AccessOf(t.Context(), user.ID)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,21 +10,22 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 // fill writes both organizations, their people and their past, and the mark. It answers how many
 // entries were written.
 func fill(ctx context.Context, tx *gorm.DB, anchor time.Time, hashes passwordHashes) (int, error) {
 	worlds := []*world{northwind(anchor), acmeLabs(anchor)}
-	accounts := map[string]string{} // user IDs by e-mail
+	userIDs := map[string]string{} // user IDs by e-mail
 	for _, w := range worlds {
-		if err := w.found(ctx, tx, accounts, hashes); err != nil {
+		if err := w.found(ctx, tx, userIDs, hashes); err != nil {
 			return 0, fmt.Errorf("create %s: %w", w.organization, err)
 		}
 	}
 	written := 0
 	for _, w := range worlds {
-		w.know(accounts)
+		w.know(userIDs)
 		var failed error
 		w.report = func(h happening) {
 			if failed != nil {
@@ -51,9 +52,9 @@ func fill(ctx context.Context, tx *gorm.DB, anchor time.Time, hashes passwordHas
 	return written, writeMark(tx, anchor)
 }
 
-// found creates the organization with its members. accounts are the user IDs by e-mail; those of
-// new accounts are added.
-func (w *world) found(ctx context.Context, tx *gorm.DB, accounts map[string]string, hashes passwordHashes) error {
+// found creates the organization with its members. userIDs holds who has an account, by
+// e-mail; new ones are added.
+func (w *world) found(ctx context.Context, tx *gorm.DB, userIDs map[string]string, hashes passwordHashes) error {
 	at := func(moment time.Time) *gorm.DB {
 		return models.WithClock(tx, func() time.Time { return moment })
 	}
@@ -78,33 +79,33 @@ func (w *world) found(ctx context.Context, tx *gorm.DB, accounts map[string]stri
 		if p.joined > 0 {
 			joined = w.joinedAt(p)
 		}
-		if err := addPerson(ctx, at(joined), org, p, accounts, hashes); err != nil {
+		if err := addPerson(ctx, at(joined), org, p, userIDs, hashes); err != nil {
 			return err
 		}
 	}
-	return w.makeKeys(ctx, at, org, accounts)
+	return w.makeKeys(ctx, at, org, userIDs)
 }
 
 // addPerson creates the account where there is none yet, and the membership.
-func addPerson(ctx context.Context, tx *gorm.DB, org models.Organization, p *person, accounts map[string]string, hashes passwordHashes) error {
-	if accounts[p.email] == "" {
+func addPerson(ctx context.Context, tx *gorm.DB, org models.Organization, p *person, userIDs map[string]string, hashes passwordHashes) error {
+	if userIDs[p.email] == "" {
 		hash := hashes.unknown
 		for _, shown := range Accounts() {
 			if shown.Email == p.email {
 				hash = hashes.shown
 			}
 		}
-		user, err := models.CreateUser(ctx, tx, p.name, p.email, hash)
+		user, err := accounts.CreateUser(ctx, tx, p.name, p.email, hash)
 		if err != nil {
 			return err
 		}
-		accounts[p.email] = user.ID
+		userIDs[p.email] = user.ID
 		// The first organization is the large one, and where people begin.
-		if err := models.SetLastOrganization(ctx, tx, user.ID, org.ID); err != nil {
+		if err := accounts.SetLastOrganization(ctx, tx, user.ID, org.ID); err != nil {
 			return err
 		}
 	}
-	return models.AddMember(ctx, tx, org.ID, accounts[p.email], p.role)
+	return accounts.AddMember(ctx, tx, org.ID, userIDs[p.email], p.role)
 }
 
 // changeSettings changes retention and switch as the page does, at the world's moment.

@@ -10,12 +10,13 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 // apiKey is a key with which a program records events, or reads the log, over HTTP.
 type apiKey struct {
 	id, name string // the ID is known once the key has been made
-	scope    models.KeyScope
+	scope    accounts.KeyScope
 	maker    string    // e-mail
 	made     time.Time // to the second
 	revoker  string    // e-mail; empty while it can be used
@@ -31,11 +32,11 @@ func (w *world) northwindKeys() {
 	moment := func(ago, hour, minute, second int) time.Time {
 		return w.dayAgo(ago).Add(time.Duration(hour)*time.Hour + time.Duration(minute)*time.Minute + time.Duration(second)*time.Second)
 	}
-	w.releaseKey = &apiKey{name: "Release pipeline", scope: models.ScopeWrite, maker: daniel, made: moment(74, 14, 11, 36)}
+	w.releaseKey = &apiKey{name: "Release pipeline", scope: accounts.ScopeWrite, maker: daniel, made: moment(74, 14, 11, 36)}
 	w.keys = []*apiKey{w.releaseKey,
-		{name: "Weekly report", scope: models.ScopeRead, maker: olivia, made: moment(43, 17, 3, 8),
+		{name: "Weekly report", scope: accounts.ScopeRead, maker: olivia, made: moment(43, 17, 3, 8),
 			revoker: maya, revoked: moment(5, 7, 4, 52)},
-		{name: "Compliance archive", scope: models.ScopeRead, maker: maya, made: moment(4, 8, 47, 20)},
+		{name: "Compliance archive", scope: accounts.ScopeRead, maker: maya, made: moment(4, 8, 47, 20)},
 	}
 }
 
@@ -63,9 +64,9 @@ func (w *world) with(k *apiKey, by hand) hand {
 }
 
 // makeKeys makes the keys as the page does. at is tx at a moment.
-func (w *world) makeKeys(ctx context.Context, at func(time.Time) *gorm.DB, org models.Organization, accounts map[string]string) error {
+func (w *world) makeKeys(ctx context.Context, at func(time.Time) *gorm.DB, org models.Organization, userIDs map[string]string) error {
 	for _, k := range w.keys {
-		key, _, err := models.CreateAPIKey(ctx, at(k.made), org.ID, k.name, k.scope, accounts[k.maker], 0)
+		key, _, err := accounts.CreateAPIKey(ctx, at(k.made), org.ID, k.name, k.scope, userIDs[k.maker], 0)
 		if err != nil {
 			return err
 		}
@@ -73,7 +74,7 @@ func (w *world) makeKeys(ctx context.Context, at func(time.Time) *gorm.DB, org m
 		if k.revoker == "" {
 			continue
 		}
-		if _, err := models.RevokeAPIKey(ctx, at(k.revoked), org.ID, k.id); err != nil {
+		if _, err := accounts.RevokeAPIKey(ctx, at(k.revoked), org.ID, k.id); err != nil {
 			return err
 		}
 	}
@@ -83,7 +84,7 @@ func (w *world) makeKeys(ctx context.Context, at func(time.Time) *gorm.DB, org m
 // noteUses says of each key when it was last used.
 func (w *world) noteUses(ctx context.Context, tx *gorm.DB) error {
 	for _, k := range w.keys {
-		err := tx.WithContext(ctx).Model(&models.APIKey{}).Where("id = ?", k.id).Update("last_used_at", models.MicrosOf(k.used)).Error
+		err := tx.WithContext(ctx).Model(&accounts.APIKey{}).Where("id = ?", k.id).Update("last_used_at", models.MicrosOf(k.used)).Error
 		if err != nil {
 			return fmt.Errorf("note the use of the key %s: %w", k.name, err)
 		}

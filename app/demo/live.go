@@ -11,6 +11,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 // Run keeps the large organization busy: something happens every few seconds, until ctx ends,
@@ -60,20 +61,21 @@ func goOn(ctx context.Context, store *models.Store) (*life, error) {
 	if !found {
 		return nil, errors.New("the database has not been prepared")
 	}
-	accounts := map[string]string{}
+	userIDs := map[string]string{}
+	people := accounts.NewStore(store)
 	for _, p := range northwindPeople() {
 		if !p.account {
 			continue
 		}
-		switch user, err := store.UserByEmail(ctx, p.email); {
+		switch user, err := people.UserByEmail(ctx, p.email); {
 		case err == nil:
-			accounts[p.email] = user.ID
+			userIDs[p.email] = user.ID
 		case !errors.Is(err, models.ErrNotFound):
 			return nil, err
 		}
 	}
 	l := &life{store: store, world: northwind(filled)}
-	l.world.know(accounts)
+	l.world.know(userIDs)
 	l.world.liveUntil(filled)
 	l.world.agenda.items = nil
 	l.world.start, l.world.end = filled, filled.AddDate(1000, 0, 0)

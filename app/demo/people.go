@@ -5,13 +5,13 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
-	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 // person is somebody at the company.
 type person struct {
 	id, name, email string
-	role            models.Role
+	role            accounts.Role
 	account         bool // may sign in to the demo; the others are only named in the log
 	zone            *time.Location
 	begins, ends    int     // working hours, local
@@ -71,40 +71,40 @@ func northwindPeople() []*person {
 		return location
 	}
 	return []*person{
-		{email: maya, name: "Maya Lindqvist", role: models.RoleAdmin, account: true,
+		{email: maya, name: "Maya Lindqvist", role: accounts.RoleAdmin, account: true,
 			zone: zone("Europe/Stockholm"), begins: 8, ends: 17, pace: 4.5, duties: leading,
 			ip: "203.0.113.14", homeIP: "198.51.100.23", agent: macChrome},
-		{email: jonas, name: "Jonas Weber", role: models.RoleMember, account: true,
+		{email: jonas, name: "Jonas Weber", role: accounts.RoleMember, account: true,
 			zone: zone("Europe/Berlin"), begins: 9, ends: 18, pace: 6, duties: building,
 			ip: "203.0.113.57", homeIP: "198.51.100.61", agent: linuxFirefox, cli: true},
-		{email: daniel, name: "Daniel Kim", role: models.RoleAdmin, account: true,
+		{email: daniel, name: "Daniel Kim", role: accounts.RoleAdmin, account: true,
 			zone: zone("America/New_York"), begins: 9, ends: 18, pace: 6.5, duties: operating,
 			ip: "203.0.113.102", homeIP: "198.51.100.144", agent: macChrome, cli: true},
-		{email: dkim, name: "Daniel Kim", role: models.RoleMember,
+		{email: dkim, name: "Daniel Kim", role: accounts.RoleMember,
 			zone: zone("America/Chicago"), begins: 10, ends: 17, pace: 2.5, duties: operating,
 			ip: "198.51.100.209", agent: windowsChrome},
-		{email: olivia, name: "Olivia Chen", role: models.RoleAdmin, account: true,
+		{email: olivia, name: "Olivia Chen", role: accounts.RoleAdmin, account: true,
 			zone: zone("America/Los_Angeles"), begins: 8, ends: 17, pace: 3, duties: leading,
 			ip: "203.0.113.133", homeIP: "2001:db8:41:7::1a", agent: macSafari},
-		{email: lucas, name: "Lucas Moreau", role: models.RoleMember, account: true,
+		{email: lucas, name: "Lucas Moreau", role: accounts.RoleMember, account: true,
 			zone: zone("Europe/Paris"), begins: 9, ends: 18, pace: 6, duties: operating,
 			ip: "203.0.113.71", homeIP: "198.51.100.88", agent: linuxFirefox, cli: true},
-		{email: tomasz, name: "Tomasz Nowak", role: models.RoleMember, account: true,
+		{email: tomasz, name: "Tomasz Nowak", role: accounts.RoleMember, account: true,
 			zone: zone("Europe/Warsaw"), begins: 8, ends: 16, pace: 6, duties: building,
 			ip: "203.0.113.64", homeIP: "198.51.100.17", agent: linuxFirefox, cli: true},
-		{email: priya, name: "Priya Raman", role: models.RoleMember, account: true,
+		{email: priya, name: "Priya Raman", role: accounts.RoleMember, account: true,
 			zone: zone("Asia/Kolkata"), begins: 9, ends: 18, pace: 6.5, duties: building,
 			ip: "203.0.113.180", homeIP: "2001:db8:9c:22::5", agent: macChrome, cli: true},
-		{email: sofia, name: "Sofia Almeida", role: models.RoleMember, account: true,
+		{email: sofia, name: "Sofia Almeida", role: accounts.RoleMember, account: true,
 			zone: zone("Europe/Lisbon"), begins: 9, ends: 18, pace: 5.5, duties: designing,
 			ip: "203.0.113.39", homeIP: "198.51.100.190", agent: macSafari},
-		{email: amara, name: "Amara Okafor", role: models.RoleMember, account: true,
+		{email: amara, name: "Amara Okafor", role: accounts.RoleMember, account: true,
 			zone: zone("Africa/Lagos"), begins: 8, ends: 17, pace: 5.5, duties: building,
 			ip: "203.0.113.211", agent: windowsEdge, joined: 52},
-		{email: grace, name: "Grace Thompson", role: models.RoleMember,
+		{email: grace, name: "Grace Thompson", role: accounts.RoleMember,
 			zone: zone("Europe/London"), begins: 9, ends: 17, pace: 1.2, duties: paying,
 			ip: "203.0.113.90", homeIP: "198.51.100.5", agent: windowsEdge},
-		{email: kenji, name: "Kenji Watanabe", role: models.RoleMember,
+		{email: kenji, name: "Kenji Watanabe", role: accounts.RoleMember,
 			zone: zone("Asia/Tokyo"), begins: 9, ends: 18, pace: 4, duties: guarding,
 			ip: "203.0.113.245", homeIP: "2001:db8:77:b0::c4", agent: macChrome, cli: true},
 	}

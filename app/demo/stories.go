@@ -6,6 +6,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 // stagingDatabase is what the first story is about.
@@ -76,7 +77,7 @@ func (w *world) theDeletedDatabase() {
 	friday(17, 41, func() { w.setWorkflow(w.as(onCall), w.workflows[1], true, "") })
 	friday(18, 2, func() {
 		w.recordChange(w.as(w.person(maya)), action.MemberRoleUpdate, contractor.asMember(),
-			changes{"role": {Before: models.RoleAdmin, After: models.RoleMember}}, nil)
+			changes{"role": {Before: accounts.RoleAdmin, After: accounts.RoleMember}}, nil)
 	})
 }
 
@@ -214,15 +215,15 @@ func (w *world) theNewColleague() {
 	invitation := entity{"member", "inv_" + w.hex(64), joiner.email, ""}
 	w.onDay(joiner.joined+2, 9, 14, func() {
 		w.record(w.as(admin), action.MemberInvite, invitation, metadata{
-			"role": models.RoleMember, "expires_at": w.now.AddDate(0, 0, 7).Format(time.RFC3339)})
+			"role": accounts.RoleMember, "expires_at": w.now.AddDate(0, 0, 7).Format(time.RFC3339)})
 	})
 	w.at(w.joinedAt(joiner), func() {
 		w.record(w.as(joiner), action.MemberJoin, joiner.asMember(), metadata{
-			"role": models.RoleMember, "invitation": invitation.id, "invited_by": admin.id, "link_made_by": admin.facts()})
+			"role": accounts.RoleMember, "invitation": invitation.id, "invited_by": admin.id, "link_made_by": admin.facts()})
 	})
 	w.onDay(70, 15, 45, func() {
 		w.record(w.as(admin), action.MemberRemove, entity{"member", w.id("usr_", 26), "Erik Solberg", ""},
-			metadata{"role": models.RoleMember, "left": false})
+			metadata{"role": accounts.RoleMember, "left": false})
 	})
 }
 

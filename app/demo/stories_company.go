@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
-	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 // theSandbox: an organization to try things in, made and deleted again.
@@ -122,7 +122,7 @@ func (w *world) theNewService() {
 	w.onDay(16, 11, 8, func() {
 		settings := "/orgs/northwind/settings/audit"
 		w.record(w.as(w.person(lucas)), action.AccessDenied, entity{"access", settings, "", ""},
-			metadata{"method": "POST", "role": models.RoleMember, "count_this_hour": 1})
+			metadata{"method": "POST", "role": accounts.RoleMember, "count_this_hour": 1})
 	})
 }
 

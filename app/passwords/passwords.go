@@ -1,17 +1,13 @@
-// Package passwords tells which new passwords are too easy to guess. It is apart from the models
-// because of its lists, which a program that only records has no use for.
+// Package passwords hashes and checks passwords, and reports which new ones are too easy to guess.
 package passwords
 
 import (
 	"context"
-	"fmt"
 	"strings"
-	"time"
 
 	"github.com/trustelem/zxcvbn"
 
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
-	"github.com/auditlogs/auditlogs/models"
 )
 
 const (
@@ -21,40 +17,30 @@ const (
 	// looked is how many bytes of a password are looked at. The work grows faster than the text: it is
 	// up to 60 ms and 1 MB for these, and what begins so well is good enough.
 	looked = 32
-	// patience is how long a turn is waited for.
-	patience = 5 * time.Second
 )
 
-// slots bounds the work of all who choose a password at once.
-var slots = make(chan struct{}, 2)
-
-// Hash is models.HashPassword for a password that somebody chose. about is what is known of them, such as
-// their name and address.
+// Hash is HashAny for a password that somebody chose. about is what is known of them, such as their
+// name and address.
 //
-// Errors: those of models.HashPassword, and a *fault.Field of the field "password" for one
-// that is among the first to be guessed: a common one, a pattern of the keyboard, a date, a word or
-// two, what is known of its owner, and all of these with the usual changes.
+// Errors: those of HashAny, and a *fault.Field of the field "password" for one that is among
+// the first to be guessed: a common one, a pattern of the keyboard, a date, a word or two, what is known
+// of its owner, and all of these with the usual changes.
 func Hash(ctx context.Context, password string, about ...string) (string, error) {
-	if err := models.CheckPassword(password); err != nil {
+	if err := CheckLength(password); err != nil {
 		return "", err
 	}
 	if err := check(ctx, password, about); err != nil {
 		return "", err
 	}
-	return models.HashPassword(ctx, password)
+	return HashAny(ctx, password)
 }
 
 func check(ctx context.Context, password string, about []string) error {
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
-	select {
-	case slots <- struct{}{}:
-		defer func() { <-slots }()
-	case <-timer.C:
-		return models.ErrBusy
-	case <-ctx.Done():
-		return fmt.Errorf("wait to look at a password: %w", ctx.Err())
+	done, err := work.take(ctx)
+	if err != nil {
+		return err
 	}
+	defer done()
 	beginning := strings.ToValidUTF8(password[:min(len(password), looked)], "")
 	if zxcvbn.PasswordStrength(beginning, wordsOf(about)).Guesses >= minGuesses {
 		return nil

@@ -27,3 +27,36 @@ func TestPasswordsThatAreEasyToGuessAreRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestPasswords(t *testing.T) {
+	ctx := t.Context()
+	for _, password := range []string{"", "short", "123456789", strings.Repeat("a", 201)} {
+		var invalid *fault.Field
+		if _, err := passwords.HashAny(ctx, password); !errors.As(err, &invalid) {
+			t.Errorf("a password of %d bytes: %v, want a fault.Field", len(password), err)
+		}
+	}
+	hash, err := passwords.HashAny(ctx, "audit-demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(hash, "$argon2id$v=19$m=19456,t=2,p=1$") {
+		t.Errorf("hash %q", hash)
+	}
+	for _, test := range []struct {
+		hash, password string
+		want           bool
+	}{
+		{hash, "audit-demo", true},
+		{hash, "audit-Demo", false},
+		{hash, "", false},
+		{hash, strings.Repeat("a", 1<<20), false},
+		{"", "audit-demo", false},
+		{"", "the password of nobody", false},
+	} {
+		got, err := passwords.Match(ctx, test.hash, test.password)
+		if err != nil || got != test.want {
+			t.Errorf("Match(%.10q, %.20q) = %v, %v", test.hash, test.password, got, err)
+		}
+	}
+}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 // seenEvery is how exactly the idle deadline is kept: a session in use is written no more often.
@@ -28,6 +29,7 @@ const seenEvery = time.Minute
 // Store implements gorilla's sessions.Store. Values of its sessions are strings under strings.
 type Store struct {
 	rows   *models.Store
+	people *accounts.Store
 	cookie string
 	secure bool
 }
@@ -37,7 +39,7 @@ var _ gorilla.Store = (*Store)(nil)
 // New keeps sessions in rows. baseURL is the address people use: with https the cookie is Secure
 // and bound to the host by its name (__Host-), which browsers refuse over plain HTTP.
 func New(rows *models.Store, baseURL string) *Store {
-	s := &Store{rows: rows, cookie: "audit_session"}
+	s := &Store{rows: rows, people: accounts.NewStore(rows), cookie: "audit_session"}
 	if strings.HasPrefix(baseURL, "https://") {
 		s.cookie, s.secure = "__Host-"+s.cookie, true
 	}
@@ -51,9 +53,9 @@ func (s *Store) CookieName() string { return s.cookie }
 type stateKey struct{}
 
 type state struct {
-	row     models.Session
-	user    models.User // zero where the session was started in this request
-	access  []models.Access
+	row     accounts.Session
+	user    accounts.User // zero where the session was started in this request
+	access  []accounts.Access
 	started bool // in this request: the browser does not know the token yet
 }
 
@@ -61,10 +63,10 @@ type state struct {
 func UserID(session *gorilla.Session) string { return stateOf(session).row.UserID }
 
 // Row is what is stored of the session; zero for nobody's.
-func Row(session *gorilla.Session) models.Session { return stateOf(session).row }
+func Row(session *gorilla.Session) accounts.Session { return stateOf(session).row }
 
 // User is who was signed in when the request began, and what they could read; ok is false for nobody.
-func User(session *gorilla.Session) (user models.User, access []models.Access, ok bool) {
+func User(session *gorilla.Session) (user accounts.User, access []accounts.Access, ok bool) {
 	known := stateOf(session)
 	return known.user, known.access, known.user.ID != ""
 }
@@ -86,7 +88,7 @@ func (s *Store) New(r *http.Request, name string) (*gorilla.Session, error) {
 	session.IsNew = true
 	session.Options = &gorilla.Options{
 		Path:     "/",
-		MaxAge:   int(models.SessionLifetime / time.Second),
+		MaxAge:   int(accounts.SessionLifetime / time.Second),
 		Secure:   s.secure,
 		HttpOnly: true,
 		SameSite: http.SameSiteLaxMode,
@@ -95,7 +97,7 @@ func (s *Store) New(r *http.Request, name string) (*gorilla.Session, error) {
 	if err != nil {
 		return session, nil
 	}
-	found, err := s.rows.SignedInBy(r.Context(), cookie.Value)
+	found, err := s.people.SignedInBy(r.Context(), cookie.Value)
 	if errors.Is(err, models.ErrNotFound) {
 		return session, nil
 	}
@@ -123,7 +125,7 @@ func (s *Store) Save(r *http.Request, w http.ResponseWriter, session *gorilla.Se
 	}
 	ctx, known := r.Context(), stateOf(session)
 	if session.Options.MaxAge < 0 {
-		if err := models.EndSession(ctx, s.rows.Writer(ctx), session.ID); err != nil {
+		if err := accounts.EndSession(ctx, s.rows.Writer(ctx), session.ID); err != nil {
 			return err
 		}
 		http.SetCookie(w, gorilla.NewCookie(session.Name(), "", session.Options))
@@ -142,7 +144,7 @@ func (s *Store) Save(r *http.Request, w http.ResponseWriter, session *gorilla.Se
 		}
 		data = nil // another request may have changed it meanwhile
 	}
-	err = models.SaveSession(ctx, s.rows.Writer(ctx), known.row, browserOf(ctx), data)
+	err = accounts.SaveSession(ctx, s.rows.Writer(ctx), known.row, browserOf(ctx), data)
 	if errors.Is(err, models.ErrNotFound) {
 		return nil // it ended while this request ran
 	}
@@ -154,29 +156,29 @@ func (s *Store) Save(r *http.Request, w http.ResponseWriter, session *gorilla.Se
 // answers an error nothing has changed.
 //
 // models.ErrNotFound (not wrapped by sign) says that the password was reset meanwhile.
-func (s *Store) Start(ctx context.Context, session *gorilla.Session, sign func(tx *gorm.DB) (models.User, error)) error {
+func (s *Store) Start(ctx context.Context, session *gorilla.Session, sign func(tx *gorm.DB) (accounts.User, error)) error {
 	data, err := encode(session)
 	if err != nil {
 		return err
 	}
-	var row models.Session
+	var row accounts.Session
 	var token string
 	err = s.rows.Transaction(ctx, func(tx *gorm.DB) error {
 		user, err := sign(tx)
 		if err != nil {
 			return err
 		}
-		if token, row, err = models.StartSession(ctx, tx, user, browserOf(ctx), data); err != nil {
+		if token, row, err = accounts.StartSession(ctx, tx, user, browserOf(ctx), data); err != nil {
 			return err
 		}
 		// After the user's row, which StartSession locks: the order a password reset keeps, too.
-		return models.EndSession(ctx, tx, session.ID)
+		return accounts.EndSession(ctx, tx, session.ID)
 	})
 	if err != nil {
 		return err
 	}
 	// Housekeeping: an expired row lets nobody in, and the next sign-in tries again.
-	_ = s.rows.ClearExpiredSessions(ctx)
+	_ = s.people.ClearExpiredSessions(ctx)
 	session.ID, session.IsNew = token, true
 	session.Values[stateKey{}] = state{row: row, started: true}
 	return nil
@@ -189,7 +191,7 @@ func (s *Store) End(ctx context.Context, session *gorilla.Session, also func(tx 
 		if err := also(tx); err != nil {
 			return err
 		}
-		return models.EndSession(ctx, tx, session.ID)
+		return accounts.EndSession(ctx, tx, session.ID)
 	})
 	if err != nil {
 		return err
@@ -202,13 +204,13 @@ func (s *Store) End(ctx context.Context, session *gorilla.Session, also func(tx 
 const maxUserAgent = 512
 
 // browserOf is what the request of ctx came with, as every database can store it.
-func browserOf(ctx context.Context) models.Browser {
+func browserOf(ctx context.Context) accounts.Browser {
 	request := event.RequestFrom(ctx)
 	agent := strings.ReplaceAll(request.UserAgent, "\x00", "")
 	if len(agent) > maxUserAgent {
 		agent = agent[:maxUserAgent]
 	}
-	return models.Browser{UserAgent: strings.ToValidUTF8(agent, ""), IP: request.IP}
+	return accounts.Browser{UserAgent: strings.ToValidUTF8(agent, ""), IP: request.IP}
 }
 
 // encode writes a session's values as they are stored: the same bytes for the same values.

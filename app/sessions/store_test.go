@@ -13,6 +13,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/sessions"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 // site is a session store on a database, with a user and a clock the test moves.
@@ -21,7 +22,7 @@ type site struct {
 	now   time.Time
 	rows  *models.Store
 	store *sessions.Store
-	user  models.User
+	user  accounts.User
 }
 
 func each(t *testing.T, test func(t *testing.T, s *site)) {
@@ -34,7 +35,7 @@ func each(t *testing.T, test func(t *testing.T, s *site)) {
 		}
 		s.store = sessions.New(s.rows, "http://localhost:8080")
 		err = s.rows.Transaction(t.Context(), func(tx *gorm.DB) error {
-			s.user, err = models.CreateUser(t.Context(), tx, "Ada", "ada@example.com", "hash")
+			s.user, err = accounts.CreateUser(t.Context(), tx, "Ada", "ada@example.com", "hash")
 			return err
 		})
 		if err != nil {
@@ -76,7 +77,7 @@ func (s *site) save(r *http.Request) []*http.Cookie {
 func (s *site) signIn(token string) string {
 	s.t.Helper()
 	r := s.request(token)
-	err := s.store.Start(s.t.Context(), s.open(r), func(*gorm.DB) (models.User, error) { return s.user, nil })
+	err := s.store.Start(s.t.Context(), s.open(r), func(*gorm.DB) (accounts.User, error) { return s.user, nil })
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -99,7 +100,7 @@ func (s *site) who(token string) string {
 func (s *site) countRows() int64 {
 	s.t.Helper()
 	var count int64
-	if err := s.rows.Reader(s.t.Context()).Model(&models.Session{}).Count(&count).Error; err != nil {
+	if err := s.rows.Reader(s.t.Context()).Model(&accounts.Session{}).Count(&count).Error; err != nil {
 		s.t.Fatal(err)
 	}
 	return count
@@ -153,7 +154,7 @@ func TestARefusedSignInChangesNothing(t *testing.T) {
 		r := s.request(token)
 		stale := s.user
 		stale.PasswordHash = "the hash before a reset"
-		err := s.store.Start(t.Context(), s.open(r), func(*gorm.DB) (models.User, error) { return stale, nil })
+		err := s.store.Start(t.Context(), s.open(r), func(*gorm.DB) (accounts.User, error) { return stale, nil })
 		if err == nil {
 			t.Fatal("a session started for a password that was replaced meanwhile")
 		}
@@ -167,7 +168,7 @@ func TestARefusedSignInChangesNothing(t *testing.T) {
 func TestOnlyTheHashIsStored(t *testing.T) {
 	each(t, func(t *testing.T, s *site) {
 		token := s.signIn("")
-		var row models.Session
+		var row accounts.Session
 		if err := s.rows.Reader(t.Context()).Take(&row).Error; err != nil {
 			t.Fatal(err)
 		}
@@ -220,18 +221,18 @@ func TestARequestThatChangesNothingOverwritesNothing(t *testing.T) {
 func TestASessionEndsWhenNobodyUsesIt(t *testing.T) {
 	each(t, func(t *testing.T, s *site) {
 		token := s.signIn("")
-		s.now = s.now.Add(models.SessionIdle - time.Minute)
+		s.now = s.now.Add(accounts.SessionIdle - time.Minute)
 		s.wantSignedIn(token, true) // and is used by this
-		s.now = s.now.Add(models.SessionIdle - time.Minute)
+		s.now = s.now.Add(accounts.SessionIdle - time.Minute)
 		s.wantSignedIn(token, true)
-		s.now = s.now.Add(models.SessionIdle + time.Second)
+		s.now = s.now.Add(accounts.SessionIdle + time.Second)
 		s.wantSignedIn(token, false)
 	})
 }
 
 func TestASessionEndsInAnyCase(t *testing.T) {
 	each(t, func(t *testing.T, s *site) {
-		token, end := s.signIn(""), s.now.Add(models.SessionLifetime)
+		token, end := s.signIn(""), s.now.Add(accounts.SessionLifetime)
 		for s.now.Before(end.Add(-time.Hour)) {
 			s.wantSignedIn(token, true)
 			s.now = s.now.Add(23 * time.Hour)
@@ -245,7 +246,7 @@ func TestASessionInUseIsWrittenOnceAMinute(t *testing.T) {
 	each(t, func(t *testing.T, s *site) {
 		token := s.signIn("")
 		seen := func() models.Micros {
-			var row models.Session
+			var row accounts.Session
 			if err := s.rows.Reader(t.Context()).Take(&row).Error; err != nil {
 				t.Fatal(err)
 			}
@@ -268,7 +269,7 @@ func TestASessionInUseIsWrittenOnceAMinute(t *testing.T) {
 func TestSigningInClearsSessionsThatExpired(t *testing.T) {
 	each(t, func(t *testing.T, s *site) {
 		s.signIn("")
-		s.now = s.now.Add(models.SessionIdle)
+		s.now = s.now.Add(accounts.SessionIdle)
 		s.signIn("")
 		if n := s.countRows(); n != 1 {
 			t.Errorf("%d session rows, want 1", n)
@@ -279,7 +280,7 @@ func TestSigningInClearsSessionsThatExpired(t *testing.T) {
 func TestAllSessionsOfAUserEndTogether(t *testing.T) {
 	each(t, func(t *testing.T, s *site) {
 		laptop, phone := s.signIn(""), s.signIn("")
-		err := models.EndSessions(t.Context(), s.rows.Writer(t.Context()), s.user.ID)
+		err := accounts.EndSessions(t.Context(), s.rows.Writer(t.Context()), s.user.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -299,7 +300,7 @@ func TestTheCookie(t *testing.T) {
 		} {
 			s.store = sessions.New(s.rows, test.baseURL)
 			r := s.request("")
-			err := s.store.Start(t.Context(), s.open(r), func(*gorm.DB) (models.User, error) { return s.user, nil })
+			err := s.store.Start(t.Context(), s.open(r), func(*gorm.DB) (accounts.User, error) { return s.user, nil })
 			if err != nil {
 				t.Fatal(err)
 			}

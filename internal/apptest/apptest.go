@@ -19,6 +19,7 @@ import (
 	"github.com/auditlogs/auditlogs/app"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 // secretKey is the key of every server that an option gives no other.
@@ -26,11 +27,12 @@ const secretKey = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 
 // Server is a running app.
 type Server struct {
-	URL   string // "http://127.0.0.1:41234"
-	DB    *database.DB
-	Store *models.Store
-	Clock *Clock
-	App   *app.App
+	URL      string // "http://127.0.0.1:41234"
+	DB       *database.DB
+	Store    *models.Store
+	Accounts *accounts.Store
+	Clock    *Clock
+	App      *app.App
 
 	stop func()
 }
@@ -84,7 +86,7 @@ func StartAt(t testing.TB, db *database.DB, clock *Clock, options ...func(*app.C
 		running.Wait()
 	}
 	t.Cleanup(stop)
-	return &Server{URL: "http://" + listener.Addr().String(), DB: db, Store: store, Clock: clock, App: a, stop: stop}
+	return &Server{URL: "http://" + listener.Addr().String(), DB: db, Store: store, Accounts: accounts.NewStore(store), Clock: clock, App: a, stop: stop}
 }
 
 // Clock is a clock that stands still until the test moves it.

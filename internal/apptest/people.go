@@ -8,6 +8,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 // Password is that of every account Member makes.
@@ -32,18 +33,18 @@ func (s *Server) Organization(t testing.TB, slug string) models.Organization {
 }
 
 // Member makes an account, with Password, that has a role in organizations.
-func (s *Server) Member(t testing.TB, email string, role models.Role, organizations ...models.Organization) models.User {
+func (s *Server) Member(t testing.TB, email string, role accounts.Role, organizations ...models.Organization) accounts.User {
 	t.Helper()
 	ctx := t.Context()
 	hash := PasswordHash(t, Password)
-	var user models.User
+	var user accounts.User
 	err := s.Store.Transaction(ctx, func(tx *gorm.DB) error {
 		var err error
-		if user, err = models.CreateUser(ctx, tx, email, email, hash); err != nil {
+		if user, err = accounts.CreateUser(ctx, tx, email, email, hash); err != nil {
 			return err
 		}
 		for _, org := range organizations {
-			if err := models.AddMember(ctx, tx, org.ID, user.ID, role); err != nil {
+			if err := accounts.AddMember(ctx, tx, org.ID, user.ID, role); err != nil {
 				return err
 			}
 		}
@@ -67,7 +68,7 @@ func PasswordHash(t testing.TB, password string) string {
 }
 
 // As is a client signed in with an account Member made.
-func (s *Server) As(t testing.TB, user models.User) *Client {
+func (s *Server) As(t testing.TB, user accounts.User) *Client {
 	t.Helper()
 	client := s.Client(t)
 	client.SignIn(user.Email, Password)
@@ -75,10 +76,10 @@ func (s *Server) As(t testing.TB, user models.User) *Client {
 }
 
 // Key makes an API key of org and answers what a program shows.
-func (s *Server) Key(t testing.TB, org models.Organization, scope models.KeyScope) (token string) {
+func (s *Server) Key(t testing.TB, org models.Organization, scope accounts.KeyScope) (token string) {
 	t.Helper()
 	err := s.Store.Transaction(t.Context(), func(tx *gorm.DB) (err error) {
-		_, token, err = models.CreateAPIKey(t.Context(), tx, org.ID, "The "+string(scope)+" key", scope, "usr_1", 0)
+		_, token, err = accounts.CreateAPIKey(t.Context(), tx, org.ID, "The "+string(scope)+" key", scope, "usr_1", 0)
 		return err
 	})
 	if err != nil {

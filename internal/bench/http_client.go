@@ -17,8 +17,10 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/database"
+	"github.com/auditlogs/auditlogs/app/passwords"
 	"github.com/auditlogs/auditlogs/internal/benchdata"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 // The account that reads the log.
@@ -43,16 +45,16 @@ func admit(ctx context.Context, address string) (err error) {
 	if err != nil {
 		return err
 	}
-	hash, err := models.HashPassword(ctx, readerPassword)
+	hash, err := passwords.HashAny(ctx, readerPassword)
 	if err != nil {
 		return err
 	}
 	return store.Transaction(ctx, func(tx *gorm.DB) error {
-		user, err := models.CreateUser(ctx, tx, "Rita Reader", readerEmail, hash)
+		user, err := accounts.CreateUser(ctx, tx, "Rita Reader", readerEmail, hash)
 		if err != nil {
 			return err
 		}
-		if err := models.AddMember(ctx, tx, org.ID, user.ID, models.RoleAdmin); err != nil {
+		if err := accounts.AddMember(ctx, tx, org.ID, user.ID, accounts.RoleAdmin); err != nil {
 			return err
 		}
 		return tx.Exec("UPDATE audit_organizations SET retention_days = ?", models.MaxRetentionDays).Error

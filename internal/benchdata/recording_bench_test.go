@@ -30,6 +30,7 @@ import (
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/internal/benchdata"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 // Benchmarks of recording, on a log of ROWS entries (1,000,000) with all its indexes, beside the
@@ -392,7 +393,7 @@ func BenchmarkAPI(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		_, token, err := models.CreateAPIKey(b.Context(), log.Write, org.ID, "bench", models.ScopeWrite, "", 0)
+		_, token, err := accounts.CreateAPIKey(b.Context(), log.Write, org.ID, "bench", accounts.ScopeWrite, "", 0)
 		if err != nil {
 			b.Fatal(err)
 		}

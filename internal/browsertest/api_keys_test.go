@@ -27,7 +27,7 @@ func TestAnAPIKeysLife(t *testing.T) {
 	barriers{}.look(p, "a key that was just made", "light and dark")
 
 	// What is recorded with it names it.
-	key, _, err := p.server.Store.APIKeyByToken(t.Context(), token)
+	key, _, err := p.server.Accounts.APIKeyByToken(t.Context(), token)
 	if err != nil {
 		t.Fatal(err)
 	}

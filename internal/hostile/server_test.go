@@ -25,7 +25,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
-	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 // maxMemory is how much of the machine's memory the program may ever have, in bytes.
@@ -130,10 +130,10 @@ func (s *target) fill(file string) {
 	server := apptest.Start(s.t, databasetest.Open(s.t, "sqlite:"+file))
 	defer server.Stop()
 	acme := server.Organization(s.t, s.slug)
-	server.Member(s.t, "admin@example.com", models.RoleAdmin, acme)
-	server.Member(s.t, "keeper@example.com", models.RoleAdmin, acme)
-	s.memberID = server.Member(s.t, "member@example.com", models.RoleMember, acme).ID
-	s.read, s.write = server.Key(s.t, acme, models.ScopeRead), server.Key(s.t, acme, models.ScopeWrite)
+	server.Member(s.t, "admin@example.com", accounts.RoleAdmin, acme)
+	server.Member(s.t, "keeper@example.com", accounts.RoleAdmin, acme)
+	s.memberID = server.Member(s.t, "member@example.com", accounts.RoleMember, acme).ID
+	s.read, s.write = server.Key(s.t, acme, accounts.ScopeRead), server.Key(s.t, acme, accounts.ScopeWrite)
 	for _, r := range server.App.Routes() {
 		s.routes = append(s.routes, route{r.Method, r.Path})
 	}

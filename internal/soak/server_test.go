@@ -21,6 +21,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 // logServer is the program auditlogs, serving a database at an address that stays the same over
@@ -137,7 +138,7 @@ func writeKeys(t *testing.T, to target, count int) []string {
 			org, err := models.OrganizationByRef(ctx, tx, models.OrganizationRef{Slug: to.organization})
 			for i := range keys {
 				if err == nil {
-					_, keys[i], err = models.CreateAPIKey(ctx, tx, org.ID, fmt.Sprintf("Soak %d", i), models.ScopeWrite, "usr_soak", 0)
+					_, keys[i], err = accounts.CreateAPIKey(ctx, tx, org.ID, fmt.Sprintf("Soak %d", i), accounts.ScopeWrite, "usr_soak", 0)
 				}
 			}
 			return err

@@ -1,4 +1,4 @@
-package models
+package accounts
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/auditlogs/auditlogs/models"
 	"gorm.io/gorm"
 )
 
@@ -22,7 +23,7 @@ type GitHubDelivery struct {
 	OrgID      int64
 	ID         string
 	EntryID    string // empty where audit logging was off
-	ReceivedAt Micros
+	ReceivedAt models.Micros
 	BodyHash   []byte // SHA-256 of what was signed; nil for one of an earlier version
 }
 
@@ -33,20 +34,20 @@ func (GitHubDelivery) TableName() string { return "audit_github_deliveries" }
 // GitHubBodyKeptFor: nothing is noted then, and delivery is what became of that one. Of two at once the
 // second waits for the first.
 func ClaimGitHubDelivery(ctx context.Context, tx *gorm.DB, connection GitHubConnection, id string, body []byte) (delivery GitHubDelivery, first bool, err error) {
-	now, orgID := TransactionNow(tx), connection.OrgID
+	now, orgID := models.TransactionNow(tx), connection.OrgID
 	db := tx.WithContext(ctx)
 	// The lock of the connection. What comes after it sees what others have committed who held it.
 	err = db.Model(&GitHubConnection{}).Where("id = ?", connection.ID).Update("last_delivery_at", gorm.Expr("last_delivery_at")).Error
 	if err != nil {
 		return delivery, false, fmt.Errorf("lock the connection of a delivery: %w", err)
 	}
-	err = db.Where("org_id = ? AND received_at < ?", orgID, MicrosOf(now.Add(-GitHubDeliveryKeptFor))).Delete(&GitHubDelivery{}).Error
+	err = db.Where("org_id = ? AND received_at < ?", orgID, models.MicrosOf(now.Add(-GitHubDeliveryKeptFor))).Delete(&GitHubDelivery{}).Error
 	if err != nil {
 		return delivery, false, fmt.Errorf("forget old deliveries: %w", err)
 	}
 	hash := sha256.Sum256(body)
 	found := db.Where("org_id = ? AND id = ?", orgID, id).
-		Or("org_id = ? AND received_at > ? AND body_hash = ?", orgID, MicrosOf(now.Add(-GitHubBodyKeptFor)), hash[:]).
+		Or("org_id = ? AND received_at > ? AND body_hash = ?", orgID, models.MicrosOf(now.Add(-GitHubBodyKeptFor)), hash[:]).
 		Order("received_at").Limit(1).Find(&delivery)
 	if found.Error != nil {
 		return delivery, false, fmt.Errorf("find a delivery: %w", found.Error)
@@ -54,7 +55,7 @@ func ClaimGitHubDelivery(ctx context.Context, tx *gorm.DB, connection GitHubConn
 	if found.RowsAffected > 0 {
 		return delivery, false, nil
 	}
-	delivery = GitHubDelivery{OrgID: orgID, ID: id, ReceivedAt: MicrosOf(now), BodyHash: hash[:]}
+	delivery = GitHubDelivery{OrgID: orgID, ID: id, ReceivedAt: models.MicrosOf(now), BodyHash: hash[:]}
 	if err := db.Create(&delivery).Error; err != nil {
 		return delivery, false, fmt.Errorf("note a delivery: %w", err)
 	}

@@ -1,4 +1,4 @@
-package models
+package accounts
 
 import (
 	"bytes"
@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/auditlogs/auditlogs/models"
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
@@ -19,7 +20,7 @@ var ErrSetupToken = fault.Newf("token", fault.Invalid, "This is not the token th
 // print one of its own; any of them works, and all end with the first account.
 type SetupToken struct {
 	TokenHash TokenHash
-	CreatedAt Micros
+	CreatedAt models.Micros
 }
 
 func (SetupToken) TableName() string { return "audit_setup_tokens" }
@@ -31,7 +32,7 @@ func CreateSetupToken(ctx context.Context, tx *gorm.DB) (token string, err error
 		return "", err
 	}
 	token, hash := newToken()
-	err = tx.WithContext(ctx).Create(&SetupToken{TokenHash: hash, CreatedAt: MicrosOf(TransactionNow(tx))}).Error
+	err = tx.WithContext(ctx).Create(&SetupToken{TokenHash: hash, CreatedAt: models.MicrosOf(models.TransactionNow(tx))}).Error
 	if err != nil {
 		return "", fmt.Errorf("create a setup token: %w", err)
 	}
@@ -42,7 +43,7 @@ func CreateSetupToken(ctx context.Context, tx *gorm.DB) (token string, err error
 // UseSetupToken for what decides.
 func (s *Store) IsSetupToken(ctx context.Context, token string) (bool, error) {
 	var count int64
-	err := s.Reader(ctx).Model(&SetupToken{}).Where("token_hash = ?", hashToken(token)).Count(&count).Error
+	err := s.store.Reader(ctx).Model(&SetupToken{}).Where("token_hash = ?", hashToken(token)).Count(&count).Error
 	if err != nil {
 		return false, fmt.Errorf("look for a setup token: %w", err)
 	}
@@ -65,7 +66,7 @@ func UseSetupToken(ctx context.Context, tx *gorm.DB, token string) error {
 		return err
 	}
 	if over {
-		return fmt.Errorf("setup: %w", ErrNotFound)
+		return fmt.Errorf("setup: %w", models.ErrNotFound)
 	}
 	hash := hashToken(token)
 	if !slices.ContainsFunc(tokens, func(t SetupToken) bool { return bytes.Equal(t.TokenHash, hash) }) {

@@ -1,4 +1,4 @@
-package models
+package accounts
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/auditlogs/auditlogs/models"
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
@@ -36,13 +37,13 @@ type Answer struct {
 // The key is taken once tx commits, and free again when it rolls back. Of two transactions with the
 // same key the second waits for the first.
 func ClaimIdempotencyKey(ctx context.Context, tx *gorm.DB, key IdempotencyKey, keepFor time.Duration) (earlier *Answer, err error) {
-	now := TransactionNow(tx)
+	now := models.TransactionNow(tx)
 	claimed := tx.WithContext(ctx).Exec(`
 INSERT INTO audit_idempotency_keys (org_id, key_hash, fingerprint, status, answer, expires_at) VALUES (?, ?, ?, 0, '', ?)
 ON CONFLICT (org_id, key_hash) DO UPDATE SET
 	fingerprint = excluded.fingerprint, status = 0, answer = '', expires_at = excluded.expires_at
 	WHERE audit_idempotency_keys.expires_at <= ?`,
-		key.OrgID, key.Hash[:], key.Fingerprint[:], MicrosOf(now.Add(keepFor)), MicrosOf(now))
+		key.OrgID, key.Hash[:], key.Fingerprint[:], models.MicrosOf(now.Add(keepFor)), models.MicrosOf(now))
 	if claimed.Error != nil {
 		return nil, fmt.Errorf("claim an idempotency key: %w", claimed.Error)
 	}

@@ -1,10 +1,11 @@
-package models
+package accounts
 
 import (
 	"context"
 	"fmt"
 	"time"
 
+	"github.com/auditlogs/auditlogs/models"
 	"gorm.io/gorm"
 )
 
@@ -21,8 +22,8 @@ const (
 type KnownDevice struct {
 	TokenHash TokenHash
 	UserID    string
-	CreatedAt Micros
-	ExpiresAt Micros
+	CreatedAt models.Micros
+	ExpiresAt models.Micros
 }
 
 func (KnownDevice) TableName() string { return "audit_known_devices" }
@@ -30,8 +31,8 @@ func (KnownDevice) TableName() string { return "audit_known_devices" }
 // KnowsDevice says that token was given to a browser with which the user signed in.
 func (s *Store) KnowsDevice(ctx context.Context, userID, token string) (bool, error) {
 	var found int64
-	err := s.Reader(ctx).Model(&KnownDevice{}).
-		Where("token_hash = ? AND user_id = ? AND expires_at > ?", hashToken(token), userID, MicrosOf(s.Now())).
+	err := s.store.Reader(ctx).Model(&KnownDevice{}).
+		Where("token_hash = ? AND user_id = ? AND expires_at > ?", hashToken(token), userID, models.MicrosOf(s.store.Now())).
 		Count(&found).Error
 	if err != nil {
 		return false, fmt.Errorf("find a known device of %s: %w", userID, err)
@@ -42,18 +43,18 @@ func (s *Store) KnowsDevice(ctx context.Context, userID, token string) (bool, er
 // RememberDevice makes the token by which a browser of the user will be known, instead of before, which
 // may be empty. Browsers whose time is over, and the oldest of too many, are forgotten.
 func RememberDevice(ctx context.Context, tx *gorm.DB, userID, before string) (token string, err error) {
-	now := TransactionNow(tx)
+	now := models.TransactionNow(tx)
 	token, hash := newToken()
 	err = tx.WithContext(ctx).Create(&KnownDevice{
 		TokenHash: hash, UserID: userID,
-		CreatedAt: MicrosOf(now), ExpiresAt: MicrosOf(now.Add(KnownDeviceLifetime)),
+		CreatedAt: models.MicrosOf(now), ExpiresAt: models.MicrosOf(now.Add(KnownDeviceLifetime)),
 	}).Error
 	if err != nil {
 		return "", fmt.Errorf("remember a device of %s: %w", userID, err)
 	}
 	err = tx.WithContext(ctx).Where(`user_id = ? AND (expires_at <= ? OR token_hash = ? OR token_hash NOT IN (
 	SELECT token_hash FROM audit_known_devices WHERE user_id = ? ORDER BY created_at DESC, token_hash LIMIT ?))`,
-		userID, MicrosOf(now), hashToken(before), userID, maxKnownDevices).Delete(&KnownDevice{}).Error
+		userID, models.MicrosOf(now), hashToken(before), userID, maxKnownDevices).Delete(&KnownDevice{}).Error
 	if err != nil {
 		return "", fmt.Errorf("forget the former devices of %s: %w", userID, err)
 	}

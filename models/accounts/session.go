@@ -1,4 +1,4 @@
-package models
+package accounts
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/auditlogs/auditlogs/models"
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 )
@@ -28,9 +29,9 @@ type Session struct {
 	TokenHash TokenHash
 	UserID    string
 	Data      []byte // what the session keeps, encoded by whoever keeps it
-	CreatedAt Micros
-	SeenAt    Micros
-	ExpiresAt Micros // the nearer of the two deadlines
+	CreatedAt models.Micros
+	SeenAt    models.Micros
+	ExpiresAt models.Micros // the nearer of the two deadlines
 	Browser   `gorm:"embedded"`
 }
 
@@ -51,12 +52,12 @@ func (s Session) ID() string { return "ses_" + hex.EncodeToString(s.TokenHash) }
 // ErrNotFound says that the user is gone, or their password is not user's any more: it was reset
 // between the moment it was checked and now, and the reset ends every session.
 func StartSession(ctx context.Context, tx *gorm.DB, user User, with Browser, data []byte) (token string, session Session, err error) {
-	now := TransactionNow(tx)
+	now := models.TransactionNow(tx)
 	var current User
 	err = tx.WithContext(ctx).Clauses(clause.Locking{Strength: "UPDATE"}).
 		Where("id = ? AND password_hash = ?", user.ID, user.PasswordHash).Take(&current).Error
 	if errors.Is(err, gorm.ErrRecordNotFound) {
-		return "", session, fmt.Errorf("start a session for %s: %w", user.ID, ErrNotFound)
+		return "", session, fmt.Errorf("start a session for %s: %w", user.ID, models.ErrNotFound)
 	}
 	if err != nil {
 		return "", session, fmt.Errorf("start a session for %s: %w", user.ID, err)
@@ -64,7 +65,7 @@ func StartSession(ctx context.Context, tx *gorm.DB, user User, with Browser, dat
 	token, hash := newToken()
 	session = Session{
 		TokenHash: hash, UserID: user.ID, Data: data,
-		CreatedAt: MicrosOf(now), SeenAt: MicrosOf(now), ExpiresAt: MicrosOf(now.Add(SessionIdle)),
+		CreatedAt: models.MicrosOf(now), SeenAt: models.MicrosOf(now), ExpiresAt: models.MicrosOf(now.Add(SessionIdle)),
 		Browser: with,
 	}
 	if err := tx.WithContext(ctx).Create(&session).Error; err != nil {
@@ -77,20 +78,20 @@ func StartSession(ctx context.Context, tx *gorm.DB, user User, with Browser, dat
 // which browser, and when, which puts off its idle deadline. It never brings a session back: one that ended meanwhile stays ended, and the answer is
 // ErrNotFound.
 func SaveSession(ctx context.Context, tx *gorm.DB, session Session, with Browser, data []byte) error {
-	now := TransactionNow(tx)
-	expires := min(MicrosOf(now.Add(SessionIdle)), MicrosOf(session.CreatedAt.Time().Add(SessionLifetime)))
-	values := map[string]any{"seen_at": MicrosOf(now), "expires_at": expires, "user_agent": with.UserAgent, "ip": with.IP}
+	now := models.TransactionNow(tx)
+	expires := min(models.MicrosOf(now.Add(SessionIdle)), models.MicrosOf(session.CreatedAt.Time().Add(SessionLifetime)))
+	values := map[string]any{"seen_at": models.MicrosOf(now), "expires_at": expires, "user_agent": with.UserAgent, "ip": with.IP}
 	if data != nil {
 		values["data"] = data
 	}
 	saved := tx.WithContext(ctx).Model(&Session{}).
-		Where("token_hash = ? AND expires_at > ?", session.TokenHash, MicrosOf(now)).
+		Where("token_hash = ? AND expires_at > ?", session.TokenHash, models.MicrosOf(now)).
 		Updates(values)
 	if saved.Error != nil {
 		return fmt.Errorf("save session: %w", saved.Error)
 	}
 	if saved.RowsAffected == 0 {
-		return fmt.Errorf("save session: %w", ErrNotFound)
+		return fmt.Errorf("save session: %w", models.ErrNotFound)
 	}
 	return nil
 }
@@ -98,7 +99,7 @@ func SaveSession(ctx context.Context, tx *gorm.DB, session Session, with Browser
 // ClearExpiredSessions deletes the rows of sessions past their deadline. It is housekeeping: they
 // have ended without it.
 func (s *Store) ClearExpiredSessions(ctx context.Context) error {
-	if err := s.Writer(ctx).Where("expires_at <= ?", MicrosOf(s.Now())).Delete(&Session{}).Error; err != nil {
+	if err := s.store.Writer(ctx).Where("expires_at <= ?", models.MicrosOf(s.store.Now())).Delete(&Session{}).Error; err != nil {
 		return fmt.Errorf("clear expired sessions: %w", err)
 	}
 	return nil
@@ -116,7 +117,7 @@ func EndSession(ctx context.Context, tx *gorm.DB, token string) error {
 // most.
 func (s *Store) SessionsOf(ctx context.Context, userID string) ([]Session, error) {
 	var sessions []Session
-	err := s.Reader(ctx).Where("user_id = ? AND expires_at > ?", userID, MicrosOf(s.Now())).
+	err := s.store.Reader(ctx).Where("user_id = ? AND expires_at > ?", userID, models.MicrosOf(s.store.Now())).
 		Order("seen_at DESC, created_at DESC, token_hash").Limit(maxListedSessions).Find(&sessions).Error
 	if err != nil {
 		return nil, fmt.Errorf("list the sessions of %s: %w", userID, err)
@@ -129,14 +130,14 @@ func (s *Store) SessionsOf(ctx context.Context, userID string) ([]Session, error
 func EndSessionOf(ctx context.Context, tx *gorm.DB, userID, id string) (Session, error) {
 	hash, err := hex.DecodeString(strings.TrimPrefix(id, "ses_"))
 	if err != nil {
-		return Session{}, fmt.Errorf("session %q: %w", id, ErrNotFound)
+		return Session{}, fmt.Errorf("session %q: %w", id, models.ErrNotFound)
 	}
 	ended, err := endSessions(ctx, tx, userID, "token_hash = ?", TokenHash(hash))
 	if err != nil {
 		return Session{}, err
 	}
 	if len(ended) == 0 {
-		return Session{}, fmt.Errorf("session %q: %w", id, ErrNotFound)
+		return Session{}, fmt.Errorf("session %q: %w", id, models.ErrNotFound)
 	}
 	return ended[0], nil
 }
@@ -155,7 +156,7 @@ func endSessions(ctx context.Context, tx *gorm.DB, userID, condition string, val
 	if err != nil {
 		return nil, fmt.Errorf("end sessions of %s: %w", userID, err)
 	}
-	now := MicrosOf(TransactionNow(tx))
+	now := models.MicrosOf(models.TransactionNow(tx))
 	return slices.DeleteFunc(ended, func(s Session) bool { return s.ExpiresAt <= now }), nil
 }
 

@@ -1,4 +1,4 @@
-package models
+package accounts
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/auditlogs/auditlogs/models"
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
@@ -29,9 +30,9 @@ type Invitation struct {
 	Email     string // whose address the account must have; empty: anybody's
 	Role      Role
 	InvitedBy string // user ID; empty for an operator
-	CreatedAt Micros
-	ExpiresAt Micros
-	UsedAt    Micros // zero while it can be used
+	CreatedAt models.Micros
+	ExpiresAt models.Micros
+	UsedAt    models.Micros // zero while it can be used
 }
 
 func (Invitation) TableName() string { return "audit_invitations" }
@@ -69,10 +70,10 @@ func CreateInvitation(ctx context.Context, tx *gorm.DB, orgID int64, invitedBy, 
 	if !role.Valid() {
 		return "", Invitation{}, fault.Newf("role", fault.Invalid, "Choose admin or member.")
 	}
-	if _, err := LockOrganization(ctx, tx, orgID); err != nil {
+	if _, err := models.LockOrganization(ctx, tx, orgID); err != nil {
 		return "", Invitation{}, err
 	}
-	now := TransactionNow(tx)
+	now := models.TransactionNow(tx)
 	var open int64
 	if err := openInvitations(tx.WithContext(ctx), now).Where("org_id = ?", orgID).Count(&open).Error; err != nil {
 		return "", Invitation{}, fmt.Errorf("count the invitations of organization %d: %w", orgID, err)
@@ -83,7 +84,7 @@ func CreateInvitation(ctx context.Context, tx *gorm.DB, orgID int64, invitedBy, 
 	token, hash := newToken()
 	invitation = Invitation{
 		TokenHash: hash, OrgID: orgID, Email: email, Role: role, InvitedBy: invitedBy,
-		CreatedAt: MicrosOf(now), ExpiresAt: MicrosOf(now.Add(InvitationLifetime)),
+		CreatedAt: models.MicrosOf(now), ExpiresAt: models.MicrosOf(now.Add(InvitationLifetime)),
 	}
 	if err := tx.WithContext(ctx).Create(&invitation).Error; err != nil {
 		return "", Invitation{}, fmt.Errorf("create an invitation to organization %d: %w", orgID, err)
@@ -94,21 +95,21 @@ func CreateInvitation(ctx context.Context, tx *gorm.DB, orgID int64, invitedBy, 
 // OpenInvitation finds the invitation of a link and the organization it leads to. ErrNotFound says
 // that there is none, or that it was used, revoked or has expired, the organization is closed, or who
 // made it is no admin of it any more.
-func (s *Store) OpenInvitation(ctx context.Context, token string) (Invitation, Organization, error) {
+func (s *Store) OpenInvitation(ctx context.Context, token string) (Invitation, models.Organization, error) {
 	var invitation Invitation
-	var org Organization
-	err := openInvitations(s.Reader(ctx), s.Now()).Where("token_hash = ?", hashToken(token)).Take(&invitation).Error
+	var org models.Organization
+	err := openInvitations(s.store.Reader(ctx), s.store.Now()).Where("token_hash = ?", hashToken(token)).Take(&invitation).Error
 	if err == nil {
-		err = s.Reader(ctx).Where("id = ? AND closed_at = 0", invitation.OrgID).Take(&org).Error
+		err = s.store.Reader(ctx).Where("id = ? AND closed_at = 0", invitation.OrgID).Take(&org).Error
 	}
 	if err == nil {
-		err = invitation.checkMaker(ctx, s.Reader(ctx))
+		err = invitation.checkMaker(ctx, s.store.Reader(ctx))
 	}
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, models.ErrNotFound) {
 		return invitation, org, err
 	}
 	if errors.Is(err, gorm.ErrRecordNotFound) {
-		return invitation, org, fmt.Errorf("invitation: %w", ErrNotFound)
+		return invitation, org, fmt.Errorf("invitation: %w", models.ErrNotFound)
 	}
 	if err != nil {
 		return invitation, org, fmt.Errorf("find invitation: %w", err)
@@ -119,7 +120,7 @@ func (s *Store) OpenInvitation(ctx context.Context, token string) (Invitation, O
 // OpenInvitations lists the invitations to an organization that can still be used, newest first.
 func (s *Store) OpenInvitations(ctx context.Context, orgID int64) ([]Invitation, error) {
 	var open []Invitation
-	err := openInvitations(s.Reader(ctx), s.Now()).Where("org_id = ?", orgID).
+	err := openInvitations(s.store.Reader(ctx), s.store.Now()).Where("org_id = ?", orgID).
 		Order("created_at DESC, token_hash").Find(&open).Error
 	if err != nil {
 		return nil, fmt.Errorf("list the invitations of organization %d: %w", orgID, err)
@@ -134,11 +135,11 @@ func (s *Store) OpenInvitations(ctx context.Context, orgID int64) ([]Invitation,
 // another address; ErrTaken for somebody who is a member already; ErrClosed. The caller then rolls
 // back, and the invitation stays as it was.
 func AcceptInvitation(ctx context.Context, tx *gorm.DB, token string, user User) (Invitation, error) {
-	now := TransactionNow(tx)
+	now := models.TransactionNow(tx)
 	var invitation Invitation
 	err := openInvitations(tx.WithContext(ctx), now).Where("token_hash = ?", hashToken(token)).Take(&invitation).Error
 	if errors.Is(err, gorm.ErrRecordNotFound) {
-		return invitation, fmt.Errorf("invitation: %w", ErrNotFound)
+		return invitation, fmt.Errorf("invitation: %w", models.ErrNotFound)
 	}
 	if err != nil {
 		return invitation, fmt.Errorf("find invitation: %w", err)
@@ -147,19 +148,19 @@ func AcceptInvitation(ctx context.Context, tx *gorm.DB, token string, user User)
 		return invitation, fault.Newf("email", fault.Invalid, "This invitation is for %s.", invitation.Email)
 	}
 	// The organization first and then the invitation: the order in which revoking locks them.
-	if _, err := LockOrganization(ctx, tx, invitation.OrgID); err != nil {
+	if _, err := models.LockOrganization(ctx, tx, invitation.OrgID); err != nil {
 		return invitation, err
 	}
 	if err := invitation.checkMaker(ctx, tx); err != nil {
 		return invitation, err
 	}
 	used := openInvitations(tx.WithContext(ctx), now).Where("token_hash = ?", invitation.TokenHash).
-		Update("used_at", MicrosOf(now))
+		Update("used_at", models.MicrosOf(now))
 	if used.Error != nil {
 		return invitation, fmt.Errorf("use an invitation: %w", used.Error)
 	}
 	if used.RowsAffected == 0 { // by somebody else, a moment ago
-		return invitation, fmt.Errorf("invitation: %w", ErrNotFound)
+		return invitation, fmt.Errorf("invitation: %w", models.ErrNotFound)
 	}
 	return invitation, AddMember(ctx, tx, invitation.OrgID, user.ID, invitation.Role)
 }
@@ -169,17 +170,17 @@ func AcceptInvitation(ctx context.Context, tx *gorm.DB, token string, user User)
 func RevokeInvitation(ctx context.Context, tx *gorm.DB, orgID int64, id string) (Invitation, error) {
 	hash, err := hex.DecodeString(strings.TrimPrefix(id, "inv_"))
 	if err != nil {
-		return Invitation{}, fmt.Errorf("invitation %q: %w", id, ErrNotFound)
+		return Invitation{}, fmt.Errorf("invitation %q: %w", id, models.ErrNotFound)
 	}
-	if _, err := LockOrganization(ctx, tx, orgID); err != nil {
+	if _, err := models.LockOrganization(ctx, tx, orgID); err != nil {
 		return Invitation{}, err
 	}
 	var invitation Invitation
-	open := openInvitations(tx.WithContext(ctx), TransactionNow(tx)).
+	open := openInvitations(tx.WithContext(ctx), models.TransactionNow(tx)).
 		Where("org_id = ? AND token_hash = ?", orgID, TokenHash(hash))
 	err = open.Session(&gorm.Session{}).Take(&invitation).Error
 	if errors.Is(err, gorm.ErrRecordNotFound) {
-		return invitation, fmt.Errorf("invitation %q: %w", id, ErrNotFound)
+		return invitation, fmt.Errorf("invitation %q: %w", id, models.ErrNotFound)
 	}
 	if err != nil {
 		return invitation, fmt.Errorf("find invitation %q: %w", id, err)
@@ -189,7 +190,7 @@ func RevokeInvitation(ctx context.Context, tx *gorm.DB, orgID int64, id string) 
 		return invitation, fmt.Errorf("revoke invitation %q: %w", id, deleted.Error)
 	}
 	if deleted.RowsAffected == 0 {
-		return invitation, fmt.Errorf("invitation %q: %w", id, ErrNotFound)
+		return invitation, fmt.Errorf("invitation %q: %w", id, models.ErrNotFound)
 	}
 	return invitation, nil
 }
@@ -212,11 +213,11 @@ func (i Invitation) checkMaker(ctx context.Context, db *gorm.DB) error {
 	}
 	admin, err := isAdmin(ctx, db, i.OrgID, i.InvitedBy)
 	if err == nil && !admin {
-		err = fmt.Errorf("invitation by somebody who is no admin: %w", ErrNotFound)
+		err = fmt.Errorf("invitation by somebody who is no admin: %w", models.ErrNotFound)
 	}
 	return err
 }
 
 func openInvitations(db *gorm.DB, now time.Time) *gorm.DB {
-	return db.Model(&Invitation{}).Where("used_at = 0 AND expires_at > ?", MicrosOf(now))
+	return db.Model(&Invitation{}).Where("used_at = 0 AND expires_at > ?", models.MicrosOf(now))
 }

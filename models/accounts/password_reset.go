@@ -1,4 +1,4 @@
-package models
+package accounts
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/auditlogs/auditlogs/models"
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 )
@@ -23,9 +24,9 @@ type PasswordReset struct {
 	UserID    string
 	MadeBy    string // user ID; empty for an operator
 	OrgID     int64  // where MadeBy made it as an admin; zero for an operator
-	CreatedAt Micros
-	ExpiresAt Micros
-	UsedAt    Micros // zero while it can be used
+	CreatedAt models.Micros
+	ExpiresAt models.Micros
+	UsedAt    models.Micros // zero while it can be used
 }
 
 func (PasswordReset) TableName() string { return "audit_password_resets" }
@@ -58,9 +59,9 @@ func createPasswordReset(ctx context.Context, tx *gorm.DB, reset PasswordReset) 
 	if err := endPasswordResets(ctx, tx, reset.UserID); err != nil {
 		return "", err
 	}
-	now := TransactionNow(tx)
+	now := models.TransactionNow(tx)
 	token, reset.TokenHash = newToken()
-	reset.CreatedAt, reset.ExpiresAt = MicrosOf(now), MicrosOf(now.Add(PasswordResetLifetime))
+	reset.CreatedAt, reset.ExpiresAt = models.MicrosOf(now), models.MicrosOf(now.Add(PasswordResetLifetime))
 	if err := tx.WithContext(ctx).Create(&reset).Error; err != nil {
 		return "", fmt.Errorf("create a password reset for %s: %w", reset.UserID, err)
 	}
@@ -71,12 +72,12 @@ func createPasswordReset(ctx context.Context, tx *gorm.DB, reset PasswordReset) 
 // operator. ErrNotFound says that there is no such link, or that it was used, replaced or revoked,
 // has expired, or ended with the rights of its maker.
 func (s *Store) OpenPasswordReset(ctx context.Context, token string) (user, maker User, err error) {
-	reset, err := takePasswordReset(s.Reader(ctx), s.Now(), token)
+	reset, err := takePasswordReset(s.store.Reader(ctx), s.store.Now(), token)
 	if err != nil {
 		return user, maker, err
 	}
 	if reset.MadeBy != "" {
-		if _, err := reset.checkMaker(s.Reader(ctx), s.Now()); err != nil {
+		if _, err := reset.checkMaker(s.store.Reader(ctx), s.store.Now()); err != nil {
 			return user, maker, asDeadReset(err)
 		}
 		if maker, err = s.UserByID(ctx, reset.MadeBy); err != nil {
@@ -91,7 +92,7 @@ func (s *Store) OpenPasswordReset(ctx context.Context, token string) (user, make
 // newest first.
 func (s *Store) OpenPasswordResets(ctx context.Context, orgID int64) ([]PasswordReset, error) {
 	var open []PasswordReset
-	err := openPasswordResets(s.Reader(ctx), s.Now()).Where("org_id = ?", orgID).
+	err := openPasswordResets(s.store.Reader(ctx), s.store.Now()).Where("org_id = ?", orgID).
 		Order("created_at DESC, token_hash").Find(&open).Error
 	if err != nil {
 		return nil, fmt.Errorf("list the reset links of organization %d: %w", orgID, err)
@@ -104,13 +105,13 @@ func (s *Store) OpenPasswordResets(ctx context.Context, orgID int64) ([]Password
 func RevokePasswordReset(ctx context.Context, tx *gorm.DB, orgID int64, id string) (PasswordReset, error) {
 	hash, err := hex.DecodeString(strings.TrimPrefix(id, "rst_"))
 	if err != nil {
-		return PasswordReset{}, fmt.Errorf("reset link %q: %w", id, ErrNotFound)
+		return PasswordReset{}, fmt.Errorf("reset link %q: %w", id, models.ErrNotFound)
 	}
-	if _, err := LockOrganization(ctx, tx, orgID); err != nil {
+	if _, err := models.LockOrganization(ctx, tx, orgID); err != nil {
 		return PasswordReset{}, err
 	}
 	var found []PasswordReset
-	open := openPasswordResets(tx.WithContext(ctx), TransactionNow(tx)).Where("org_id = ? AND token_hash = ?", orgID, TokenHash(hash))
+	open := openPasswordResets(tx.WithContext(ctx), models.TransactionNow(tx)).Where("org_id = ? AND token_hash = ?", orgID, TokenHash(hash))
 	if err := open.Session(&gorm.Session{}).Find(&found).Error; err != nil {
 		return PasswordReset{}, fmt.Errorf("find reset link %q: %w", id, err)
 	}
@@ -119,7 +120,7 @@ func RevokePasswordReset(ctx context.Context, tx *gorm.DB, orgID int64, id strin
 		return PasswordReset{}, fmt.Errorf("revoke reset link %q: %w", id, deleted.Error)
 	}
 	if len(found) == 0 || deleted.RowsAffected == 0 {
-		return PasswordReset{}, fmt.Errorf("reset link %q: %w", id, ErrNotFound)
+		return PasswordReset{}, fmt.Errorf("reset link %q: %w", id, models.ErrNotFound)
 	}
 	return found[0], nil
 }
@@ -129,7 +130,7 @@ func RevokePasswordReset(ctx context.Context, tx *gorm.DB, orgID int64, id strin
 // ErrNotFound says that it leads nowhere any more: also because who made it lost the right to. What
 // that takes is read under the locks of the account's organizations.
 func ResetPassword(ctx context.Context, tx *gorm.DB, token, passwordHash string) (reset PasswordReset, err error) {
-	now := TransactionNow(tx)
+	now := models.TransactionNow(tx)
 	if reset, err = takePasswordReset(tx.WithContext(ctx), now, token); err != nil {
 		return reset, err
 	}
@@ -144,12 +145,12 @@ func ResetPassword(ctx context.Context, tx *gorm.DB, token, passwordHash string)
 		return reset, fmt.Errorf("store the password of %s: %w", reset.UserID, err)
 	}
 	used := openPasswordResets(tx.WithContext(ctx), now).Where("token_hash = ?", reset.TokenHash).
-		Update("used_at", MicrosOf(now))
+		Update("used_at", models.MicrosOf(now))
 	if used.Error != nil {
 		return reset, fmt.Errorf("use a password reset: %w", used.Error)
 	}
 	if used.RowsAffected == 0 { // ended a moment ago
-		return reset, fmt.Errorf("password reset: %w", ErrNotFound)
+		return reset, fmt.Errorf("password reset: %w", models.ErrNotFound)
 	}
 	return reset, endWaysIn(ctx, tx, reset.UserID)
 }
@@ -169,19 +170,19 @@ func endWaysIn(ctx context.Context, tx *gorm.DB, userID string) error {
 // lockMaker locks the organizations of the account and answers what checkMaker does of them.
 func (r PasswordReset) lockMaker(ctx context.Context, tx *gorm.DB) error {
 	var locked []int64
-	err := tx.WithContext(ctx).Model(&Organization{}).Clauses(clause.Locking{Strength: "UPDATE"}).
+	err := tx.WithContext(ctx).Model(&models.Organization{}).Clauses(clause.Locking{Strength: "UPDATE"}).
 		Where("id IN (SELECT org_id FROM audit_memberships WHERE user_id = ?)", r.UserID).
 		Order("id").Pluck("id", &locked).Error
 	if err != nil {
 		return fmt.Errorf("lock the organizations of %s: %w", r.UserID, err)
 	}
-	asked, err := r.checkMaker(tx.WithContext(ctx), TransactionNow(tx))
+	asked, err := r.checkMaker(tx.WithContext(ctx), models.TransactionNow(tx))
 	if err != nil {
 		return err
 	}
 	for _, id := range asked {
 		if !slices.Contains(locked, id) { // joined between the two statements
-			return fmt.Errorf("reset link for %s: %w", r.UserID, ErrAdminElsewhere)
+			return fmt.Errorf("reset link for %s: %w", r.UserID, models.ErrAdminElsewhere)
 		}
 	}
 	return nil
@@ -208,9 +209,9 @@ func (r PasswordReset) checkMaker(db *gorm.DB, now time.Time) (asked []int64, er
 		asked = append(asked, row.ID)
 		switch {
 		case row.ID == r.OrgID && row.Closed():
-			return asked, fmt.Errorf("reset link for %s: %w", r.UserID, ErrClosed)
+			return asked, fmt.Errorf("reset link for %s: %w", r.UserID, models.ErrClosed)
 		case row.ID == r.OrgID && row.MakerRole != RoleAdmin:
-			return asked, fmt.Errorf("reset link for %s by %s: %w", r.UserID, r.MadeBy, ErrNotAdmin)
+			return asked, fmt.Errorf("reset link for %s by %s: %w", r.UserID, r.MadeBy, models.ErrNotAdmin)
 		case row.ID == r.OrgID:
 			belongs = true
 		case row.MakerRole != RoleAdmin && row.Readable(now):
@@ -218,19 +219,19 @@ func (r PasswordReset) checkMaker(db *gorm.DB, now time.Time) (asked []int64, er
 		}
 	}
 	if !belongs {
-		return asked, fmt.Errorf("member %s of organization %d: %w", r.UserID, r.OrgID, ErrNotFound)
+		return asked, fmt.Errorf("member %s of organization %d: %w", r.UserID, r.OrgID, models.ErrNotFound)
 	}
 	if elsewhere {
-		return asked, fmt.Errorf("reset link for %s: %w", r.UserID, ErrAdminElsewhere)
+		return asked, fmt.Errorf("reset link for %s: %w", r.UserID, models.ErrAdminElsewhere)
 	}
 	return asked, nil
 }
 
 // asDeadReset makes one error of all the reasons for which a link's maker lost the right to it.
 func asDeadReset(err error) error {
-	for _, lost := range []error{ErrNotAdmin, ErrAdminElsewhere, ErrClosed} {
+	for _, lost := range []error{models.ErrNotAdmin, models.ErrAdminElsewhere, models.ErrClosed} {
 		if errors.Is(err, lost) {
-			return fmt.Errorf("%w: %w", ErrNotFound, err)
+			return fmt.Errorf("%w: %w", models.ErrNotFound, err)
 		}
 	}
 	return err
@@ -240,7 +241,7 @@ func takePasswordReset(db *gorm.DB, now time.Time, token string) (PasswordReset,
 	var reset PasswordReset
 	err := openPasswordResets(db, now).Where("token_hash = ?", hashToken(token)).Take(&reset).Error
 	if errors.Is(err, gorm.ErrRecordNotFound) {
-		return reset, fmt.Errorf("password reset: %w", ErrNotFound)
+		return reset, fmt.Errorf("password reset: %w", models.ErrNotFound)
 	}
 	if err != nil {
 		return reset, fmt.Errorf("find password reset: %w", err)
@@ -256,5 +257,5 @@ func endPasswordResets(ctx context.Context, tx *gorm.DB, userID string) error {
 }
 
 func openPasswordResets(db *gorm.DB, now time.Time) *gorm.DB {
-	return db.Model(&PasswordReset{}).Where("used_at = 0 AND expires_at > ?", MicrosOf(now))
+	return db.Model(&PasswordReset{}).Where("used_at = 0 AND expires_at > ?", models.MicrosOf(now))
 }

@@ -1,4 +1,4 @@
-package models
+package accounts
 
 import (
 	"cmp"
@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/auditlogs/auditlogs/models"
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 )
@@ -16,7 +17,7 @@ type Membership struct {
 	OrgID     int64
 	UserID    string
 	Role      Role
-	CreatedAt Micros
+	CreatedAt models.Micros
 }
 
 func (Membership) TableName() string { return "audit_memberships" }
@@ -27,12 +28,12 @@ type Member struct {
 	Name     string
 	Email    string
 	Role     Role
-	JoinedAt Micros
+	JoinedAt models.Micros
 }
 
 // Access is an organization somebody may read, and their role there.
 type Access struct {
-	Organization
+	models.Organization
 	Role Role
 }
 
@@ -46,7 +47,7 @@ func (a Access) Readable(now time.Time) bool {
 // belong to, and closed ones for their admins until nothing is left to read.
 func (s *Store) AccessOf(ctx context.Context, userID string) ([]Access, error) {
 	var all []Access
-	err := s.Reader(ctx).Table("audit_organizations AS o").
+	err := s.store.Reader(ctx).Table("audit_organizations AS o").
 		Joins("JOIN audit_memberships AS m ON m.org_id = o.id").
 		Where("m.user_id = ?", userID).
 		Select("o.*, m.role").
@@ -54,7 +55,7 @@ func (s *Store) AccessOf(ctx context.Context, userID string) ([]Access, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the organizations of %s: %w", userID, err)
 	}
-	return readable(all, s.Now()), nil
+	return readable(all, s.store.Now()), nil
 }
 
 // readable are those of a user's organizations that can be read at now, as they are then, by name.
@@ -64,7 +65,7 @@ func readable(all []Access, now time.Time) []Access {
 		all[i].Organization = all[i].InForce(now)
 	}
 	slices.SortFunc(all, func(a, b Access) int {
-		return cmp.Or(cmp.Compare(Fold(a.Name), Fold(b.Name)), cmp.Compare(a.ID, b.ID))
+		return cmp.Or(cmp.Compare(models.Fold(a.Name), models.Fold(b.Name)), cmp.Compare(a.ID, b.ID))
 	})
 	return all
 }
@@ -72,12 +73,12 @@ func readable(all []Access, now time.Time) []Access {
 // Members lists who belongs to an organization, by name.
 func (s *Store) Members(ctx context.Context, orgID int64) ([]Member, error) {
 	var members []Member
-	err := membersOf(s.Reader(ctx), orgID).Scan(&members).Error
+	err := membersOf(s.store.Reader(ctx), orgID).Scan(&members).Error
 	if err != nil {
 		return nil, fmt.Errorf("list the members of organization %d: %w", orgID, err)
 	}
 	slices.SortFunc(members, func(a, b Member) int {
-		return cmp.Or(cmp.Compare(Fold(a.Name), Fold(b.Name)), cmp.Compare(a.UserID, b.UserID))
+		return cmp.Or(cmp.Compare(models.Fold(a.Name), models.Fold(b.Name)), cmp.Compare(a.UserID, b.UserID))
 	})
 	return members, nil
 }
@@ -95,17 +96,17 @@ func membersOf(db *gorm.DB, orgID int64) *gorm.DB {
 // Errors: ErrTaken for somebody who is in it already (their role stays), ErrClosed and ErrNotFound for
 // the organization. All leave tx usable.
 func AddMember(ctx context.Context, tx *gorm.DB, orgID int64, userID string, role Role) error {
-	if _, err := LockOrganization(ctx, tx, orgID); err != nil {
+	if _, err := models.LockOrganization(ctx, tx, orgID); err != nil {
 		return err
 	}
 	created := tx.WithContext(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&Membership{
-		OrgID: orgID, UserID: userID, Role: role, CreatedAt: MicrosOf(TransactionNow(tx)),
+		OrgID: orgID, UserID: userID, Role: role, CreatedAt: models.MicrosOf(models.TransactionNow(tx)),
 	})
 	if created.Error != nil {
 		return fmt.Errorf("add %s to organization %d: %w", userID, orgID, created.Error)
 	}
 	if created.RowsAffected == 0 {
-		return fmt.Errorf("add %s to organization %d: %w", userID, orgID, ErrTaken)
+		return fmt.Errorf("add %s to organization %d: %w", userID, orgID, models.ErrTaken)
 	}
 	return endPasswordResets(ctx, tx, userID)
 }
@@ -174,7 +175,7 @@ func RemoveMember(ctx context.Context, tx *gorm.DB, orgID int64, userID string) 
 // endLinksOf ends the open links that somebody made as an admin of an organization. The caller holds
 // its lock: who uses such a link holds it as well, and asks there whether its maker is an admin.
 func endLinksOf(ctx context.Context, tx *gorm.DB, orgID int64, adminID string) (ended EndedLinks, err error) {
-	now := TransactionNow(tx)
+	now := models.TransactionNow(tx)
 	invitations := openInvitations(tx.WithContext(ctx), now).
 		Where("org_id = ? AND invited_by = ?", orgID, adminID).Delete(&Invitation{})
 	if invitations.Error != nil {
@@ -216,7 +217,7 @@ func isAdmin(ctx context.Context, db *gorm.DB, orgID int64, userID string) (bool
 // LockMember reads a member of an organization that the rest of tx is going to change, as
 // LockOrganization does. Errors: ErrNotFound for somebody who is no member, and those of LockOrganization.
 func LockMember(ctx context.Context, tx *gorm.DB, orgID int64, userID string) (Member, error) {
-	if _, err := LockOrganization(ctx, tx, orgID); err != nil {
+	if _, err := models.LockOrganization(ctx, tx, orgID); err != nil {
 		return Member{}, err
 	}
 	var found []Member
@@ -225,7 +226,7 @@ func LockMember(ctx context.Context, tx *gorm.DB, orgID int64, userID string) (M
 		return Member{}, fmt.Errorf("find member %s of organization %d: %w", userID, orgID, err)
 	}
 	if len(found) == 0 {
-		return Member{}, fmt.Errorf("member %s of organization %d: %w", userID, orgID, ErrNotFound)
+		return Member{}, fmt.Errorf("member %s of organization %d: %w", userID, orgID, models.ErrNotFound)
 	}
 	return found[0], nil
 }
@@ -238,7 +239,7 @@ func LockMember(ctx context.Context, tx *gorm.DB, orgID int64, userID string) (M
 func LockAsAdmin(ctx context.Context, tx *gorm.DB, orgID int64, userID string) error {
 	member, err := LockMember(ctx, tx, orgID, userID)
 	if err == nil && member.Role != RoleAdmin {
-		err = fmt.Errorf("%s in organization %d: %w", userID, orgID, ErrNotAdmin)
+		err = fmt.Errorf("%s in organization %d: %w", userID, orgID, models.ErrNotAdmin)
 	}
 	return err
 }
@@ -253,7 +254,7 @@ func needAnotherAdmin(ctx context.Context, tx *gorm.DB, orgID int64, userID stri
 		return fmt.Errorf("count the admins of organization %d: %w", orgID, err)
 	}
 	if others == 0 {
-		return ErrLastAdmin
+		return models.ErrLastAdmin
 	}
 	return nil
 }

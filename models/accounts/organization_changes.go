@@ -1,18 +1,19 @@
-package models
+package accounts
 
 import (
 	"context"
 	"fmt"
 	"time"
 
+	"github.com/auditlogs/auditlogs/models"
 	"gorm.io/gorm"
 )
 
 // RenameOrganization gives an organization another name in the caller's transaction; its slug
 // stays. It answers the organization before and after; both are the same, and nothing was written,
 // where it already had the name. Errors: as LockOrganization.
-func RenameOrganization(ctx context.Context, tx *gorm.DB, orgID int64, name string) (before, after Organization, err error) {
-	before, err = LockOrganization(ctx, tx, orgID)
+func RenameOrganization(ctx context.Context, tx *gorm.DB, orgID int64, name string) (before, after models.Organization, err error) {
+	before, err = models.LockOrganization(ctx, tx, orgID)
 	if err != nil {
 		return before, before, err
 	}
@@ -21,7 +22,7 @@ func RenameOrganization(ctx context.Context, tx *gorm.DB, orgID int64, name stri
 		return before, after, nil
 	}
 	after.Name = name
-	err = tx.WithContext(ctx).Model(&Organization{}).Where("id = ?", orgID).Update("name", name).Error
+	err = tx.WithContext(ctx).Model(&models.Organization{}).Where("id = ?", orgID).Update("name", name).Error
 	if err != nil {
 		return before, after, fmt.Errorf("rename organization %q: %w", before.Slug, err)
 	}
@@ -34,12 +35,12 @@ func RenameOrganization(ctx context.Context, tx *gorm.DB, orgID int64, name stri
 // is not in force yet never will be: nobody could undo it any more. Undo it and record
 // organization:delete before, in the same transaction. Errors: as LockOrganization.
 func CloseOrganization(ctx context.Context, tx *gorm.DB, orgID int64, now time.Time) error {
-	org, err := LockOrganization(ctx, tx, orgID)
+	org, err := models.LockOrganization(ctx, tx, orgID)
 	if err != nil {
 		return err
 	}
-	err = tx.WithContext(ctx).Model(&Organization{}).Where("id = ?", orgID).Updates(map[string]any{
-		"closed_at":              MicrosOf(now),
+	err = tx.WithContext(ctx).Model(&models.Organization{}).Where("id = ?", orgID).Updates(map[string]any{
+		"closed_at":              models.MicrosOf(now),
 		"retention_days":         org.InForce(now).RetentionDays,
 		"pending_retention_days": 0,
 		"pending_from":           0,

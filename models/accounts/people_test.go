@@ -1,4 +1,4 @@
-package models_test
+package accounts_test
 
 import (
 	"errors"
@@ -14,13 +14,15 @@ import (
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 // town is a store with a clock the test moves.
 type town struct {
 	*models.Store
-	t   *testing.T
-	now time.Time
+	people *accounts.Store
+	t      *testing.T
+	now    time.Time
 }
 
 func eachTown(t *testing.T, test func(t *testing.T, town *town)) {
@@ -31,6 +33,7 @@ func eachTown(t *testing.T, test func(t *testing.T, town *town)) {
 		if place.Store, err = db.Store(func() time.Time { return place.now }); err != nil {
 			t.Fatal(err)
 		}
+		place.people = accounts.NewStore(place.Store)
 		test(t, place)
 	})
 }
@@ -47,44 +50,44 @@ func (p *town) must(change func(tx *gorm.DB) error) {
 	}
 }
 
-func (p *town) user(name string) (user models.User) {
+func (p *town) user(name string) (user accounts.User) {
 	p.t.Helper()
 	p.must(func(tx *gorm.DB) (err error) {
-		user, err = models.CreateUser(p.t.Context(), tx, name, strings.ToLower(name)+"@example.com", "hash of "+name)
+		user, err = accounts.CreateUser(p.t.Context(), tx, name, strings.ToLower(name)+"@example.com", "hash of "+name)
 		return err
 	})
 	return user
 }
 
-func (p *town) organization(slug string, admins ...models.User) (org models.Organization) {
+func (p *town) organization(slug string, admins ...accounts.User) (org models.Organization) {
 	p.t.Helper()
 	p.must(func(tx *gorm.DB) (err error) {
 		org, err = models.CreateOrganization(p.t.Context(), tx, slug, slug, "")
 		return err
 	})
 	for _, admin := range admins {
-		p.member(org, admin, models.RoleAdmin)
+		p.member(org, admin, accounts.RoleAdmin)
 	}
 	return org
 }
 
-func (p *town) member(org models.Organization, user models.User, role models.Role) {
+func (p *town) member(org models.Organization, user accounts.User, role accounts.Role) {
 	p.t.Helper()
-	p.must(func(tx *gorm.DB) error { return models.AddMember(p.t.Context(), tx, org.ID, user.ID, role) })
+	p.must(func(tx *gorm.DB) error { return accounts.AddMember(p.t.Context(), tx, org.ID, user.ID, role) })
 }
 
-func (p *town) invitation(org models.Organization, by models.User) (token string, invitation models.Invitation) {
+func (p *town) invitation(org models.Organization, by accounts.User) (token string, invitation accounts.Invitation) {
 	p.t.Helper()
 	p.must(func(tx *gorm.DB) (err error) {
-		token, invitation, err = models.CreateInvitation(p.t.Context(), tx, org.ID, by.ID, "", models.RoleMember)
+		token, invitation, err = accounts.CreateInvitation(p.t.Context(), tx, org.ID, by.ID, "", accounts.RoleMember)
 		return err
 	})
 	return token, invitation
 }
 
-func (p *town) accept(token string, user models.User) error {
+func (p *town) accept(token string, user accounts.User) error {
 	return p.do(func(tx *gorm.DB) error {
-		_, err := models.AcceptInvitation(p.t.Context(), tx, token, user)
+		_, err := accounts.AcceptInvitation(p.t.Context(), tx, token, user)
 		return err
 	})
 }
@@ -135,50 +138,17 @@ func TestOneAccountAnAddress(t *testing.T) {
 	eachTown(t, func(t *testing.T, p *town) {
 		ada := p.user("Ada")
 		p.must(func(tx *gorm.DB) error {
-			_, err := models.CreateUser(t.Context(), tx, "Imposter", "ADA@Example.com", "hash")
+			_, err := accounts.CreateUser(t.Context(), tx, "Imposter", "ADA@Example.com", "hash")
 			wantError(t, "the same address in capitals", err, models.ErrTaken)
 			return nil
 		})
-		found, err := p.UserByEmail(t.Context(), " aDa@example.COM ")
+		found, err := p.people.UserByEmail(t.Context(), " aDa@example.COM ")
 		if err != nil || found.ID != ada.ID {
 			t.Errorf("found %q, %v by the address in other letters", found.ID, err)
 		}
-		_, err = p.UserByEmail(t.Context(), "nobody@example.com")
+		_, err = p.people.UserByEmail(t.Context(), "nobody@example.com")
 		wantError(t, "an address without account", err, models.ErrNotFound)
 	})
-}
-
-func TestPasswords(t *testing.T) {
-	ctx := t.Context()
-	for _, password := range []string{"", "short", "123456789", strings.Repeat("a", 201)} {
-		var invalid *fault.Field
-		if _, err := models.HashPassword(ctx, password); !errors.As(err, &invalid) {
-			t.Errorf("a password of %d bytes: %v, want a fault.Field", len(password), err)
-		}
-	}
-	hash, err := models.HashPassword(ctx, "audit-demo")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !strings.HasPrefix(hash, "$argon2id$v=19$m=19456,t=2,p=1$") {
-		t.Errorf("hash %q", hash)
-	}
-	for _, test := range []struct {
-		hash, password string
-		want           bool
-	}{
-		{hash, "audit-demo", true},
-		{hash, "audit-Demo", false},
-		{hash, "", false},
-		{hash, strings.Repeat("a", 1<<20), false},
-		{"", "audit-demo", false},
-		{"", "the password of nobody", false},
-	} {
-		got, err := models.PasswordMatches(ctx, test.hash, test.password)
-		if err != nil || got != test.want {
-			t.Errorf("PasswordMatches(%.10q, %.20q) = %v, %v", test.hash, test.password, got, err)
-		}
-	}
 }
 
 func TestWhoMayReadWhat(t *testing.T) {
@@ -186,12 +156,12 @@ func TestWhoMayReadWhat(t *testing.T) {
 		admin, member := p.user("Admin"), p.user("Member")
 		p.organization("foreign", p.user("Stranger"))
 		zeta, acme := p.organization("zeta", admin), p.organization("acme", admin)
-		p.member(zeta, member, models.RoleMember)
-		p.member(acme, member, models.RoleMember)
+		p.member(zeta, member, accounts.RoleMember)
+		p.member(acme, member, accounts.RoleMember)
 
-		readable := func(user models.User) (slugs []string) {
+		readable := func(user accounts.User) (slugs []string) {
 			t.Helper()
-			access, err := p.AccessOf(t.Context(), user.ID)
+			access, err := p.people.AccessOf(t.Context(), user.ID)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -200,7 +170,7 @@ func TestWhoMayReadWhat(t *testing.T) {
 			}
 			return slugs
 		}
-		want := func(what string, user models.User, want ...string) {
+		want := func(what string, user accounts.User, want ...string) {
 			t.Helper()
 			if got := readable(user); !slices.Equal(got, want) {
 				t.Errorf("%s, %s reads %v, want %v", what, user.Name, got, want)
@@ -227,25 +197,25 @@ func TestTheLastAdminStays(t *testing.T) {
 	eachTown(t, func(t *testing.T, p *town) {
 		ada, bob := p.user("Ada"), p.user("Bob")
 		org := p.organization("acme", ada)
-		p.member(org, bob, models.RoleMember)
-		change := func(user models.User, role models.Role) error {
+		p.member(org, bob, accounts.RoleMember)
+		change := func(user accounts.User, role accounts.Role) error {
 			return p.do(func(tx *gorm.DB) error {
-				_, _, err := models.ChangeRole(t.Context(), tx, org.ID, user.ID, role)
+				_, _, err := accounts.ChangeRole(t.Context(), tx, org.ID, user.ID, role)
 				return err
 			})
 		}
-		remove := func(user models.User) error {
+		remove := func(user accounts.User) error {
 			return p.do(func(tx *gorm.DB) error {
-				_, _, err := models.RemoveMember(t.Context(), tx, org.ID, user.ID)
+				_, _, err := accounts.RemoveMember(t.Context(), tx, org.ID, user.ID)
 				return err
 			})
 		}
-		wantError(t, "the last admin steps down", change(ada, models.RoleMember), models.ErrLastAdmin)
+		wantError(t, "the last admin steps down", change(ada, accounts.RoleMember), models.ErrLastAdmin)
 		wantError(t, "the last admin leaves", remove(ada), models.ErrLastAdmin)
-		wantError(t, "the last admin stays admin", change(ada, models.RoleAdmin), nil)
-		wantError(t, "somebody else becomes admin", change(bob, models.RoleAdmin), nil)
+		wantError(t, "the last admin stays admin", change(ada, accounts.RoleAdmin), nil)
+		wantError(t, "somebody else becomes admin", change(bob, accounts.RoleAdmin), nil)
 		wantError(t, "one of two leaves", remove(ada), nil)
-		wantError(t, "somebody who is no member", change(ada, models.RoleMember), models.ErrNotFound)
+		wantError(t, "somebody who is no member", change(ada, accounts.RoleMember), models.ErrNotFound)
 	})
 }
 
@@ -256,10 +226,10 @@ func TestTwoAdminsWhoStepDownTogether(t *testing.T) {
 			org := p.organization("acme-"+string(rune('a'+round)), ada, bob)
 			var together sync.WaitGroup
 			problems := make([]error, 2)
-			for i, user := range []models.User{ada, bob} {
+			for i, user := range []accounts.User{ada, bob} {
 				together.Go(func() {
 					problems[i] = p.do(func(tx *gorm.DB) error {
-						_, _, err := models.ChangeRole(t.Context(), tx, org.ID, user.ID, models.RoleMember)
+						_, _, err := accounts.ChangeRole(t.Context(), tx, org.ID, user.ID, accounts.RoleMember)
 						return err
 					})
 				})
@@ -268,13 +238,13 @@ func TestTwoAdminsWhoStepDownTogether(t *testing.T) {
 			if refused := slices.IndexFunc(problems, func(err error) bool { return errors.Is(err, models.ErrLastAdmin) }); refused < 0 || problems[1-refused] != nil {
 				t.Errorf("the two got %v, want one ErrLastAdmin and one success", problems)
 			}
-			members, err := p.Members(t.Context(), org.ID)
+			members, err := p.people.Members(t.Context(), org.ID)
 			if err != nil {
 				t.Fatal(err)
 			}
 			admins := 0
 			for _, m := range members {
-				if m.Role == models.RoleAdmin {
+				if m.Role == accounts.RoleAdmin {
 					admins++
 				}
 			}
@@ -291,14 +261,14 @@ func TestAnInvitationWorksOnce(t *testing.T) {
 		org := p.organization("acme", admin)
 		token, _ := p.invitation(org, admin)
 
-		if _, found, err := p.OpenInvitation(t.Context(), token); err != nil || found.ID != org.ID {
+		if _, found, err := p.people.OpenInvitation(t.Context(), token); err != nil || found.ID != org.ID {
 			t.Fatalf("the link leads to %q, %v", found.Slug, err)
 		}
 		wantError(t, "a member accepts", p.accept(token, admin), models.ErrTaken)
 
 		var together sync.WaitGroup
 		problems := make([]error, 2)
-		for i, user := range []models.User{ada, bob} {
+		for i, user := range []accounts.User{ada, bob} {
 			together.Go(func() { problems[i] = p.accept(token, user) })
 		}
 		together.Wait()
@@ -306,7 +276,7 @@ func TestAnInvitationWorksOnce(t *testing.T) {
 			t.Errorf("two who accept at once got %v, want one success", problems)
 		}
 		wantError(t, "one of them", errors.Join(problems...), models.ErrNotFound)
-		_, _, err := p.OpenInvitation(t.Context(), token)
+		_, _, err := p.people.OpenInvitation(t.Context(), token)
 		wantError(t, "a used link", err, models.ErrNotFound)
 	})
 }
@@ -319,7 +289,7 @@ func TestAnInvitationEnds(t *testing.T) {
 		revoked, invitation := p.invitation(org, admin)
 		revoke := func(org models.Organization) error {
 			return p.do(func(tx *gorm.DB) error {
-				_, err := models.RevokeInvitation(t.Context(), tx, org.ID, invitation.ID())
+				_, err := accounts.RevokeInvitation(t.Context(), tx, org.ID, invitation.ID())
 				return err
 			})
 		}
@@ -331,7 +301,7 @@ func TestAnInvitationEnds(t *testing.T) {
 		expired, _ := p.invitation(org, admin)
 		p.now = p.now.Add(7 * 24 * time.Hour)
 		wantError(t, "accepting an expired one", p.accept(expired, ada), models.ErrNotFound)
-		open, err := p.OpenInvitations(t.Context(), org.ID)
+		open, err := p.people.OpenInvitations(t.Context(), org.ID)
 		if err != nil || len(open) != 0 {
 			t.Errorf("open invitations: %v, %v", open, err)
 		}
@@ -342,11 +312,11 @@ func TestAnInvitationEnds(t *testing.T) {
 func TestAResetLinkWorksOnceAndEndsEverySession(t *testing.T) {
 	eachTown(t, func(t *testing.T, p *town) {
 		ada, bob := p.user("Ada"), p.user("Bob")
-		start := func(user models.User) string {
+		start := func(user accounts.User) string {
 			t.Helper()
 			var token string
 			p.must(func(tx *gorm.DB) (err error) {
-				token, _, err = models.StartSession(t.Context(), tx, user, models.Browser{}, []byte("{}"))
+				token, _, err = accounts.StartSession(t.Context(), tx, user, accounts.Browser{}, []byte("{}"))
 				return err
 			})
 			return token
@@ -354,14 +324,14 @@ func TestAResetLinkWorksOnceAndEndsEverySession(t *testing.T) {
 		link := func() (token string) {
 			t.Helper()
 			p.must(func(tx *gorm.DB) (err error) {
-				token, err = models.OperatorPasswordReset(t.Context(), tx, ada.ID)
+				token, err = accounts.OperatorPasswordReset(t.Context(), tx, ada.ID)
 				return err
 			})
 			return token
 		}
 		use := func(token string) error {
 			return p.do(func(tx *gorm.DB) error {
-				_, err := models.ResetPassword(t.Context(), tx, token, "a new hash")
+				_, err := accounts.ResetPassword(t.Context(), tx, token, "a new hash")
 				return err
 			})
 		}
@@ -371,14 +341,14 @@ func TestAResetLinkWorksOnceAndEndsEverySession(t *testing.T) {
 		wantError(t, "the link", use(second), nil)
 		wantError(t, "the link again", use(second), models.ErrNotFound)
 		for _, token := range []string{laptop, phone} {
-			_, err := p.SignedInBy(t.Context(), token)
+			_, err := p.people.SignedInBy(t.Context(), token)
 			wantError(t, "a session from before", err, models.ErrNotFound)
 		}
-		if _, err := p.SignedInBy(t.Context(), foreign); err != nil {
+		if _, err := p.people.SignedInBy(t.Context(), foreign); err != nil {
 			t.Errorf("another user's session ended, too: %v", err)
 		}
 		err := p.do(func(tx *gorm.DB) error {
-			_, _, err := models.StartSession(t.Context(), tx, ada, models.Browser{}, nil)
+			_, _, err := accounts.StartSession(t.Context(), tx, ada, accounts.Browser{}, nil)
 			return err
 		})
 		wantError(t, "a session for the password checked before the reset", err, models.ErrNotFound)
@@ -394,20 +364,20 @@ func TestSetupHappensOnce(t *testing.T) {
 		tokens := make([]string, 2) // of two servers
 		for i := range tokens {
 			p.must(func(tx *gorm.DB) (err error) {
-				tokens[i], err = models.CreateSetupToken(t.Context(), tx)
+				tokens[i], err = accounts.CreateSetupToken(t.Context(), tx)
 				return err
 			})
 		}
 		setUp := func(token, email string) error {
 			return p.do(func(tx *gorm.DB) error {
-				if err := models.UseSetupToken(t.Context(), tx, token); err != nil {
+				if err := accounts.UseSetupToken(t.Context(), tx, token); err != nil {
 					return err
 				}
-				_, err := models.CreateUser(t.Context(), tx, "First", email, "hash")
+				_, err := accounts.CreateUser(t.Context(), tx, "First", email, "hash")
 				return err
 			})
 		}
-		wantError(t, "a guessed token", setUp("guess", "guess@example.com"), models.ErrSetupToken)
+		wantError(t, "a guessed token", setUp("guess", "guess@example.com"), accounts.ErrSetupToken)
 
 		var together sync.WaitGroup
 		problems := make([]error, 2)
@@ -420,7 +390,7 @@ func TestSetupHappensOnce(t *testing.T) {
 		}
 		wantError(t, "the other", errors.Join(problems...), models.ErrNotFound)
 		p.must(func(tx *gorm.DB) error {
-			token, err := models.CreateSetupToken(t.Context(), tx)
+			token, err := accounts.CreateSetupToken(t.Context(), tx)
 			if token != "" {
 				t.Error("a token was made although there is a user")
 			}

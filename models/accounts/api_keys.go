@@ -1,4 +1,4 @@
-package models
+package accounts
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/auditlogs/auditlogs/models"
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
@@ -47,16 +48,18 @@ type APIKey struct {
 	Scope      KeyScope
 	Hint       string // the key's last four characters, to tell keys apart by
 	CreatedBy  string // user ID
-	CreatedAt  Micros
-	ExpiresAt  Micros // zero: never
-	LastUsedAt Micros // to the minute; zero: never used
-	RevokedAt  Micros // zero while it was not
+	CreatedAt  models.Micros
+	ExpiresAt  models.Micros // zero: never
+	LastUsedAt models.Micros // to the minute; zero: never used
+	RevokedAt  models.Micros // zero while it was not
 }
 
 func (APIKey) TableName() string { return "audit_api_keys" }
 
 // Expired says that the key's time is over at now.
-func (k APIKey) Expired(now time.Time) bool { return k.ExpiresAt != 0 && k.ExpiresAt <= MicrosOf(now) }
+func (k APIKey) Expired(now time.Time) bool {
+	return k.ExpiresAt != 0 && k.ExpiresAt <= models.MicrosOf(now)
+}
 
 // CreateAPIKey makes a key of an organization and answers its token, which cannot be found again.
 // expires is the moment it ends; zero means never. Of two calls at once the second waits for the
@@ -64,20 +67,20 @@ func (k APIKey) Expired(now time.Time) bool { return k.ExpiresAt != 0 && k.Expir
 //
 // Errors: *fault.Field of the fields "name" (also where there are too many keys), "scope" and
 // "expires"; ErrClosed and ErrNotFound for the organization. All leave tx usable.
-func CreateAPIKey(ctx context.Context, tx *gorm.DB, orgID int64, name string, scope KeyScope, createdBy string, expires Micros) (key APIKey, token string, err error) {
-	name, now := strings.TrimSpace(name), TransactionNow(tx)
-	if err := CheckName(name); err != nil {
+func CreateAPIKey(ctx context.Context, tx *gorm.DB, orgID int64, name string, scope KeyScope, createdBy string, expires models.Micros) (key APIKey, token string, err error) {
+	name, now := strings.TrimSpace(name), models.TransactionNow(tx)
+	if err := models.CheckName(name); err != nil {
 		return APIKey{}, "", err
 	}
 	switch {
 	case !scope.Valid():
 		return APIKey{}, "", fault.Newf("scope", fault.Invalid, "Choose read or write.")
-	case expires != 0 && expires <= MicrosOf(now):
+	case expires != 0 && expires <= models.MicrosOf(now):
 		return APIKey{}, "", fault.Newf("expires", fault.Invalid, "Choose a day that is still to come.")
-	case expires > MicrosOf(now.AddDate(MaxAPIKeyYears, 0, 0)):
+	case expires > models.MicrosOf(now.AddDate(MaxAPIKeyYears, 0, 0)):
 		return APIKey{}, "", fault.Newf("expires", fault.Invalid, "Choose a day within %d years, or never.", MaxAPIKeyYears)
 	}
-	if _, err := LockOrganization(ctx, tx, orgID); err != nil {
+	if _, err := models.LockOrganization(ctx, tx, orgID); err != nil {
 		return APIKey{}, "", err
 	}
 	var count int64
@@ -97,7 +100,7 @@ func CreateAPIKey(ctx context.Context, tx *gorm.DB, orgID int64, name string, sc
 		Scope:     scope,
 		Hint:      token[len(token)-4:],
 		CreatedBy: createdBy,
-		CreatedAt: MicrosOf(now),
+		CreatedAt: models.MicrosOf(now),
 		ExpiresAt: expires,
 	}
 	if err := tx.WithContext(ctx).Create(&key).Error; err != nil {
@@ -109,12 +112,12 @@ func CreateAPIKey(ctx context.Context, tx *gorm.DB, orgID int64, name string, sc
 // RevokeAPIKey ends a key for good and answers it as it was before. Nothing is written where it was
 // revoked already. Errors: ErrNotFound where the organization has no such key, ErrClosed.
 func RevokeAPIKey(ctx context.Context, tx *gorm.DB, orgID int64, id string) (before APIKey, err error) {
-	if _, err := LockOrganization(ctx, tx, orgID); err != nil {
+	if _, err := models.LockOrganization(ctx, tx, orgID); err != nil {
 		return before, err
 	}
 	err = tx.WithContext(ctx).Where("org_id = ? AND id = ?", orgID, id).Take(&before).Error
 	if errors.Is(err, gorm.ErrRecordNotFound) {
-		return before, fmt.Errorf("API key %q: %w", id, ErrNotFound)
+		return before, fmt.Errorf("API key %q: %w", id, models.ErrNotFound)
 	}
 	if err != nil {
 		return before, fmt.Errorf("find API key %s: %w", id, err)
@@ -123,7 +126,7 @@ func RevokeAPIKey(ctx context.Context, tx *gorm.DB, orgID int64, id string) (bef
 		return before, nil
 	}
 	err = tx.WithContext(ctx).Model(&APIKey{}).Where("org_id = ? AND id = ?", orgID, id).
-		Update("revoked_at", MicrosOf(TransactionNow(tx))).Error
+		Update("revoked_at", models.MicrosOf(models.TransactionNow(tx))).Error
 	if err != nil {
 		return before, fmt.Errorf("revoke API key %s: %w", id, err)
 	}
@@ -134,7 +137,7 @@ func RevokeAPIKey(ctx context.Context, tx *gorm.DB, orgID int64, id string) (bef
 // expired. Revoked ones are gone.
 func (s *Store) APIKeys(ctx context.Context, orgID int64) ([]APIKey, error) {
 	var keys []APIKey
-	err := apiKeysOf(s.Reader(ctx), orgID).Order("created_at DESC, id").Find(&keys).Error
+	err := apiKeysOf(s.store.Reader(ctx), orgID).Order("created_at DESC, id").Find(&keys).Error
 	if err != nil {
 		return nil, fmt.Errorf("list the API keys of organization %d: %w", orgID, err)
 	}
@@ -143,38 +146,38 @@ func (s *Store) APIKeys(ctx context.Context, orgID int64) ([]APIKey, error) {
 
 // APIKey finds one of the keys that APIKeys lists, or ErrNotFound.
 func (s *Store) APIKey(ctx context.Context, orgID int64, id string) (APIKey, error) {
-	return findAPIKey(apiKeysOf(s.Reader(ctx), orgID).Where("id = ?", id))
+	return findAPIKey(apiKeysOf(s.store.Reader(ctx), orgID).Where("id = ?", id))
 }
 
 // APIKeyByToken finds the key a program shows and the organization it belongs to, which may be
 // closed: the key does nothing any more then. ErrNotFound says that there is no such key, or that it
 // was revoked or has expired.
-func (s *Store) APIKeyByToken(ctx context.Context, token string) (APIKey, Organization, error) {
-	key, err := findAPIKey(s.Reader(ctx).Where("token_hash = ? AND revoked_at = 0", hashToken(token)))
-	if err == nil && key.Expired(s.Now()) {
-		err = fmt.Errorf("API key %s: %w", key.ID, ErrNotFound)
+func (s *Store) APIKeyByToken(ctx context.Context, token string) (APIKey, models.Organization, error) {
+	key, err := findAPIKey(s.store.Reader(ctx).Where("token_hash = ? AND revoked_at = 0", hashToken(token)))
+	if err == nil && key.Expired(s.store.Now()) {
+		err = fmt.Errorf("API key %s: %w", key.ID, models.ErrNotFound)
 	}
 	if err != nil {
-		return APIKey{}, Organization{}, err
+		return APIKey{}, models.Organization{}, err
 	}
-	var org Organization
-	if err := s.Reader(ctx).Where("id = ?", key.OrgID).Take(&org).Error; err != nil {
-		return APIKey{}, Organization{}, fmt.Errorf("find the organization of API key %s: %w", key.ID, err)
+	var org models.Organization
+	if err := s.store.Reader(ctx).Where("id = ?", key.OrgID).Take(&org).Error; err != nil {
+		return APIKey{}, models.Organization{}, fmt.Errorf("find the organization of API key %s: %w", key.ID, err)
 	}
-	return key, org.InForce(s.Now()), nil
+	return key, org.InForce(s.store.Now()), nil
 }
 
 // NoteAPIKeyUse remembers that the key, as APIKeyByToken answered it, was used now. It writes at
 // most once a minute per key, whatever the number of requests.
 func (s *Store) NoteAPIKeyUse(ctx context.Context, key APIKey) error {
-	now := s.Now()
-	lately := MicrosOf(now.Add(-apiKeyUseNoted))
+	now := s.store.Now()
+	lately := models.MicrosOf(now.Add(-apiKeyUseNoted))
 	if key.LastUsedAt > lately {
 		return nil
 	}
-	err := s.Writer(ctx).Model(&APIKey{}).
+	err := s.store.Writer(ctx).Model(&APIKey{}).
 		Where("org_id = ? AND id = ? AND last_used_at <= ?", key.OrgID, key.ID, lately).
-		Update("last_used_at", MicrosOf(now)).Error
+		Update("last_used_at", models.MicrosOf(now)).Error
 	if err != nil {
 		return fmt.Errorf("note the use of API key %s: %w", key.ID, err)
 	}
@@ -193,7 +196,7 @@ func findAPIKey(query *gorm.DB) (APIKey, error) {
 		return APIKey{}, fmt.Errorf("find API key: %w", found.Error)
 	}
 	if found.RowsAffected == 0 {
-		return APIKey{}, fmt.Errorf("API key: %w", ErrNotFound)
+		return APIKey{}, fmt.Errorf("API key: %w", models.ErrNotFound)
 	}
 	return key, nil
 }

@@ -1,4 +1,4 @@
-package models
+package passwords
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 
 // However many sign in at once, two passwords are worked on, and nobody waits for long.
 func TestTurnsAreWaitedForBriefly(t *testing.T) {
-	if size := cap(passwordTurns.taken); size != 2 {
+	if size := cap(work.taken); size != 2 {
 		t.Errorf("%d passwords are worked on at once", size)
 	}
 	synctest.Test(t, func(t *testing.T) {

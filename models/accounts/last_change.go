@@ -1,9 +1,10 @@
-package models
+package accounts
 
 import (
 	"context"
 	"fmt"
 
+	"github.com/auditlogs/auditlogs/models"
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 )
@@ -13,9 +14,9 @@ import (
 //
 // Retention and switch have the settings history instead.
 type LastChange struct {
-	OrgID      int64  `gorm:"primaryKey;autoIncrement:false"`
-	Setting    string `gorm:"primaryKey"`
-	ChangedAt  Micros // zero: nobody changed it since this is kept
+	OrgID      int64         `gorm:"primaryKey;autoIncrement:false"`
+	Setting    string        `gorm:"primaryKey"`
+	ChangedAt  models.Micros // zero: nobody changed it since this is kept
 	ActorID    string
 	ActorName  string // as it was then
 	ActorEmail string
@@ -36,9 +37,9 @@ func SettingLink(entityType string) string { return "link:" + entityType }
 func SettingRole(userID string) string { return "role:" + userID }
 
 // NoteChange keeps in the caller's transaction that actor changed a setting just now.
-func NoteChange(ctx context.Context, tx *gorm.DB, orgID int64, setting string, actor Actor) error {
+func NoteChange(ctx context.Context, tx *gorm.DB, orgID int64, setting string, actor models.Actor) error {
 	change := LastChange{
-		OrgID: orgID, Setting: setting, ChangedAt: MicrosOf(TransactionNow(tx)),
+		OrgID: orgID, Setting: setting, ChangedAt: models.MicrosOf(models.TransactionNow(tx)),
 		ActorID: actor.ID, ActorName: actor.Name, ActorEmail: actor.Email,
 	}
 	err := tx.WithContext(ctx).Clauses(clause.OnConflict{

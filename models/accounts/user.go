@@ -1,4 +1,4 @@
-package models
+package accounts
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"net/mail"
 	"strings"
 
+	"github.com/auditlogs/auditlogs/models"
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
@@ -44,7 +45,7 @@ type User struct {
 	Name         string
 	PasswordHash string // argon2id, PHC string format
 	LastOrgID    int64  // the organization last looked at; zero for none
-	CreatedAt    Micros
+	CreatedAt    models.Micros
 }
 
 func (User) TableName() string { return "audit_users" }
@@ -52,7 +53,7 @@ func (User) TableName() string { return "audit_users" }
 // CheckEmail returns a *fault.Field where email is not one plain address.
 func CheckEmail(email string) error {
 	address, err := mail.ParseAddress(email)
-	if err != nil || address.Address != email || len(email) > MaxEmailLength || strings.ContainsFunc(email, Invisible) {
+	if err != nil || address.Address != email || len(email) > MaxEmailLength || strings.ContainsFunc(email, models.Invisible) {
 		return fault.Newf("email", fault.Invalid, "Enter an e-mail address, such as ada@example.com.")
 	}
 	return nil
@@ -64,7 +65,7 @@ func CheckEmail(email string) error {
 // an account already, whatever its case. Both leave tx usable.
 func CreateUser(ctx context.Context, tx *gorm.DB, name, email, passwordHash string) (User, error) {
 	name, email = strings.TrimSpace(name), strings.TrimSpace(email)
-	if err := CheckName(name); err != nil {
+	if err := models.CheckName(name); err != nil {
 		return User{}, err
 	}
 	if err := CheckEmail(email); err != nil {
@@ -73,17 +74,17 @@ func CreateUser(ctx context.Context, tx *gorm.DB, name, email, passwordHash stri
 	user := User{
 		ID:           "usr_" + strings.ToLower(rand.Text()),
 		Email:        email,
-		EmailKey:     Fold(email),
+		EmailKey:     models.Fold(email),
 		Name:         name,
 		PasswordHash: passwordHash,
-		CreatedAt:    MicrosOf(TransactionNow(tx)),
+		CreatedAt:    models.MicrosOf(models.TransactionNow(tx)),
 	}
 	created := tx.WithContext(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&user)
 	if created.Error != nil {
 		return User{}, fmt.Errorf("create user: %w", created.Error)
 	}
 	if created.RowsAffected == 0 {
-		return User{}, fmt.Errorf("create user %s: %w", email, ErrTaken)
+		return User{}, fmt.Errorf("create user %s: %w", email, models.ErrTaken)
 	}
 	return user, nil
 }
@@ -117,7 +118,7 @@ func ChangePassword(ctx context.Context, tx *gorm.DB, user User, passwordHash st
 		return user, fmt.Errorf("store the password of %s: %w", user.ID, changed.Error)
 	}
 	if changed.RowsAffected == 0 {
-		return user, fmt.Errorf("change the password of %s: %w", user.ID, ErrNotFound)
+		return user, fmt.Errorf("change the password of %s: %w", user.ID, models.ErrNotFound)
 	}
 	user.PasswordHash = passwordHash
 	return user, endWaysIn(ctx, tx, user.ID)
@@ -139,14 +140,14 @@ func (s *Store) UserByID(ctx context.Context, id string) (User, error) {
 
 // UserByEmail finds the account of an address, whatever its case, or ErrNotFound.
 func (s *Store) UserByEmail(ctx context.Context, email string) (User, error) {
-	return s.findUser(ctx, "email_key = ?", Fold(strings.TrimSpace(email)))
+	return s.findUser(ctx, "email_key = ?", models.Fold(strings.TrimSpace(email)))
 }
 
 func (s *Store) findUser(ctx context.Context, condition, value string) (User, error) {
 	var user User
-	err := s.Reader(ctx).Where(condition, value).Take(&user).Error
+	err := s.store.Reader(ctx).Where(condition, value).Take(&user).Error
 	if errors.Is(err, gorm.ErrRecordNotFound) {
-		return user, fmt.Errorf("user: %w", ErrNotFound)
+		return user, fmt.Errorf("user: %w", models.ErrNotFound)
 	}
 	if err != nil {
 		return user, fmt.Errorf("find user: %w", err)
@@ -156,7 +157,7 @@ func (s *Store) findUser(ctx context.Context, condition, value string) (User, er
 
 // AnyUser says that the first account exists: setup is over.
 func (s *Store) AnyUser(ctx context.Context) (bool, error) {
-	return anyUser(s.Reader(ctx))
+	return anyUser(s.store.Reader(ctx))
 }
 
 func anyUser(db *gorm.DB) (bool, error) {

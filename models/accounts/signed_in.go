@@ -1,8 +1,9 @@
-package models
+package accounts
 
 import (
 	"context"
 	"fmt"
+	"github.com/auditlogs/auditlogs/models"
 )
 
 // SignedIn is who asks: a session that has not ended, its user, and what they may read.
@@ -32,17 +33,17 @@ WHERE s.token_hash = ? AND s.expires_at > ?`
 // ended, and for one whose user is gone.
 func (s *Store) SignedInBy(ctx context.Context, token string) (SignedIn, error) {
 	var rows []struct {
-		Session      Session      `gorm:"embedded"`
-		User         User         `gorm:"embedded;embeddedPrefix:person_"`
-		Organization Organization `gorm:"embedded;embeddedPrefix:org_"`
+		Session      Session             `gorm:"embedded"`
+		User         User                `gorm:"embedded;embeddedPrefix:person_"`
+		Organization models.Organization `gorm:"embedded;embeddedPrefix:org_"`
 		Role         Role
 	}
-	now := s.Now()
-	if err := s.Reader(ctx).Raw(signedInSQL, hashToken(token), MicrosOf(now)).Scan(&rows).Error; err != nil {
+	now := s.store.Now()
+	if err := s.store.Reader(ctx).Raw(signedInSQL, hashToken(token), models.MicrosOf(now)).Scan(&rows).Error; err != nil {
 		return SignedIn{}, fmt.Errorf("find who is signed in: %w", err)
 	}
 	if len(rows) == 0 {
-		return SignedIn{}, fmt.Errorf("session: %w", ErrNotFound)
+		return SignedIn{}, fmt.Errorf("session: %w", models.ErrNotFound)
 	}
 	found := SignedIn{Session: rows[0].Session, User: rows[0].User}
 	for _, row := range rows {

@@ -1,4 +1,4 @@
-package models
+package accounts
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/auditlogs/auditlogs/models"
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 )
@@ -17,10 +18,10 @@ type GitHubConnection struct {
 	OrgID          int64
 	Secret         []byte // what GitHub signs with, encrypted for SecretPurpose
 	CreatedBy      string // user ID
-	CreatedAt      Micros
-	SecretSince    Micros `gorm:"column:updated_at"`
-	LastDeliveryAt Micros // zero: none yet
-	LastDelivery   string // what it was, such as "deployment"
+	CreatedAt      models.Micros
+	SecretSince    models.Micros `gorm:"column:updated_at"`
+	LastDeliveryAt models.Micros // zero: none yet
+	LastDelivery   string        // what it was, such as "deployment"
 }
 
 func (GitHubConnection) TableName() string { return "audit_github_connections" }
@@ -40,10 +41,10 @@ func NewGitHubSecret() string {
 // Errors: ErrTaken where there is a connection already, ErrClosed and ErrNotFound for the
 // organization. All leave tx usable.
 func ConnectGitHub(ctx context.Context, tx *gorm.DB, orgID int64, createdBy string, seal func(purpose string) []byte) (GitHubConnection, error) {
-	if _, err := LockOrganization(ctx, tx, orgID); err != nil {
+	if _, err := models.LockOrganization(ctx, tx, orgID); err != nil {
 		return GitHubConnection{}, err
 	}
-	now := MicrosOf(TransactionNow(tx))
+	now := models.MicrosOf(models.TransactionNow(tx))
 	connection := GitHubConnection{
 		ID: "ghc_" + strings.ToLower(rand.Text()), OrgID: orgID, CreatedBy: createdBy, CreatedAt: now, SecretSince: now,
 	}
@@ -53,7 +54,7 @@ func ConnectGitHub(ctx context.Context, tx *gorm.DB, orgID int64, createdBy stri
 		return GitHubConnection{}, fmt.Errorf("connect organization %d to GitHub: %w", orgID, created.Error)
 	}
 	if created.RowsAffected == 0 {
-		return GitHubConnection{}, fmt.Errorf("connect organization %d to GitHub: %w", orgID, ErrTaken)
+		return GitHubConnection{}, fmt.Errorf("connect organization %d to GitHub: %w", orgID, models.ErrTaken)
 	}
 	return connection, nil
 }
@@ -65,7 +66,7 @@ func ReplaceGitHubSecret(ctx context.Context, tx *gorm.DB, orgID int64, seal fun
 	if err != nil {
 		return connection, err
 	}
-	connection.Secret, connection.SecretSince = seal(connection.SecretPurpose()), MicrosOf(TransactionNow(tx))
+	connection.Secret, connection.SecretSince = seal(connection.SecretPurpose()), models.MicrosOf(models.TransactionNow(tx))
 	err = tx.WithContext(ctx).Model(&GitHubConnection{}).Where("org_id = ?", orgID).
 		Updates(map[string]any{"secret": connection.Secret, "updated_at": connection.SecretSince}).Error
 	if err != nil {
@@ -95,7 +96,7 @@ func forgetGitHub(ctx context.Context, tx *gorm.DB, orgID int64) error {
 // LockGitHub reads the organization's connection under the organization's lock, as LockOrganization does.
 // Errors: ErrNotFound where there is none, and those of LockOrganization.
 func LockGitHub(ctx context.Context, tx *gorm.DB, orgID int64) (GitHubConnection, error) {
-	if _, err := LockOrganization(ctx, tx, orgID); err != nil {
+	if _, err := models.LockOrganization(ctx, tx, orgID); err != nil {
 		return GitHubConnection{}, err
 	}
 	return takeGitHub(tx.WithContext(ctx).Where("org_id = ?", orgID))
@@ -103,31 +104,31 @@ func LockGitHub(ctx context.Context, tx *gorm.DB, orgID int64) (GitHubConnection
 
 // GitHubConnection finds the connection of an organization, or ErrNotFound.
 func (s *Store) GitHubConnection(ctx context.Context, orgID int64) (GitHubConnection, error) {
-	return takeGitHub(s.Reader(ctx).Where("org_id = ?", orgID))
+	return takeGitHub(s.store.Reader(ctx).Where("org_id = ?", orgID))
 }
 
 // GitHubConnectionByID finds a connection and its organization: ErrNotFound where there is none, or
 // the organization is closed.
-func (s *Store) GitHubConnectionByID(ctx context.Context, id string) (GitHubConnection, Organization, error) {
-	connection, err := takeGitHub(s.Reader(ctx).Where("id = ?", id))
+func (s *Store) GitHubConnectionByID(ctx context.Context, id string) (GitHubConnection, models.Organization, error) {
+	connection, err := takeGitHub(s.store.Reader(ctx).Where("id = ?", id))
 	if err != nil {
-		return connection, Organization{}, err
+		return connection, models.Organization{}, err
 	}
-	var org Organization
-	err = s.Reader(ctx).Where("id = ? AND closed_at = 0", connection.OrgID).Take(&org).Error
+	var org models.Organization
+	err = s.store.Reader(ctx).Where("id = ? AND closed_at = 0", connection.OrgID).Take(&org).Error
 	if errors.Is(err, gorm.ErrRecordNotFound) {
-		return connection, org, fmt.Errorf("organization %d: %w", connection.OrgID, ErrNotFound)
+		return connection, org, fmt.Errorf("organization %d: %w", connection.OrgID, models.ErrNotFound)
 	}
 	if err != nil {
 		return connection, org, fmt.Errorf("find the organization of %s: %w", id, err)
 	}
-	return connection, org.InForce(s.Now()), nil
+	return connection, org.InForce(s.store.Now()), nil
 }
 
 // GitHubConnections lists the connections of all organizations: everything that is encrypted.
 func (s *Store) GitHubConnections(ctx context.Context) ([]GitHubConnection, error) {
 	var all []GitHubConnection
-	if err := s.Reader(ctx).Order("id").Find(&all).Error; err != nil {
+	if err := s.store.Reader(ctx).Order("id").Find(&all).Error; err != nil {
 		return nil, fmt.Errorf("list the GitHub connections: %w", err)
 	}
 	return all, nil
@@ -148,7 +149,7 @@ func takeGitHub(where *gorm.DB) (GitHubConnection, error) {
 	var connection GitHubConnection
 	err := where.Take(&connection).Error
 	if errors.Is(err, gorm.ErrRecordNotFound) {
-		return connection, fmt.Errorf("GitHub connection: %w", ErrNotFound)
+		return connection, fmt.Errorf("GitHub connection: %w", models.ErrNotFound)
 	}
 	if err != nil {
 		return connection, fmt.Errorf("find a GitHub connection: %w", err)
@@ -159,7 +160,7 @@ func takeGitHub(where *gorm.DB) (GitHubConnection, error) {
 // NoteGitHubDelivery keeps what a connection received last, for people who look whether it works.
 func NoteGitHubDelivery(ctx context.Context, tx *gorm.DB, connectionID, what string) error {
 	err := tx.WithContext(ctx).Model(&GitHubConnection{}).Where("id = ?", connectionID).
-		Updates(map[string]any{"last_delivery": what, "last_delivery_at": MicrosOf(TransactionNow(tx))}).Error
+		Updates(map[string]any{"last_delivery": what, "last_delivery_at": models.MicrosOf(models.TransactionNow(tx))}).Error
 	if err != nil {
 		return fmt.Errorf("note the last delivery of %s: %w", connectionID, err)
 	}

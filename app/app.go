@@ -20,6 +20,7 @@ import (
 	"github.com/auditlogs/auditlogs/handlers"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/accounts"
+	"github.com/auditlogs/auditlogs/models/entries"
 	"github.com/auditlogs/auditlogs/static"
 	"github.com/auditlogs/auditlogs/views"
 )
@@ -80,6 +81,7 @@ func New(config Config, store *models.Store) (*App, error) {
 	if a.files, err = static.Load(); err != nil {
 		return nil, err
 	}
+	log := entries.NewLog(store)
 	a.handlers = &handlers.Handlers{
 		Store:    store,
 		Accounts: accounts.NewStore(store),
@@ -87,7 +89,8 @@ func New(config Config, store *models.Store) (*App, error) {
 		Log:      config.Log,
 		BaseURL:  config.BaseURL,
 		Demo:     config.Demo,
-		Listing:  store,
+		Entries:  log,
+		Listing:  log,
 
 		APIRateLimit:   config.APIRateLimit,
 		RetentionGrace: config.RetentionGrace,

@@ -29,6 +29,7 @@ import (
 	"github.com/auditlogs/auditlogs/jobs"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/accounts"
+	"github.com/auditlogs/auditlogs/models/entries"
 )
 
 // roles is a database of a server of the test's own, with the roles of docs/database-roles.
@@ -408,8 +409,8 @@ func TestTheReadersRoleReadsTheLogAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, query := range []models.EntryQuery{{}, {Search: "svc-1"}, {Sort: models.SortUser}, {Sort: models.SortAction}, {Actors: []string{"system"}}, {EntityType: "service"}} {
-		page, err := store.EntriesWithMetadata(t.Context(), org, query)
+	for _, query := range []entries.Query{{}, {Search: "svc-1"}, {Sort: entries.SortUser}, {Sort: entries.SortAction}, {Actors: []string{"system"}}, {EntityType: "service"}} {
+		page, err := entries.NewLog(store).PageWithMetadata(t.Context(), org, query)
 		if err != nil || len(page.Entries) != 1 {
 			t.Errorf("%+v finds %d entries: %v", query, len(page.Entries), err)
 		}

@@ -18,27 +18,28 @@ import (
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/accounts"
+	"github.com/auditlogs/auditlogs/models/entries"
 )
 
 // heldListing holds what one organization asks until it is let go.
 type heldListing struct {
-	*models.Store
+	*entries.Log
 	slug    string
 	began   chan struct{}
 	let     chan struct{}
 	letOnce sync.Once
 }
 
-func (l *heldListing) Entries(ctx context.Context, org models.Organization, q models.EntryQuery) (models.EntryPage, error) {
+func (l *heldListing) Page(ctx context.Context, org models.Organization, q entries.Query) (entries.Page, error) {
 	if org.Slug == l.slug {
 		l.began <- struct{}{}
 		select {
 		case <-l.let:
 		case <-ctx.Done():
-			return models.EntryPage{}, ctx.Err()
+			return entries.Page{}, ctx.Err()
 		}
 	}
-	return l.Store.Entries(ctx, org, q)
+	return l.Log.Page(ctx, org, q)
 }
 
 func (l *heldListing) letGo() { l.letOnce.Do(func() { close(l.let) }) }
@@ -53,7 +54,7 @@ func TestAFloodOfOneOrganizationHoldsUpNobodyElse(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		held.Store = store
+		held.Log = entries.NewLog(store)
 		server := apptest.Start(t, db, func(c *app.Config) { c.Listing = held })
 		loud, calm := server.Organization(t, "loud"), server.Organization(t, "calm")
 		member := server.As(t, server.Member(t, "loud@example.com", accounts.RoleMember, loud))
@@ -119,12 +120,12 @@ func TestAFloodOfOneOrganizationHoldsUpNobodyElse(t *testing.T) {
 
 // slowListing answers with the error that the database gives a question that takes too long.
 type slowListing struct {
-	*models.Store
+	*entries.Log
 	ask func(context.Context) error
 }
 
-func (l *slowListing) Entries(ctx context.Context, _ models.Organization, _ models.EntryQuery) (models.EntryPage, error) {
-	return models.EntryPage{}, fmt.Errorf("read entries: %w", l.ask(ctx))
+func (l *slowListing) Page(ctx context.Context, _ models.Organization, _ entries.Query) (entries.Page, error) {
+	return entries.Page{}, fmt.Errorf("read entries: %w", l.ask(ctx))
 }
 
 func TestATimeOutIsNoFaultOfTheServer(t *testing.T) {
@@ -171,10 +172,11 @@ func TestATimeOutIsNoFaultOfTheServer(t *testing.T) {
 			}
 		}
 		slow := &slowListing{}
-		var err error
-		if slow.Store, err = db.Store(nil); err != nil {
+		store, err := db.Store(nil)
+		if err != nil {
 			t.Fatal(err)
 		}
+		slow.Log = entries.NewLog(store)
 		server := apptest.Start(t, db, func(c *app.Config) { c.Listing = slow })
 		client := server.As(t, server.Member(t, "ada@example.com", accounts.RoleAdmin, server.Organization(t, "acme")))
 		for name, ask := range cases {

@@ -19,7 +19,7 @@ func (h *Handlers) ListActions(c *fiber.Ctx) error {
 	if err := onlyParameters(c); err != nil {
 		return err
 	}
-	kinds, err := h.Store.Kinds(contextOf(c), callerOf(c).org)
+	kinds, err := h.Entries.Kinds(contextOf(c), callerOf(c).org)
 	if err != nil {
 		return err
 	}

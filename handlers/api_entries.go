@@ -9,6 +9,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/entries"
 )
 
 // entryJSON is an entry as the API answers it.
@@ -93,7 +94,7 @@ func (h *Handlers) ListEntries(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	page, err := h.Store.EntriesWithMetadata(contextOf(c), callerOf(c).org, filter.Query())
+	page, err := h.Entries.PageWithMetadata(contextOf(c), callerOf(c).org, filter.Query())
 	if err != nil {
 		return err
 	}
@@ -102,7 +103,7 @@ func (h *Handlers) ListEntries(c *fiber.Ctx) error {
 		answer.Entries[i] = entryAsJSON(&page.Entries[i])
 	}
 	if looked := page.Looked; looked != nil {
-		if answer.Partial = true; filter.Sort == models.SortTimestamp {
+		if answer.Partial = true; filter.Sort == entries.SortTimestamp {
 			to := looked.ID.Occurred().Format(exportTime)
 			answer.LookedTo = &to
 		}
@@ -110,7 +111,7 @@ func (h *Handlers) ListEntries(c *fiber.Ctx) error {
 	var links []string
 	for _, neighbour := range []struct {
 		relation string
-		cursor   *models.Cursor
+		cursor   *entries.Cursor
 		address  **string
 	}{{"next", page.Next, &answer.Next}, {"prev", page.Previous, &answer.Previous}} {
 		if neighbour.cursor == nil {
@@ -135,7 +136,7 @@ func (h *Handlers) ShowEntry(c *fiber.Ctx) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", models.ErrNotFound, err)
 	}
-	entry, err := h.Store.Entry(contextOf(c), callerOf(c).org, id)
+	entry, err := h.Entries.Find(contextOf(c), callerOf(c).org, id)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/accounts"
+	"github.com/auditlogs/auditlogs/models/entries"
 )
 
 // service is a program that uses the API of a running app, with keys of the organization acme.
@@ -75,16 +76,16 @@ func (s *service) get(path string) *apptest.Page {
 }
 
 // entries lists the whole log, newest first.
-func (s *service) entries() (entries []models.Entry) {
+func (s *service) entries() (all []models.Entry) {
 	s.t.Helper()
-	err := s.Store.EachEntry(s.t.Context(), s.org, models.EntryQuery{}, func(batch []models.Entry) error {
-		entries = append(entries, batch...)
+	err := entries.NewLog(s.Store).Each(s.t.Context(), s.org, entries.Query{}, func(batch []models.Entry) error {
+		all = append(all, batch...)
 		return nil
 	})
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return entries
+	return all
 }
 
 func (s *service) wantEntries(n int) {

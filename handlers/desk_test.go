@@ -20,6 +20,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/accounts"
+	"github.com/auditlogs/auditlogs/models/entries"
 )
 
 // desk is a signed-in reader at the pages that show entries, without the rest of the app: who may
@@ -43,7 +44,8 @@ func newDesk(t *testing.T, db *database.DB) *desk {
 	}
 	d.org = d.organization("acme")
 
-	h := &Handlers{Store: d.store, Accounts: accounts.NewStore(d.store), Listing: d.store, Views: testViews(t), Log: slog.New(slog.DiscardHandler), BaseURL: "https://audit.example.com"}
+	log := entries.NewLog(d.store)
+	h := &Handlers{Store: d.store, Accounts: accounts.NewStore(d.store), Entries: log, Listing: log, Views: testViews(t), Log: slog.New(slog.DiscardHandler), BaseURL: "https://audit.example.com"}
 	d.pages = h
 	d.server = fiber.New(fiber.Config{
 		Immutable: true, ReadBufferSize: 32 << 10,

@@ -7,6 +7,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/entries"
 	"github.com/auditlogs/auditlogs/views"
 )
 
@@ -103,7 +104,7 @@ func viewEntry(base string, org models.Organization, entry models.Entry, links m
 		ResourceURL: models.ResourceURL(entry, links),
 		HistoryPath: historyPath(org, entry.EntityType, entry.EntityID),
 	}
-	view.goOn(Filter{Zone: zone, Sort: models.SortTimestamp, Limit: defaultPageSize}, log)
+	view.goOn(Filter{Zone: zone, Sort: entries.SortTimestamp, Limit: defaultPageSize}, log)
 	if entry.APIKeyID != "" {
 		view.APIKeyPath = historyPath(org, action.APIKeyCreate.Entity(), entry.APIKeyID)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/entries"
 )
 
 const exportPath = "/orgs/acme/settings/audit-logs/export?format="
@@ -46,7 +47,7 @@ func (d *desk) pagedIDs(query string) []string {
 	filter.Limit = 100
 	var ids []string
 	for {
-		page, err := d.store.Entries(d.t.Context(), d.org, filter.Query())
+		page, err := entries.NewLog(d.store).Page(d.t.Context(), d.org, filter.Query())
 		if err != nil {
 			d.t.Fatal(err)
 		}
@@ -64,7 +65,7 @@ func (d *desk) pagedIDs(query string) []string {
 func (d *desk) exports() []models.Entry {
 	d.t.Helper()
 	var found []models.Entry
-	err := d.store.EachEntry(d.t.Context(), d.org, models.EntryQuery{Actions: []string{"audit_log:export"}}, func(batch []models.Entry) error {
+	err := entries.NewLog(d.store).Each(d.t.Context(), d.org, entries.Query{Actions: []string{"audit_log:export"}}, func(batch []models.Entry) error {
 		found = append(found, batch...)
 		return nil
 	})

@@ -11,7 +11,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
-	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/entries"
 )
 
 // Filter is what the query of the log's address says: which entries, in which order, and which
@@ -25,10 +25,10 @@ type Filter struct {
 	Search     string
 	From, To   Bound
 	Zone       *time.Location // what days From and To mean
-	Sort       models.Sort
+	Sort       entries.Sort
 	Ascending  bool
 	Limit      int
-	Cursor     *models.Cursor
+	Cursor     *entries.Cursor
 
 	refused string // the value that could not be used, as it was sent
 }
@@ -56,7 +56,7 @@ var filterParameters = []string{"action", "actor", "entity_type", "q", "from", "
 // *fault.Field that names it; the filter then holds everything else. Of several values of a name that
 // is not repeated the last one counts, so that a control can override what a form carries along.
 func ParseFilter(query string, zone *time.Location, now time.Time) (Filter, error) {
-	f := Filter{Zone: zone, Sort: models.SortTimestamp, Limit: defaultPageSize}
+	f := Filter{Zone: zone, Sort: entries.SortTimestamp, Limit: defaultPageSize}
 	var bad error
 	refuse := func(name string, code fault.Code, value, reason string) {
 		if bad == nil {
@@ -90,7 +90,7 @@ func ParseFilter(query string, zone *time.Location, now time.Time) (Filter, erro
 			}
 		}
 		if name == "dir" && len(values["dir"]) == 0 {
-			f.Ascending = f.Sort != models.SortTimestamp
+			f.Ascending = f.Sort != entries.SortTimestamp
 		}
 	}
 	if bad != nil {
@@ -104,13 +104,13 @@ func ParseFilter(query string, zone *time.Location, now time.Time) (Filter, erro
 func (f *Filter) set(name, value string, now time.Time) string {
 	switch name {
 	case "action":
-		entity, whole := strings.CutSuffix(value, models.AnyVerb)
+		entity, whole := strings.CutSuffix(value, entries.AnyVerb)
 		switch {
 		case whole && !action.ValidEntityType(entity), !whole && !action.Action(value).Valid():
 			return "must be an entity and a verb, such as deployment:create, or deployment:* for all of them"
 		case whole:
 			f.Actions = slices.DeleteFunc(f.Actions, func(action string) bool { return action != value && ofEntity(action) == entity })
-		case slices.Contains(f.Actions, ofEntity(value)+models.AnyVerb):
+		case slices.Contains(f.Actions, ofEntity(value)+entries.AnyVerb):
 			return ""
 		}
 		return addOnce(&f.Actions, value)
@@ -146,8 +146,8 @@ func (f *Filter) set(name, value string, now time.Time) string {
 			f.To = bound
 		}
 	case "sort":
-		sort := models.Sort(value)
-		if !slices.Contains([]models.Sort{models.SortTimestamp, models.SortAction, models.SortEntityType, models.SortUser}, sort) {
+		sort := entries.Sort(value)
+		if !slices.Contains([]entries.Sort{entries.SortTimestamp, entries.SortAction, entries.SortEntityType, entries.SortUser}, sort) {
 			return "must be timestamp, action, entity_type or user"
 		}
 		f.Sort = sort
@@ -194,8 +194,8 @@ func addOnce(list *[]string, value string) string {
 }
 
 // Query is the question to the log.
-func (f Filter) Query() models.EntryQuery {
-	return models.EntryQuery{
+func (f Filter) Query() entries.Query {
+	return entries.Query{
 		Actions: f.Actions, Actors: f.Actors, EntityType: f.EntityType, Search: f.Search,
 		From: f.From.At, To: f.To.At,
 		Sort: f.Sort, Ascending: f.Ascending, Cursor: f.Cursor, Limit: f.Limit,
@@ -217,7 +217,7 @@ func (f Filter) Parts() int {
 }
 
 // DefaultOrder says newest first: the order in which pages are called newer and older.
-func (f Filter) DefaultOrder() bool { return f.Sort == models.SortTimestamp && !f.Ascending }
+func (f Filter) DefaultOrder() bool { return f.Sort == entries.SortTimestamp && !f.Ascending }
 
 // ZoneName is the name of the zone that From and To are meant in.
 func (f Filter) ZoneName() string { return f.Zone.String() }
@@ -275,18 +275,18 @@ func (f Filter) Between(from, to time.Time) Filter {
 
 // SortedBy orders by a column, at its first page: the other way round where it is so already,
 // otherwise in the direction that suits the column.
-func (f Filter) SortedBy(sort models.Sort) Filter {
+func (f Filter) SortedBy(sort entries.Sort) Filter {
 	f.Cursor = nil
 	if f.Sort == sort {
 		f.Ascending = !f.Ascending
 	} else {
-		f.Sort, f.Ascending = sort, sort != models.SortTimestamp
+		f.Sort, f.Ascending = sort, sort != entries.SortTimestamp
 	}
 	return f
 }
 
 // At is the page that begins, or ends, at cursor; nil is the first.
-func (f Filter) At(cursor *models.Cursor) Filter {
+func (f Filter) At(cursor *entries.Cursor) Filter {
 	f.Cursor = cursor
 	return f
 }
@@ -313,7 +313,7 @@ func (f Filter) String() string {
 	if f.From.Text != "" || f.To.Text != "" {
 		add("tz", f.ZoneName())
 	}
-	if f.Sort != models.SortTimestamp {
+	if f.Sort != entries.SortTimestamp {
 		add("sort", string(f.Sort))
 	}
 	add("dir", f.Direction())
@@ -331,7 +331,7 @@ var readable = strings.NewReplacer("%3A", ":", "%2F", "/", "%40", "@", "%2A", "*
 // Direction is "asc" or "desc" where that is not what the column has by default.
 func (f Filter) Direction() string {
 	switch {
-	case f.Ascending == (f.Sort != models.SortTimestamp):
+	case f.Ascending == (f.Sort != entries.SortTimestamp):
 		return ""
 	case f.Ascending:
 		return "asc"

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/entries"
 )
 
 // A cursor in an address is base64url of: version, side, the entry's 16 bytes, its value in the
@@ -20,7 +21,7 @@ const (
 
 var cursorEncoding = base64.RawURLEncoding.Strict()
 
-func encodeCursor(c models.Cursor, sort models.Sort, ascending bool) string {
+func encodeCursor(c entries.Cursor, sort entries.Sort, ascending bool) string {
 	raw := make([]byte, 0, cursorHead+len(c.Value)+cursorSum)
 	raw = append(raw, cursorVersion, flag(c.Before))
 	raw = append(raw, c.ID[:]...)
@@ -28,24 +29,24 @@ func encodeCursor(c models.Cursor, sort models.Sort, ascending bool) string {
 	return cursorEncoding.EncodeToString(append(raw, sumOf(raw, sort, ascending)...))
 }
 
-func decodeCursor(text string, sort models.Sort, ascending bool) (models.Cursor, bool) {
+func decodeCursor(text string, sort entries.Sort, ascending bool) (entries.Cursor, bool) {
 	raw, err := cursorEncoding.DecodeString(text)
 	if err != nil || len(text) > maxCursorBytes || len(raw) < cursorHead+cursorSum {
-		return models.Cursor{}, false
+		return entries.Cursor{}, false
 	}
 	body, sum := raw[:len(raw)-cursorSum], raw[len(raw)-cursorSum:]
 	if body[0] != cursorVersion || body[1] > 1 || string(sum) != string(sumOf(body, sort, ascending)) {
-		return models.Cursor{}, false
+		return entries.Cursor{}, false
 	}
-	c := models.Cursor{Before: body[1] == 1, Value: string(body[cursorHead:])}
+	c := entries.Cursor{Before: body[1] == 1, Value: string(body[cursorHead:])}
 	if !isText(c.Value) {
-		return models.Cursor{}, false
+		return entries.Cursor{}, false
 	}
 	copy(c.ID[:], body[2:cursorHead])
 	return c, true
 }
 
-func sumOf(body []byte, sort models.Sort, ascending bool) []byte {
+func sumOf(body []byte, sort entries.Sort, ascending bool) []byte {
 	h := sha256.New()
 	h.Write([]byte(sort))
 	h.Write([]byte{0, flag(ascending)})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/entries"
 )
 
 var (
@@ -43,7 +44,7 @@ func parse(t *testing.T, query string) Filter {
 }
 
 func TestFilterPrintsItsCanonicalAddress(t *testing.T) {
-	cursor := encodeCursor(models.Cursor{ID: models.EntryID{7}, Value: "ada"}, models.SortUser, true)
+	cursor := encodeCursor(entries.Cursor{ID: models.EntryID{7}, Value: "ada"}, entries.SortUser, true)
 	for query, want := range map[string]string{
 		"":                                 "",
 		"action=&q=&from=&limit=&cursor=":  "",
@@ -119,8 +120,8 @@ func TestFilterBounds(t *testing.T) {
 
 func TestFilterRefusesMalformedValues(t *testing.T) {
 	good := "action=service:update&q=web"
-	cursor := encodeCursor(models.Cursor{ID: models.EntryID{7}}, models.SortTimestamp, false)
-	before := encodeCursor(models.Cursor{ID: models.EntryID{7}, Before: true}, models.SortTimestamp, false)
+	cursor := encodeCursor(entries.Cursor{ID: models.EntryID{7}}, entries.SortTimestamp, false)
+	before := encodeCursor(entries.Cursor{ID: models.EntryID{7}, Before: true}, entries.SortTimestamp, false)
 	for _, test := range []struct{ name, value string }{
 		{"sort", "password"}, {"sort", "Timestamp"}, {"sort", "entity_id"},
 		{"dir", "sideways"}, {"dir", "ASC"},
@@ -151,14 +152,14 @@ func TestFilterRefusesMalformedValues(t *testing.T) {
 }
 
 func TestCursorBelongsToItsOrder(t *testing.T) {
-	cursor := models.Cursor{ID: models.NewEntryID(at(t, "2026-11-20T14:03:22Z")), Value: "Ünal", Before: true}
-	text := encodeCursor(cursor, models.SortUser, true)
-	if got, ok := decodeCursor(text, models.SortUser, true); !ok || got != cursor {
+	cursor := entries.Cursor{ID: models.NewEntryID(at(t, "2026-11-20T14:03:22Z")), Value: "Ünal", Before: true}
+	text := encodeCursor(cursor, entries.SortUser, true)
+	if got, ok := decodeCursor(text, entries.SortUser, true); !ok || got != cursor {
 		t.Errorf("a cursor reads as %+v, not %+v", got, cursor)
 	}
 	for _, value := range []string{"a\x00b", "\xff"} { // what no database can compare with
-		forged := encodeCursor(models.Cursor{ID: cursor.ID, Value: value}, models.SortUser, true)
-		if _, ok := decodeCursor(forged, models.SortUser, true); ok {
+		forged := encodeCursor(entries.Cursor{ID: cursor.ID, Value: value}, entries.SortUser, true)
+		if _, ok := decodeCursor(forged, entries.SortUser, true); ok {
 			t.Errorf("a cursor at the value %q is accepted", value)
 		}
 	}
@@ -171,7 +172,7 @@ func TestCursorBelongsToItsOrder(t *testing.T) {
 }
 
 func TestFilterNeighbours(t *testing.T) {
-	cursor := encodeCursor(models.Cursor{ID: models.EntryID{7}}, models.SortTimestamp, false)
+	cursor := encodeCursor(entries.Cursor{ID: models.EntryID{7}}, entries.SortTimestamp, false)
 	f := parse(t, "action=service:update&action=service:create&actor=usr_1&q=web&from=-7d&tz=UTC&limit=25&cursor="+cursor)
 	for name, test := range map[string]struct {
 		got  Filter
@@ -182,10 +183,10 @@ func TestFilterNeighbours(t *testing.T) {
 		"without search":    {f.Without("q", ""), "action=service:update&action=service:create&actor=usr_1&from=-7d&tz=UTC&limit=25"},
 		"without from":      {f.Without("from", ""), "action=service:update&action=service:create&actor=usr_1&q=web&limit=25"},
 		"all":               {f.All(), "limit=25"},
-		"sorted by action":  {f.All().SortedBy(models.SortAction), "sort=action&limit=25"},
-		"the other way":     {f.All().SortedBy(models.SortAction).SortedBy(models.SortAction), "sort=action&dir=desc&limit=25"},
-		"back to time":      {f.All().SortedBy(models.SortAction).SortedBy(models.SortTimestamp), "limit=25"},
-		"oldest first":      {f.All().SortedBy(models.SortTimestamp), "dir=asc&limit=25"},
+		"sorted by action":  {f.All().SortedBy(entries.SortAction), "sort=action&limit=25"},
+		"the other way":     {f.All().SortedBy(entries.SortAction).SortedBy(entries.SortAction), "sort=action&dir=desc&limit=25"},
+		"back to time":      {f.All().SortedBy(entries.SortAction).SortedBy(entries.SortTimestamp), "limit=25"},
+		"oldest first":      {f.All().SortedBy(entries.SortTimestamp), "dir=asc&limit=25"},
 		"first page":        {f.All().At(nil), "limit=25"},
 		"one actor":         {f.All().WithActor("system"), "actor=system&limit=25"},
 		"since":             {f.All().Since("-24h", filterNow), "from=-24h&tz=UTC&limit=25"},

@@ -17,19 +17,21 @@ import (
 	"github.com/auditlogs/auditlogs/app/sessions"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/accounts"
+	"github.com/auditlogs/auditlogs/models/entries"
 )
 
 // Handlers answers the requests of the web app.
 type Handlers struct {
 	Store    *models.Store
 	Accounts *accounts.Store
+	Entries  *entries.Log
 	Sessions *sessions.Store
 	Views    fiber.Views
 	Log      *slog.Logger
 	Secrets  *secrets.Box // encrypts what is stored; nil where the operator gave no key
 	BaseURL  string       // for links that leave the app, without a slash at the end
 	Demo     bool         // show the demo accounts on the sign-in page
-	// Listing is what the log's page lists: Store, but for benchmarks.
+	// Listing is what the log's page lists: Entries, but for benchmarks.
 	Listing Listing
 	// APIRateLimit is how many requests a second an API key is allowed; twice as many at once. Zero
 	// means any number.
@@ -52,7 +54,7 @@ type Handlers struct {
 
 // Listing answers with the entries of a log, and with the times nothing was recorded.
 type Listing interface {
-	Entries(context.Context, models.Organization, models.EntryQuery) (models.EntryPage, error)
+	Page(context.Context, models.Organization, entries.Query) (entries.Page, error)
 	LoggingGaps(context.Context, models.Organization) ([]models.Gap, error)
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/entries"
 	"github.com/auditlogs/auditlogs/views"
 )
 
@@ -54,7 +55,7 @@ func (h *Handlers) History(c *fiber.Ctx) error {
 	}
 	query := filter.Query()
 	query.EntityType, query.EntityID = entityType, entityID
-	entries, err := h.Store.Entries(ctx, scope.Organization, query)
+	listed, err := h.Entries.Page(ctx, scope.Organization, query)
 	if err != nil {
 		return err
 	}
@@ -64,7 +65,7 @@ func (h *Handlers) History(c *fiber.Ctx) error {
 			Filter: filter,
 			Path:   settingsPath(scope.Organization, "audit-logs"), // where the entries of the table lead
 			Now:    models.MicrosOf(h.Store.Now()),
-			Count:  len(entries.Entries),
+			Count:  len(listed.Entries),
 		},
 		EntityType: entityType,
 		EntityID:   entityID,
@@ -72,20 +73,20 @@ func (h *Handlers) History(c *fiber.Ctx) error {
 	}
 	page.Resource, _, _ = strings.Cut(page.First, "?")
 	page.Columns = unsorted(columnsOf(&page.logPage))
-	page.Items = itemsOf(&page.logPage, entries, nil, h.Store.Now())
-	page.Pages = page.links(entries)
-	if page.Partial = partialPageOf(&page.logPage, entries); page.Partial != nil {
+	page.Items = itemsOf(&page.logPage, listed, nil, h.Store.Now())
+	page.Pages = page.links(listed)
+	if page.Partial = partialPageOf(&page.logPage, listed); page.Partial != nil {
 		page.Partial.Address = page.at(page.Partial.Address)
 	}
-	page.Printed = printedOf(&page.logPage, entries.Entries)
-	if err := h.fillBriefs(ctx, page, entries.Entries); err != nil {
+	page.Printed = printedOf(&page.logPage, listed.Entries)
+	if err := h.fillBriefs(ctx, page, listed.Entries); err != nil {
 		return err
 	}
 	if wantsFragment(c) {
 		return h.render(c, fiber.StatusOK, "history/fragment", page)
 	}
 
-	names, err := h.Store.ResourceNames(ctx, scope.Organization, entityType, entityID, mostNames)
+	names, err := h.Entries.ResourceNames(ctx, scope.Organization, entityType, entityID, mostNames)
 	if err != nil {
 		return err
 	}
@@ -101,7 +102,7 @@ func (h *Handlers) History(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	page.ResourceURL = resourceURL(entries.Entries, entityType, entityID, links)
+	page.ResourceURL = resourceURL(listed.Entries, entityType, entityID, links)
 	if err := h.fillHistoryFilter(ctx, page); err != nil {
 		return err
 	}
@@ -128,7 +129,7 @@ func resourceOf(c *fiber.Ctx) (entityType, entityID string, err error) {
 
 // fillBriefs says under each line what changed.
 func (h *Handlers) fillBriefs(ctx context.Context, page *historyPage, entries []models.Entry) error {
-	found, err := h.Store.ShortMetadata(ctx, page.Organization, entries, views.MaxBriefMetadata)
+	found, err := h.Entries.ShortMetadata(ctx, page.Organization, entries, views.MaxBriefMetadata)
 	if err != nil {
 		return err
 	}
@@ -151,7 +152,7 @@ func (h *Handlers) fillBriefs(ctx context.Context, page *historyPage, entries []
 // fillHistoryFilter offers those who did something to the resource lately, and what they did, besides
 // what is chosen.
 func (h *Handlers) fillHistoryFilter(ctx context.Context, page *historyPage) error {
-	activity, err := h.Store.ResourceActivity(ctx, page.Organization, page.EntityType, page.EntityID)
+	activity, err := h.Entries.ResourceActivity(ctx, page.Organization, page.EntityType, page.EntityID)
 	if err != nil {
 		return err
 	}
@@ -204,8 +205,8 @@ func unsorted(columns []column) []column {
 }
 
 // links lead to the neighbouring pages.
-func (p *historyPage) links(entries models.EntryPage) pageLinks {
-	links := pageLinksOf(&p.logPage, entries)
+func (p *historyPage) links(listed entries.Page) pageLinks {
+	links := pageLinksOf(&p.logPage, listed)
 	for _, link := range []*string{&links.First, &links.Previous, &links.Next} {
 		*link = p.at(*link)
 	}

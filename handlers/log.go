@@ -11,6 +11,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/entries"
 )
 
 // logPage is the log as one address shows it. A fragment has no menus: what they offer does not
@@ -69,9 +70,9 @@ func (h *Handlers) AuditLog(c *fiber.Ctx) error {
 		return h.render(c, fiber.StatusBadRequest, "log/problem", page)
 	}
 	ctx := contextOf(c)
-	var kinds []models.Kind // for the menus, and for entries that are found by them
+	var kinds []entries.Kind // for the menus, and for entries that are found by them
 	if !fragment {
-		if kinds, err = h.Store.Kinds(ctx, scope.Organization); err != nil {
+		if kinds, err = h.Entries.Kinds(ctx, scope.Organization); err != nil {
 			return err
 		}
 	}
@@ -121,15 +122,15 @@ func (p *logPage) LongestAddress() int { return maxAddress }
 
 // fillEntries asks for the page of entries and says what stands between them. kinds are those of the
 // log, where they are known.
-func (h *Handlers) fillEntries(ctx context.Context, page *logPage, kinds []models.Kind) error {
+func (h *Handlers) fillEntries(ctx context.Context, page *logPage, kinds []entries.Kind) error {
 	org, query := page.Organization, page.Filter.Query()
 	query.Kinds = kinds
-	entries, err := h.Listing.Entries(ctx, org, query)
+	listed, err := h.Listing.Page(ctx, org, query)
 	if err != nil {
 		return err
 	}
 	var gaps []models.Gap
-	if page.Filter.Sort == models.SortTimestamp || !org.LoggingEnabled {
+	if page.Filter.Sort == entries.SortTimestamp || !org.LoggingEnabled {
 		if gaps, err = h.Listing.LoggingGaps(ctx, org); err != nil {
 			return err
 		}
@@ -138,11 +139,11 @@ func (h *Handlers) fillEntries(ctx context.Context, page *logPage, kinds []model
 		page.Off = &models.Gap{From: gaps[n-1].From}
 	}
 	page.Columns, page.Orders = columnsOf(page), ordersOf(page)
-	page.Items = itemsOf(page, entries, gapsOn(page, entries, gaps), h.Store.Now())
-	page.Count = len(entries.Entries)
-	page.Pages = pageLinksOf(page, entries)
-	page.Printed = printedOf(page, entries.Entries)
-	page.Partial = partialPageOf(page, entries)
+	page.Items = itemsOf(page, listed, gapsOn(page, listed, gaps), h.Store.Now())
+	page.Count = len(listed.Entries)
+	page.Pages = pageLinksOf(page, listed)
+	page.Printed = printedOf(page, listed.Entries)
+	page.Partial = partialPageOf(page, listed)
 	if page.Count == 0 {
 		page.Empty = emptyLogOf(page)
 	}
@@ -179,7 +180,7 @@ func emptyLogOf(page *logPage) *emptyLog {
 // for IDs and actions.
 func (h *Handlers) peopleCalled(ctx context.Context, page *logPage) ([]suggestion, error) {
 	f := page.Filter
-	found, _, err := h.Store.FindActors(ctx, page.Organization, f.Search, suggestedPeople)
+	found, _, err := h.Entries.FindActors(ctx, page.Organization, f.Search, suggestedPeople)
 	if err != nil {
 		return nil, err
 	}
@@ -195,7 +196,7 @@ func (h *Handlers) peopleCalled(ctx context.Context, page *logPage) ([]suggestio
 
 // fromApplication says that a kind of entry is an application's: not one of those that the app makes
 // of itself.
-func fromApplication(kind models.Kind) bool {
+func fromApplication(kind entries.Kind) bool {
 	act := action.Action(kind.Action)
 	for _, group := range action.Catalogue() {
 		if group.Name == action.Access && slices.Contains(group.Actions, act) {
@@ -207,8 +208,8 @@ func fromApplication(kind models.Kind) bool {
 }
 
 // fillMenus finds what the filters offer.
-func (h *Handlers) fillMenus(ctx context.Context, page *logPage, kinds []models.Kind, selected []models.Actor) error {
-	latest, more, err := h.Store.LatestActors(ctx, page.Organization, latestActors)
+func (h *Handlers) fillMenus(ctx context.Context, page *logPage, kinds []entries.Kind, selected []models.Actor) error {
+	latest, more, err := h.Entries.LatestActors(ctx, page.Organization, latestActors)
 	if err != nil {
 		return err
 	}
@@ -224,7 +225,7 @@ func (h *Handlers) actorsOf(ctx context.Context, org models.Organization, ids []
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	known, err := h.Store.ActorsByID(ctx, org, ids)
+	known, err := h.Entries.ActorsByID(ctx, org, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -260,13 +261,13 @@ func (h *Handlers) AuditLogActors(c *fiber.Ctx) error {
 	}
 	var menu actorMenu
 	if text == "" {
-		latest, more, err := h.Store.LatestActors(ctx, scope.Organization, latestActors)
+		latest, more, err := h.Entries.LatestActors(ctx, scope.Organization, latestActors)
 		if err != nil {
 			return err
 		}
 		menu = actorMenuOf(nil, scope.User, latest, more)
 	} else {
-		found, more, err := h.Store.FindActors(ctx, scope.Organization, text, foundActors)
+		found, more, err := h.Entries.FindActors(ctx, scope.Organization, text, foundActors)
 		if err != nil {
 			return err
 		}

@@ -5,22 +5,23 @@ import (
 	"time"
 
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/entries"
 )
 
 // gapsOn are the times without logging that stand between the entries of a page, in its order:
 // each on one page of the list only. They have a place in the order of time, and only there.
-func gapsOn(page *logPage, entries models.EntryPage, gaps []models.Gap) []models.Gap {
+func gapsOn(page *logPage, listed entries.Page, gaps []models.Gap) []models.Gap {
 	f := page.Filter
-	if f.Sort != models.SortTimestamp {
+	if f.Sort != entries.SortTimestamp {
 		return nil
 	}
 	var last models.Micros
-	switch n := len(entries.Entries); {
-	case entries.Looked != nil && !entries.Looked.Before:
-		last = models.MicrosOf(entries.Looked.ID.Occurred())
+	switch n := len(listed.Entries); {
+	case listed.Looked != nil && !listed.Looked.Before:
+		last = models.MicrosOf(listed.Looked.ID.Occurred())
 	case n > 0:
-		last = entries.Entries[n-1].OccurredAt
-	case entries.Looked != nil:
+		last = listed.Entries[n-1].OccurredAt
+	case listed.Looked != nil:
 		last = models.MicrosOf(f.Cursor.ID.Occurred())
 	default:
 		return nil
@@ -29,8 +30,8 @@ func gapsOn(page *logPage, entries models.EntryPage, gaps []models.Gap) []models
 		return gap.To == 0 || // it goes on: the banner says so
 			f.From.At != 0 && gap.To <= f.From.At || f.To.At != 0 && gap.From >= f.To.At ||
 			// It belongs to a later page, or to an earlier one.
-			entries.Next != nil && !precedes(gap, last, f.Ascending) ||
-			!entries.Ahead.IsZero() && precedes(gap, models.MicrosOf(entries.Ahead.Occurred()), f.Ascending)
+			listed.Next != nil && !precedes(gap, last, f.Ascending) ||
+			!listed.Ahead.IsZero() && precedes(gap, models.MicrosOf(listed.Ahead.Occurred()), f.Ascending)
 	})
 	if !f.Ascending {
 		slices.Reverse(gaps)

@@ -11,6 +11,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/accounts"
+	"github.com/auditlogs/auditlogs/models/entries"
 	"github.com/auditlogs/auditlogs/views"
 )
 
@@ -66,7 +67,7 @@ func offeredActions() []action.Group {
 }
 
 // groupsOfActions are the offered actions, and by entity whatever else was registered, recorded or selected.
-func groupsOfActions(selected []string, kinds []models.Kind) []action.Group {
+func groupsOfActions(selected []string, kinds []entries.Kind) []action.Group {
 	groups := offeredActions()
 	known := map[action.Action]bool{}
 	for _, group := range groups {
@@ -89,7 +90,7 @@ func groupsOfActions(selected []string, kinds []models.Kind) []action.Group {
 		add(action.Action(kind.Action))
 	}
 	for _, act := range selected {
-		if !strings.HasSuffix(act, models.AnyVerb) {
+		if !strings.HasSuffix(act, entries.AnyVerb) {
 			add(action.Action(act))
 		}
 	}
@@ -102,7 +103,7 @@ func groupsOfActions(selected []string, kinds []models.Kind) []action.Group {
 
 // actionMenuOf lists the actions in their groups. What was recorded comes first: groups that hold some of it,
 // and in each of them its actions.
-func actionMenuOf(selected []string, kinds []models.Kind) actionMenu {
+func actionMenuOf(selected []string, kinds []entries.Kind) actionMenu {
 	used := map[action.Action]bool{}
 	for _, kind := range kinds {
 		used[action.Action(kind.Action)] = true
@@ -138,7 +139,7 @@ func actionMenuOf(selected []string, kinds []models.Kind) actionMenu {
 			of[ofEntity(string(action))]++
 		}
 		for _, entity := range slices.Sorted(maps.Keys(of)) {
-			if whole := entity + models.AnyVerb; of[entity] > 1 && !offered[whole] {
+			if whole := entity + entries.AnyVerb; of[entity] > 1 && !offered[whole] {
 				add(actionOption{Action: whole, Whole: true})
 			}
 		}
@@ -146,7 +147,7 @@ func actionMenuOf(selected []string, kinds []models.Kind) actionMenu {
 		for _, action := range group.Actions {
 			add(actionOption{
 				Action: string(action), Unused: !used[action],
-				Covered: slices.Contains(selected, ofEntity(string(action))+models.AnyVerb),
+				Covered: slices.Contains(selected, ofEntity(string(action))+entries.AnyVerb),
 			})
 		}
 		menu.Groups = append(menu.Groups, shown)
@@ -169,7 +170,7 @@ func least[T any](list []T, value func(T) int) int {
 }
 
 // entityTypesOf lists the types the log holds, and the selected one.
-func entityTypesOf(selected string, kinds []models.Kind) []string {
+func entityTypesOf(selected string, kinds []entries.Kind) []string {
 	var types []string
 	for _, kind := range kinds {
 		types = append(types, kind.EntityType)

@@ -9,6 +9,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/entries"
 )
 
 // nearSighted looks no further than an entry for the first page, and finds nothing up to there: as a
@@ -18,12 +19,12 @@ type nearSighted struct {
 	upTo *models.Entry
 }
 
-func (l nearSighted) Entries(ctx context.Context, org models.Organization, q models.EntryQuery) (models.EntryPage, error) {
+func (l nearSighted) Page(ctx context.Context, org models.Organization, q entries.Query) (entries.Page, error) {
 	if q.Cursor == nil {
-		place := models.CursorAfter(q.Sort, l.upTo)
-		return models.EntryPage{Looked: place, Next: place}, nil
+		place := entries.CursorAfter(q.Sort, l.upTo)
+		return entries.Page{Looked: place, Next: place}, nil
 	}
-	return l.Listing.Entries(ctx, org, q)
+	return l.Listing.Page(ctx, org, q)
 }
 
 func TestAPageSaysHowFarItLookedAndGoesOnWhenAsked(t *testing.T) {
@@ -33,7 +34,7 @@ func TestAPageSaysHowFarItLookedAndGoesOnWhenAsked(t *testing.T) {
 			models.Entry{OccurredAt: d.ago(time.Hour), Action: "service:update", EntityID: "srv_new"},
 			models.Entry{OccurredAt: d.ago(2 * time.Hour), Action: "service:update", EntityID: "srv_old"},
 		)
-		d.pages.Listing = nearSighted{d.store, &entries[0]}
+		d.pages.Listing = nearSighted{d.pages.Entries, &entries[0]}
 		for sort, want := range map[string]string{
 			"":             "No match back to Jun 15, 11:00",
 			"&dir=asc":     "No match up to Jun 15, 11:00",

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/entries"
 	"github.com/auditlogs/auditlogs/views"
 )
 
@@ -48,11 +49,11 @@ func printedOf(page *logPage, entries []models.Entry) string {
 // placeOf is where an entry stands in the order of its page: its time, or its value.
 func placeOf(page *logPage, entry *models.Entry) string {
 	switch page.Filter.Sort {
-	case models.SortAction:
+	case entries.SortAction:
 		return entry.Action
-	case models.SortEntityType:
+	case entries.SortEntityType:
 		return entry.EntityType
-	case models.SortUser:
+	case entries.SortUser:
 		return entry.ActorName
 	}
 	return views.Moment(entry.OccurredAt.Time().In(page.Location))

@@ -9,6 +9,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/entries"
 	"github.com/auditlogs/auditlogs/views"
 )
 
@@ -98,7 +99,7 @@ func columnsOf(page *logPage) []column {
 		{Name: "timestamp", Label: "Timestamp"},
 	}
 	for i := range columns {
-		sort := models.Sort(columns[i].Name)
+		sort := entries.Sort(columns[i].Name)
 		if sort == "entity_id" {
 			continue
 		}
@@ -123,18 +124,18 @@ type order struct {
 }
 
 var orderLabels = []struct {
-	sort      models.Sort
+	sort      entries.Sort
 	ascending bool
 	label     string
 }{
-	{models.SortTimestamp, false, "Newest first"},
-	{models.SortTimestamp, true, "Oldest first"},
-	{models.SortAction, true, "Action, A to Z"},
-	{models.SortAction, false, "Action, Z to A"},
-	{models.SortEntityType, true, "Entity type, A to Z"},
-	{models.SortEntityType, false, "Entity type, Z to A"},
-	{models.SortUser, true, "User, A to Z"},
-	{models.SortUser, false, "User, Z to A"},
+	{entries.SortTimestamp, false, "Newest first"},
+	{entries.SortTimestamp, true, "Oldest first"},
+	{entries.SortAction, true, "Action, A to Z"},
+	{entries.SortAction, false, "Action, Z to A"},
+	{entries.SortEntityType, true, "Entity type, A to Z"},
+	{entries.SortEntityType, false, "Entity type, Z to A"},
+	{entries.SortUser, true, "User, A to Z"},
+	{entries.SortUser, false, "User, Z to A"},
 }
 
 func ordersOf(page *logPage) []order {
@@ -184,7 +185,7 @@ func (p *logPage) summary(where string) string {
 // orderInWords is the order within a sentence: "newest first", "sorted by action, A to Z".
 func (p *logPage) orderInWords() string {
 	order := p.Filter.OrderLabel()
-	if p.Filter.Sort == models.SortTimestamp {
+	if p.Filter.Sort == entries.SortTimestamp {
 		return strings.ToLower(order)
 	}
 	return "sorted by " + strings.ToLower(order[:1]) + order[1:]
@@ -267,14 +268,14 @@ const (
 
 // itemsOf puts the entries in a row with what stands between them. gaps are those that belong on
 // this page, in the order of the list.
-func itemsOf(page *logPage, entries models.EntryPage, gaps []models.Gap, now time.Time) []item {
+func itemsOf(page *logPage, listed entries.Page, gaps []models.Gap, now time.Time) []item {
 	var items []item
 	f := page.Filter
 	now = now.In(page.Location)
 	under, together := "", 0
-	names := views.NamesakesOf(entries.Entries)
-	for i := range entries.Entries {
-		entry := &entries.Entries[i]
+	names := views.NamesakesOf(listed.Entries)
+	for i := range listed.Entries {
+		entry := &listed.Entries[i]
 		for len(gaps) > 0 && precedes(gaps[0], entry.OccurredAt, f.Ascending) {
 			items = append(items, item{Gap: &gapRow{gaps[0].From, gaps[0].To}})
 			gaps = gaps[1:]
@@ -284,15 +285,15 @@ func itemsOf(page *logPage, entries models.EntryPage, gaps []models.Gap, now tim
 			under = value
 			h := headingOf(f.Sort, entry, names, occurred, now)
 			behind := behindValue(f.Sort, entry)
-			if last := &entries.Entries[len(entries.Entries)-1]; f.Sort != models.SortTimestamp &&
-				(entries.Next != nil || models.CursorAfter(f.Sort, last).Value != behind.Value) {
+			if last := &listed.Entries[len(listed.Entries)-1]; f.Sort != entries.SortTimestamp &&
+				(listed.Next != nil || entries.CursorAfter(f.Sort, last).Value != behind.Value) {
 				h.Next = f.At(behind).Address(page.Path)
 			}
 			items = append(items, item{Heading: h})
 		}
 		if together == 0 {
-			if together = cameTogether(entries.Entries[i:]); together > 0 {
-				items = append(items, item{Together: togetherOf(entries.Entries[i : i+together])})
+			if together = cameTogether(listed.Entries[i:]); together > 0 {
+				items = append(items, item{Together: togetherOf(listed.Entries[i : i+together])})
 			}
 		}
 		row := rowOf(page, entry, names, occurred, now.Year())
@@ -375,33 +376,33 @@ func endOf(name string, long int) string {
 
 // valueOf is what entries are set apart by: their day, or their value in the sorted column, and of
 // users also who it is.
-func valueOf(sort models.Sort, entry *models.Entry, occurred time.Time) string {
+func valueOf(sort entries.Sort, entry *models.Entry, occurred time.Time) string {
 	switch sort {
-	case models.SortTimestamp:
+	case entries.SortTimestamp:
 		return occurred.Format(time.DateOnly)
-	case models.SortUser:
+	case entries.SortUser:
 		return entry.ActorKey + "\n" + entry.ActorID
 	default:
-		return models.CursorAfter(sort, entry).Value
+		return entries.CursorAfter(sort, entry).Value
 	}
 }
 
 // behindValue is the place behind all entries that have the value of this one in the sorted
 // column: no entry has the zero ID, so everything with the value comes before it.
-func behindValue(sort models.Sort, entry *models.Entry) *models.Cursor {
-	cursor := models.CursorAfter(sort, entry)
+func behindValue(sort entries.Sort, entry *models.Entry) *entries.Cursor {
+	cursor := entries.CursorAfter(sort, entry)
 	cursor.ID = models.EntryID{}
 	return cursor
 }
 
 // headingOf is what stands above the entries of a day, or of a value.
-func headingOf(sort models.Sort, entry *models.Entry, names views.Namesakes, occurred, now time.Time) *heading {
+func headingOf(sort entries.Sort, entry *models.Entry, names views.Namesakes, occurred, now time.Time) *heading {
 	switch sort {
-	case models.SortAction:
+	case entries.SortAction:
 		return &heading{Label: entry.Action, Mono: true}
-	case models.SortEntityType:
+	case entries.SortEntityType:
 		return &heading{Label: entry.EntityType, Mono: true}
-	case models.SortUser:
+	case entries.SortUser:
 		return &heading{Label: entry.ActorName, Note: names.Note(entry.ActorID, entry.ActorName, entry.ActorEmail)}
 	}
 	label := occurred.Format("Monday, January 2")
@@ -426,22 +427,22 @@ type pageLinks struct {
 // keepLooking leads on from where a page ended before it was full.
 const keepLooking = "Keep looking"
 
-func pageLinksOf(page *logPage, entries models.EntryPage) pageLinks {
+func pageLinksOf(page *logPage, listed entries.Page) pageLinks {
 	f := page.Filter
 	links := pageLinks{FirstLabel: "First", PreviousLabel: "Previous", NextLabel: "Next"}
 	if f.DefaultOrder() {
 		links = pageLinks{FirstLabel: "Newest", PreviousLabel: "Newer", NextLabel: "Older"}
 	}
-	if entries.Previous != nil {
+	if listed.Previous != nil {
 		links.First = f.At(nil).Address(page.Path)
-		links.Previous = f.At(entries.Previous).Address(page.Path)
+		links.Previous = f.At(listed.Previous).Address(page.Path)
 	}
-	if entries.Next != nil {
-		links.Next = f.At(entries.Next).Address(page.Path)
+	if listed.Next != nil {
+		links.Next = f.At(listed.Next).Address(page.Path)
 	}
 	switch {
-	case entries.Looked == nil:
-	case entries.Looked.Before:
+	case listed.Looked == nil:
+	case listed.Looked.Before:
 		links.PreviousLabel = keepLooking
 	default:
 		links.NextLabel = keepLooking
@@ -455,21 +456,21 @@ type partialPage struct {
 	Address string // goes on from there
 }
 
-func partialPageOf(page *logPage, entries models.EntryPage) *partialPage {
-	if entries.Looked == nil {
+func partialPageOf(page *logPage, listed entries.Page) *partialPage {
+	if listed.Looked == nil {
 		return nil
 	}
-	partial := &partialPage{Text: "Looked ", Address: page.Filter.At(entries.Looked).Address(page.Path)}
+	partial := &partialPage{Text: "Looked ", Address: page.Filter.At(listed.Looked).Address(page.Path)}
 	if page.Count == 0 {
 		partial.Text = "No match "
 	}
-	partial.Text += page.lookedTo(*entries.Looked)
+	partial.Text += page.lookedTo(*listed.Looked)
 	return partial
 }
 
 // lookedTo says how far was looked: "back to Nov 3, 14:02".
-func (p *logPage) lookedTo(place models.Cursor) string {
-	if p.Filter.Sort != models.SortTimestamp {
+func (p *logPage) lookedTo(place entries.Cursor) string {
+	if p.Filter.Sort != entries.SortTimestamp {
 		return "as far as " + place.Value
 	}
 	at := place.ID.Occurred().In(p.Location)

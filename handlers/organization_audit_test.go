@@ -14,6 +14,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/entries"
 )
 
 func TestSettingsOverviewLeadsToItsSections(t *testing.T) {
@@ -116,7 +117,7 @@ func TestLoweringRetentionAsksFirst(t *testing.T) {
 		})
 		d.admin.Post(auditForm, fields...).ExpectRedirect(settingsPage)
 		d.wantSettings(30, true)
-		visible, err := d.Store.Entries(t.Context(), d.org(), models.EntryQuery{Actions: []string{"service:update"}, Limit: 100})
+		visible, err := entries.NewLog(d.Store).Page(t.Context(), d.org(), entries.Query{Actions: []string{"service:update"}, Limit: 100})
 		if err != nil || len(visible.Entries) != 3 {
 			t.Errorf("%d entries are visible, want 3 (%v)", len(visible.Entries), err)
 		}
@@ -126,7 +127,7 @@ func TestLoweringRetentionAsksFirst(t *testing.T) {
 
 		// Raised again, what had expired stays so.
 		d.admin.Post(auditForm, "enabled", "on", "retention_days", "365").ExpectRedirect(settingsPage)
-		visible, err = d.Store.Entries(t.Context(), d.org(), models.EntryQuery{Actions: []string{"service:update"}, Limit: 100})
+		visible, err = entries.NewLog(d.Store).Page(t.Context(), d.org(), entries.Query{Actions: []string{"service:update"}, Limit: 100})
 		if err != nil || len(visible.Entries) != 3 {
 			t.Errorf("after raising %d entries are visible, want 3 (%v)", len(visible.Entries), err)
 		}

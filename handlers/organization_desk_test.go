@@ -17,6 +17,7 @@ import (
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/accounts"
+	"github.com/auditlogs/auditlogs/models/entries"
 )
 
 const (
@@ -102,7 +103,7 @@ func (d *settingsDesk) record(age time.Duration, n int) (stored int) {
 func (d *settingsDesk) entries(action action.Action) []models.Entry {
 	d.t.Helper()
 	var all []models.Entry
-	err := d.Store.EachEntry(d.t.Context(), d.org(), models.EntryQuery{Actions: []string{string(action)}}, func(entries []models.Entry) error {
+	err := entries.NewLog(d.Store).Each(d.t.Context(), d.org(), entries.Query{Actions: []string{string(action)}}, func(entries []models.Entry) error {
 		all = append(all, entries...)
 		return nil
 	})

@@ -176,7 +176,7 @@ func (h *Handlers) fillLinks(c *fiber.Ctx, page *organizationPage) error {
 	if !page.MaySet() {
 		return nil
 	}
-	kinds, err := h.Store.Kinds(ctx, page.Organization)
+	kinds, err := h.Entries.Kinds(ctx, page.Organization)
 	if err != nil {
 		return err
 	}

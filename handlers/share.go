@@ -12,6 +12,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/intake"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/entries"
 )
 
 const (
@@ -138,13 +139,13 @@ func (h *Handlers) FairlyShared(c *fiber.Ctx) error {
 
 // inTurns reads an organization's entries in its turns, for as long as it takes, and lets others have theirs
 // while fn does something with what was read.
-func (h *Handlers) inTurns(ctx context.Context, org models.Organization, query models.EntryQuery, fn func([]models.Entry) error) (err error) {
+func (h *Handlers) inTurns(ctx context.Context, org models.Organization, query entries.Query, fn func([]models.Entry) error) (err error) {
 	turn, err := h.Questions.Await(ctx, org.ID)
 	if err != nil {
 		return err
 	}
 	defer func() { turn() }()
-	return h.Store.EachEntry(models.AsBefore(ctx), org, query, func(entries []models.Entry) error {
+	return h.Entries.Each(models.AsBefore(ctx), org, query, func(entries []models.Entry) error {
 		turn()
 		if err := fn(entries); err != nil {
 			return err

@@ -2,9 +2,7 @@ package models
 
 import (
 	"bytes"
-	"cmp"
 	"context"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -17,56 +15,6 @@ func (postgres) name() string { return "postgres" }
 // writtenUpTo asks for the Position of the primary: of what was committed, whether it is on the disk
 // yet or not.
 const writtenUpTo = "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint"
-
-// streamsSQL seeks in the index once a stream. The values go in as arrays, so the statement's text,
-// and with it its plan, is the same for any number of streams.
-func (postgres) streamsSQL(q streamQuery, streams []stream, limit int, more string) condition {
-	var arrays, names, equal []string
-	var args []any
-	for i, operand := range append([]string{"grp"}, q.set.operands()...) {
-		values := make([]string, len(streams))
-		for n, stream := range streams {
-			if i == 0 {
-				values[n] = strconv.Itoa(stream.group)
-			} else {
-				values[n] = stream.values[i-1]
-			}
-		}
-		name, array := "v"+strconv.Itoa(i), "?::text[]"
-		if i == 0 {
-			array = "?::int[]"
-		} else {
-			equal = append(equal, " AND "+operand+" = s."+name)
-		}
-		arrays, names = append(arrays, array), append(names, name)
-		args = append(args, arrayText(values))
-	}
-	where := q.where()
-	return condition{sql: `SELECT s.v0 AS grp, hit.id AS hit_id` + more + ` FROM unnest(` + strings.Join(arrays, ", ") + `) AS s(` + strings.Join(names, ", ") + `)
-	CROSS JOIN LATERAL (SELECT id` + more + ` FROM audit_entries WHERE ` + where.sql + strings.Join(equal, "") + `
-		ORDER BY id ` + q.order() + ` LIMIT ?) AS hit` + q.streamsOrder("s.v0", "hit.id") + ` LIMIT ?`, args: append(append(args, where.args...), cmp.Or(q.each, limit), limit)}
-}
-
-// look saves a second one in logs of up to ten million.
-func (postgres) look() int { return 1000 }
-
-// endsFirst is false: it would be one more statement.
-func (postgres) endsFirst() bool { return false }
-
-// entriesAt looks up one entry after the other: the OFFSET keeps PostgreSQL from a join that reads the
-// whole table.
-func (postgres) entriesAt(q streamQuery, ids condition) condition {
-	c := condition{
-		sql: "SELECT page.grp, page.ends, e.* FROM (" + ids.sql + ") AS page CROSS JOIN LATERAL (SELECT " + q.columns.sql +
-			" FROM audit_entries WHERE org_id = ? AND id = page.hit_id OFFSET 0) AS e",
-		args: append(ids.args, q.orgID),
-	}
-	c.sql, c.args = c.sql+" ORDER BY page.grp, page.hit_id "+q.order()+", page.ends LIMIT ?", append(c.args, q.limit+1)
-	return c
-}
-
-// forLike is quicker than what ILIKE does.
-func (postgres) forLike(column string) string { return `lower(` + column + ` COLLATE "C")` }
 
 // someOf is an array, which PostgreSQL goes through: of a list it may make a hash, and read the whole
 // table beside it.
@@ -117,7 +65,7 @@ func (postgres) deleteOldest(ctx context.Context, e *ExpiredEntries, limit int) 
 		}
 		steps := stepsBetween(begin, end, min(expected/leastAStep, StepsOfABatch))
 		err = tx.Raw("CALL audit_delete_in_steps(?, ?, ?::uuid[], ?, ?)",
-			e.cleanup.OrgID, e.upTo, arrayText(steps), e.before, e.contiguous()).Scan(&deleted).Error
+			e.cleanup.OrgID, e.upTo, PostgresArray(steps), e.before, e.contiguous()).Scan(&deleted).Error
 		if err != nil {
 			return 0, err
 		}
@@ -159,11 +107,11 @@ func (postgres) idAmong(ids []EntryID) condition {
 	for i, id := range ids {
 		texts[i] = id.String()
 	}
-	return condition{sql: "id = ANY (?::uuid[])", args: []any{arrayText(texts)}}
+	return condition{sql: "id = ANY (?::uuid[])", args: []any{PostgresArray(texts)}}
 }
 
-// arrayText is a PostgreSQL array in its text form, which every driver can send.
-func arrayText(values []string) string {
+// PostgresArray is a PostgreSQL array in its text form, which every driver can send.
+func PostgresArray(values []string) string {
 	var array strings.Builder
 	for _, value := range values {
 		addToArray(&array, value)
@@ -198,24 +146,4 @@ func arrayOf(array *strings.Builder) string {
 	}
 	_ = array.WriteByte('}')
 	return array.String()
-}
-
-// entitiesContaining uses the index of every three letters in a row: its expression, word for word. The
-// OFFSET keeps PostgreSQL from reading everything of the organization besides.
-func (postgres) entitiesContaining(orgID int64, words []string, _ int) condition {
-	const text = `(id_key || E'\n' || name_key)`
-	var index, all condition
-	for i, word := range words {
-		if i > 0 {
-			index.sql += " AND "
-		}
-		index.sql += "audit_grams(org_id, " + text + ") @> audit_grams(?, ?)"
-		index.args = append(index.args, orgID, endOf(word))
-		all.sql += " AND " + text + ` LIKE ? ESCAPE '\'`
-		all.args = append(all.args, "%"+escapeLike(word)+"%")
-	}
-	return condition{
-		sql:  "(SELECT * FROM audit_entities WHERE " + index.sql + " OFFSET 0) AS found WHERE org_id = ?" + all.sql,
-		args: append(append(index.args, orgID), all.args...),
-	}
 }

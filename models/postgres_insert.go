@@ -254,7 +254,7 @@ func (postgres) keyAmong(keys []claimedKey) condition {
 	for i, k := range keys {
 		hashes[i] = byteaText(k.key.Hash[:])
 	}
-	return condition{sql: "key_hash = ANY (?::bytea[])", args: []any{arrayText(hashes)}}
+	return condition{sql: "key_hash = ANY (?::bytea[])", args: []any{PostgresArray(hashes)}}
 }
 
 // byteaText is the text form of bytes.

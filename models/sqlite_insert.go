@@ -84,19 +84,19 @@ WHERE NOT EXISTS (SELECT 1 FROM audit_actors WHERE org_id = ?
 )
 
 func entityValues(orgID int64, row *entryRow) []any {
-	first, last := sqliteIDs(orgID)
+	first, last := SQLiteIDs(orgID)
 	return []any{first, first, last, orgID, row.Month, row.EntityType, row.EntityID, row.IDKey, row.NameKey,
 		orgID, row.EntityType, row.EntityID, row.Month, row.NameKey}
 }
 
 func actorValues(orgID int64, row *entryRow) []any {
-	first, last := sqliteIDs(orgID)
+	first, last := SQLiteIDs(orgID)
 	return []any{first, first, last, orgID, row.Month, row.ActorID, row.ActorKey, row.ActorName, row.ActorEmail, row.ActorText,
 		orgID, row.ActorID, row.Month, row.ActorName, row.ActorEmail}
 }
 
-// sqliteIDs is the range of IDs that rows of an organization's entities and actors have.
-func sqliteIDs(orgID int64) (first, last int64) { return orgID << 40, (orgID+1)<<40 - 1 }
+// SQLiteIDs is the range of IDs that rows of an organization's entities and actors have.
+func SQLiteIDs(orgID int64) (first, last int64) { return orgID << 40, (orgID+1)<<40 - 1 }
 
 // beginWriting takes the write lock with a statement that changes nothing. A transaction that began
 // by reading could be refused to write later.

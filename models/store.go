@@ -18,8 +18,6 @@ type Store struct {
 	copies           bool // log reads from copies of the database
 	dialect          dialect
 	now              func() time.Time
-	effort           searchEffort
-	bound            workBound
 }
 
 // NewStore reads from read and writes to write, which may be the same pool. log, where it is not nil,
@@ -34,8 +32,7 @@ func NewStore(write, read, log *gorm.DB, now func() time.Time) (*Store, error) {
 	if now == nil {
 		now = time.Now
 	}
-	s := &Store{write: WithClock(write, now), read: WithClock(read, now), dialect: d, now: now, effort: usualEffort, bound: usualBound}
-	s.effort.look = d.look()
+	s := &Store{write: WithClock(write, now), read: WithClock(read, now), dialect: d, now: now}
 	s.log = s.read
 	if log != nil {
 		s.log, s.copies = WithClock(log, now), true
@@ -69,6 +66,15 @@ func (s *Store) Reader(ctx context.Context) *gorm.DB { return s.read.WithContext
 // of the database may answer them, which follow a moment behind: see Visit.
 func (s *Store) LogReader(ctx context.Context) *gorm.DB { return s.log.WithContext(ctx) }
 
+// LeaveCopies has the primary answer the rest of the visit, and reports whether that is new.
+func (s *Store) LeaveCopies(ctx context.Context) bool { return s.copies && VisitOf(ctx).LeaveCopies() }
+
+// condition is a part of a statement, and the values of its placeholders.
+type condition struct {
+	sql  string
+	args []any
+}
+
 // dialect is what differs between the databases.
 type dialect interface {
 	name() string
@@ -96,22 +102,6 @@ type dialect interface {
 	// deleteOldest deletes the oldest of the entries that are left, at most or about limit, together with
 	// the note in the clean-up, and brings e forward, but not on an error.
 	deleteOldest(ctx context.Context, e *ExpiredEntries, limit int) (deleted int, err error)
-	// streamsSQL asks for the groups and IDs of the first entries of some streams of a query, in its
-	// order, as grp and hit_id, and for more columns, which begin with a comma.
-	streamsSQL(q streamQuery, streams []stream, limit int, more string) condition
-	// entriesAt asks for the entries of such IDs, with ends.
-	entriesAt(q streamQuery, ids condition) condition
-	// endsFirst says that a scan is quicker when it is known before where it ends.
-	endsFirst() bool
-	// look is how many entries are looked through at least where hardly any of those read before matched.
-	look() int
-	// forLike is a column as it is compared with a pattern in lower case, whatever the case of its own ASCII
-	// letters.
-	forLike(column string) string
-	// entitiesContaining is the table of an organization's entities whose ID or name contains every
-	// word, from FROM to the beginning of a WHERE that more conditions can be added to.
-	// Where it has few entities they may be compared one by one.
-	entitiesContaining(orgID int64, words []string, few int) condition
 }
 
 func dialectOf(db *gorm.DB) (dialect, error) {

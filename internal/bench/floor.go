@@ -13,6 +13,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/internal/benchdata"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/entries"
 )
 
 // floors answers questions by the best SQL known for each, written by somebody who knows what is in the
@@ -22,7 +23,7 @@ type floors struct {
 	org      models.Organization
 	postgres *pgx.Conn // nil on SQLite
 	conn     *sql.Conn // what postgres is within
-	kinds    []models.Kind
+	kinds    []entries.Kind
 	names    map[string]string // of actors, folded, by ID
 }
 
@@ -133,7 +134,7 @@ func (f *floors) page(question benchdata.Question, values int) query {
 		base = base.and(sql, args...)
 	}
 	order := "DESC"
-	if q.Sort == "" || q.Sort == models.SortTimestamp {
+	if q.Sort == "" || q.Sort == entries.SortTimestamp {
 		if q.Ascending {
 			order = "ASC"
 		}
@@ -155,7 +156,7 @@ func (f *floors) page(question benchdata.Question, values int) query {
 }
 
 // behind leaves out what comes before the page.
-func (f *floors) behind(base query, q models.EntryQuery) query {
+func (f *floors) behind(base query, q entries.Query) query {
 	switch {
 	case q.Cursor == nil:
 		return base
@@ -168,7 +169,7 @@ func (f *floors) behind(base query, q models.EntryQuery) query {
 
 // runs are the index runs that hold the entries the filters let through, of one value of the sorted
 // column where there is one.
-func (f *floors) runs(base query, q models.EntryQuery, value *string) []query {
+func (f *floors) runs(base query, q entries.Query, value *string) []query {
 	order := "DESC"
 	if q.Ascending && q.Sort == "" {
 		order = "ASC"
@@ -195,9 +196,9 @@ func (f *floors) runs(base query, q models.EntryQuery, value *string) []query {
 	switch {
 	case value == nil:
 		each("action = ?", list(q.Actions))
-	case q.Sort == models.SortAction:
+	case q.Sort == entries.SortAction:
 		each("action = ?", list([]string{*value}))
-	case q.Sort == models.SortEntityType:
+	case q.Sort == entries.SortEntityType:
 		var kinds [][]any
 		for _, kind := range f.kinds {
 			if kind.EntityType == *value {
@@ -231,15 +232,15 @@ func (f *floors) runs(base query, q models.EntryQuery, value *string) []query {
 }
 
 // values are those of the sorted column from the page's beginning on.
-func (f *floors) values(q models.EntryQuery) (values []string) {
+func (f *floors) values(q entries.Query) (values []string) {
 	switch q.Sort {
-	case models.SortUser:
+	case entries.SortUser:
 		for _, name := range f.names {
 			values = append(values, name)
 		}
 	default:
 		for _, kind := range f.kinds {
-			if q.Sort == models.SortAction {
+			if q.Sort == entries.SortAction {
 				values = append(values, kind.Action)
 			} else {
 				values = append(values, kind.EntityType)
@@ -272,7 +273,7 @@ func (f *floors) matching(search string) (sql string, args []any) {
 }
 
 // sought is a search that finds little, through the index of entities.
-func (f *floors) sought(q models.EntryQuery, base query) query {
+func (f *floors) sought(q entries.Query, base query) query {
 	if len(q.Actions) > 0 {
 		base = base.and("action || '' = ? AND actor_id || '' = ?", q.Actions[0], q.Actors[0]) // not their index
 	}

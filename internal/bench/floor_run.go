@@ -23,7 +23,7 @@ func (f *floors) prepare(ctx context.Context, q benchdata.Question) (*floor, err
 	if !q.IsPage() {
 		return f.asOurs(ctx, q)
 	}
-	page, err := f.log.store.Entries(ctx, f.org, q.Query)
+	page, err := f.log.store.Page(ctx, f.org, q.Query)
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +47,7 @@ func (f *floors) same(ctx context.Context, q benchdata.Question, found *floor) e
 	if !q.IsPage() {
 		return nil
 	}
-	page, err := f.log.store.Entries(ctx, f.org, q.Query)
+	page, err := f.log.store.Page(ctx, f.org, q.Query)
 	if err != nil {
 		return err
 	}

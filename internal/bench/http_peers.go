@@ -17,6 +17,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/benchdata"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/entries"
 )
 
 // The server is compared with two others, which this program runs as processes of their own:
@@ -41,11 +42,11 @@ func runPeer(arguments []string) error {
 
 // remembered is the first page of a log, in memory.
 type remembered struct {
-	page models.EntryPage
+	page entries.Page
 	gaps []models.Gap
 }
 
-func (r remembered) Entries(context.Context, models.Organization, models.EntryQuery) (models.EntryPage, error) {
+func (r remembered) Page(context.Context, models.Organization, entries.Query) (entries.Page, error) {
 	return r.page, nil
 }
 
@@ -77,7 +78,7 @@ func remember(ctx context.Context, url string, log *slog.Logger) (r remembered, 
 	if err != nil {
 		return r, err
 	}
-	if r.page, err = store.Entries(ctx, org, models.EntryQuery{}); err != nil {
+	if r.page, err = entries.NewLog(store).Page(ctx, org, entries.Query{}); err != nil {
 		return r, err
 	}
 	r.gaps, err = store.LoggingGaps(ctx, org)

@@ -14,6 +14,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/benchdata"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/entries"
 )
 
 // The log with and without monthly partitions of its entries, on PostgreSQL.
@@ -165,9 +166,11 @@ func (l *logUnderTest) measure(ctx context.Context) (f partitionFigures, err err
 		return f, err
 	}
 	l.DB = again
-	if l.store, err = again.Store(nil); err != nil {
+	store, err := again.Store(nil)
+	if err != nil {
 		return f, err
 	}
+	l.store = entries.NewLog(store)
 	org, err := l.store.OrganizationBySlug(ctx, benchdata.Large)
 	if err != nil {
 		return f, err

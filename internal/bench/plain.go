@@ -8,6 +8,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/internal/benchdata"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/entries"
 )
 
 // plain answers a question as most products do, through GORM, and says how long that took: the median of
@@ -35,7 +36,7 @@ func (f *floors) plainWay(ctx context.Context, question benchdata.Question) (fun
 	switch question.Name {
 	case benchdata.ActionMenu:
 		return func() error {
-			var kinds []models.Kind
+			var kinds []entries.Kind
 			return ofOrganization().Distinct("entity_type", "action").Find(&kinds).Error
 		}, nil
 	case benchdata.ActorMenu:
@@ -77,7 +78,7 @@ func (f *floors) plainWay(ctx context.Context, question benchdata.Question) (fun
 		}
 		return db
 	}
-	column := map[models.Sort]string{models.SortAction: "action", models.SortEntityType: "entity_type", models.SortUser: "actor_key"}[q.Sort]
+	column := map[entries.Sort]string{entries.SortAction: "action", entries.SortEntityType: "entity_type", entries.SortUser: "actor_key"}[q.Sort]
 	offset, err := f.offset(filtered(), q, column)
 	if err != nil {
 		return nil, err
@@ -100,7 +101,7 @@ func (f *floors) plainWay(ctx context.Context, question benchdata.Question) (fun
 }
 
 // offset is how many entries come before the page.
-func (f *floors) offset(db *gorm.DB, q models.EntryQuery, column string) (int, error) {
+func (f *floors) offset(db *gorm.DB, q entries.Query, column string) (int, error) {
 	if q.Cursor == nil {
 		return 0, nil
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/benchdata"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/entries"
 )
 
 const (
@@ -36,7 +37,7 @@ type logUnderTest struct {
 	*database.DB
 	url   string
 	spec  benchdata.Spec
-	store *models.Store
+	store *entries.Log
 	kept  *benchdata.Statements
 }
 
@@ -46,13 +47,15 @@ func openLog(ctx context.Context, kept benchdata.Kept) (*logUnderTest, error) {
 		return nil, err
 	}
 	l := &logUnderTest{DB: db, url: kept.URL, spec: kept.Spec}
+	var store *models.Store
 	if l.kept, err = benchdata.KeepStatements(db.Read); err == nil {
-		l.store, err = db.Store(nil)
+		store, err = db.Store(nil)
 	}
 	if err != nil {
 		_ = db.Close()
 		return nil, err
 	}
+	l.store = entries.NewLog(store)
 	return l, nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/auditlogs/auditlogs/internal/benchdata"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/entries"
 )
 
 var spec = benchdata.Spec{Rows: 3000, Seed: 7, Until: time.Now().Add(-time.Minute)}
@@ -116,10 +117,10 @@ func answers(t *testing.T, db *database.DB) map[string][]string {
 	}
 	some := spec.Event(spec.Rows / 2)
 	found := map[string][]string{}
-	for name, q := range map[string]models.EntryQuery{
+	for name, q := range map[string]entries.Query{
 		"newest":          {},
-		"by user":         {Sort: models.SortUser, Ascending: true},
-		"by action":       {Sort: models.SortAction},
+		"by user":         {Sort: entries.SortUser, Ascending: true},
+		"by action":       {Sort: entries.SortAction},
 		"one actor":       {Actors: []string{"usr_0000"}, Actions: []string{"deployment:create"}},
 		"a word":          {Search: "größe"},
 		"an ID":           {Search: some.EntityID},
@@ -127,7 +128,7 @@ func answers(t *testing.T, db *database.DB) map[string][]string {
 		"nobody's search": {Search: "nothing like it"},
 	} {
 		q.Limit = 100
-		page, err := store.Entries(t.Context(), org, q)
+		page, err := entries.NewLog(store).Page(t.Context(), org, q)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}

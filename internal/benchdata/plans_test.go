@@ -14,6 +14,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/benchdata"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
+	"github.com/auditlogs/auditlogs/models/entries"
 )
 
 // plansSpec is large enough for a scan of the entries to show.
@@ -108,6 +109,7 @@ func statementsOf(t *testing.T, db *database.DB) map[question][]benchdata.Statem
 	if err != nil {
 		t.Fatal(err)
 	}
+	log := entries.NewLog(store)
 	asked := map[question][]benchdata.Statement{}
 	for _, slug := range []string{benchdata.Large, benchdata.Small(7)} {
 		org, err := store.OrganizationBySlug(t.Context(), slug)
@@ -116,7 +118,7 @@ func statementsOf(t *testing.T, db *database.DB) map[question][]benchdata.Statem
 		}
 		kept.Take()
 		for _, q := range plansSpec.Questions(slug) {
-			if _, err := q.Ask(t.Context(), store, org); err != nil {
+			if _, err := q.Ask(t.Context(), log, org); err != nil {
 				t.Fatalf("%s: %v", q.Name, err)
 			}
 			asked[question{slug + ": " + q.Name, q.Buffers}] = kept.Take()

@@ -7,19 +7,20 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/entries"
 )
 
 // Question is one that people ask of a log.
 type Question struct {
 	Name string
 	// Query is the page asked for; zero where Ask is something else.
-	Query models.EntryQuery
+	Query entries.Query
 	// Sparse says that the search finds hardly anything; Rare, that it finds a few in a thousand.
 	Sparse, Rare bool
 	// Buffers bounds how many buffers of PostgreSQL answering it may touch, in a log of any size.
 	Buffers int
 
-	ask func(ctx context.Context, store *models.Store, org models.Organization) (rows int, err error)
+	ask func(ctx context.Context, store *entries.Log, org models.Organization) (rows int, err error)
 }
 
 // Names of the questions that are not pages of the log.
@@ -37,11 +38,11 @@ const (
 func (q Question) IsPage() bool { return q.ask == nil }
 
 // Ask asks the question and answers how many rows there were.
-func (q Question) Ask(ctx context.Context, store *models.Store, org models.Organization) (rows int, err error) {
+func (q Question) Ask(ctx context.Context, store *entries.Log, org models.Organization) (rows int, err error) {
 	if q.ask != nil {
 		return q.ask(ctx, store, org)
 	}
-	page, err := store.Entries(ctx, org, q.Query)
+	page, err := store.Page(ctx, org, q.Query)
 	return len(page.Entries), err
 }
 
@@ -58,90 +59,90 @@ const maxPage = 100_000
 func (s Spec) Questions(slug string) []Question {
 	middle := s.eventOf(slug, s.Rows/2)
 	at := models.MicrosOf(middle.OccurredAt)
-	deep := func(sort models.Sort, value string) *models.Cursor {
-		return &models.Cursor{Value: value, ID: models.FirstEntryID(at)}
+	deep := func(sort entries.Sort, value string) *entries.Cursor {
+		return &entries.Cursor{Value: value, ID: models.FirstEntryID(at)}
 	}
 	const common, rare = string(action.DeploymentCreate), string(action.SubscriptionCancel)
 	const busy, idle, nobody = "usr_0000", "usr_0199", "usr_9999"
-	hour := func(from time.Time) models.EntryQuery {
-		return models.EntryQuery{From: models.MicrosOf(from), To: models.MicrosOf(from.Add(time.Hour))}
+	hour := func(from time.Time) entries.Query {
+		return entries.Query{From: models.MicrosOf(from), To: models.MicrosOf(from.Add(time.Hour))}
 	}
 	end := s.Until.Truncate(time.Second)
 
 	questions := []Question{
 		{Name: "newest page"},
-		{Name: DeepPage, Query: models.EntryQuery{Cursor: &models.Cursor{ID: s.deepID(slug)}}},
-		{Name: "oldest first", Query: models.EntryQuery{Ascending: true}},
-		{Name: "oldest first, deep", Query: models.EntryQuery{Ascending: true, Cursor: deep(models.SortTimestamp, "")}},
+		{Name: DeepPage, Query: entries.Query{Cursor: &entries.Cursor{ID: s.deepID(slug)}}},
+		{Name: "oldest first", Query: entries.Query{Ascending: true}},
+		{Name: "oldest first, deep", Query: entries.Query{Ascending: true, Cursor: deep(entries.SortTimestamp, "")}},
 	}
 	for _, sorted := range []struct {
-		sort                    models.Sort
+		sort                    entries.Sort
 		name, ascending, middle string
 	}{
-		{models.SortAction, "sort by action", ByActionAsc, string(action.ServiceUpdate)},
-		{models.SortEntityType, "sort by entity type", "sort by entity type, A to Z", "service"},
-		{models.SortUser, "sort by user", "sort by user, A to Z", models.Fold(happening{person: 57}.actorName())},
+		{entries.SortAction, "sort by action", ByActionAsc, string(action.ServiceUpdate)},
+		{entries.SortEntityType, "sort by entity type", "sort by entity type, A to Z", "service"},
+		{entries.SortUser, "sort by user", "sort by user, A to Z", models.Fold(happening{person: 57}.actorName())},
 	} {
 		for _, ascending := range []bool{true, false} {
 			name := sorted.ascending
 			if !ascending {
 				name = sorted.name + ", Z to A"
 			}
-			q := models.EntryQuery{Sort: sorted.sort, Ascending: ascending}
+			q := entries.Query{Sort: sorted.sort, Ascending: ascending}
 			questions = append(questions, Question{Name: name, Query: q})
 			q.Cursor = deep(sorted.sort, sorted.middle)
 			questions = append(questions, Question{Name: name + ", deep", Query: q})
 		}
 	}
-	sparse := func(name string, q models.EntryQuery) {
+	sparse := func(name string, q entries.Query) {
 		questions = append(questions, Question{Name: name, Query: q, Sparse: true})
 	}
-	pages := func(name string, q models.EntryQuery) { questions = append(questions, Question{Name: name, Query: q}) }
-	pages("action: common", models.EntryQuery{Actions: []string{common}})
-	pages("action: rare", models.EntryQuery{Actions: []string{rare}})
-	pages("user: busy", models.EntryQuery{Actors: []string{busy}})
-	pages("user: idle", models.EntryQuery{Actors: []string{idle}})
-	pages("user: system", models.EntryQuery{Actors: []string{models.SystemActorID}})
-	pages("action and user: common", models.EntryQuery{Actions: []string{common}, Actors: []string{busy}})
-	pages("action and user: rare", models.EntryQuery{Actions: []string{rare}, Actors: []string{idle}})
-	pages("action and user: nothing", models.EntryQuery{Actions: []string{common}, Actors: []string{nobody}})
-	pages("three actions", models.EntryQuery{Actions: []string{common, string(action.ServiceUpdate), rare}})
+	pages := func(name string, q entries.Query) { questions = append(questions, Question{Name: name, Query: q}) }
+	pages("action: common", entries.Query{Actions: []string{common}})
+	pages("action: rare", entries.Query{Actions: []string{rare}})
+	pages("user: busy", entries.Query{Actors: []string{busy}})
+	pages("user: idle", entries.Query{Actors: []string{idle}})
+	pages("user: system", entries.Query{Actors: []string{models.SystemActorID}})
+	pages("action and user: common", entries.Query{Actions: []string{common}, Actors: []string{busy}})
+	pages("action and user: rare", entries.Query{Actions: []string{rare}, Actors: []string{idle}})
+	pages("action and user: nothing", entries.Query{Actions: []string{common}, Actors: []string{nobody}})
+	pages("three actions", entries.Query{Actions: []string{common, string(action.ServiceUpdate), rare}})
 	pages("one hour, old", hour(middle.OccurredAt.Add(-Days/3*24*time.Hour)))
 	pages("one hour, new", hour(end.Add(-time.Hour)))
 
 	id := middle.EntityID
-	sparse("search: exact ID", models.EntryQuery{Search: id})
-	sparse("search: rare part", models.EntryQuery{Search: id[7:15]})
-	questions = append(questions, Question{Name: "search: a few in a thousand", Query: models.EntryQuery{Search: "billing-media"}, Rare: true})
-	sparse("search: a few in ten thousand", models.EntryQuery{Search: id[7:11]})
-	pages("search: very common part", models.EntryQuery{Search: "dep_"})
-	pages("search: two characters", models.EntryQuery{Search: "de"})
-	sparse("search: two characters, nothing found", models.EntryQuery{Search: "#!"})
-	pages(ActionText, models.EntryQuery{Search: "rollback"})
-	sparse(NothingFound, models.EntryQuery{Search: "no-such-thing"})
+	sparse("search: exact ID", entries.Query{Search: id})
+	sparse("search: rare part", entries.Query{Search: id[7:15]})
+	questions = append(questions, Question{Name: "search: a few in a thousand", Query: entries.Query{Search: "billing-media"}, Rare: true})
+	sparse("search: a few in ten thousand", entries.Query{Search: id[7:11]})
+	pages("search: very common part", entries.Query{Search: "dep_"})
+	pages("search: two characters", entries.Query{Search: "de"})
+	sparse("search: two characters, nothing found", entries.Query{Search: "#!"})
+	pages(ActionText, entries.Query{Search: "rollback"})
+	sparse(NothingFound, entries.Query{Search: "no-such-thing"})
 	together := hour(end.Add(-30 * 24 * time.Hour))
 	together.To = models.MicrosOf(end)
 	together.Actions, together.Actors, together.Search = []string{common}, []string{busy}, "billing"
 	pages("search, action, user and range: common", together)
 	together.Search = id[7:11]
 	sparse("search, action, user and range: rare", together)
-	sorted := models.EntryQuery{Search: "billing", Sort: models.SortUser, Ascending: true}
+	sorted := entries.Query{Search: "billing", Sort: entries.SortUser, Ascending: true}
 	pages("search, sorted by user", sorted)
-	sorted.Sort = models.SortAction
+	sorted.Sort = entries.SortAction
 	pages("search, sorted by action", sorted)
 
-	pages("one resource's history", models.EntryQuery{EntityType: middle.Action.Entity(), EntityID: id})
+	pages("one resource's history", entries.Query{EntityType: middle.Action.Entity(), EntityID: id})
 	questions = append(questions,
-		Question{Name: ActionMenu, ask: func(ctx context.Context, store *models.Store, org models.Organization) (int, error) {
+		Question{Name: ActionMenu, ask: func(ctx context.Context, store *entries.Log, org models.Organization) (int, error) {
 			kinds, err := store.Kinds(ctx, org)
 			return len(kinds), err
 		}},
-		Question{Name: ActorMenu, ask: func(ctx context.Context, store *models.Store, org models.Organization) (int, error) {
+		Question{Name: ActorMenu, ask: func(ctx context.Context, store *entries.Log, org models.Organization) (int, error) {
 			actors, _, err := store.LatestActors(ctx, org, 20)
 			return len(actors), err
 		}},
-		Question{Name: CappedCount, ask: func(ctx context.Context, store *models.Store, org models.Organization) (int, error) {
-			return store.CountEntriesBefore(ctx, org, at, CountedEntries+1)
+		Question{Name: CappedCount, ask: func(ctx context.Context, store *entries.Log, org models.Organization) (int, error) {
+			return store.CountBefore(ctx, org, at, CountedEntries+1)
 		}},
 	)
 	for i := range questions {

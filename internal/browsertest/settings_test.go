@@ -14,6 +14,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit"
 	changing "github.com/auditlogs/auditlogs/app/settings"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/entries"
 )
 
 // retentionDays is what the database says.
@@ -49,7 +50,7 @@ func TestChangeRetention(t *testing.T) {
 		t.Fatal(err)
 	}
 	border := models.MicrosOf(p.server.Store.Now().AddDate(0, 0, -30))
-	expiring, err := p.server.Store.CountEntriesBefore(t.Context(), org, border, 10_001)
+	expiring, err := entries.NewLog(p.server.Store).CountBefore(t.Context(), org, border, 10_001)
 	if err != nil {
 		t.Fatal(err)
 	}

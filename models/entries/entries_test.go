@@ -1,4 +1,4 @@
-package models_test
+package entries_test
 
 import (
 	"cmp"
@@ -16,21 +16,22 @@ import (
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/entries"
 )
 
 // now is the moment all tests of the log play at.
 var now = time.Date(2026, 6, 15, 12, 0, 0, 0, time.UTC)
 
-func newStore(t *testing.T, db *database.DB) *models.Store {
+func newStore(t *testing.T, db *database.DB) *entries.Log {
 	t.Helper()
 	store, err := db.Store(func() time.Time { return now })
 	if err != nil {
 		t.Fatal(err)
 	}
-	return store
+	return entries.NewLog(store)
 }
 
-func newOrganization(t *testing.T, store *models.Store, slug string) models.Organization {
+func newOrganization(t *testing.T, store *entries.Log, slug string) models.Organization {
 	t.Helper()
 	var org models.Organization
 	err := store.Transaction(t.Context(), func(tx *gorm.DB) (err error) {
@@ -44,11 +45,11 @@ func newOrganization(t *testing.T, store *models.Store, slug string) models.Orga
 }
 
 // insert stores entries in org, with what the caller left out made up.
-func insert(t *testing.T, store *models.Store, org models.Organization, entries ...models.Entry) []models.Entry {
+func insert(t *testing.T, store *entries.Log, org models.Organization, stored ...models.Entry) []models.Entry {
 	t.Helper()
 	err := store.Transaction(t.Context(), func(tx *gorm.DB) error {
-		for i := range entries {
-			e := &entries[i]
+		for i := range stored {
+			e := &stored[i]
 			e.OrgID = org.ID
 			e.OccurredAt = cmp.Or(e.OccurredAt, models.MicrosOf(now))
 			e.RecordedAt = cmp.Or(e.RecordedAt, e.OccurredAt)
@@ -69,7 +70,7 @@ func insert(t *testing.T, store *models.Store, org models.Organization, entries 
 	if err != nil {
 		t.Fatal(err)
 	}
-	return entries
+	return stored
 }
 
 // sampleLog is a few hundred entries with everything that makes order and search hard: equal
@@ -95,7 +96,7 @@ func sampleLog(random *rand.Rand) []models.Entry {
 		{EntityID: "v2", EntityName: "create"},
 		{EntityID: "日本語サービス", EntityName: "日本"},
 	}
-	var entries []models.Entry
+	var stored []models.Entry
 	for i := range 300 {
 		e := models.Entry{Action: actions[random.IntN(len(actions))]}
 		e.EntityType = strings.Split(e.Action, ":")[0]
@@ -113,16 +114,16 @@ func sampleLog(random *rand.Rand) []models.Entry {
 		e.OccurredAt = models.MicrosOf(at)
 		e.RecordedAt = e.OccurredAt + models.Micros(random.IntN(5)*int(time.Minute/time.Microsecond))
 		e.Metadata = fmt.Sprintf(`{"n":%d}`, i)
-		entries = append(entries, e)
+		stored = append(stored, e)
 	}
-	return entries
+	return stored
 }
 
 // expected answers q the plain way: look at every entry, sort, cut. It is what the store must
 // agree with.
-func expected(entries []models.Entry, org models.Organization, q models.EntryQuery) []models.Entry {
+func expected(stored []models.Entry, org models.Organization, q entries.Query) []models.Entry {
 	var found []models.Entry
-	for _, e := range entries {
+	for _, e := range stored {
 		if e.OccurredAt < org.KeptSince(now) || e.OccurredAt < q.From || q.To != 0 && e.OccurredAt >= q.To ||
 			len(q.Actions) > 0 && !slices.Contains(q.Actions, e.Action) && !slices.Contains(q.Actions, strings.Split(e.Action, ":")[0]+":*") ||
 			len(q.Actors) > 0 && !slices.Contains(q.Actors, e.ActorID) ||
@@ -134,11 +135,11 @@ func expected(entries []models.Entry, org models.Organization, q models.EntryQue
 	}
 	column := func(e models.Entry) string {
 		switch q.Sort {
-		case models.SortAction:
+		case entries.SortAction:
 			return e.Action
-		case models.SortEntityType:
+		case entries.SortEntityType:
 			return e.EntityType
-		case models.SortUser:
+		case entries.SortUser:
 			return models.Fold(e.ActorName)
 		default:
 			return ""
@@ -149,7 +150,7 @@ func expected(entries []models.Entry, org models.Organization, q models.EntryQue
 		byTime := cmp.Compare(b.ID.String(), a.ID.String())
 		if !q.Ascending {
 			byColumn = -byColumn
-		} else if q.Sort == models.SortTimestamp || q.Sort == "" {
+		} else if q.Sort == entries.SortTimestamp || q.Sort == "" {
 			byTime = -byTime
 		}
 		return cmp.Or(byColumn, byTime)
@@ -183,7 +184,7 @@ func matches(search string, e models.Entry) bool {
 }
 
 // queries are every kind of question, alone and together.
-func queries(random *rand.Rand) []models.EntryQuery {
+func queries(random *rand.Rand) []entries.Query {
 	searches := []string{"", "", "", "api", "API gate", "svc_api%01", "%", "_", "_x_", "100% create", "straSSE", "ärger\\",
 		"create", "v2", "de", "deployment v2", "update svc", "日本語", "日本", "nothing at all", "-api-", "\"quoted\"", "se cr", "dep-00"}
 	pick := func(values []string) []string {
@@ -192,13 +193,13 @@ func queries(random *rand.Rand) []models.EntryQuery {
 		}
 		return values[:1+random.IntN(len(values))]
 	}
-	var all []models.EntryQuery
+	var all []entries.Query
 	for range 360 {
-		q := models.EntryQuery{
+		q := entries.Query{
 			Actions:   pick([][]string{{"deployment:create", "service:update", "never:recorded", "a:b"}, {"deployment:*", "never:*", "a:b", "service:delete", "service:*"}}[random.IntN(2)]),
 			Actors:    pick([]string{"u1", "u2", "system", "nobody"}),
 			Search:    searches[random.IntN(len(searches))],
-			Sort:      []models.Sort{"", models.SortTimestamp, models.SortAction, models.SortEntityType, models.SortUser}[random.IntN(5)],
+			Sort:      []entries.Sort{"", entries.SortTimestamp, entries.SortAction, entries.SortEntityType, entries.SortUser}[random.IntN(5)],
 			Ascending: random.IntN(2) == 0,
 			Limit:     []int{7, 30, 100}[random.IntN(3)],
 		}
@@ -224,7 +225,7 @@ func TestEntriesAnswersLikeAPlainScan(t *testing.T) {
 		random := rand.New(rand.NewPCG(1, 2))
 		store := newStore(t, db)
 		org, other := newOrganization(t, store, "acme"), newOrganization(t, store, "other")
-		entries := insert(t, store, org, sampleLog(random)...)
+		stored := insert(t, store, org, sampleLog(random)...)
 		insert(t, store, other, sampleLog(random)...)
 		ctx := t.Context()
 		seeking, comparing, scanning := newStore(t, db), newStore(t, db), newStore(t, db)
@@ -236,8 +237,8 @@ func TestEntriesAnswersLikeAPlainScan(t *testing.T) {
 		comparing.SeekAtOnce(500)
 		scanning.ScanInSteps()
 		for i, q := range queries(random) {
-			store := []*models.Store{store, seeking, comparing, scanning, narrow, seeking, comparing, scanning, narrower}[i%9]
-			want := expected(entries, org, q)
+			store := []*entries.Log{store, seeking, comparing, scanning, narrow, seeking, comparing, scanning, narrower}[i%9]
+			want := expected(stored, org, q)
 			checkForward(ctx, t, store, org, q, want)
 			checkBackward(ctx, t, store, org, q, want)
 			checkEach(ctx, t, store, org, q, want)
@@ -248,11 +249,11 @@ func TestEntriesAnswersLikeAPlainScan(t *testing.T) {
 	})
 }
 
-func checkForward(ctx context.Context, t *testing.T, store *models.Store, org models.Organization, q models.EntryQuery, want []models.Entry) {
+func checkForward(ctx context.Context, t *testing.T, store *entries.Log, org models.Organization, q entries.Query, want []models.Entry) {
 	t.Helper()
 	var got []models.Entry
 	for pages := 0; ; pages++ {
-		page, err := store.Entries(ctx, org, q)
+		page, err := store.Page(ctx, org, q)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -273,15 +274,15 @@ func checkForward(ctx context.Context, t *testing.T, store *models.Store, org mo
 	compare(t, "forward", got, want)
 }
 
-func checkBackward(ctx context.Context, t *testing.T, store *models.Store, org models.Organization, q models.EntryQuery, want []models.Entry) {
+func checkBackward(ctx context.Context, t *testing.T, store *entries.Log, org models.Organization, q entries.Query, want []models.Entry) {
 	t.Helper()
 	if len(want) == 0 {
 		return
 	}
-	q.Cursor = models.CursorBefore(q.Sort, &want[len(want)-1])
+	q.Cursor = entries.CursorBefore(q.Sort, &want[len(want)-1])
 	got := want[len(want)-1:]
 	for len(got) <= len(want) {
-		page, err := store.Entries(ctx, org, q)
+		page, err := store.Page(ctx, org, q)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -296,11 +297,11 @@ func checkBackward(ctx context.Context, t *testing.T, store *models.Store, org m
 	compare(t, "backward", got, want)
 }
 
-func checkEach(ctx context.Context, t *testing.T, store *models.Store, org models.Organization, q models.EntryQuery, want []models.Entry) {
+func checkEach(ctx context.Context, t *testing.T, store *entries.Log, org models.Organization, q entries.Query, want []models.Entry) {
 	t.Helper()
 	var got []models.Entry
-	err := store.EachEntry(ctx, org, q, func(entries []models.Entry) error {
-		got = append(got, entries...)
+	err := store.Each(ctx, org, q, func(stored []models.Entry) error {
+		got = append(got, stored...)
 		return nil
 	})
 	if err != nil {
@@ -336,15 +337,15 @@ func TestEntryIsRead(t *testing.T) {
 			ActorName: "Anna", ActorEmail: "a@example.com", Source: "cli", IP: "::1", UserAgent: "ua", RequestID: "r1",
 			URL: "https://example.com", Metadata: `{"a":1}`, OccurredAt: models.MicrosOf(now.Add(-time.Hour)), RecordedAt: models.MicrosOf(now)}
 		want = insert(t, store, org, want)[0]
-		got, err := store.Entry(t.Context(), org, want.ID)
+		got, err := store.Find(t.Context(), org, want.ID)
 		if err != nil || got != want {
 			t.Errorf("got %+v, %v, want %+v", got, err, want)
 		}
-		if _, err := store.Entry(t.Context(), other, want.ID); err == nil {
+		if _, err := store.Find(t.Context(), other, want.ID); err == nil {
 			t.Error("another organization reads the entry")
 		}
 		expired := insert(t, store, org, models.Entry{OccurredAt: models.MicrosOf(now.AddDate(0, 0, -91))})[0]
-		if _, err := store.Entry(t.Context(), org, expired.ID); err == nil {
+		if _, err := store.Find(t.Context(), org, expired.ID); err == nil {
 			t.Error("an expired entry can be read")
 		}
 	})

@@ -1,4 +1,4 @@
-package models
+package entries
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/auditlogs/auditlogs/models"
 	"gorm.io/gorm"
 )
 
@@ -13,12 +14,12 @@ import (
 const exportBatch = 500
 
 // Entries answers q with one page. It costs about the same wherever the page lies, and no more than a page
-// may: see EntryPage.Looked.
-func (s *Store) Entries(ctx context.Context, org Organization, q EntryQuery) (EntryPage, error) {
+// may: see Page.Looked.
+func (s *Log) Page(ctx context.Context, org models.Organization, q Query) (Page, error) {
 	q = q.withDefaults()
 	p, err := s.plan(ctx, org, q)
 	if err != nil {
-		return EntryPage{}, err
+		return Page{}, err
 	}
 	w := s.walkPage(p, listColumns)
 	entries, err := w.next(ctx, q.Limit+1)
@@ -29,14 +30,14 @@ func (s *Store) Entries(ctx context.Context, org Organization, q EntryQuery) (En
 		entries, err = w.next(ctx, q.Limit+1)
 		if err == nil && w.spent && len(entries) < len(ahead) { // on this way they were found
 			slices.Reverse(ahead)
-			return EntryPage{Entries: ahead, Next: CursorAfter(q.Sort, &ahead[len(ahead)-1])}, nil
+			return Page{Entries: ahead, Next: CursorAfter(q.Sort, &ahead[len(ahead)-1])}, nil
 		}
 	}
 	if err != nil {
-		return EntryPage{}, err
+		return Page{}, err
 	}
 	more := len(entries) > q.Limit
-	page := EntryPage{Entries: entries[:min(len(entries), q.Limit)]}
+	page := Page{Entries: entries[:min(len(entries), q.Limit)]}
 	if w.spent && !more {
 		page.Looked = w.place()
 	}
@@ -76,22 +77,22 @@ func (s *Store) Entries(ctx context.Context, org Organization, q EntryQuery) (En
 }
 
 // EntriesWithMetadata answers q as Entries does, with whole entries.
-func (s *Store) EntriesWithMetadata(ctx context.Context, org Organization, q EntryQuery) (EntryPage, error) {
-	page, err := s.Entries(ctx, org, q)
+func (s *Log) PageWithMetadata(ctx context.Context, org models.Organization, q Query) (Page, error) {
+	page, err := s.Page(ctx, org, q)
 	if err != nil || len(page.Entries) == 0 {
 		return page, err
 	}
 	// Of these rows alone: those that were read on the way to them may be many, and wide.
-	ids := make([]EntryID, len(page.Entries))
+	ids := make([]models.EntryID, len(page.Entries))
 	for i := range page.Entries {
 		ids[i] = page.Entries[i].ID
 	}
-	var rows []Entry
+	var rows []models.Entry
 	err = s.LogReader(ctx).Where("org_id = ? AND id IN ?", org.ID, ids).Find(&rows).Error
 	if err != nil {
-		return EntryPage{}, fmt.Errorf("read the metadata of entries of %s: %w", org.Slug, err)
+		return Page{}, fmt.Errorf("read the metadata of entries of %s: %w", org.Slug, err)
 	}
-	whole := make(map[EntryID]Entry, len(rows))
+	whole := make(map[models.EntryID]models.Entry, len(rows))
 	for _, row := range rows {
 		whole[row.ID] = row
 	}
@@ -103,7 +104,7 @@ func (s *Store) EntriesWithMetadata(ctx context.Context, org Organization, q Ent
 	return page, nil
 }
 
-func (q EntryQuery) withDefaults() EntryQuery {
+func (q Query) withDefaults() Query {
 	if q.Sort == "" {
 		q.Sort = SortTimestamp
 	}
@@ -116,7 +117,7 @@ func (q EntryQuery) withDefaults() EntryQuery {
 // EachEntry hands every entry that answers q to fn, in order, metadata included, a few hundred at
 // a time; memory does not grow with the answer. It stops at the first error. Limit and Cursor of q
 // are not read.
-func (s *Store) EachEntry(ctx context.Context, org Organization, q EntryQuery, fn func([]Entry) error) error {
+func (s *Log) Each(ctx context.Context, org models.Organization, q Query, fn func([]models.Entry) error) error {
 	q = q.withDefaults()
 	q.Cursor = nil
 	p, err := s.plan(ctx, org, q)
@@ -138,28 +139,27 @@ func (s *Store) EachEntry(ctx context.Context, org Organization, q EntryQuery, f
 	return nil
 }
 
-// findEntry is Entry in the pool that suits the visit.
-func (s *Store) findEntry(ctx context.Context, org Organization, id EntryID) (Entry, error) {
-	var entry Entry
-	err := s.LogReader(ctx).Where("org_id = ? AND id = ? AND id >= ?", org.ID, id, FirstEntryID(org.KeptSince(s.Now()))).
+// findEntry is models.Entry in the pool that suits the visit.
+func (s *Log) findEntry(ctx context.Context, org models.Organization, id models.EntryID) (models.Entry, error) {
+	var entry models.Entry
+	err := s.LogReader(ctx).Where("org_id = ? AND id = ? AND id >= ?", org.ID, id, models.FirstEntryID(org.KeptSince(s.Now()))).
 		Take(&entry).Error
 	if errors.Is(err, gorm.ErrRecordNotFound) {
-		return Entry{}, fmt.Errorf("entry %s of %s: %w", id, org.Slug, ErrNotFound)
+		return models.Entry{}, fmt.Errorf("entry %s of %s: %w", id, org.Slug, models.ErrNotFound)
 	}
 	if err != nil {
-		return Entry{}, fmt.Errorf("find entry %s of %s: %w", id, org.Slug, err)
+		return models.Entry{}, fmt.Errorf("find entry %s of %s: %w", id, org.Slug, err)
 	}
 	return entry, nil
 }
 
 // CountEntriesBefore counts the visible entries that occurred before t, up to atMost. The answer is
-// what somebody decides by: it comes from the primary. It is in order so that PostgreSQL keeps to the index:
-// in any order it would rather read the whole table where few pages are marked as visible to all.
-func (s *Store) CountEntriesBefore(ctx context.Context, org Organization, t Micros, atMost int) (int, error) {
+// what somebody decides by: it comes from the primary.
+func (s *Log) CountBefore(ctx context.Context, org models.Organization, t models.Micros, atMost int) (int, error) {
 	var count int
 	err := s.Reader(ctx).Raw(`SELECT COUNT(*) FROM (
-	SELECT 1 FROM audit_entries WHERE org_id = ? AND id >= ? AND id < ? ORDER BY id LIMIT ?) AS first`,
-		org.ID, FirstEntryID(org.KeptSince(s.Now())), FirstEntryID(t), atMost).Scan(&count).Error
+	SELECT 1 FROM audit_entries WHERE org_id = ? AND id >= ? AND id < ? LIMIT ?) AS first`,
+		org.ID, models.FirstEntryID(org.KeptSince(s.Now())), models.FirstEntryID(t), atMost).Scan(&count).Error
 	if err != nil {
 		return 0, fmt.Errorf("count entries of %s: %w", org.Slug, err)
 	}

@@ -1,4 +1,4 @@
-package models
+package entries
 
 import (
 	"bytes"
@@ -6,11 +6,13 @@ import (
 	"context"
 	"iter"
 	"slices"
+
+	"github.com/auditlogs/auditlogs/models"
 )
 
 // groupedEntry is an entry and the number of its group among those read together.
 type groupedEntry struct {
-	Entry
+	models.Entry
 	Grp  int
 	ends bool // it is not among those asked for, but the last one that was looked at
 }
@@ -24,11 +26,11 @@ func sortGrouped(entries []groupedEntry, newestFirst bool) []groupedEntry {
 // idBounds is a range of entry IDs: from <= id < to, or after < id, or id <= through; zero values do not
 // restrict.
 type idBounds struct {
-	from, to, after, through EntryID
+	from, to, after, through models.EntryID
 }
 
 // pass leaves out id and what was read before it.
-func (b *idBounds) pass(id EntryID, newestFirst bool) {
+func (b *idBounds) pass(id models.EntryID, newestFirst bool) {
 	switch {
 	case !newestFirst:
 		b.after = id
@@ -38,7 +40,7 @@ func (b *idBounds) pass(id EntryID, newestFirst bool) {
 }
 
 // endAt leaves out what is read behind id.
-func (b *idBounds) endAt(id EntryID, newestFirst bool) {
+func (b *idBounds) endAt(id models.EntryID, newestFirst bool) {
 	if newestFirst {
 		b.from = id
 	} else {
@@ -136,7 +138,7 @@ func (q streamQuery) parts() iter.Seq[[]stream] {
 }
 
 // entriesSQL asks for the first entries of some streams.
-func (s *Store) entriesSQL(q streamQuery, streams []stream) condition {
+func (s *Log) entriesSQL(q streamQuery, streams []stream) condition {
 	if !q.whole() {
 		return s.dialect.entriesAt(q, s.matchingIDs(q, streams))
 	}
@@ -156,7 +158,7 @@ func (s *Store) entriesSQL(q streamQuery, streams []stream) condition {
 
 // matchingIDs asks for the groups and IDs of the first entries of some streams, of those that match
 // where they are to, and then where the scan ended.
-func (s *Store) matchingIDs(q streamQuery, streams []stream) condition {
+func (s *Log) matchingIDs(q streamQuery, streams []stream) condition {
 	if q.matching.sql == "" {
 		c := s.dialect.streamsSQL(q, streams, q.limit, "")
 		c.sql = "SELECT grp, hit_id, FALSE AS ends FROM (" + c.sql + ") AS ids"
@@ -179,14 +181,14 @@ func (s *Store) matchingIDs(q streamQuery, streams []stream) condition {
 const matchedColumns = ", action, entity_type, entity_id, entity_name"
 
 // readStreams reads the first entries of a set of streams.
-func (s *Store) readStreams(ctx context.Context, q streamQuery) ([]groupedEntry, error) {
+func (s *Log) readStreams(ctx context.Context, q streamQuery) ([]groupedEntry, error) {
 	found, _, err := s.scanStreams(ctx, q)
 	return found, err
 }
 
 // scanStreams reads the first entries of a set of streams. end is the last one that was looked at, nil
 // where that were all.
-func (s *Store) scanStreams(ctx context.Context, q streamQuery) (found []groupedEntry, end *groupedEntry, err error) {
+func (s *Log) scanStreams(ctx context.Context, q streamQuery) (found []groupedEntry, end *groupedEntry, err error) {
 	parts := 0
 	for part := range q.parts() {
 		parts++
@@ -214,7 +216,7 @@ func (s *Store) scanStreams(ctx context.Context, q streamQuery) (found []grouped
 }
 
 // scanPart reads the first entries of some streams, as scanStreams does.
-func (s *Store) scanPart(ctx context.Context, q streamQuery, streams []stream) (found []groupedEntry, end *groupedEntry, err error) {
+func (s *Log) scanPart(ctx context.Context, q streamQuery, streams []stream) (found []groupedEntry, end *groupedEntry, err error) {
 	toPlace := q.whole() && q.scanned > 0
 	within := q
 	if toPlace && s.dialect.endsFirst() {
@@ -251,7 +253,7 @@ func joined[T any](a, b []T) []T {
 }
 
 // placeOf is group and ID of the n-th entry of some streams; nil where there are fewer.
-func (s *Store) placeOf(ctx context.Context, q streamQuery, streams []stream, n int) (*groupedEntry, error) {
+func (s *Log) placeOf(ctx context.Context, q streamQuery, streams []stream, n int) (*groupedEntry, error) {
 	ids := q.where()
 	if q.whole() {
 		ids.sql = "SELECT 0, id FROM audit_entries WHERE " + ids.sql + " ORDER BY id " + q.order()
@@ -283,7 +285,7 @@ func (q streamQuery) compare(a, b groupedEntry) int {
 // columnSet are columns of the entries, in SQL, and where a row of them goes.
 type columnSet struct {
 	sql  string
-	into func(e *Entry) []any
+	into func(e *models.Entry) []any
 }
 
 // What a list shows of an entry, what exports do besides, of which the metadata may be large, who it was,
@@ -292,29 +294,29 @@ var (
 	listColumns = columnSet{
 		"org_id, id, occurred_at, recorded_at, action, entity_type, entity_id, entity_name, " +
 			"actor_id, actor_key, actor_name, actor_email, source, url, api_key_id, api_key_name, origin",
-		func(e *Entry) []any {
+		func(e *models.Entry) []any {
 			return []any{&e.OrgID, &e.ID, &e.OccurredAt, &e.RecordedAt, &e.Action, &e.EntityType, &e.EntityID, &e.EntityName,
 				&e.ActorID, &e.ActorKey, &e.ActorName, &e.ActorEmail, &e.Source, &e.URL, &e.APIKeyID, &e.APIKeyName, &e.Origin}
 		},
 	}
 	exportColumns = columnSet{
 		listColumns.sql + ", ip, user_agent, request_id, metadata, original",
-		func(e *Entry) []any {
+		func(e *models.Entry) []any {
 			return append(listColumns.into(e), &e.IP, &e.UserAgent, &e.RequestID, &e.Metadata, &e.Original)
 		},
 	}
 	actorOfEntry = columnSet{
 		"id, actor_id, actor_name, actor_email",
-		func(e *Entry) []any { return []any{&e.ID, &e.ActorID, &e.ActorName, &e.ActorEmail} },
+		func(e *models.Entry) []any { return []any{&e.ID, &e.ActorID, &e.ActorName, &e.ActorEmail} },
 	}
 	sortColumns = columnSet{
 		"id, action, entity_type, actor_key",
-		func(e *Entry) []any { return []any{&e.ID, &e.Action, &e.EntityType, &e.ActorKey} },
+		func(e *models.Entry) []any { return []any{&e.ID, &e.Action, &e.EntityType, &e.ActorKey} },
 	}
 )
 
 // queryEntries runs a statement that answers with groups, ends and columns of about n entries.
-func (s *Store) queryEntries(ctx context.Context, columns columnSet, n int, statement condition) ([]groupedEntry, error) {
+func (s *Log) queryEntries(ctx context.Context, columns columnSet, n int, statement condition) ([]groupedEntry, error) {
 	rows, err := s.LogReader(ctx).Raw(statement.sql, statement.args...).Rows()
 	if err != nil {
 		return nil, err
@@ -336,8 +338,8 @@ func (s *Store) queryEntries(ctx context.Context, columns columnSet, n int, stat
 }
 
 // ungrouped are the entries alone.
-func ungrouped(found []groupedEntry) []Entry {
-	entries := make([]Entry, len(found))
+func ungrouped(found []groupedEntry) []models.Entry {
+	entries := make([]models.Entry, len(found))
 	for i := range found {
 		entries[i] = found[i].Entry
 	}

@@ -1,4 +1,4 @@
-package models_test
+package entries_test
 
 import (
 	"slices"

@@ -1,18 +1,13 @@
-package models
+package entries
 
 import (
 	"cmp"
 	"context"
 	"fmt"
 	"slices"
-)
 
-// Actor is somebody the log names, as of then.
-type Actor struct {
-	ID    string
-	Name  string
-	Email string
-}
+	"github.com/auditlogs/auditlogs/models"
+)
 
 const actorColumns = "actor_id AS id, actor_name AS name, actor_email AS email"
 
@@ -26,19 +21,19 @@ const recentEntries = 1000
 
 // LatestActors lists those who acted last, latest first, system included: at first those of the
 // newest entries, exactly; behind them others of the latest months. more says that there are others still.
-func (s *Store) LatestActors(ctx context.Context, org Organization, limit int) (actors []Actor, more bool, err error) {
+func (s *Log) LatestActors(ctx context.Context, org models.Organization, limit int) (actors []models.Actor, more bool, err error) {
 	kept := org.KeptSince(s.Now())
 	for n := recentEntries / 10; err == nil && n <= recentEntries; n *= 10 { // the first ones nearly always do
 		err = s.LogReader(ctx).Raw(`SELECT `+actorColumns+` FROM audit_entries
 WHERE org_id = ? AND id >= ? ORDER BY audit_entries.id DESC LIMIT ?`,
-			org.ID, FirstEntryID(kept), n).Scan(&actors).Error
+			org.ID, models.FirstEntryID(kept), n).Scan(&actors).Error
 		all := len(actors) < n
 		if actors = distinctActors(actors); all || len(actors) > limit {
 			return actors[:min(len(actors), limit)], len(actors) > limit, err
 		}
 	}
 	if err == nil {
-		var others, known []Actor
+		var others, known []models.Actor
 		var whole bool
 		others, whole, err = s.namedActors(ctx, org, condition{sql: "TRUE"}, "month DESC", idsOf(actors), limit+1-len(actors))
 		if known = others; err == nil && !whole {
@@ -54,8 +49,8 @@ WHERE org_id = ? AND id >= ? ORDER BY audit_entries.id DESC LIMIT ?`,
 
 // FindActors lists up to limit actors of whom a name, an e-mail or the ID contains text, ignoring case, by
 // their newest names. more says that there are others still.
-func (s *Store) FindActors(ctx context.Context, org Organization, text string, limit int) (actors []Actor, more bool, err error) {
-	contains := condition{`search_key LIKE ? ESCAPE '\'`, []any{"%" + escapeLike(Fold(text)) + "%"}}
+func (s *Log) FindActors(ctx context.Context, org models.Organization, text string, limit int) (actors []models.Actor, more bool, err error) {
+	contains := condition{`search_key LIKE ? ESCAPE '\'`, []any{"%" + escapeLike(models.Fold(text)) + "%"}}
 	found, _, err := s.namedActors(ctx, org, contains, "actor_key, actor_id", nil, limit+1)
 	if err != nil {
 		return nil, false, fmt.Errorf("find actors of %s: %w", org.Slug, err)
@@ -66,7 +61,7 @@ func (s *Store) FindActors(ctx context.Context, org Organization, text string, l
 	if actors, err = s.ActorsByID(ctx, org, idsOf(found)); err != nil {
 		return nil, false, err
 	}
-	slices.SortStableFunc(actors, func(a, b Actor) int { return cmp.Compare(Fold(a.Name), Fold(b.Name)) })
+	slices.SortStableFunc(actors, func(a, b models.Actor) int { return cmp.Compare(models.Fold(a.Name), models.Fold(b.Name)) })
 	return actors, more, nil
 }
 
@@ -74,22 +69,22 @@ func (s *Store) FindActors(ctx context.Context, org Organization, text string, l
 // it, but none of those that are known. An actor has a row for each month and name: those of one that was found
 // are left out of the next statement, so that none hides the others. whole says that none of them had another
 // name in the rows, all of which were read.
-func (s *Store) namedActors(ctx context.Context, org Organization, matching condition, order string, known []string, limit int) (actors []Actor, whole bool, err error) {
+func (s *Log) namedActors(ctx context.Context, org models.Organization, matching condition, order string, known []string, limit int) (actors []models.Actor, whole bool, err error) {
 	kept := org.KeptSince(s.Now())
 	whole = true
 	for rows := limit * monthsKept; len(actors) < limit; {
 		sql := `SELECT ` + actorColumns + ` FROM audit_actors WHERE org_id = ? AND month >= ? AND ` + matching.sql
-		args := append([]any{org.ID, MonthOf(kept)}, matching.args...)
+		args := append([]any{org.ID, models.MonthOf(kept)}, matching.args...)
 		if out := slices.Concat(known, idsOf(actors)); len(out) > 0 {
 			sql, args = sql+" AND actor_id NOT IN ?", append(args, out)
 		}
-		var found []Actor
-		err := s.LogReader(ctx).Raw(sql+` AND `+stillSeen+` ORDER BY `+order+` LIMIT ?`, append(args, FirstEntryID(kept), rows)...).Scan(&found).Error
+		var found []models.Actor
+		err := s.LogReader(ctx).Raw(sql+` AND `+stillSeen+` ORDER BY `+order+` LIMIT ?`, append(args, models.FirstEntryID(kept), rows)...).Scan(&found).Error
 		if err != nil {
 			return nil, false, err
 		}
 		for _, actor := range found {
-			i := slices.IndexFunc(actors, func(a Actor) bool { return a.ID == actor.ID })
+			i := slices.IndexFunc(actors, func(a models.Actor) bool { return a.ID == actor.ID })
 			if i < 0 {
 				actors = append(actors, actor)
 			} else if actors[i] != actor {
@@ -104,7 +99,7 @@ func (s *Store) namedActors(ctx context.Context, org Organization, matching cond
 	return actors[:limit], whole, nil
 }
 
-func idsOf(actors []Actor) []string {
+func idsOf(actors []models.Actor) []string {
 	ids := make([]string, len(actors))
 	for i, actor := range actors {
 		ids[i] = actor.ID
@@ -117,7 +112,7 @@ const monthsKept = 13
 
 // ActorsByID finds the newest name and e-mail of actors, in the order of ids. IDs of
 // which the log holds nothing are left out.
-func (s *Store) ActorsByID(ctx context.Context, org Organization, ids []string) ([]Actor, error) {
+func (s *Log) ActorsByID(ctx context.Context, org models.Organization, ids []string) ([]models.Actor, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
@@ -125,7 +120,7 @@ func (s *Store) ActorsByID(ctx context.Context, org Organization, ids []string) 
 	if err != nil {
 		return nil, fmt.Errorf("find actors of %s: %w", org.Slug, err)
 	}
-	slices.SortFunc(actors, func(a, b Actor) int {
+	slices.SortFunc(actors, func(a, b models.Actor) int {
 		return cmp.Compare(slices.Index(ids, a.ID), slices.Index(ids, b.ID))
 	})
 	return actors, nil
@@ -139,11 +134,11 @@ type actorName struct {
 }
 
 // actorsByID asks for the newest entry of each name that an actor had in their newest month.
-func (s *Store) actorsByID(ctx context.Context, org Organization, ids []string) ([]Actor, error) {
+func (s *Log) actorsByID(ctx context.Context, org models.Organization, ids []string) ([]models.Actor, error) {
 	kept, most := org.KeptSince(s.Now()), s.bound.runs
 	var names []actorName
 	err := s.LogReader(ctx).Raw("SELECT actor_id, actor_key, month FROM audit_actors WHERE org_id = ? AND actor_id IN ? AND month >= ? LIMIT ?",
-		org.ID, ids, MonthOf(kept), most*monthsKept).Scan(&names).Error
+		org.ID, ids, models.MonthOf(kept), most*monthsKept).Scan(&names).Error
 	if err != nil {
 		return nil, err
 	}
@@ -168,23 +163,23 @@ func (s *Store) actorsByID(ctx context.Context, org Organization, ids []string) 
 		return nil, nil
 	}
 	found, err := s.readStreams(ctx, streamQuery{
-		orgID: org.ID, set: set, bounds: idBounds{from: FirstEntryID(kept)}, newestFirst: true,
+		orgID: org.ID, set: set, bounds: idBounds{from: models.FirstEntryID(kept)}, newestFirst: true,
 		limit: len(set.streams), each: 1, columns: actorOfEntry,
 	})
 	if err != nil {
 		return nil, err
 	}
-	actors := make([]Actor, len(found))
+	actors := make([]models.Actor, len(found))
 	for i, e := range found {
-		actors[i] = Actor{ID: e.ActorID, Name: e.ActorName, Email: e.ActorEmail}
+		actors[i] = models.Actor{ID: e.ActorID, Name: e.ActorName, Email: e.ActorEmail}
 	}
 	return distinctActors(actors), nil
 }
 
 // distinctActors keeps the first of each ID.
-func distinctActors(actors []Actor) []Actor {
+func distinctActors(actors []models.Actor) []models.Actor {
 	seen := make(map[string]bool, len(actors))
-	return slices.DeleteFunc(actors, func(a Actor) bool {
+	return slices.DeleteFunc(actors, func(a models.Actor) bool {
 		known := seen[a.ID]
 		seen[a.ID] = true
 		return known

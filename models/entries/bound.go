@@ -1,9 +1,11 @@
-package models
+package entries
 
 import (
 	"context"
 	"math"
 	"slices"
+
+	"github.com/auditlogs/auditlogs/models"
 )
 
 // The filters of one question multiply: actions, actors, the names they had, the resources a search finds,
@@ -180,22 +182,22 @@ func (w *entryWalk) place() *Cursor {
 // ends with, the entry c names included.
 func (c Cursor) turned(newestFirst bool) *Cursor {
 	if c.ID.IsZero() { // behind the last entry with this value, or ahead of the first
-		if c.ID = (EntryID{len(EntryID{}) - 1: 1}); c.Before {
+		if c.ID = (models.EntryID{len(models.EntryID{}) - 1: 1}); c.Before {
 			for i := range c.ID {
 				c.ID[i] = 0xff
 			}
 		}
 	} else if up := c.Before == newestFirst; up {
-		c.ID = c.ID.next()
+		c.ID = next(c.ID)
 	} else {
-		c.ID = c.ID.previous()
+		c.ID = previous(c.ID)
 	}
 	c.Before = !c.Before
 	return &c
 }
 
 // next is the smallest ID above id, as a number: no entry lies between them.
-func (id EntryID) next() EntryID {
+func next(id models.EntryID) models.EntryID {
 	for i := len(id) - 1; i >= 0; i-- {
 		if id[i]++; id[i] != 0 {
 			break
@@ -205,7 +207,7 @@ func (id EntryID) next() EntryID {
 }
 
 // previous is the greatest ID below id.
-func (id EntryID) previous() EntryID {
+func previous(id models.EntryID) models.EntryID {
 	for i := len(id) - 1; i >= 0; i-- {
 		if id[i]--; id[i] != 0xff {
 			break

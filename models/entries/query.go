@@ -1,4 +1,6 @@
-package models
+package entries
+
+import "github.com/auditlogs/auditlogs/models"
 
 // Sort is a column the log can be sorted by.
 type Sort string
@@ -10,15 +12,15 @@ const (
 	SortUser       Sort = "user"
 )
 
-// EntryQuery is a question to the log. Zero values do not restrict. Entries that have expired are
+// Query is a question to the log. Zero values do not restrict. Entries that have expired are
 // never part of an answer.
-type EntryQuery struct {
+type Query struct {
 	Actions    []string // any of these; of an entity and AnyVerb all actions of the entity
 	Actors     []string // any of these actor IDs
 	EntityType string
-	EntityID   string // with EntityType: the history of one resource
-	Search     string // words that must all match; see product rules on Search
-	From, To   Micros // From <= occurred < To
+	EntityID   string        // with EntityType: the history of one resource
+	Search     string        // words that must all match; see product rules on Search
+	From, To   models.Micros // From <= occurred < To
 
 	// Sort orders by a column; within one value entries are newest first in both directions. Empty
 	// means SortTimestamp.
@@ -40,13 +42,13 @@ const AnyVerb = ":*"
 
 // Cursor is a place between two entries of an order: the entry it names and the side of it.
 type Cursor struct {
-	Before bool    // the page that ends before the entry, instead of the one that begins after it
-	Value  string  // the entry's value in the sorted column; empty for SortTimestamp
-	ID     EntryID // the entry
+	Before bool           // the page that ends before the entry, instead of the one that begins after it
+	Value  string         // the entry's value in the sorted column; empty for SortTimestamp
+	ID     models.EntryID // the entry
 }
 
 // value is the entry's value in the sorted column.
-func (sort Sort) value(e *Entry) string {
+func (sort Sort) value(e *models.Entry) string {
 	switch sort {
 	case SortAction:
 		return e.Action
@@ -60,19 +62,19 @@ func (sort Sort) value(e *Entry) string {
 }
 
 // CursorAfter is the place behind e in the order of sort.
-func CursorAfter(sort Sort, e *Entry) *Cursor { return &Cursor{Value: sort.value(e), ID: e.ID} }
+func CursorAfter(sort Sort, e *models.Entry) *Cursor { return &Cursor{Value: sort.value(e), ID: e.ID} }
 
 // CursorBefore is the place ahead of e in the order of sort.
-func CursorBefore(sort Sort, e *Entry) *Cursor {
+func CursorBefore(sort Sort, e *models.Entry) *Cursor {
 	return &Cursor{Before: true, Value: sort.value(e), ID: e.ID}
 }
 
-// EntryPage is a page of the log: of each entry what a list shows.
-type EntryPage struct {
-	Entries  []Entry
-	Next     *Cursor // the following page, or nil at the end
-	Previous *Cursor // the preceding page, or nil at the beginning
-	Ahead    EntryID // the last entry of the preceding page
+// Page is a page of the log: of each entry what a list shows.
+type Page struct {
+	Entries  []models.Entry
+	Next     *Cursor        // the following page, or nil at the end
+	Previous *Cursor        // the preceding page, or nil at the beginning
+	Ahead    models.EntryID // the last entry of the preceding page
 
 	// Looked is how far was looked where that was not far enough: the page ends there, perhaps empty, because
 	// more takes longer than one page may. Next goes on from there, or Previous where the query's cursor led

@@ -1,4 +1,4 @@
-package models
+package entries
 
 import (
 	"cmp"
@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/auditlogs/auditlogs/models"
 	"gorm.io/gorm"
 )
 
 // entryWalk reads the entries that answer a query in order, some at a time.
 type entryWalk struct {
-	store *Store
+	store *Log
 	plan  *entryPlan
 	// columns are read of each entry.
 	columns columnSet
@@ -20,10 +21,10 @@ type entryWalk struct {
 	users      []group // those that were asked for last, where the order is that of users, and what was asked
 	usersAt    userPlace
 
-	resumeIn string  // the group the walk goes on in
-	resumeAt EntryID // the entry of it that was read last; zero at the beginning of a group
-	started  bool    // resumeIn is set
-	chunk    int     // how many groups are read together next
+	resumeIn string         // the group the walk goes on in
+	resumeAt models.EntryID // the entry of it that was read last; zero at the beginning of a group
+	started  bool           // resumeIn is set
+	chunk    int            // how many groups are read together next
 	done     bool
 
 	// Where bounded, the walk takes no more than a page may: left is what is left of that, and spent says
@@ -41,18 +42,18 @@ type entryWalk struct {
 	worthwhile       int
 	lookEnds         *groupedEntry
 	batch            int
-	gathered         []Entry
+	gathered         []models.Entry
 }
 
 // walkPage walks as far as one page may. spent then says that it was not far enough.
-func (s *Store) walkPage(p *entryPlan, columns columnSet) *entryWalk {
+func (s *Log) walkPage(p *entryPlan, columns columnSet) *entryWalk {
 	w := s.walk(p, columns)
 	w.bounded, w.left = true, s.bound
 	return w
 }
 
 // walk begins at the query's cursor.
-func (s *Store) walk(p *entryPlan, columns columnSet) *entryWalk {
+func (s *Log) walk(p *entryPlan, columns columnSet) *entryWalk {
 	w := &entryWalk{store: s, plan: p, columns: columns, chunk: 1, done: p.base.empty()}
 	if len(p.words) == 0 {
 		w.selections = []selection{p.base}
@@ -64,7 +65,7 @@ func (s *Store) walk(p *entryPlan, columns columnSet) *entryWalk {
 }
 
 // next reads n entries, in a search perhaps some more; fewer only at the end, or where the walk is spent.
-func (w *entryWalk) next(ctx context.Context, n int) ([]Entry, error) {
+func (w *entryWalk) next(ctx context.Context, n int) ([]models.Entry, error) {
 	if len(w.plan.words) > 0 {
 		return w.search(ctx, n)
 	}
@@ -73,8 +74,8 @@ func (w *entryWalk) next(ctx context.Context, n int) ([]Entry, error) {
 
 // stream reads up to n entries that the selections let through; fewer only at the end, or where the walk is
 // spent.
-func (w *entryWalk) stream(ctx context.Context, n int) ([]Entry, error) {
-	var entries []Entry
+func (w *entryWalk) stream(ctx context.Context, n int) ([]models.Entry, error) {
+	var entries []models.Entry
 	for !w.done && !w.spent && len(entries) < n {
 		groups, err := w.nextGroups(ctx)
 		if err != nil {
@@ -86,7 +87,7 @@ func (w *entryWalk) stream(ctx context.Context, n int) ([]Entry, error) {
 		}
 		wanted := n - len(entries)
 		groups = w.affordable(groups, wanted)
-		var read []Entry
+		var read []models.Entry
 		if len(groups) == 0 {
 			// Of a search, only what matches: it asks again for the rest.
 			read, err = w.scan(ctx, max(firstSift, 3*w.scanned), wanted)
@@ -109,11 +110,11 @@ func (w *entryWalk) stream(ctx context.Context, n int) ([]Entry, error) {
 func (w *entryWalk) passGroups(groups []group) {
 	switch {
 	case len(groups) > 0:
-		w.resumeIn, w.resumeAt, w.started = groups[len(groups)-1].value, EntryID{}, true
+		w.resumeIn, w.resumeAt, w.started = groups[len(groups)-1].value, models.EntryID{}, true
 		w.chunk = min(w.chunk*4, 64)
 		w.done = w.plan.query.Sort == SortTimestamp
 	case !w.resumeAt.IsZero():
-		w.resumeAt = EntryID{}
+		w.resumeAt = models.EntryID{}
 	default:
 		w.done = true
 	}
@@ -149,7 +150,7 @@ func (w *entryWalk) nextGroups(ctx context.Context) ([]group, error) {
 }
 
 // actors are those asked for, whatever their names were.
-func (q EntryQuery) actors() []actorKey {
+func (q Query) actors() []actorKey {
 	var actors []actorKey
 	for _, id := range q.Actors {
 		actors = append(actors, actorKey{ActorID: id})
@@ -158,7 +159,7 @@ func (q EntryQuery) actors() []actorKey {
 }
 
 // read reads the first n entries of some groups, in the order of the query.
-func (w *entryWalk) read(ctx context.Context, groups []group, n int) ([]Entry, error) {
+func (w *entryWalk) read(ctx context.Context, groups []group, n int) ([]models.Entry, error) {
 	var found []groupedEntry
 	for _, selection := range w.selections {
 		q := w.streamQuery(selection, groups)
@@ -190,7 +191,7 @@ func (w *entryWalk) streamQuery(s selection, groups []group) streamQuery {
 
 // namesOf lists the names under which the actors of a plan are known, where streams of a selection need them.
 // many says that there are more than may be read.
-func (s *Store) namesOf(ctx context.Context, p *entryPlan, of selection) (names []actorKey, many bool, err error) {
+func (s *Log) namesOf(ctx context.Context, p *entryPlan, of selection) (names []actorKey, many bool, err error) {
 	switch {
 	case of.actors == nil:
 		return nil, false, nil
@@ -241,7 +242,7 @@ func (w *entryWalk) nextUsers(ctx context.Context, at userPlace) (users []group,
 }
 
 // userGroups lists names, in the order of the query, and who had them.
-func (s *Store) userGroups(ctx context.Context, p *entryPlan, at userPlace) ([]group, error) {
+func (s *Log) userGroups(ctx context.Context, p *entryPlan, at userPlace) ([]group, error) {
 	names := func() *gorm.DB {
 		db := s.LogReader(ctx).Table("audit_actors").Where("org_id = ?", p.org.ID)
 		if len(p.query.Actors) > 0 {

@@ -1,28 +1,30 @@
-package models
+package entries
 
 import (
 	"cmp"
 	"context"
 	"fmt"
 	"slices"
+
+	"github.com/auditlogs/auditlogs/models"
 )
 
 // ResourceActivity is who did what to a resource in its latest thousand visible entries: the actors
 // by when they were seen last, the actions by name.
 type ResourceActivity struct {
-	Actors  []Actor
+	Actors  []models.Actor
 	Actions []string
 }
 
 // ResourceActivity reads what a history can be filtered by.
-func (s *Store) ResourceActivity(ctx context.Context, org Organization, entityType, entityID string) (ResourceActivity, error) {
+func (s *Log) ResourceActivity(ctx context.Context, org models.Organization, entityType, entityID string) (ResourceActivity, error) {
 	var rows []struct {
-		Actor
+		models.Actor
 		Action string
 	}
 	err := s.LogReader(ctx).Raw(`SELECT `+actorColumns+`, action FROM audit_entries
 WHERE org_id = ? AND entity_type = ? AND entity_id = ? AND audit_entries.id >= ? ORDER BY audit_entries.id DESC LIMIT ?`,
-		org.ID, entityType, entityID, FirstEntryID(org.KeptSince(s.Now())), namesFromLatest).Scan(&rows).Error
+		org.ID, entityType, entityID, models.FirstEntryID(org.KeptSince(s.Now())), namesFromLatest).Scan(&rows).Error
 	if err != nil {
 		return ResourceActivity{}, fmt.Errorf("list who did what to %s %s in %s: %w", entityType, entityID, org.Slug, err)
 	}
@@ -39,19 +41,19 @@ WHERE org_id = ? AND entity_type = ? AND entity_id = ? AND audit_entries.id >= ?
 
 // ShortMetadata is an entry's metadata where it is short enough to be read for a list.
 type ShortMetadata struct {
-	ID       EntryID
+	ID       models.EntryID
 	Metadata string
 	TooLong  bool // then Metadata is empty
 }
 
 // ShortMetadata reads the metadata of some entries, of each at most limit bytes, in the order of entries.
 // Those that have none, or that have expired meanwhile, are left out.
-func (s *Store) ShortMetadata(ctx context.Context, org Organization, entries []Entry, limit int) ([]ShortMetadata, error) {
+func (s *Log) ShortMetadata(ctx context.Context, org models.Organization, entries []models.Entry, limit int) ([]ShortMetadata, error) {
 	if len(entries) == 0 {
 		return nil, nil
 	}
-	ids := make([]EntryID, len(entries))
-	place := make(map[EntryID]int, len(entries))
+	ids := make([]models.EntryID, len(entries))
+	place := make(map[models.EntryID]int, len(entries))
 	for i := range entries {
 		ids[i], place[entries[i].ID] = entries[i].ID, i
 	}

@@ -1,4 +1,4 @@
-package models_test
+package entries_test
 
 import (
 	"fmt"
@@ -9,6 +9,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/entries"
 )
 
 func ids(actors []models.Actor) []string {
@@ -63,14 +64,14 @@ func TestKindsAreThoseThatCanBeSeen(t *testing.T) {
 			models.Entry{Action: "service:update"}, models.Entry{Action: "service:create"},
 			models.Entry{Action: "service:update", EntityType: "api"}, models.Entry{Action: "b:c"},
 			models.Entry{Action: "old:gone", OccurredAt: models.MicrosOf(now.AddDate(0, 0, -91))})
-		want := []models.Kind{{"api", "service:update"}, {"b", "b:c"}, {"service", "service:create"}, {"service", "service:update"}}
+		want := []entries.Kind{{"api", "service:update"}, {"b", "b:c"}, {"service", "service:create"}, {"service", "service:update"}}
 		if kinds, err := store.Kinds(t.Context(), org); err != nil || !slices.Equal(kinds, want) {
 			t.Errorf("kinds: %v, %v; want %v", kinds, err, want)
 		}
 	})
 }
 
-func TestCountEntriesBefore(t *testing.T) {
+func TestCountBefore(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		store := newStore(t, db)
 		org := newOrganization(t, store, "acme")
@@ -78,7 +79,7 @@ func TestCountEntriesBefore(t *testing.T) {
 			insert(t, store, org, models.Entry{OccurredAt: models.MicrosOf(now.AddDate(0, 0, -days).Add(-time.Minute))})
 		}
 		for atMost, want := range map[int]int{1000: 60, 10: 10} {
-			count, err := store.CountEntriesBefore(t.Context(), org, models.MicrosOf(now.AddDate(0, 0, -30)), atMost)
+			count, err := store.CountBefore(t.Context(), org, models.MicrosOf(now.AddDate(0, 0, -30)), atMost)
 			if err != nil || count != want {
 				t.Errorf("at most %d: %d, %v; want %d", atMost, count, err, want)
 			}

@@ -1,10 +1,12 @@
-package models
+package entries
 
 import (
 	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/auditlogs/auditlogs/models"
 )
 
 // searchWord is one word of a search, folded. A short word, one without three letters or digits in
@@ -18,7 +20,7 @@ type searchWord struct {
 // searchWords splits a search at white space.
 func searchWords(search string) []searchWord {
 	var words []searchWord
-	for _, text := range strings.Fields(Fold(search)) {
+	for _, text := range strings.Fields(models.Fold(search)) {
 		if word := (searchWord{text: text, short: !hasTrigram(text)}); !slices.Contains(words, word) {
 			words = append(words, word)
 		}
@@ -68,8 +70,8 @@ func (w searchWord) matchesEntity(idKey, nameKey string) bool {
 
 // matchesAll says that every word matches the entry: the meaning of a search, which everything
 // else here only finds faster.
-func matchesAll(words []searchWord, e *Entry) bool {
-	idKey, nameKey := Fold(e.EntityID), Fold(e.EntityName)
+func matchesAll(words []searchWord, e *models.Entry) bool {
+	idKey, nameKey := models.Fold(e.EntityID), models.Fold(e.EntityName)
 	kind := Kind{EntityType: e.EntityType, Action: e.Action}
 	for _, word := range words {
 		if !word.matchesKind(kind) && !word.matchesEntity(idKey, nameKey) {
@@ -97,8 +99,8 @@ func escapeLike(s string) string { return likeEscaper.Replace(s) }
 
 // wordsMatch is the condition in SQL that an entry matches all words, and perhaps some that it does
 // not: of a word SQL compares only the letters of ASCII, so where there are others it is generous. In
-// a text with others, what Fold leaves out may stand between any two letters.
-func (s *Store) wordsMatch(words []searchWord) condition {
+// a text with others, what models.Fold leaves out may stand between any two letters.
+func (s *Log) wordsMatch(words []searchWord) condition {
 	var all condition
 	for i, word := range words {
 		pattern, ascii := word.pattern()
@@ -122,7 +124,7 @@ func (s *Store) wordsMatch(words []searchWord) condition {
 
 // isLike is the condition that a column is like pattern or, where it holds more than ASCII, has the
 // letters of the word in their order, with some letters folded that SQL does not fold.
-func (s *Store) isLike(column string, word searchWord, pattern string) condition {
+func (s *Log) isLike(column string, word searchWord, pattern string) condition {
 	text, apart, letters := s.dialect.forLike(column), word.apart(), word.foldedLetters()
 	c := condition{
 		sql: text + ` LIKE ? ESCAPE '\' OR octet_length(` + column + ") <> length(" + column + ") AND " +
@@ -174,13 +176,13 @@ func (w searchWord) foldedLetters() (letters []foldedLetter) {
 	return letters
 }
 
-// foldedLetter is a letter and what Fold makes of it.
+// foldedLetter is a letter and what models.Fold makes of it.
 type foldedLetter struct{ letter, folded string }
 
-// foldedToASCII are the letters outside of ASCII that Fold makes ASCII of, alone or among others.
+// foldedToASCII are the letters outside of ASCII that models.Fold makes ASCII of, alone or among others.
 var foldedToASCII = func() (letters []foldedLetter) {
 	for _, letter := range "ßİŉſǰ\u037eẖẗẘẙẚẞ\u1fef\u212aﬀﬁﬂﬃﬄﬅﬆ" {
-		letters = append(letters, foldedLetter{string(letter), Fold(string(letter))})
+		letters = append(letters, foldedLetter{string(letter), models.Fold(string(letter))})
 	}
 	return letters
 }()

@@ -1,8 +1,10 @@
-package models
+package entries
 
 import (
 	"cmp"
 	"slices"
+
+	"github.com/auditlogs/auditlogs/models"
 )
 
 // A page of the log is put together from streams. A stream is a run of entries that one index
@@ -177,12 +179,12 @@ func (s selection) streamSet(sort Sort, groups []group, allKinds []Kind) streamS
 		for _, kind := range s.groupKinds(set.columns, sort, group, allKinds) {
 			for _, actor := range orOne(group.actors, carries("actor_id")) {
 				for _, entity := range orOne(s.entities, s.entities != nil) {
-					e := Entry{Action: kind.Action, EntityType: kind.EntityType, EntityID: entity.EntityID,
+					e := models.Entry{Action: kind.Action, EntityType: kind.EntityType, EntityID: entity.EntityID,
 						ActorKey: actor.ActorKey, ActorID: actor.ActorID}
 					if s.entities != nil {
 						e.EntityType = entity.EntityType
 					}
-					if row := e.values(set.columns, sort, group.value); row != nil {
+					if row := valuesOf(&e, set.columns, sort, group.value); row != nil {
 						rows = append(rows, row)
 					}
 				}
@@ -198,7 +200,7 @@ func (s selection) streamSet(sort Sort, groups []group, allKinds []Kind) streamS
 
 // values are the entry's values in columns, that of the sorted column being groupValue; nil where
 // the entry is known to have another value there.
-func (e *Entry) values(columns []string, sort Sort, groupValue string) []string {
+func valuesOf(e *models.Entry, columns []string, sort Sort, groupValue string) []string {
 	values := make([]string, len(columns))
 	for i, column := range columns {
 		switch column {

@@ -1,4 +1,4 @@
-package models
+package entries
 
 import (
 	"bytes"
@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/auditlogs/auditlogs/models"
 )
 
 // A search is dense or sparse. A dense one, which many entries match, is answered soonest by reading
@@ -47,10 +49,10 @@ func (w *entryWalk) effort() searchEffort {
 
 // search reads n entries that match the words, or a few more; fewer only at the end, or where the walk is
 // spent.
-func (w *entryWalk) search(ctx context.Context, n int) ([]Entry, error) {
-	var found []Entry
+func (w *entryWalk) search(ctx context.Context, n int) ([]models.Entry, error) {
+	var found []models.Entry
 	for len(found) < n && !w.done && !w.spent {
-		var more []Entry
+		var more []models.Entry
 		var err error
 		need := n - len(found)
 		switch {
@@ -72,8 +74,8 @@ func (w *entryWalk) search(ctx context.Context, n int) ([]Entry, error) {
 }
 
 // matching leaves out those that do not match the words. SQL is generous.
-func (w *entryWalk) matching(entries []Entry) []Entry {
-	return slices.DeleteFunc(entries, func(e Entry) bool { return !matchesAll(w.plan.words, &e) })
+func (w *entryWalk) matching(entries []models.Entry) []models.Entry {
+	return slices.DeleteFunc(entries, func(e models.Entry) bool { return !matchesAll(w.plan.words, &e) })
 }
 
 // nextBatch is how many of the entries that were sought are read next where need are still wanted: more
@@ -88,7 +90,7 @@ const fewMatches = 4
 
 // scanOrSeek goes on towards the next n entries that match, in the way that is the quickest as far as what
 // was scanned tells.
-func (w *entryWalk) scanOrSeek(ctx context.Context, n int) ([]Entry, error) {
+func (w *entryWalk) scanOrSeek(ctx context.Context, n int) ([]models.Entry, error) {
 	effort := w.effort()
 	if w.scanned == 0 {
 		return w.scan(ctx, effort.probe, n)
@@ -122,7 +124,7 @@ func (w *entryWalk) scanOrSeek(ctx context.Context, n int) ([]Entry, error) {
 // scan reads the next atMost entries in the order of the query, and answers at most n that match. The
 // first of the whole log may go on from where it began unless it finds n: there may be a better way than
 // scanning.
-func (w *entryWalk) scan(ctx context.Context, atMost, n int) ([]Entry, error) {
+func (w *entryWalk) scan(ctx context.Context, atMost, n int) ([]models.Entry, error) {
 	groups, err := w.nextGroups(ctx)
 	if err != nil || len(groups) == 0 {
 		w.passGroups(groups)
@@ -277,7 +279,7 @@ func (w *entryWalk) restBeyond(place *groupedEntry, n int) float64 {
 func (w *entryWalk) gather(ctx context.Context, selections []selection, atMost int) error {
 	plan := w.plan
 	everyone := []group{{actors: plan.query.actors()}}
-	all := []Entry{} // not nil: that nothing matches is known as well
+	all := []models.Entry{} // not nil: that nothing matches is known as well
 	for _, selection := range selections {
 		found, err := w.store.readStreams(ctx, streamQuery{
 			orgID: plan.org.ID, set: selection.streamSet(SortTimestamp, everyone, nil),
@@ -291,13 +293,13 @@ func (w *entryWalk) gather(ctx context.Context, selections []selection, atMost i
 		}
 	}
 	slices.SortFunc(all, w.compare)
-	all = slices.CompactFunc(all, func(a, b Entry) bool { return a.ID == b.ID })
+	all = slices.CompactFunc(all, func(a, b models.Entry) bool { return a.ID == b.ID })
 	w.gathered = slices.DeleteFunc(all, w.passed)
 	return nil
 }
 
 // compare puts entries in the order in which the walk reads them.
-func (w *entryWalk) compare(a, b Entry) int {
+func (w *entryWalk) compare(a, b models.Entry) int {
 	q := w.plan.query
 	byValue, byID := cmp.Compare(q.Sort.value(&a), q.Sort.value(&b)), bytes.Compare(a.ID[:], b.ID[:])
 	if !q.groupsAscend() {
@@ -310,7 +312,7 @@ func (w *entryWalk) compare(a, b Entry) int {
 }
 
 // passed says that the walk is behind the entry already.
-func (w *entryWalk) passed(e Entry) bool {
+func (w *entryWalk) passed(e models.Entry) bool {
 	if !w.started {
 		return false
 	}
@@ -326,14 +328,14 @@ func (w *entryWalk) passed(e Entry) bool {
 }
 
 // takeGathered reads the next n of the gathered entries.
-func (w *entryWalk) takeGathered(ctx context.Context, n int) ([]Entry, error) {
+func (w *entryWalk) takeGathered(ctx context.Context, n int) ([]models.Entry, error) {
 	next := w.gathered[:min(n, len(w.gathered))]
 	w.gathered = w.gathered[len(next):]
 	w.done = len(w.gathered) == 0
 	if len(next) == 0 {
 		return nil, nil
 	}
-	ids := make([]EntryID, len(next))
+	ids := make([]models.EntryID, len(next))
 	for i := range next {
 		ids[i] = next[i].ID
 	}
@@ -358,7 +360,7 @@ type soughtSelections struct {
 }
 
 // seekSelections is findSelections, without asking again for what the plan knows.
-func (s *Store) seekSelections(ctx context.Context, p *entryPlan, atMost int) (selections []selection, found bool, err error) {
+func (s *Log) seekSelections(ctx context.Context, p *entryPlan, atMost int) (selections []selection, found bool, err error) {
 	if p.sought == nil || p.sought.atMost != atMost {
 		if selections, found, err = s.findSelections(ctx, p, atMost); err != nil {
 			return nil, false, err
@@ -373,7 +375,7 @@ func (s *Store) seekSelections(ctx context.Context, p *entryPlan, atMost int) (s
 //
 // Kinds that match all words by themselves are taken whole. For the others, the words that the kind
 // leaves open must match the entity.
-func (s *Store) findSelections(ctx context.Context, p *entryPlan, atMost int) (selections []selection, found bool, err error) {
+func (s *Log) findSelections(ctx context.Context, p *entryPlan, atMost int) (selections []selection, found bool, err error) {
 	if p.base.entities != nil {
 		return nil, false, nil
 	}
@@ -417,7 +419,7 @@ func wordsOf(words []searchWord, mask uint64) []searchWord {
 
 // matchEntities lists the resources of the types of kinds that match all words; more than atMost
 // where there are more.
-func (s *Store) matchEntities(ctx context.Context, p *entryPlan, words []searchWord, kinds []Kind, atMost int) ([]entityKey, error) {
+func (s *Log) matchEntities(ctx context.Context, p *entryPlan, words []searchWord, kinds []Kind, atMost int) ([]entityKey, error) {
 	var long, short []string
 	for _, word := range words {
 		if word.short {
@@ -432,10 +434,10 @@ func (s *Store) matchEntities(ctx context.Context, p *entryPlan, words []searchW
 	}
 	// Without DISTINCT: it would have to find every match before it gives the first.
 	sql := "SELECT entity_type, entity_id FROM " + matching.sql + " AND month >= ? AND entity_type IN ?"
-	args := append(matching.args, MonthOf(MicrosOf(p.from.Occurred())), project(kinds, Kind.entityType))
+	args := append(matching.args, models.MonthOf(models.MicrosOf(p.from.Occurred())), project(kinds, Kind.entityType))
 	if !p.to.IsZero() {
 		sql += " AND month <= ?"
-		args = append(args, MonthOf(MicrosOf(p.to.Occurred())))
+		args = append(args, models.MonthOf(models.MicrosOf(p.to.Occurred())))
 	}
 	for _, word := range short {
 		sql += " AND (id_key >= ? AND id_key < ? OR name_key >= ? AND name_key < ?)"
@@ -456,7 +458,7 @@ func (s *Store) matchEntities(ctx context.Context, p *entryPlan, words []searchW
 }
 
 // queryEntities runs a statement that answers with entities.
-func (s *Store) queryEntities(ctx context.Context, statement condition) ([]entityKey, error) {
+func (s *Log) queryEntities(ctx context.Context, statement condition) ([]entityKey, error) {
 	rows, err := s.LogReader(ctx).Raw(statement.sql, statement.args...).Rows()
 	if err != nil {
 		return nil, err

@@ -1,8 +1,10 @@
-package models
+package entries
 
 import (
 	"context"
 	"fmt"
+
+	"github.com/auditlogs/auditlogs/models"
 )
 
 // Kind is a pair of entity type and action that the organization's log holds.
@@ -38,15 +40,15 @@ const visibleKindsSQL = recordedKindsSQL + ` AND (SELECT true FROM audit_entries
 	WHERE e.org_id = @org AND e.entity_type = kinds.entity_type AND e.action = kinds.action AND e.id >= @kept ORDER BY e.id LIMIT 1)`
 
 // Kinds lists what the organization's log holds, by entity type, then action.
-func (s *Store) Kinds(ctx context.Context, org Organization) ([]Kind, error) {
+func (s *Log) Kinds(ctx context.Context, org models.Organization) ([]Kind, error) {
 	return s.kinds(ctx, org, visibleKindsSQL)
 }
 
-func (s *Store) kinds(ctx context.Context, org Organization, sql string) ([]Kind, error) {
+func (s *Log) kinds(ctx context.Context, org models.Organization, sql string) ([]Kind, error) {
 	kinds := []Kind{} // not nil: none is an answer, too
 	err := s.LogReader(ctx).Raw(sql+" ORDER BY entity_type, action", map[string]any{
 		"org":  org.ID,
-		"kept": FirstEntryID(org.KeptSince(s.Now())),
+		"kept": models.FirstEntryID(org.KeptSince(s.Now())),
 	}).Scan(&kinds).Error
 	if err != nil {
 		return nil, fmt.Errorf("list the kinds of entries of %s: %w", org.Slug, err)

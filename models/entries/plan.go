@@ -1,17 +1,19 @@
-package models
+package entries
 
 import (
 	"context"
 	"slices"
 	"strings"
+
+	"github.com/auditlogs/auditlogs/models"
 )
 
 // entryPlan is how a query is answered.
 type entryPlan struct {
-	query EntryQuery
-	org   Organization
-	from  EntryID // the first ID that may answer
-	to    EntryID // the first ID that may not any more; zero for none
+	query Query
+	org   models.Organization
+	from  models.EntryID // the first ID that may answer
+	to    models.EntryID // the first ID that may not any more; zero for none
 
 	// base is what the filters other than the search let through.
 	base selection
@@ -33,14 +35,14 @@ type entryPlan struct {
 }
 
 // plan decides how to answer q.
-func (s *Store) plan(ctx context.Context, org Organization, q EntryQuery) (*entryPlan, error) {
+func (s *Log) plan(ctx context.Context, org models.Organization, q Query) (*entryPlan, error) {
 	p := &entryPlan{
-		query: q, org: org, from: FirstEntryID(max(org.KeptSince(s.Now()), q.From)),
+		query: q, org: org, from: models.FirstEntryID(max(org.KeptSince(s.Now()), q.From)),
 		kinds: q.Kinds, words: searchWords(q.Search),
 	}
 	p.wordsMatch = s.wordsMatch(p.words)
 	if q.To != 0 {
-		p.to = FirstEntryID(q.To)
+		p.to = models.FirstEntryID(q.To)
 	}
 	if len(q.Actors) > 0 {
 		p.base.actors = slices.Compact(slices.Sorted(slices.Values(q.Actors)))
@@ -90,7 +92,7 @@ func (p entryPlan) fromBeginning() *entryPlan {
 
 // kindsOf makes sure that the plan knows every kind of the log. There may be some of which every entry
 // has expired: looking for them costs more than they do.
-func (s *Store) kindsOf(ctx context.Context, p *entryPlan) (err error) {
+func (s *Log) kindsOf(ctx context.Context, p *entryPlan) (err error) {
 	if p.kinds == nil {
 		p.kinds, err = s.kinds(ctx, p.org, recordedKindsSQL)
 	}
@@ -98,7 +100,7 @@ func (s *Store) kindsOf(ctx context.Context, p *entryPlan) (err error) {
 }
 
 // actionsOf makes the entity types among the actions asked for the actions that the log holds of them.
-func (s *Store) actionsOf(ctx context.Context, p *entryPlan) error {
+func (s *Log) actionsOf(ctx context.Context, p *entryPlan) error {
 	p.actions = p.query.Actions
 	entity := func(action string) (string, bool) { return strings.CutSuffix(action, AnyVerb) }
 	if !slices.ContainsFunc(p.actions, func(action string) bool { _, ok := entity(action); return ok }) {
@@ -126,7 +128,7 @@ func (s *Store) actionsOf(ctx context.Context, p *entryPlan) error {
 }
 
 // recordedActions leaves out the actions asked for that the log does not hold.
-func (s *Store) recordedActions(ctx context.Context, p *entryPlan) error {
+func (s *Log) recordedActions(ctx context.Context, p *entryPlan) error {
 	if err := s.kindsOf(ctx, p); err != nil {
 		return err
 	}
@@ -149,12 +151,12 @@ func (p *entryPlan) restrictedKinds() []Kind {
 
 // groupValues lists the values of the sorted column that can occur, in the order of the query: those
 // of kinds or, where they are nil, of all.
-func groupValues(q EntryQuery, kinds, all []Kind) []string {
+func groupValues(q Query, kinds, all []Kind) []string {
 	if kinds == nil {
 		kinds = all
 	}
 	values := project(kinds, func(k Kind) string {
-		return q.Sort.value(&Entry{Action: k.Action, EntityType: k.EntityType})
+		return q.Sort.value(&models.Entry{Action: k.Action, EntityType: k.EntityType})
 	})
 	if !q.groupsAscend() {
 		slices.Reverse(values)
@@ -164,14 +166,14 @@ func groupValues(q EntryQuery, kinds, all []Kind) []string {
 
 // groupsAscend says in which order the page's query reads groups: that of the sort, turned round
 // for a page that ends at its cursor.
-func (q EntryQuery) groupsAscend() bool { return q.Ascending != q.backward() }
+func (q Query) groupsAscend() bool { return q.Ascending != q.backward() }
 
 // newestFirst says in which order the page's query reads the entries of a group.
-func (q EntryQuery) newestFirst() bool {
+func (q Query) newestFirst() bool {
 	if q.Sort == SortTimestamp {
 		return q.Ascending == q.backward()
 	}
 	return !q.backward()
 }
 
-func (q EntryQuery) backward() bool { return q.Cursor != nil && q.Cursor.Before }
+func (q Query) backward() bool { return q.Cursor != nil && q.Cursor.Before }

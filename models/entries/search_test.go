@@ -1,4 +1,4 @@
-package models_test
+package entries_test
 
 import (
 	"bytes"
@@ -10,24 +10,25 @@ import (
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/entries"
 )
 
 func TestASearchThatFindsManyResourcesInALogOfManyKinds(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		store := newStore(t, db)
 		org := newOrganization(t, store, "acme")
-		var entries []models.Entry
+		var stored []models.Entry
 		for i := range 450 {
-			entries = append(entries, models.Entry{
+			stored = append(stored, models.Entry{
 				Action:   fmt.Sprintf("type%d:verb%d", i%30, i%120),
 				EntityID: fmt.Sprintf("gateway-%03d", i),
 				ActorID:  fmt.Sprintf("u%d", i%3),
 			})
 		}
-		insert(t, store, org, entries...)
-		for _, sort := range []models.Sort{models.SortTimestamp, models.SortAction, models.SortUser} {
-			q := models.EntryQuery{Search: "gateway", Actors: []string{"u0", "u1"}, Sort: sort, Limit: 1000}
-			page, err := store.Entries(t.Context(), org, q)
+		insert(t, store, org, stored...)
+		for _, sort := range []entries.Sort{entries.SortTimestamp, entries.SortAction, entries.SortUser} {
+			q := entries.Query{Search: "gateway", Actors: []string{"u0", "u1"}, Sort: sort, Limit: 1000}
+			page, err := store.Page(t.Context(), org, q)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -52,7 +53,7 @@ func TestASearchOfMoreWordsThanAnybodyTypes(t *testing.T) {
 			strings.Repeat("service ", 70) + "gateway":           2,
 			strings.Repeat("service ", 70) + "gateway elsewhere": 0,
 		} {
-			page, err := store.Entries(t.Context(), org, models.EntryQuery{Search: search, Limit: 10})
+			page, err := store.Page(t.Context(), org, entries.Query{Search: search, Limit: 10})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -68,21 +69,21 @@ func TestNamesAreFoundByWhatTheirLettersFoldTo(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		store := newStore(t, db)
 		org := newOrganization(t, store, "acme")
-		var entries []models.Entry
+		var stored []models.Entry
 		letters := []rune("ßİŉſǰ\u037eẖẗẘẙẚẞ\u1fef\u212aﬀﬁﬂﬃﬄﬅﬆ")
 		for i, letter := range letters {
-			entries = append(entries, models.Entry{Action: "street:create", EntityID: fmt.Sprint("s-", i), EntityName: fmt.Sprintf("Am %cbcd%cefg%c %d", letter, letter, letter, i)})
+			stored = append(stored, models.Entry{Action: "street:create", EntityID: fmt.Sprint("s-", i), EntityName: fmt.Sprintf("Am %cbcd%cefg%c %d", letter, letter, letter, i)})
 		}
-		insert(t, store, org, entries...)
+		insert(t, store, org, stored...)
 		for i, letter := range letters {
 			folded := models.Fold(string(letter))
 			for _, search := range []string{folded + "bcd" + folded, "bcd" + folded + "efg" + folded, folded + "bcd"} {
-				page, err := store.Entries(t.Context(), org, models.EntryQuery{Search: search, Limit: 50})
+				page, err := store.Page(t.Context(), org, entries.Query{Search: search, Limit: 50})
 				if err != nil {
 					t.Fatal(err)
 				}
-				if !slices.ContainsFunc(page.Entries, func(e models.Entry) bool { return e.EntityID == entries[i].EntityID }) {
-					t.Errorf("%q does not find %q", search, entries[i].EntityName)
+				if !slices.ContainsFunc(page.Entries, func(e models.Entry) bool { return e.EntityID == stored[i].EntityID }) {
+					t.Errorf("%q does not find %q", search, stored[i].EntityName)
 				}
 			}
 		}
@@ -94,24 +95,24 @@ func TestASearchOfMoreStreamsThanOneStatementReads(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		store := newStore(t, db)
 		org := newOrganization(t, store, "acme")
-		var entries []models.Entry
-		q := models.EntryQuery{Search: "gateway", Actors: []string{"u0", "u1", "u2", "u3"}, Limit: 20}
+		var stored []models.Entry
+		q := entries.Query{Search: "gateway", Actors: []string{"u0", "u1", "u2", "u3"}, Limit: 20}
 		for i := range 900 {
 			entry := models.Entry{Action: fmt.Sprint("service:verb", i*7%150), EntityID: fmt.Sprint("gateway-", i), ActorID: fmt.Sprint("u", i%4)}
 			if i%3 == 0 {
 				entry.EntityID = fmt.Sprint("database-", i)
 			}
-			entries = append(entries, entry)
+			stored = append(stored, entry)
 		}
 		for i := range 150 {
 			q.Actions = append(q.Actions, fmt.Sprint("service:verb", i))
 		}
-		insert(t, store, org, entries...)
+		insert(t, store, org, stored...)
 		for _, newestFirst := range []bool{true, false} {
 			q.Ascending, q.Cursor = !newestFirst, nil
 			var found []models.EntryID
 			for {
-				page, err := store.Entries(t.Context(), org, q)
+				page, err := store.Page(t.Context(), org, q)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -139,9 +140,9 @@ func TestASearchOfMoreStreamsThanOneStatementReads(t *testing.T) {
 // What nobody sees is left out of what is searched for and of what is searched, on every path a
 // search may take.
 func TestInvisibleCharactersAreNotSearched(t *testing.T) {
-	paths := map[string]func(*models.Store){
-		"usual": func(*models.Store) {}, "seek, compared one by one": func(s *models.Store) { s.SeekAtOnce(500) },
-		"seek by index": func(s *models.Store) { s.SeekAtOnce(0) }, "scan": (*models.Store).ScanInSteps,
+	paths := map[string]func(*entries.Log){
+		"usual": func(*entries.Log) {}, "seek, compared one by one": func(s *entries.Log) { s.SeekAtOnce(500) },
+		"seek by index": func(s *entries.Log) { s.SeekAtOnce(0) }, "scan": (*entries.Log).ScanInSteps,
 	}
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		store := newStore(t, db)
@@ -161,7 +162,7 @@ func TestInvisibleCharactersAreNotSearched(t *testing.T) {
 				"invfdp": 0, "inv\u202efdp": 0, "in\u200bvf\U000e0041dp.ex\ufe0fe": 0, "payments": 1, "PAY\u202aMENTS api": 1,
 				"café": 2, "cafe\u0301\u200d": 2, "dep": 3, "dep_9": 3, "\u2067de\u2069": 3, "in": 0,
 			} {
-				page, err := store.Entries(t.Context(), org, models.EntryQuery{Search: search, Limit: 5})
+				page, err := store.Page(t.Context(), org, entries.Query{Search: search, Limit: 5})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -169,7 +170,7 @@ func TestInvisibleCharactersAreNotSearched(t *testing.T) {
 					t.Errorf("%s: %q finds %d entries, want %q only", path, search, len(page.Entries), hidden[want].EntityID)
 				}
 			}
-			page, err := store.Entries(t.Context(), org, models.EntryQuery{Search: "\u200b\u202e", Limit: 100})
+			page, err := store.Page(t.Context(), org, entries.Query{Search: "\u200b\u202e", Limit: 100})
 			if err != nil || len(page.Entries) != 44 {
 				t.Errorf("%s: a search for nothing that can be seen finds %d entries, want all: %v", path, len(page.Entries), err)
 			}

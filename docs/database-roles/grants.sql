@@ -40,7 +40,7 @@ GRANT EXECUTE ON FUNCTION audit_delete_entries(bigint, uuid, uuid, uuid) TO audi
 GRANT EXECUTE ON PROCEDURE audit_delete_in_steps(bigint, uuid, uuid[], uuid, boolean, bigint) TO auditlogs_server;
 
 -- What an entity is found by; recording evaluates it for the index.
-GRANT EXECUTE ON FUNCTION audit_grams(bigint, text) TO auditlogs_server, auditlogs_recorder, auditlogs_reader;
+GRANT EXECUTE ON FUNCTION audit_trigrams(bigint, text) TO auditlogs_server, auditlogs_recorder, auditlogs_reader;
 
 -- auditlogs_recorder is for an application that records with audit.Record, RecordAll, Backfill or a Batcher in
 -- a database it shares with the log: GRANT auditlogs_recorder TO the application's own role. It adds entries.

@@ -9,7 +9,7 @@ import (
 	"github.com/auditlogs/auditlogs/models"
 )
 
-const actorColumns = "actor_id AS id, actor_name AS name, actor_email AS email"
+const actorOfRow = "actor_id AS id, actor_name AS name, actor_email AS email"
 
 // stillSeen restricts audit_actors, whose rows stay until their month has expired, to those with an
 // entry that has not.
@@ -21,10 +21,10 @@ const recentEntries = 1000
 
 // LatestActors lists those who acted last, latest first, system included: at first those of the
 // newest entries, exactly; behind them others of the latest months. more says that there are others still.
-func (s *Log) LatestActors(ctx context.Context, org models.Organization, limit int) (actors []models.Actor, more bool, err error) {
-	kept := org.KeptSince(s.Now())
+func (l *Log) LatestActors(ctx context.Context, org models.Organization, limit int) (actors []models.Actor, more bool, err error) {
+	kept := org.KeptSince(l.Now())
 	for n := recentEntries / 10; err == nil && n <= recentEntries; n *= 10 { // the first ones nearly always do
-		err = s.LogReader(ctx).Raw(`SELECT `+actorColumns+` FROM audit_entries
+		err = l.LogReader(ctx).Raw(`SELECT `+actorOfRow+` FROM audit_entries
 WHERE org_id = ? AND id >= ? ORDER BY audit_entries.id DESC LIMIT ?`,
 			org.ID, models.FirstEntryID(kept), n).Scan(&actors).Error
 		all := len(actors) < n
@@ -35,9 +35,9 @@ WHERE org_id = ? AND id >= ? ORDER BY audit_entries.id DESC LIMIT ?`,
 	if err == nil {
 		var others, known []models.Actor
 		var whole bool
-		others, whole, err = s.namedActors(ctx, org, condition{sql: "TRUE"}, "month DESC", idsOf(actors), limit+1-len(actors))
+		others, whole, err = l.namedActors(ctx, org, condition{sql: "TRUE"}, "month DESC", idsOf(actors), limit+1-len(actors))
 		if known = others; err == nil && !whole {
-			known, err = s.ActorsByID(ctx, org, idsOf(others))
+			known, err = l.ActorsByID(ctx, org, idsOf(others))
 		}
 		actors = append(actors, known...)
 	}
@@ -49,16 +49,16 @@ WHERE org_id = ? AND id >= ? ORDER BY audit_entries.id DESC LIMIT ?`,
 
 // FindActors lists up to limit actors of whom a name, an e-mail or the ID contains text, ignoring case, by
 // their newest names. more says that there are others still.
-func (s *Log) FindActors(ctx context.Context, org models.Organization, text string, limit int) (actors []models.Actor, more bool, err error) {
+func (l *Log) FindActors(ctx context.Context, org models.Organization, text string, limit int) (actors []models.Actor, more bool, err error) {
 	contains := condition{`search_key LIKE ? ESCAPE '\'`, []any{"%" + escapeLike(models.Fold(text)) + "%"}}
-	found, _, err := s.namedActors(ctx, org, contains, "actor_key, actor_id", nil, limit+1)
+	found, _, err := l.namedActors(ctx, org, contains, "actor_key, actor_id", nil, limit+1)
 	if err != nil {
 		return nil, false, fmt.Errorf("find actors of %s: %w", org.Slug, err)
 	}
 	if more = len(found) > limit; more {
 		found = found[:limit]
 	}
-	if actors, err = s.ActorsByID(ctx, org, idsOf(found)); err != nil {
+	if actors, err = l.ActorsByID(ctx, org, idsOf(found)); err != nil {
 		return nil, false, err
 	}
 	slices.SortStableFunc(actors, func(a, b models.Actor) int { return cmp.Compare(models.Fold(a.Name), models.Fold(b.Name)) })
@@ -69,17 +69,17 @@ func (s *Log) FindActors(ctx context.Context, org models.Organization, text stri
 // it, but none of those that are known. An actor has a row for each month and name: those of one that was found
 // are left out of the next statement, so that none hides the others. whole says that none of them had another
 // name in the rows, all of which were read.
-func (s *Log) namedActors(ctx context.Context, org models.Organization, matching condition, order string, known []string, limit int) (actors []models.Actor, whole bool, err error) {
-	kept := org.KeptSince(s.Now())
+func (l *Log) namedActors(ctx context.Context, org models.Organization, matching condition, order string, known []string, limit int) (actors []models.Actor, whole bool, err error) {
+	kept := org.KeptSince(l.Now())
 	whole = true
 	for rows := limit * monthsKept; len(actors) < limit; {
-		sql := `SELECT ` + actorColumns + ` FROM audit_actors WHERE org_id = ? AND month >= ? AND ` + matching.sql
+		sql := `SELECT ` + actorOfRow + ` FROM audit_actors WHERE org_id = ? AND month >= ? AND ` + matching.sql
 		args := append([]any{org.ID, models.MonthOf(kept)}, matching.args...)
 		if out := slices.Concat(known, idsOf(actors)); len(out) > 0 {
 			sql, args = sql+" AND actor_id NOT IN ?", append(args, out)
 		}
 		var found []models.Actor
-		err := s.LogReader(ctx).Raw(sql+` AND `+stillSeen+` ORDER BY `+order+` LIMIT ?`, append(args, models.FirstEntryID(kept), rows)...).Scan(&found).Error
+		err := l.LogReader(ctx).Raw(sql+` AND `+stillSeen+` ORDER BY `+order+` LIMIT ?`, append(args, models.FirstEntryID(kept), rows)...).Scan(&found).Error
 		if err != nil {
 			return nil, false, err
 		}
@@ -112,11 +112,11 @@ const monthsKept = 13
 
 // ActorsByID finds the newest name and e-mail of actors, in the order of ids. IDs of
 // which the log holds nothing are left out.
-func (s *Log) ActorsByID(ctx context.Context, org models.Organization, ids []string) ([]models.Actor, error) {
+func (l *Log) ActorsByID(ctx context.Context, org models.Organization, ids []string) ([]models.Actor, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	actors, err := s.actorsByID(ctx, org, ids)
+	actors, err := l.actorsByID(ctx, org, ids)
 	if err != nil {
 		return nil, fmt.Errorf("find actors of %s: %w", org.Slug, err)
 	}
@@ -134,10 +134,10 @@ type actorName struct {
 }
 
 // actorsByID asks for the newest entry of each name that an actor had in their newest month.
-func (s *Log) actorsByID(ctx context.Context, org models.Organization, ids []string) ([]models.Actor, error) {
-	kept, most := org.KeptSince(s.Now()), s.bound.runs
+func (l *Log) actorsByID(ctx context.Context, org models.Organization, ids []string) ([]models.Actor, error) {
+	kept, most := org.KeptSince(l.Now()), l.bound.runs
 	var names []actorName
-	err := s.LogReader(ctx).Raw("SELECT actor_id, actor_key, month FROM audit_actors WHERE org_id = ? AND actor_id IN ? AND month >= ? LIMIT ?",
+	err := l.LogReader(ctx).Raw("SELECT actor_id, actor_key, month FROM audit_actors WHERE org_id = ? AND actor_id IN ? AND month >= ? LIMIT ?",
 		org.ID, ids, models.MonthOf(kept), most*monthsKept).Scan(&names).Error
 	if err != nil {
 		return nil, err
@@ -145,7 +145,7 @@ func (s *Log) actorsByID(ctx context.Context, org models.Organization, ids []str
 	slices.SortFunc(names, func(a, b actorName) int {
 		return cmp.Or(cmp.Compare(a.ActorID, b.ActorID), cmp.Compare(b.Month, a.Month), cmp.Compare(a.ActorKey, b.ActorKey))
 	})
-	set := streamSet{columns: []string{"actor_key", "actor_id"}, indexed: 2}
+	set := runSet{columns: byUser, indexed: len(byUser)}
 	names = slices.Compact(names)
 	newest, had := 0, 0 // an actor's month, and how many names they had in it
 	for i, name := range names {
@@ -156,16 +156,13 @@ func (s *Log) actorsByID(ctx context.Context, org models.Organization, ids []str
 			continue
 		}
 		if had++; had <= max(1, most/len(ids)) {
-			set.streams = append(set.streams, stream{values: []string{name.ActorKey, name.ActorID}})
+			set.runs = append(set.runs, run{0, []string{name.ActorKey, name.ActorID}})
 		}
 	}
-	if len(set.streams) == 0 {
-		return nil, nil
-	}
-	found, err := s.readStreams(ctx, streamQuery{
-		orgID: org.ID, set: set, bounds: idBounds{from: models.FirstEntryID(kept)}, newestFirst: true,
-		limit: len(set.streams), each: 1, columns: actorOfEntry,
-	})
+	found, err := l.read(ctx, reading{
+		orgID: org.ID, span: span{models.FirstEntryID(kept), lastID}, newestFirst: true,
+		each: 1, limit: len(set.runs), columns: actorColumns,
+	}, set)
 	if err != nil {
 		return nil, err
 	}

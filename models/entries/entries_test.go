@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unicode"
 
 	"gorm.io/gorm"
 
@@ -95,6 +94,9 @@ func sampleLog(random *rand.Rand) []models.Entry {
 		{EntityID: "ÄRGER\\x", EntityName: "100% \"quoted\" _x_"},
 		{EntityID: "v2", EntityName: "create"},
 		{EntityID: "日本語サービス", EntityName: "日本"},
+		{EntityID: "10.0.0.12", EntityName: "checkout 1.4"},
+		{EntityID: "release v2.10.1", EntityName: "दिल्ली पूर्व"},
+		{EntityID: "it's:*", EntityName: "Cafe\u0301 a\u200bb"},
 	}
 	var stored []models.Entry
 	for i := range 300 {
@@ -107,6 +109,8 @@ func sampleLog(random *rand.Rand) []models.Entry {
 		e.ActorID, e.ActorName, e.ActorEmail, e.Source = actor.ActorID, actor.ActorName, actor.ActorEmail, actor.Source
 		entity := entities[random.IntN(len(entities))]
 		e.EntityID, e.EntityName = entity.EntityID, entity.EntityName
+		e.IP, e.RequestID = []string{"", "192.0.2.1", "192.0.2.7"}[random.IntN(3)], []string{"", "req-1", "req-2"}[random.IntN(3)]
+		e.APIKeyID = []string{"", "key_1", "key_2"}[random.IntN(3)]
 		if i%10 == 0 {
 			e.EntityID = fmt.Sprintf("dep-%04d", i)
 		}
@@ -128,7 +132,9 @@ func expected(stored []models.Entry, org models.Organization, q entries.Query) [
 			len(q.Actions) > 0 && !slices.Contains(q.Actions, e.Action) && !slices.Contains(q.Actions, strings.Split(e.Action, ":")[0]+":*") ||
 			len(q.Actors) > 0 && !slices.Contains(q.Actors, e.ActorID) ||
 			q.EntityType != "" && e.EntityType != q.EntityType ||
-			q.EntityID != "" && e.EntityID != q.EntityID || !matches(q.Search, e) {
+			q.EntityID != "" && e.EntityID != q.EntityID ||
+			q.IP != "" && e.IP != q.IP || q.RequestID != "" && e.RequestID != q.RequestID ||
+			q.APIKey != "" && e.APIKeyID != q.APIKey || q.Source != "" && e.Source != q.Source || !matches(q.Search, e) {
 			continue
 		}
 		found = append(found, e)
@@ -161,21 +167,7 @@ func expected(stored []models.Entry, org models.Organization, q entries.Query) [
 func matches(search string, e models.Entry) bool {
 	id, name := models.Fold(e.EntityID), models.Fold(e.EntityName)
 	for _, word := range strings.Fields(models.Fold(search)) {
-		longest, run := 0, 0
-		for _, r := range word {
-			if unicode.IsLetter(r) || unicode.IsDigit(r) {
-				run++
-			} else {
-				run = 0
-			}
-			longest = max(longest, run)
-		}
-		_, verb, _ := strings.Cut(e.Action, ":")
 		found := strings.Contains(id, word) || strings.Contains(name, word) || strings.Contains(e.Action, word)
-		if longest < 3 {
-			found = strings.HasPrefix(id, word) || strings.HasPrefix(name, word) ||
-				strings.HasPrefix(e.EntityType, word) || strings.HasPrefix(verb, word)
-		}
 		if !found {
 			return false
 		}
@@ -186,7 +178,8 @@ func matches(search string, e models.Entry) bool {
 // queries are every kind of question, alone and together.
 func queries(random *rand.Rand) []entries.Query {
 	searches := []string{"", "", "", "api", "API gate", "svc_api%01", "%", "_", "_x_", "100% create", "straSSE", "ärger\\",
-		"create", "v2", "de", "deployment v2", "update svc", "日本語", "日本", "nothing at all", "-api-", "\"quoted\"", "se cr", "dep-00"}
+		"create", "v2", "de", "deployment v2", "update svc", "日本語", "日本", "本", "ービ", "nothing at all", "-api-", "\"quoted\"", "se cr", "dep-00",
+		"0.0", "10.0.0.12", "out 1.4", "checkout 1.4 e", "v2.10.1", "दि", "दिल्ली", "ल्ली पू", "é", "ü", "x", "\"", "'", "\\", ":*", "q", "zq", "ß", "ss", "u s"}
 	pick := func(values []string) []string {
 		if random.IntN(2) == 0 {
 			return nil
@@ -194,7 +187,7 @@ func queries(random *rand.Rand) []entries.Query {
 		return values[:1+random.IntN(len(values))]
 	}
 	var all []entries.Query
-	for range 360 {
+	for range 540 {
 		q := entries.Query{
 			Actions:   pick([][]string{{"deployment:create", "service:update", "never:recorded", "a:b"}, {"deployment:*", "never:*", "a:b", "service:delete", "service:*"}}[random.IntN(2)]),
 			Actors:    pick([]string{"u1", "u2", "system", "nobody"}),
@@ -215,6 +208,16 @@ func queries(random *rand.Rand) []entries.Query {
 		if random.IntN(4) == 0 {
 			q.To = models.MicrosOf(now.AddDate(0, 0, -random.IntN(60)))
 		}
+		switch random.IntN(12) {
+		case 0:
+			q.IP = "192.0.2.1"
+		case 1:
+			q.RequestID = "req-2"
+		case 2:
+			q.APIKey = []string{"key_1", "key_none"}[random.IntN(2)]
+		case 3:
+			q.Source = "github-webhook"
+		}
 		all = append(all, q)
 	}
 	return all
@@ -228,22 +231,21 @@ func TestEntriesAnswersLikeAPlainScan(t *testing.T) {
 		stored := insert(t, store, org, sampleLog(random)...)
 		insert(t, store, other, sampleLog(random)...)
 		ctx := t.Context()
-		seeking, comparing, scanning := newStore(t, db), newStore(t, db), newStore(t, db)
+		seeking, scanning := newStore(t, db), newStore(t, db)
 		narrow, narrower := newStore(t, db), newStore(t, db)
 		narrow.BoundTo(6, 120)
 		narrower.BoundTo(3, 60)
-		narrower.SeekAtOnce(0)
-		seeking.SeekAtOnce(0)
-		comparing.SeekAtOnce(500)
+		narrower.SeekAtOnce()
+		seeking.SeekAtOnce()
 		scanning.ScanInSteps()
 		for i, q := range queries(random) {
-			store := []*entries.Log{store, seeking, comparing, scanning, narrow, seeking, comparing, scanning, narrower}[i%9]
+			store := []*entries.Log{store, seeking, scanning, narrow, seeking, narrower}[i%6]
 			want := expected(stored, org, q)
 			checkForward(ctx, t, store, org, q, want)
 			checkBackward(ctx, t, store, org, q, want)
 			checkEach(ctx, t, store, org, q, want)
 			if t.Failed() {
-				t.Fatalf("query %d: %+v", i, q)
+				t.Fatalf("query %d, log %d: %+v", i, i%6, q)
 			}
 		}
 	})
@@ -255,7 +257,7 @@ func checkForward(ctx context.Context, t *testing.T, store *entries.Log, org mod
 	for pages := 0; ; pages++ {
 		page, err := store.Page(ctx, org, q)
 		if err != nil {
-			t.Fatal(err)
+			t.Fatalf("%+v: %v", q, err)
 		}
 		got = append(got, page.Entries...)
 		if page.Looked != nil && page.Next == nil {

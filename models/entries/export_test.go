@@ -1,13 +1,13 @@
 package entries
 
-// SeekAtOnce has searches seek after having read one entry, wherever they may. For tests, whose logs are
-// too short for a search to be sparse. few is how many entities may be compared one by one.
-func (s *Log) SeekAtOnce(few int) {
-	s.effort = searchEffort{probe: 1, look: 1, patience: 1, few: few, sparse: 1000, gathered: 1000}
+// SeekAtOnce has searches seek after a first look at one entry. For tests, whose logs are too short for a
+// search to be sparse.
+func (l *Log) SeekAtOnce() {
+	l.effort = effort{firstLook: 1, worthwhile: 0, entities: 1000, gathered: 1000}
 }
 
-// ScanInSteps has searches scan only, a few entries at a time.
-func (s *Log) ScanInSteps() { s.effort = searchEffort{probe: 3, look: 2, patience: 7, sparse: 0} }
+// ScanInSteps has searches never seek, and look through a few entries at a time.
+func (l *Log) ScanInSteps() { l.effort = effort{firstLook: 3, worthwhile: 1 << 40} }
 
 // BoundTo has a page begin so many runs and look through so many rows at most.
-func (s *Log) BoundTo(runs, rows int) { s.bound = workBound{runs: runs, rows: rows} }
+func (l *Log) BoundTo(runs, rows int) { l.bound = bound{runs: runs, rows: rows} }

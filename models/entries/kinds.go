@@ -40,15 +40,15 @@ const visibleKindsSQL = recordedKindsSQL + ` AND (SELECT true FROM audit_entries
 	WHERE e.org_id = @org AND e.entity_type = kinds.entity_type AND e.action = kinds.action AND e.id >= @kept ORDER BY e.id LIMIT 1)`
 
 // Kinds lists what the organization's log holds, by entity type, then action.
-func (s *Log) Kinds(ctx context.Context, org models.Organization) ([]Kind, error) {
-	return s.kinds(ctx, org, visibleKindsSQL)
+func (l *Log) Kinds(ctx context.Context, org models.Organization) ([]Kind, error) {
+	return l.listKinds(ctx, org, visibleKindsSQL)
 }
 
-func (s *Log) kinds(ctx context.Context, org models.Organization, sql string) ([]Kind, error) {
+func (l *Log) listKinds(ctx context.Context, org models.Organization, sql string) ([]Kind, error) {
 	kinds := []Kind{} // not nil: none is an answer, too
-	err := s.LogReader(ctx).Raw(sql+" ORDER BY entity_type, action", map[string]any{
+	err := l.LogReader(ctx).Raw(sql+" ORDER BY entity_type, action", map[string]any{
 		"org":  org.ID,
-		"kept": models.FirstEntryID(org.KeptSince(s.Now())),
+		"kept": l.firstVisible(org),
 	}).Scan(&kinds).Error
 	if err != nil {
 		return nil, fmt.Errorf("list the kinds of entries of %s: %w", org.Slug, err)

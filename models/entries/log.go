@@ -1,42 +1,80 @@
 package entries
 
-import "github.com/auditlogs/auditlogs/models"
+import (
+	"context"
+	"errors"
+	"fmt"
 
-// Log answers questions about the entries of a log.
+	"gorm.io/gorm"
+
+	"github.com/auditlogs/auditlogs/models"
+)
+
+// Log answers questions about the entries of organizations' logs.
 type Log struct {
 	*models.Store
-	dialect dialect
-	effort  searchEffort
-	bound   workBound
+	merge  merger
+	finder finder
+	bound  bound
+	effort effort
 }
 
 // NewLog asks the database that store keeps the log in.
 func NewLog(store *models.Store) *Log {
-	r := &Log{Store: store, dialect: postgres{}, effort: usualEffort, bound: usualBound}
+	l := &Log{Store: store, merge: postgres{}, finder: postgres{}, bound: usualBound, effort: usualEffort}
 	if store.Dialect() == "sqlite" {
-		r.dialect = sqlite{}
+		l.merge, l.finder = sqlite{}, sqlite{}
 	}
-	r.effort.look = r.dialect.look()
-	return r
+	return l
 }
 
-// condition is a part of a statement, and the values of its placeholders.
-type dialect interface {
-	idAmong(ids []models.EntryID) condition
-	// streamsSQL asks for the groups and IDs of the first entries of some streams of a query, in its
-	// order, as grp and hit_id, and for more columns, which begin with a comma.
-	streamsSQL(q streamQuery, streams []stream, limit int, more string) condition
-	// entriesAt asks for the entries of such IDs, with ends.
-	entriesAt(q streamQuery, ids condition) condition
-	// endsFirst says that a scan is quicker when it is known before where it ends.
-	endsFirst() bool
-	// look is how many entries are looked through at least where hardly any of those read before matched.
-	look() int
-	// forLike is a column as it is compared with a pattern in lower case, whatever the case of its own ASCII
-	// letters.
-	forLike(column string) string
-	// entitiesContaining is the table of an organization's entities whose ID or name contains every
-	// word, from FROM to the beginning of a WHERE that more conditions can be added to.
-	// Where it has few entities they may be compared one by one.
-	entitiesContaining(orgID int64, words []string, few int) condition
+// bound is how much one page may take, so that none takes longer than tens of milliseconds.
+type bound struct {
+	runs int // of an index that are begun
+	rows int // that are looked through
+}
+
+var usualBound = bound{runs: 2000, rows: 50_000}
+
+// Find finds one entry with its metadata, or models.ErrNotFound (expired and foreign ones included).
+//
+// Whoever has the ID of an entry finds it at once, also who was given it by the one who recorded it:
+// what a copy of the log does not hold yet is looked for in the primary.
+func (l *Log) Find(ctx context.Context, org models.Organization, id models.EntryID) (models.Entry, error) {
+	entry, err := l.findIn(ctx, org, id)
+	if errors.Is(err, models.ErrNotFound) && l.LeaveCopies(ctx) {
+		return l.findIn(ctx, org, id)
+	}
+	return entry, err
+}
+
+func (l *Log) findIn(ctx context.Context, org models.Organization, id models.EntryID) (models.Entry, error) {
+	var entry models.Entry
+	err := l.LogReader(ctx).Where("org_id = ? AND id = ? AND id >= ?", org.ID, id, l.firstVisible(org)).Take(&entry).Error
+	if errors.Is(err, gorm.ErrRecordNotFound) {
+		return models.Entry{}, fmt.Errorf("entry %s of %s: %w", id, org.Slug, models.ErrNotFound)
+	}
+	if err != nil {
+		return models.Entry{}, fmt.Errorf("find entry %s of %s: %w", id, org.Slug, err)
+	}
+	return entry, nil
+}
+
+// firstVisible is the smallest ID of an entry that has not expired.
+func (l *Log) firstVisible(org models.Organization) models.EntryID {
+	return models.FirstEntryID(org.KeptSince(l.Now()))
+}
+
+// CountBefore counts the visible entries that occurred before t, up to atMost. The answer is what somebody
+// decides by: it comes from the primary. It is in order so that PostgreSQL keeps to the index: in any order it
+// would rather read the whole table where few pages are marked as visible to all.
+func (l *Log) CountBefore(ctx context.Context, org models.Organization, t models.Micros, atMost int) (int, error) {
+	var count int
+	err := l.Reader(ctx).Raw(`SELECT COUNT(*) FROM (
+	SELECT 1 FROM audit_entries WHERE org_id = ? AND id >= ? AND id < ? ORDER BY id LIMIT ?) AS first`,
+		org.ID, l.firstVisible(org), models.FirstEntryID(t), atMost).Scan(&count).Error
+	if err != nil {
+		return 0, fmt.Errorf("count entries of %s: %w", org.Slug, err)
+	}
+	return count, nil
 }

@@ -8,172 +8,141 @@ import (
 	"github.com/auditlogs/auditlogs/models"
 )
 
-// entryPlan is how a query is answered.
-type entryPlan struct {
+// plan is how a query is answered.
+type plan struct {
 	query Query
 	org   models.Organization
-	from  models.EntryID // the first ID that may answer
-	to    models.EntryID // the first ID that may not any more; zero for none
-
-	// base is what the filters other than the search let through.
-	base selection
-	// kinds is every kind of the log, where the query cannot be answered without; see kindsOf.
-	kinds []Kind
-	// groups are the values of the sorted column, in order, when sorting by action or entity type.
-	groups []string
-	// actions are those asked for, whole entity types made single actions.
-	actions []string
-	// names are those of the query's actors, once namesOf has asked for them; manyNames says that there are
-	// more than may be read as streams.
-	names     []actorKey
-	manyNames bool
-	// words must all match an entry; nil for no search. wordsMatch is the same in SQL, as far as that can.
-	words      []searchWord
-	wordsMatch condition
-	// sought is what seeking found last.
-	sought *soughtSelections
+	span  span     // of IDs that may answer
+	words []string // of the search, folded
+	// kinds is every kind of the log, where the query cannot be answered without: the values of a sorted column,
+	// and what "deployment:*" stands for.
+	kinds   []Kind
+	actions []string  // those asked for, entity types made single actions
+	base    selection // what the filters let through that an index knows
+	names   *group    // of the actors asked for, once asked for themselves
 }
 
 // plan decides how to answer q.
-func (s *Log) plan(ctx context.Context, org models.Organization, q Query) (*entryPlan, error) {
-	p := &entryPlan{
-		query: q, org: org, from: models.FirstEntryID(max(org.KeptSince(s.Now()), q.From)),
-		kinds: q.Kinds, words: searchWords(q.Search),
+func (l *Log) plan(ctx context.Context, org models.Organization, q Query) (*plan, error) {
+	p := &plan{
+		query: q, org: org, kinds: q.Kinds, words: searchWords(q.Search), actions: q.Actions,
+		span: span{models.FirstEntryID(max(org.KeptSince(l.Now()), q.From)), lastID},
 	}
-	p.wordsMatch = s.wordsMatch(p.words)
 	if q.To != 0 {
-		p.to = models.FirstEntryID(q.To)
+		p.span.to = models.FirstEntryID(q.To)
+	}
+	whole := slices.ContainsFunc(q.Actions, func(action string) bool { return strings.HasSuffix(action, AnyVerb) })
+	typed := q.EntityType != "" || q.Sort == SortEntityType
+	if whole || typed || q.Sort == SortAction && len(q.Actions) == 0 {
+		if err := l.kindsOf(ctx, p); err != nil {
+			return nil, err
+		}
+	}
+	if whole {
+		p.actions = expand(q.Actions, p.kinds)
 	}
 	if len(q.Actors) > 0 {
 		p.base.actors = slices.Compact(slices.Sorted(slices.Values(q.Actors)))
 	}
-	if q.EntityID != "" {
-		p.base.entities = []entityKey{{q.EntityType, q.EntityID}}
-	}
-	if err := s.actionsOf(ctx, p); err != nil {
-		return nil, err
-	}
-	byType := q.EntityType != "" && q.EntityID == "" || q.Sort == SortEntityType
 	switch {
-	case byType || q.Sort == SortAction && len(q.Actions) == 0:
-		if err := s.kindsOf(ctx, p); err != nil {
-			return nil, err
-		}
-		if kinds := p.restrictedKinds(); len(kinds) < len(p.kinds) {
-			p.base.kinds = kinds
-			p.base.anyType = q.EntityType == "" || q.EntityID != ""
-		}
+	case q.EntityID != "" && q.Sort == SortTimestamp:
+		p.base.entities = []entityKey{{q.EntityType, q.EntityID}}
+	case typed && (len(q.Actions) > 0 || q.EntityType != ""):
+		p.base.kinds = p.letThrough(p.kinds)
 	case len(q.Actions) > 0:
-		if len(p.actions)*max(1, len(p.base.actors)) > scannedTogether {
-			if err := s.recordedActions(ctx, p); err != nil {
-				return nil, err
-			}
-		}
-		p.base.anyType, p.base.kinds = true, []Kind{} // not nil: none of them may be recorded
+		p.base.kinds = []Kind{} // not nil: none of them may be recorded
 		for _, action := range p.actions {
 			p.base.kinds = append(p.base.kinds, Kind{Action: action})
 		}
 	}
-	if q.Sort == SortAction || q.Sort == SortEntityType {
-		p.groups = groupValues(q, p.base.kinds, p.kinds)
-	}
 	return p, nil
 }
 
-// fromBeginning is the plan of the first page, of which p is any.
-func (p entryPlan) fromBeginning() *entryPlan {
-	if p.query.backward() {
-		p.groups = slices.Clone(p.groups)
-		slices.Reverse(p.groups)
-	}
-	p.query.Cursor = nil
-	return &p
-}
-
-// kindsOf makes sure that the plan knows every kind of the log. There may be some of which every entry
-// has expired: looking for them costs more than they do.
-func (s *Log) kindsOf(ctx context.Context, p *entryPlan) (err error) {
+// kindsOf makes sure that the plan knows every kind of the log. There may be some of which every entry has
+// expired: looking for them costs more than they do.
+func (l *Log) kindsOf(ctx context.Context, p *plan) (err error) {
 	if p.kinds == nil {
-		p.kinds, err = s.kinds(ctx, p.org, recordedKindsSQL)
+		p.kinds, err = l.listKinds(ctx, p.org, recordedKindsSQL)
 	}
 	return err
 }
 
-// actionsOf makes the entity types among the actions asked for the actions that the log holds of them.
-func (s *Log) actionsOf(ctx context.Context, p *entryPlan) error {
-	p.actions = p.query.Actions
-	entity := func(action string) (string, bool) { return strings.CutSuffix(action, AnyVerb) }
-	if !slices.ContainsFunc(p.actions, func(action string) bool { _, ok := entity(action); return ok }) {
-		return nil
-	}
-	if err := s.kindsOf(ctx, p); err != nil {
-		return err
-	}
-	p.actions = nil
-	for _, asked := range p.query.Actions {
-		prefix, all := entity(asked)
+// expand makes the entity types among actions the actions that the log holds of them.
+func expand(actions []string, kinds []Kind) []string {
+	var single []string
+	for _, asked := range actions {
+		prefix, all := strings.CutSuffix(asked, AnyVerb)
 		if !all {
-			p.actions = append(p.actions, asked)
+			single = append(single, asked)
 			continue
 		}
-		for _, kind := range p.kinds {
+		for _, kind := range kinds {
 			if of, _, _ := strings.Cut(kind.Action, ":"); of == prefix {
-				p.actions = append(p.actions, kind.Action)
+				single = append(single, kind.Action)
 			}
 		}
 	}
-	slices.Sort(p.actions)
-	p.actions = slices.Compact(p.actions)
-	return nil
+	slices.Sort(single)
+	return slices.Compact(single)
 }
 
-// recordedActions leaves out the actions asked for that the log does not hold.
-func (s *Log) recordedActions(ctx context.Context, p *entryPlan) error {
-	if err := s.kindsOf(ctx, p); err != nil {
-		return err
-	}
-	recorded := project(p.kinds, Kind.action)
-	p.actions = slices.DeleteFunc(slices.Clone(p.actions), func(action string) bool {
-		_, found := slices.BinarySearch(recorded, action)
-		return !found
-	})
-	return nil
-}
-
-// restrictedKinds are those of the log's kinds that the filters other than the search let through.
-func (p *entryPlan) restrictedKinds() []Kind {
+// letThrough are those of some kinds that the filters let through.
+func (p *plan) letThrough(kinds []Kind) []Kind {
 	q := p.query
-	return slices.DeleteFunc(slices.Clone(p.kinds), func(k Kind) bool {
-		return len(q.Actions) > 0 && !slices.Contains(p.actions, k.Action) ||
-			q.EntityType != "" && k.EntityType != q.EntityType
+	return slices.DeleteFunc(slices.Clone(kinds), func(k Kind) bool {
+		return len(q.Actions) > 0 && !slices.Contains(p.actions, k.Action) || q.EntityType != "" && k.EntityType != q.EntityType
 	})
 }
 
-// groupValues lists the values of the sorted column that can occur, in the order of the query: those
-// of kinds or, where they are nil, of all.
-func groupValues(q Query, kinds, all []Kind) []string {
-	if kinds == nil {
-		kinds = all
-	}
+// values are those of the sorted column among some kinds, in the order of the query.
+func (p *plan) values(kinds []Kind) []string {
 	values := project(kinds, func(k Kind) string {
-		return q.Sort.value(&models.Entry{Action: k.Action, EntityType: k.EntityType})
+		return p.query.Sort.value(&models.Entry{Action: k.Action, EntityType: k.EntityType})
 	})
-	if !q.groupsAscend() {
+	if !p.query.groupsAscend() {
 		slices.Reverse(values)
 	}
 	return values
 }
 
-// groupsAscend says in which order the page's query reads groups: that of the sort, turned round
-// for a page that ends at its cursor.
-func (q Query) groupsAscend() bool { return q.Ascending != q.backward() }
-
-// newestFirst says in which order the page's query reads the entries of a group.
-func (q Query) newestFirst() bool {
-	if q.Sort == SortTimestamp {
-		return q.Ascending == q.backward()
+// filters are what the query asks for besides words and times, by column. As SQL they are expressions that
+// no index has: so neither database takes another index for them than that of the runs that are read.
+func (p *plan) filters() []filter {
+	q := p.query
+	all := []filter{
+		{"action", p.actions, len(q.Actions) > 0}, {"actor_id", q.Actors, len(q.Actors) > 0},
+		{"entity_type", []string{q.EntityType}, q.EntityType != ""}, {"entity_id", []string{q.EntityID}, q.EntityID != ""},
+		{"ip", []string{q.IP}, q.IP != ""}, {"request_id", []string{q.RequestID}, q.RequestID != ""},
+		{"api_key_id", []string{q.APIKey}, q.APIKey != ""}, {"source", []string{q.Source}, q.Source != ""},
 	}
-	return !q.backward()
+	return slices.DeleteFunc(all, func(f filter) bool { return !f.on })
 }
 
-func (q Query) backward() bool { return q.Cursor != nil && q.Cursor.Before }
+// filter lets entries through that have one of some values in a column.
+type filter struct {
+	column string
+	values []string
+	on     bool
+}
+
+func (f filter) where() condition {
+	if len(f.values) == 1 {
+		return condition{unindexed(f.column) + " = ?", []any{f.values[0]}}
+	}
+	return condition{unindexed(f.column) + " IN ?", []any{f.values}}
+}
+
+func unindexed(column string) string { return column + " || ''" }
+
+// project lists the distinct values of a field.
+func project[T any](list []T, field func(T) string) []string {
+	values := make([]string, len(list))
+	for i, item := range list {
+		values[i] = field(item)
+	}
+	slices.Sort(values)
+	return slices.Compact(values)
+}
+
+func (k Kind) action() string     { return k.Action }
+func (k Kind) entityType() string { return k.EntityType }

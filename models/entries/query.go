@@ -18,8 +18,12 @@ type Query struct {
 	Actions    []string // any of these; of an entity and AnyVerb all actions of the entity
 	Actors     []string // any of these actor IDs
 	EntityType string
-	EntityID   string        // with EntityType: the history of one resource
-	Search     string        // words that must all match; see product rules on Search
+	EntityID   string // with EntityType: the history of one resource
+	IP         string
+	RequestID  string
+	APIKey     string // the ID of the key the event was sent with
+	Source     string
+	Search     string        // words that must all match, each in the entity ID, its name or the action
 	From, To   models.Micros // From <= occurred < To
 
 	// Sort orders by a column; within one value entries are newest first in both directions. Empty
@@ -32,7 +36,7 @@ type Query struct {
 	Cursor *Cursor // where the page begins; nil for the first
 	Limit  int     // entries a page
 
-	// Kinds is what Store.Kinds answered for the same page; where it is nil and the answer takes them,
+	// Kinds is what Log.Kinds answered for the same page; where it is nil and the answer takes them,
 	// they are asked for.
 	Kinds []Kind
 }
@@ -80,4 +84,28 @@ type Page struct {
 	// more takes longer than one page may. Next goes on from there, or Previous where the query's cursor led
 	// back. nil where the page is whole.
 	Looked *Cursor
+}
+
+// groupsAscend reports in which order the values of the sorted column are read: that of the sort, turned
+// round for a page that ends at its cursor.
+func (q Query) groupsAscend() bool { return q.Ascending != q.backward() }
+
+// newestFirst reports in which order the entries of one value are read.
+func (q Query) newestFirst() bool {
+	if q.Sort == SortTimestamp {
+		return q.Ascending == q.backward()
+	}
+	return !q.backward()
+}
+
+func (q Query) backward() bool { return q.Cursor != nil && q.Cursor.Before }
+
+func (q Query) withDefaults() Query {
+	if q.Sort == "" {
+		q.Sort = SortTimestamp
+	}
+	if q.Limit <= 0 {
+		q.Limit = 50
+	}
+	return q
 }

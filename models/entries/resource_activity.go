@@ -17,14 +17,14 @@ type ResourceActivity struct {
 }
 
 // ResourceActivity reads what a history can be filtered by.
-func (s *Log) ResourceActivity(ctx context.Context, org models.Organization, entityType, entityID string) (ResourceActivity, error) {
+func (l *Log) ResourceActivity(ctx context.Context, org models.Organization, entityType, entityID string) (ResourceActivity, error) {
 	var rows []struct {
 		models.Actor
 		Action string
 	}
-	err := s.LogReader(ctx).Raw(`SELECT `+actorColumns+`, action FROM audit_entries
+	err := l.LogReader(ctx).Raw(`SELECT `+actorOfRow+`, action FROM audit_entries
 WHERE org_id = ? AND entity_type = ? AND entity_id = ? AND audit_entries.id >= ? ORDER BY audit_entries.id DESC LIMIT ?`,
-		org.ID, entityType, entityID, models.FirstEntryID(org.KeptSince(s.Now())), namesFromLatest).Scan(&rows).Error
+		org.ID, entityType, entityID, l.firstVisible(org), namesFromLatest).Scan(&rows).Error
 	if err != nil {
 		return ResourceActivity{}, fmt.Errorf("list who did what to %s %s in %s: %w", entityType, entityID, org.Slug, err)
 	}
@@ -48,7 +48,7 @@ type ShortMetadata struct {
 
 // ShortMetadata reads the metadata of some entries, of each at most limit bytes, in the order of entries.
 // Those that have none, or that have expired meanwhile, are left out.
-func (s *Log) ShortMetadata(ctx context.Context, org models.Organization, entries []models.Entry, limit int) ([]ShortMetadata, error) {
+func (l *Log) ShortMetadata(ctx context.Context, org models.Organization, entries []models.Entry, limit int) ([]ShortMetadata, error) {
 	if len(entries) == 0 {
 		return nil, nil
 	}
@@ -58,7 +58,7 @@ func (s *Log) ShortMetadata(ctx context.Context, org models.Organization, entrie
 		ids[i], place[entries[i].ID] = entries[i].ID, i
 	}
 	var rows []ShortMetadata
-	err := s.LogReader(ctx).Raw(`SELECT id, octet_length(metadata) > ? AS too_long,
+	err := l.LogReader(ctx).Raw(`SELECT id, octet_length(metadata) > ? AS too_long,
 	CASE WHEN octet_length(metadata) > ? THEN '' ELSE metadata END AS metadata
 FROM audit_entries WHERE org_id = ? AND id IN ? AND octet_length(metadata) > 0`, limit, limit, org.ID, ids).Scan(&rows).Error
 	if err != nil {

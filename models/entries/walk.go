@@ -1,286 +1,354 @@
 package entries
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
 
 	"github.com/auditlogs/auditlogs/models"
-	"gorm.io/gorm"
 )
 
-// entryWalk reads the entries that answer a query in order, some at a time.
-type entryWalk struct {
-	store *Log
-	plan  *entryPlan
-	// columns are read of each entry.
-	columns columnSet
-	// selections are what is read, several of them merged; nil while a search scans.
-	selections []selection
-	users      []group // those that were asked for last, where the order is that of users, and what was asked
-	usersAt    userPlace
+// walk reads the entries that answer a query in its order, some at a time: group after group, and in each of
+// them the first entries of its runs.
+type walk struct {
+	log        *Log
+	plan       *plan
+	columns    columns
+	selections []selection // what is read, merged
+	gathered   gathered    // what is read besides, of a search or resource that is not sorted by time
 
-	resumeIn string         // the group the walk goes on in
-	resumeAt models.EntryID // the entry of it that was read last; zero at the beginning of a group
-	started  bool           // resumeIn is set
-	chunk    int            // how many groups are read together next
-	done     bool
+	at    place
+	chunk int // how many groups are read together next
+	done  bool
 
-	// Where bounded, the walk takes no more than a page may: left is what is left of that, and spent says
+	// Where bounded, the walk takes no more than a page may: left is what is left of that, and spent reports
 	// that it stopped for it.
 	bounded bool
-	left    workBound
+	left    bound
 	spent   bool
 
-	// For a search: how many entries were scanned, how many of them matched, whether seeking was
-	// tried; how many it is worth while to scan, zero before that was measured, and where a second look
-	// ends, nil where it does not; how many of those that were sought are read at once; and what is left
-	// of those that were gathered, nil where none were.
-	scanned, matched int
-	sought           bool
-	worthwhile       int
-	lookEnds         *groupedEntry
-	batch            int
-	gathered         []models.Entry
+	// Where not every entry of the runs answers: how many were looked through and how many of them did, how
+	// many of those that SQL let through last did not; whether the entities were asked, and whether the selections
+	// are what they told.
+	looked, matched, dropped int
+	sought, found            bool
 }
 
-// walkPage walks as far as one page may. spent then says that it was not far enough.
-func (s *Log) walkPage(p *entryPlan, columns columnSet) *entryWalk {
-	w := s.walk(p, columns)
-	w.bounded, w.left = true, s.bound
-	return w
+// place is how far the walk is: behind the entry id of the group value, or behind the whole group where id is
+// zero. At the beginning nothing is set.
+type place struct {
+	value   string
+	id      models.EntryID
+	started bool
 }
 
 // walk begins at the query's cursor.
-func (s *Log) walk(p *entryPlan, columns columnSet) *entryWalk {
-	w := &entryWalk{store: s, plan: p, columns: columns, chunk: 1, done: p.base.empty()}
-	if len(p.words) == 0 {
-		w.selections = []selection{p.base}
+func (l *Log) walk(ctx context.Context, org models.Organization, q Query, columns columns) (*walk, error) {
+	p, err := l.plan(ctx, org, q)
+	if err != nil {
+		return nil, err
 	}
-	if cursor := p.query.Cursor; cursor != nil {
-		w.resumeIn, w.resumeAt, w.started = cursor.Value, cursor.ID, true
+	w := &walk{log: l, plan: p, columns: columns, chunk: 1, bounded: true, left: l.bound, selections: []selection{p.base}}
+	w.done = p.base.kinds != nil && len(p.base.kinds) == 0
+	if cursor := q.Cursor; cursor != nil {
+		w.at = place{cursor.Value, cursor.ID, true}
 	}
-	return w
+	return w, nil
 }
 
-// next reads n entries, in a search perhaps some more; fewer only at the end, or where the walk is spent.
-func (w *entryWalk) next(ctx context.Context, n int) ([]models.Entry, error) {
-	if len(w.plan.words) > 0 {
-		return w.search(ctx, n)
-	}
-	return w.stream(ctx, n)
-}
-
-// stream reads up to n entries that the selections let through; fewer only at the end, or where the walk is
-// spent.
-func (w *entryWalk) stream(ctx context.Context, n int) ([]models.Entry, error) {
-	var entries []models.Entry
-	for !w.done && !w.spent && len(entries) < n {
-		groups, err := w.nextGroups(ctx)
-		if err != nil {
-			return nil, err
+// next reads n entries; fewer only at the end, or where the walk is spent.
+func (w *walk) next(ctx context.Context, n int) (found []models.Entry, err error) {
+	for !w.done && !w.spent && len(found) < n {
+		var more []models.Entry
+		if w.shouldSeek(n - len(found)) {
+			err = w.seek(ctx)
+		} else {
+			more, err = w.step(ctx, n-len(found))
 		}
-		if len(groups) == 0 {
-			w.passGroups(nil)
+		if err != nil {
+			return nil, fmt.Errorf("read entries of %s: %w", w.plan.org.Slug, err)
+		}
+		found = append(found, more...)
+	}
+	return found, nil
+}
+
+// step reads up to n entries of the next groups, and goes on behind what was read.
+func (w *walk) step(ctx context.Context, n int) ([]models.Entry, error) {
+	groups, err := w.nextGroups(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(groups) == 0 {
+		w.pass(nil)
+		return nil, nil
+	}
+	sets, groups := w.runSets(groups)
+	r := reading{
+		orgID: w.plan.org.ID, span: w.plan.span, newestFirst: w.plan.query.newestFirst(), columns: w.columns,
+		limit: max(n, min(4*w.dropped, 1000)),
+	}
+	if !w.at.id.IsZero() {
+		r.span = r.span.behind(w.at.id, r.newestFirst)
+	}
+	var end *groupedEntry // up to where is read; nil for all
+	if w.spent = len(groups) == 0; !w.spent && slices.ContainsFunc(sets, func(s runSet) bool { return !s.exact() }) {
+		sets, groups, end, err = w.lookAhead(ctx, r, sets, groups)
+	}
+	if err != nil || w.spent {
+		return nil, err
+	}
+	if end != nil {
+		r.span = r.span.through(end.ID, r.newestFirst)
+	}
+	found, err := w.read(ctx, r, sets, groups)
+	if err != nil {
+		return nil, err
+	}
+	if len(found) >= r.limit {
+		found = found[:r.limit]
+		end = &found[r.limit-1]
+	}
+	return w.take(found, groups, end, n), nil
+}
+
+// take answers those of the entries read that match, at most n, and goes on behind the last one, behind end
+// where reading ended there, or behind the groups.
+func (w *walk) take(found []groupedEntry, groups []group, end *groupedEntry, n int) []models.Entry {
+	var matching []models.Entry
+	for i := range found {
+		if len(w.plan.words) > 0 && !matchesAll(w.plan.words, &found[i].Entry) {
 			continue
 		}
-		wanted := n - len(entries)
-		groups = w.affordable(groups, wanted)
-		var read []models.Entry
-		if len(groups) == 0 {
-			// Of a search, only what matches: it asks again for the rest.
-			read, err = w.scan(ctx, max(firstSift, 3*w.scanned), wanted)
-		} else if read, err = w.read(ctx, groups, wanted); len(read) == wanted {
-			last := &read[len(read)-1]
-			w.resumeIn, w.resumeAt, w.started = w.plan.query.Sort.value(last), last.ID, true
-		} else {
-			w.passGroups(groups)
+		if matching = append(matching, found[i].Entry); len(matching) == n {
+			end = &found[i]
+			break
 		}
-		if err != nil {
-			return nil, err
-		}
-		entries = joined(entries, read)
 	}
-	return entries, nil
+	w.matched += len(matching)
+	w.dropped = len(found) - len(matching)
+	if w.bounded {
+		if w.left.rows -= len(found); w.left.rows < 0 && len(matching) < n {
+			w.spent = true
+		}
+	}
+	if end != nil {
+		w.at, w.chunk = place{groups[end.group].value, end.ID, true}, 1
+	} else {
+		w.pass(groups)
+		w.spent = w.spent && !w.done
+	}
+	return matching
 }
 
-// passGroups goes on behind groups, or behind the group the walk stopped within where none of it is
-// left.
-func (w *entryWalk) passGroups(groups []group) {
+// pass goes on behind groups, or behind the group the walk stopped within where none of it is left.
+func (w *walk) pass(groups []group) {
 	switch {
 	case len(groups) > 0:
-		w.resumeIn, w.resumeAt, w.started = groups[len(groups)-1].value, models.EntryID{}, true
+		w.at = place{value: groups[len(groups)-1].value, started: true}
 		w.chunk = min(w.chunk*4, 64)
 		w.done = w.plan.query.Sort == SortTimestamp
-	case !w.resumeAt.IsZero():
-		w.resumeAt = models.EntryID{}
+	case !w.at.id.IsZero():
+		w.at.id = models.EntryID{}
 	default:
 		w.done = true
 	}
 }
 
-// nextGroups are the groups to be read together: the one the walk stopped within alone, or a
-// number of those behind it.
-func (w *entryWalk) nextGroups(ctx context.Context) ([]group, error) {
-	q, within := w.plan.query, w.started && !w.resumeAt.IsZero()
-	switch q.Sort {
-	case SortTimestamp:
-		actors, many, err := w.store.namesOf(ctx, w.plan, w.plan.base)
-		return []group{{actors: actors, many: many}}, err
-	case SortUser:
-		return w.nextUsers(ctx, userPlace{name: w.resumeIn, started: w.started, within: within, count: w.chunk})
+// runSets are the runs of as many of the groups, from the first on, as may be begun. Those of a group with more
+// than any page may begin are those of the whole log instead, and its filters conditions.
+func (w *walk) runSets(groups []group) (sets []runSet, used []group) {
+	most, runs := w.mostRuns(), 0
+	if w.bounded {
+		most = min(most, w.left.runs)
 	}
-	values := w.plan.groups
+	for i, g := range groups {
+		more := 0
+		for _, s := range w.selections {
+			more += s.count(w.plan.query.Sort, g, w.plan.kinds)
+		}
+		if i == 0 && more > w.mostRuns() {
+			return []runSet{w.wholeLog(g)}, groups[:1]
+		}
+		if runs+more > most {
+			groups = groups[:i]
+			break
+		}
+		runs += more
+	}
+	w.left.runs -= runs
+	for _, s := range w.selections {
+		set := w.plan.runSet(s, groups)
+		if !w.found {
+			set.where = set.where.and(w.log.wordsMatch(w.plan.words))
+		}
+		sets = append(sets, set)
+	}
+	return sets, groups
+}
+
+// mostRuns is how many runs are read together. Where each has to be looked through for words, reading the log
+// as it lies takes no longer than many.
+func (w *walk) mostRuns() int {
+	if len(w.plan.words) > 0 && !w.found {
+		return min(mostLookedThrough, w.log.bound.runs)
+	}
+	return w.log.bound.runs
+}
+
+const mostLookedThrough = 64
+
+// wholeLog is the log as it lies, of which a group is chosen by conditions.
+func (w *walk) wholeLog(g group) runSet {
+	p := w.plan
+	set := runSet{runs: []run{{}}, where: p.unless(nil)}
+	if p.query.Sort != SortTimestamp {
+		set.where = set.where.and(condition{unindexed(p.query.Sort.column()) + " = ?", []any{g.value}})
+	}
+	set.where = set.where.and(w.log.wordsMatch(p.words))
+	return set
+}
+
+// mostLook is how many entries are looked through at a time at most.
+const mostLook = 50_000
+
+// lookAhead finds out how far to read where only some of the entries answer, so that a statement never looks
+// through more than it may: to where the first of the runs has given as many as each of them may. That is end,
+// within the first group; or the groups before that one whole.
+func (w *walk) lookAhead(ctx context.Context, r reading, sets []runSet, groups []group) ([]runSet, []group, *groupedEntry, error) {
+	runs := 0
+	for _, set := range sets {
+		runs += len(set.runs)
+	}
+	if runs == 0 {
+		return sets, groups, nil, nil
+	}
+	look := min(max(w.log.effort.firstLook, 2*w.looked, w.log.effort.firstLook/10*runs), mostLook)
+	if w.bounded {
+		look = min(look, w.left.rows)
+	}
+	each := look / runs
+	if each == 0 {
+		w.spent = w.left.rows < runs && w.bounded
+		each = 1
+	}
+	if w.spent {
+		return sets, groups, nil, nil
+	}
+	var end *groupedEntry
+	for _, set := range sets {
+		ahead := r
+		ahead.skip, ahead.limit, ahead.columns = each-1, 1, idColumn
+		set.where = condition{}
+		set.columns = set.columns[:set.indexed]
+		found, err := w.log.read(ctx, ahead, set)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		if len(found) > 0 && (end == nil || r.compare(found[0], *end) < 0) {
+			end = &found[0]
+		}
+	}
+	w.looked += each * runs
+	w.left.rows -= each * runs
+	if end != nil {
+		groups = groups[:max(1, end.group)]
+		for i := range sets {
+			sets[i].runs = slices.DeleteFunc(sets[i].runs, func(r run) bool { return r.group >= len(groups) })
+		}
+		if end.group > 0 {
+			end = nil
+		}
+	}
+	return sets, groups, end, nil
+}
+
+// read reads the first entries of some groups, in order.
+func (w *walk) read(ctx context.Context, r reading, sets []runSet, groups []group) (found []groupedEntry, err error) {
+	for _, set := range sets {
+		entries, err := w.log.read(ctx, r, set)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, entries...)
+	}
+	if w.gathered != nil {
+		entries, err := w.readGathered(ctx, r, groups)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, entries...)
+	}
+	if len(sets) != 1 || w.gathered != nil {
+		found = r.sorted(found)
+	}
+	return found, nil
+}
+
+// nextGroups are the groups to be read together: the one the walk stopped within alone, or a number of those
+// behind it.
+func (w *walk) nextGroups(ctx context.Context) ([]group, error) {
+	p, within := w.plan, w.at.started && !w.at.id.IsZero()
+	switch {
+	case p.query.Sort == SortTimestamp:
+		return w.oneGroup(ctx)
+	case w.gathered == nil || len(w.selections) > 0:
+		if p.query.Sort == SortUser {
+			return w.log.users(ctx, p, w.at, w.chunk)
+		}
+	}
+	values := w.values()
 	if within {
-		values = []string{w.resumeIn}
-	} else if w.started {
-		values = slices.DeleteFunc(slices.Clone(values), func(value string) bool {
-			if q.groupsAscend() {
-				return value <= w.resumeIn
-			}
-			return value >= w.resumeIn
+		values = []string{w.at.value}
+	} else if w.at.started {
+		values = slices.DeleteFunc(values, func(value string) bool {
+			return value == w.at.value || value < w.at.value == p.query.groupsAscend()
 		})
 	}
-	groups := make([]group, 0, w.chunk)
+	var groups []group
 	for _, value := range values[:min(len(values), w.chunk)] {
-		groups = append(groups, group{value: value, actors: q.actors()})
+		groups = append(groups, group{value: value, actors: p.actors()})
 	}
 	return groups, nil
+}
+
+// oneGroup is all entries, by time. The names of its actors are asked for where runs of the index need them.
+func (w *walk) oneGroup(ctx context.Context) ([]group, error) {
+	p := w.plan
+	named := func(s selection) bool { return slices.Equal(s.index(SortTimestamp), byUser) }
+	if !slices.ContainsFunc(w.selections, named) {
+		return []group{{actors: p.actors()}}, nil
+	}
+	if p.names == nil {
+		names, err := w.log.namesOf(ctx, p)
+		if err != nil {
+			return nil, err
+		}
+		p.names = &names
+	}
+	return []group{*p.names}, nil
+}
+
+// values are those of the sorted column that can occur, in order.
+func (w *walk) values() (values []string) {
+	var kinds []Kind
+	for _, s := range w.selections {
+		if kinds = append(kinds, s.kinds...); s.kinds == nil {
+			kinds = append(kinds, w.plan.kinds...)
+		}
+	}
+	values = w.plan.values(kinds)
+	if w.gathered != nil {
+		values = w.gathered.values(values, w.plan.query)
+	}
+	return values
 }
 
 // actors are those asked for, whatever their names were.
-func (q Query) actors() []actorKey {
+func (p *plan) actors() []actorKey {
 	var actors []actorKey
-	for _, id := range q.Actors {
+	for _, id := range p.query.Actors {
 		actors = append(actors, actorKey{ActorID: id})
 	}
 	return actors
-}
-
-// read reads the first n entries of some groups, in the order of the query.
-func (w *entryWalk) read(ctx context.Context, groups []group, n int) ([]models.Entry, error) {
-	var found []groupedEntry
-	for _, selection := range w.selections {
-		q := w.streamQuery(selection, groups)
-		q.limit = n
-		entries, err := w.store.readStreams(ctx, q)
-		if err != nil {
-			return nil, fmt.Errorf("read entries of %s: %w", w.plan.org.Slug, err)
-		}
-		found = joined(found, entries)
-	}
-	if len(w.selections) > 1 {
-		found = sortGrouped(found, w.plan.query.newestFirst())
-	}
-	return ungrouped(found[:min(n, len(found))]), nil
-}
-
-// streamQuery asks for what a selection lets through in some groups, from where the walk is.
-func (w *entryWalk) streamQuery(s selection, groups []group) streamQuery {
-	q := w.plan.query
-	bounds := idBounds{from: w.plan.from, to: w.plan.to}
-	if !w.resumeAt.IsZero() {
-		bounds.pass(w.resumeAt, q.newestFirst())
-	}
-	return streamQuery{
-		orgID: w.plan.org.ID, set: s.streamSet(q.Sort, groups, w.plan.kinds), bounds: bounds,
-		newestFirst: q.newestFirst(), columns: w.columns,
-	}
-}
-
-// namesOf lists the names under which the actors of a plan are known, where streams of a selection need them.
-// many says that there are more than may be read.
-func (s *Log) namesOf(ctx context.Context, p *entryPlan, of selection) (names []actorKey, many bool, err error) {
-	switch {
-	case of.actors == nil:
-		return nil, false, nil
-	case !slices.Contains(of.indexColumns(p.query.Sort), "actor_key"):
-		return p.query.actors(), false, nil
-	case p.names != nil:
-		return p.names, p.manyNames, nil
-	}
-	// An actor has a row for each month and name.
-	most := s.bound.runs * monthsKept
-	err = s.LogReader(ctx).Raw("SELECT actor_key, actor_id FROM audit_actors WHERE org_id = ? AND actor_id IN ? LIMIT ?",
-		p.org.ID, p.query.Actors, most+1).Scan(&names).Error
-	if err != nil {
-		return nil, false, fmt.Errorf("find the names of actors of %s: %w", p.org.Slug, err)
-	}
-	p.names, p.manyNames = distinctKeys(names), len(names) > most
-	return p.names, p.manyNames, nil
-}
-
-// distinctKeys are the keys in order, each once.
-func distinctKeys(keys []actorKey) []actorKey {
-	slices.SortFunc(keys, func(a, b actorKey) int {
-		return cmp.Or(cmp.Compare(a.ActorKey, b.ActorKey), cmp.Compare(a.ActorID, b.ActorID))
-	})
-	return slices.Compact(keys)
-}
-
-// userPlace asks for the next count names: those behind name, or name itself where the walk stopped
-// within it.
-type userPlace struct {
-	name            string
-	started, within bool
-	count           int
-}
-
-// nextUsers is userGroups, without asking again for what is known.
-func (w *entryWalk) nextUsers(ctx context.Context, at userPlace) (users []group, err error) {
-	same := func(g group) bool { return g.value == at.name }
-	switch i := slices.IndexFunc(w.users, same); {
-	case at.within && i >= 0:
-		return w.users[i : i+1], nil
-	case w.users != nil && at == w.usersAt:
-		return w.users, nil
-	}
-	w.users, err = w.store.userGroups(ctx, w.plan, at)
-	w.usersAt = at
-	return w.users, err
-}
-
-// userGroups lists names, in the order of the query, and who had them.
-func (s *Log) userGroups(ctx context.Context, p *entryPlan, at userPlace) ([]group, error) {
-	names := func() *gorm.DB {
-		db := s.LogReader(ctx).Table("audit_actors").Where("org_id = ?", p.org.ID)
-		if len(p.query.Actors) > 0 {
-			db = db.Where("actor_id IN ?", p.query.Actors)
-		}
-		return db
-	}
-	order, beyond := "actor_key", "actor_key > ?"
-	if !p.query.groupsAscend() {
-		order, beyond = "actor_key DESC", "actor_key < ?"
-	}
-	next := names().Distinct("actor_key").Order(order).Limit(at.count)
-	switch {
-	case at.within:
-		next = next.Where("actor_key = ?", at.name)
-	case at.started:
-		next = next.Where(beyond, at.name)
-	}
-	most := max(s.bound.runs, at.count)
-	var pairs []actorKey
-	err := names().Distinct("actor_key", "actor_id").Where("actor_key IN (?)", next).Order(order).Limit(most + 1).Scan(&pairs).Error
-	if err != nil {
-		return nil, fmt.Errorf("list the users of %s: %w", p.org.Slug, err)
-	}
-	var groups []group
-	for _, pair := range pairs {
-		if len(groups) == 0 || groups[len(groups)-1].value != pair.ActorKey {
-			groups = append(groups, group{value: pair.ActorKey})
-		}
-		last := &groups[len(groups)-1]
-		last.actors = append(last.actors, pair)
-	}
-	if len(pairs) > most { // not all of those who had the last name
-		if len(groups) > 1 {
-			groups = groups[:len(groups)-1]
-		} else {
-			groups[0].many = true
-		}
-	}
-	return groups, nil
 }

@@ -3,199 +3,98 @@ package entries
 import (
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/auditlogs/auditlogs/models"
 )
 
-// searchWord is one word of a search, folded. A short word, one without three letters or digits in
-// a row, matches only the beginning of an ID, a name, an entity type or a verb; any other matches
-// any part of the ID, the name or the action.
-type searchWord struct {
-	text  string
-	short bool
-}
-
 // searchWords splits a search at white space.
-func searchWords(search string) []searchWord {
-	var words []searchWord
-	for _, text := range strings.Fields(models.Fold(search)) {
-		if word := (searchWord{text: text, short: !hasTrigram(text)}); !slices.Contains(words, word) {
+func searchWords(search string) (words []string) {
+	for _, word := range strings.Fields(models.Fold(search)) {
+		if !slices.Contains(words, word) {
 			words = append(words, word)
 		}
 	}
 	return words
 }
 
-// hasTrigram says that text holds three letters or digits in a row: what a trigram index can find.
-func hasTrigram(text string) bool {
-	run := 0
-	for _, r := range text {
-		if run++; !unicode.IsLetter(r) && !unicode.IsDigit(r) {
-			run = 0
-		}
-		if run == 3 {
-			return true
-		}
+// matchesAll reports whether every word is part of the entry's entity ID, entity name or action: the meaning
+// of a search, which everything else here only finds faster.
+func matchesAll(words []string, e *models.Entry) bool {
+	if len(words) == 0 {
+		return true
 	}
-	return false
+	id, name := models.Fold(e.EntityID), models.Fold(e.EntityName)
+	return !slices.ContainsFunc(words, func(word string) bool {
+		return !strings.Contains(id, word) && !strings.Contains(name, word) && !strings.Contains(e.Action, word)
+	})
 }
 
-// endOf is the end of a word, which is enough to ask an index of three letters in a row, where each three
-// are a list to be read: words differ most at their ends.
-func endOf(word string) string {
+// leftOpen are the words that the action of an entry does not match by itself.
+func leftOpen(words []string, k Kind) []string {
+	return slices.DeleteFunc(slices.Clone(words), func(word string) bool { return strings.Contains(k.Action, word) })
+}
+
+// gram is what the index of the entities' IDs and names is asked for: three letters in a row or, where it is
+// only their beginning, any three that begin with it.
+type gram struct {
+	letters   string
+	beginning bool
+}
+
+// gramsOf are those that every text with the words holds. Of a long word its end is enough, where words differ
+// most. A word of one or two letters is asked for only where there is no longer one beside it, a single letter
+// of ASCII never: nearly everything holds it.
+func gramsOf(words []string) (grams []gram) {
 	const enough = 8
-	letters := []rune(word)
-	return string(letters[max(0, len(letters)-enough):])
-}
-
-// matchesKind says that the word is found in the action or, when short, begins the entity type or
-// the verb: then every entry of the kind matches it.
-func (w searchWord) matchesKind(k Kind) bool {
-	if !w.short {
-		return strings.Contains(k.Action, w.text)
-	}
-	_, verb, _ := strings.Cut(k.Action, ":")
-	return strings.HasPrefix(k.EntityType, w.text) || strings.HasPrefix(verb, w.text)
-}
-
-// matchesEntity says that the word is found in the entity's ID or name, both folded.
-func (w searchWord) matchesEntity(idKey, nameKey string) bool {
-	if w.short {
-		return strings.HasPrefix(idKey, w.text) || strings.HasPrefix(nameKey, w.text)
-	}
-	return strings.Contains(idKey, w.text) || strings.Contains(nameKey, w.text)
-}
-
-// matchesAll says that every word matches the entry: the meaning of a search, which everything
-// else here only finds faster.
-func matchesAll(words []searchWord, e *models.Entry) bool {
-	idKey, nameKey := models.Fold(e.EntityID), models.Fold(e.EntityName)
-	kind := Kind{EntityType: e.EntityType, Action: e.Action}
 	for _, word := range words {
-		if !word.matchesKind(kind) && !word.matchesEntity(idKey, nameKey) {
-			return false
+		letters := []rune(word)
+		letters = letters[max(0, len(letters)-enough):]
+		for i := range len(letters) - 2 {
+			grams = append(grams, gram{letters: string(letters[i : i+3])})
 		}
 	}
-	return true
+	if len(grams) > 0 {
+		return grams
+	}
+	for _, word := range words {
+		if len(word) > 1 {
+			grams = append(grams, gram{word, true})
+		}
+	}
+	return grams
 }
 
-// unmatchedBy lists the words that the kind alone does not match, as bits by position. Words past
-// the 64th find nothing faster: they are left to matchesAll.
-func unmatchedBy(words []searchWord, k Kind) (mask uint64) {
-	for i, word := range words {
-		if i < 64 && !word.matchesKind(k) {
-			mask |= 1 << i
-		}
+// finder finds words in the databases' own ways.
+type finder interface {
+	// containing is the table of an organization's entities whose ID or name contains every word, from FROM to the
+	// beginning of a WHERE that more conditions can be added to. There are grams of the words.
+	containing(orgID int64, words []string) condition
+	// asciiLower is a column as LIKE compares it with a pattern in lower case, whatever the case of its own
+	// letters of ASCII.
+	asciiLower(column string) string
+}
+
+// wordsMatch is the condition in SQL that an entry may match all words. SQL folds only the letters of ASCII:
+// where an entry has others in its ID or name, or a word has, it is left to matchesAll.
+func (l *Log) wordsMatch(words []string) condition {
+	if len(words) == 0 {
+		return condition{}
 	}
-	return mask
+	const others = "octet_length(entity_id) + octet_length(entity_name) <> length(entity_id) + length(entity_name)"
+	var all condition
+	for _, word := range words {
+		if strings.ContainsFunc(word, func(r rune) bool { return r >= utf8.RuneSelf }) {
+			return condition{sql: others}
+		}
+		pattern := "%" + escapeLike(word) + "%"
+		all = all.and(condition{"(" + l.finder.asciiLower("entity_id") + ` LIKE ? ESCAPE '\' OR ` +
+			l.finder.asciiLower("entity_name") + ` LIKE ? ESCAPE '\' OR action LIKE ? ESCAPE '\')`, []any{pattern, pattern, pattern}})
+	}
+	return condition{"(" + others + " OR " + all.sql + ")", all.args}
 }
 
 var likeEscaper = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 
 // escapeLike makes s stand for itself in a LIKE pattern with ESCAPE '\'.
 func escapeLike(s string) string { return likeEscaper.Replace(s) }
-
-// wordsMatch is the condition in SQL that an entry matches all words, and perhaps some that it does
-// not: of a word SQL compares only the letters of ASCII, so where there are others it is generous. In
-// a text with others, what models.Fold leaves out may stand between any two letters.
-func (s *Log) wordsMatch(words []searchWord) condition {
-	var all condition
-	for i, word := range words {
-		pattern, ascii := word.pattern()
-		one, name := s.isLike("entity_id", word, pattern), s.isLike("entity_name", word, pattern)
-		one.sql, one.args = one.sql+" OR "+name.sql, append(one.args, name.args...)
-		switch {
-		case !ascii:
-		case word.short:
-			one.sql += ` OR entity_type LIKE ? ESCAPE '\' OR action LIKE ? ESCAPE '\'`
-			one.args = append(one.args, pattern, "%:"+pattern)
-		default:
-			one.sql, one.args = one.sql+` OR action LIKE ? ESCAPE '\'`, append(one.args, pattern)
-		}
-		if i > 0 {
-			all.sql += " AND "
-		}
-		all.sql, all.args = all.sql+"("+one.sql+")", append(all.args, one.args...)
-	}
-	return all
-}
-
-// isLike is the condition that a column is like pattern or, where it holds more than ASCII, has the
-// letters of the word in their order, with some letters folded that SQL does not fold.
-func (s *Log) isLike(column string, word searchWord, pattern string) condition {
-	text, apart, letters := s.dialect.forLike(column), word.apart(), word.foldedLetters()
-	c := condition{
-		sql: text + ` LIKE ? ESCAPE '\' OR octet_length(` + column + ") <> length(" + column + ") AND " +
-			strings.Repeat("replace(", len(letters)) + text + strings.Repeat(", ?, ?)", len(letters)) + ` LIKE ? ESCAPE '\'`,
-		args: []any{pattern},
-	}
-	for _, letter := range letters {
-		c.args = append(c.args, letter.letter, letter.folded)
-	}
-	c.args = append(c.args, apart)
-	return c
-}
-
-// pattern is the word for LIKE, anything standing for what is not ASCII.
-func (w searchWord) pattern() (pattern string, ascii bool) {
-	ascii = true
-	var like strings.Builder
-	for part := range strings.FieldsFuncSeq(w.text, func(r rune) bool { return r >= utf8.RuneSelf }) {
-		if ascii = len(part) == len(w.text); !ascii {
-			_ = like.WriteByte('%')
-		}
-		_, _ = like.WriteString(escapeLike(part))
-	}
-	if pattern = like.String() + "%"; !w.short {
-		pattern = "%" + pattern
-	}
-	return pattern, ascii && like.Len() > 0
-}
-
-// apart is the word for LIKE with anything between its letters of ASCII.
-func (w searchWord) apart() string {
-	var like strings.Builder
-	_ = like.WriteByte('%')
-	for _, r := range w.text {
-		if r < utf8.RuneSelf {
-			_, _ = like.WriteString(escapeLike(string(r)) + "%")
-		}
-	}
-	return like.String()
-}
-
-// foldedLetters are those of foldedToASCII that may take part in a text that matches the word.
-func (w searchWord) foldedLetters() (letters []foldedLetter) {
-	for _, letter := range foldedToASCII {
-		if overlap(letter.folded, w.text) {
-			letters = append(letters, letter)
-		}
-	}
-	return letters
-}
-
-// foldedLetter is a letter and what models.Fold makes of it.
-type foldedLetter struct{ letter, folded string }
-
-// foldedToASCII are the letters outside of ASCII that models.Fold makes ASCII of, alone or among others.
-var foldedToASCII = func() (letters []foldedLetter) {
-	for _, letter := range "ßİŉſǰ\u037eẖẗẘẙẚẞ\u1fef\u212aﬀﬁﬂﬃﬄﬅﬆ" {
-		letters = append(letters, foldedLetter{string(letter), models.Fold(string(letter))})
-	}
-	return letters
-}()
-
-// overlap says that a text with part in it may contain word, and need not without it.
-func overlap(part, word string) bool {
-	if strings.Contains(word, part) || strings.Contains(part, word) {
-		return true
-	}
-	for i := 1; i < len(part); i++ {
-		if strings.HasSuffix(word, part[:i]) || strings.HasPrefix(word, part[i:]) {
-			return true
-		}
-	}
-	return false
-}

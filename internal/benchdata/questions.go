@@ -165,7 +165,7 @@ func (q Question) buffers() int {
 	case query.Search != "" && (query.Actors != nil || query.Sort != ""):
 		return 6000 // as many entries looked up as a scan reads, through an index other than that of time
 	case q.Rare:
-		return 2000 // it is looked for twice before it is sought
+		return 3000 // many are looked through before it is sought
 	case query.Search != "" || query.Sort != "":
 		return 1500
 	case query.Actions != nil || query.Actors != nil || query.EntityID != "":

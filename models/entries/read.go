@@ -110,6 +110,9 @@ func (r reading) parts(set runSet) iter.Seq[[]run] {
 
 // read reads the first entries of a set of runs.
 func (l *Log) read(ctx context.Context, r reading, set runSet) (found []groupedEntry, err error) {
+	if len(set.columns) == 0 {
+		return l.query(ctx, r.columns, r.wholeLog(set))
+	}
 	parts := 0
 	for runs := range r.parts(set) {
 		entries, err := l.query(ctx, r.columns, l.merge.merged(r, set, runs))
@@ -123,6 +126,13 @@ func (l *Log) read(ctx context.Context, r reading, set runSet) (found []groupedE
 		found = found[:min(len(found), r.limit)]
 	}
 	return found, nil
+}
+
+// wholeLog reads the log as it lies, which is one run in the order of time.
+func (r reading) wholeLog(set runSet) condition {
+	where := r.where(set)
+	return condition{"SELECT 0, " + r.columns.sql + " FROM audit_entries WHERE " + where.sql + " ORDER BY id " + r.direction() + " LIMIT ? OFFSET ?",
+		append(where.args, r.limit, r.skip)}
 }
 
 // query runs a statement that answers with groups and columns of entries.

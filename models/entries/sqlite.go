@@ -13,7 +13,6 @@ type sqlite struct{}
 
 // indexNames are the indexes of the entries by their columns between org_id and id.
 var indexNames = map[string]string{
-	"":                      "sqlite_autoindex_audit_entries_1",
 	"action":                "audit_entries_by_action",
 	"entity_type,action":    "audit_entries_by_type",
 	"entity_type,entity_id": "audit_entries_by_entity",

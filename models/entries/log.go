@@ -34,7 +34,7 @@ type bound struct {
 	rows int // that are looked through
 }
 
-var usualBound = bound{runs: 2000, rows: 50_000}
+var usualBound = bound{runs: 3000, rows: 50_000}
 
 // Find finds one entry with its metadata, or models.ErrNotFound (expired and foreign ones included).
 //

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -263,12 +264,7 @@ func (f *floors) matching(search string) (sql string, args []any) {
 	if f.postgres != nil {
 		id, name = `lower(entity_id COLLATE "C")`, `lower(entity_name COLLATE "C")`
 	}
-	pattern := strings.ReplaceAll(search, "_", `\_`) + "%"
-	if len(search) < 3 {
-		return "(" + id + ` LIKE ? OR ` + name + ` LIKE ? OR entity_type LIKE ? OR action LIKE ?)`,
-			[]any{pattern, pattern, pattern, "%:" + pattern}
-	}
-	pattern = "%" + pattern
+	pattern := "%" + strings.ReplaceAll(search, "_", `\_`) + "%"
 	return "(" + id + ` LIKE ? ESCAPE '\' OR ` + name + ` LIKE ? ESCAPE '\' OR action LIKE ? ESCAPE '\')`, []any{pattern, pattern, pattern}
 }
 
@@ -280,16 +276,21 @@ func (f *floors) sought(q entries.Query, base query) query {
 	found := query{"SELECT DISTINCT entity_type, entity_id FROM ", nil}
 	short := len(q.Search) < 3
 	switch {
-	case short:
-		beyond := q.Search + "\U0010FFFF"
-		found = query{"SELECT entity_type, entity_id FROM audit_entities WHERE org_id = ? AND id_key >= ? AND id_key < ? UNION " +
-			"SELECT entity_type, entity_id FROM audit_entities WHERE org_id = ? AND name_key >= ? AND name_key < ?",
-			[]any{f.org.ID, q.Search, beyond, f.org.ID, q.Search, beyond}}
 	case f.postgres != nil:
 		const text = `(id_key || E'\n' || name_key)`
-		end := q.Search[max(0, len(q.Search)-8):]
-		found = query{found.sql + "(SELECT * FROM audit_entities WHERE audit_grams(org_id, " + text + ") @> audit_grams(?, ?) OFFSET 0) AS found WHERE org_id = ? AND " + text + " LIKE ?",
-			[]any{f.org.ID, end, f.org.ID, "%" + strings.ReplaceAll(q.Search, "_", `\_`) + "%"}}
+		var grams []string
+		for i := range max(1, min(len(q.Search), 8)-2) {
+			grams = append(grams, fmt.Sprintf("'%d:%s'", f.org.ID, q.Search[max(0, len(q.Search)-8):][i:min(i+3, len(q.Search))]))
+		}
+		if short {
+			grams[0] += ":*"
+		}
+		found = query{found.sql + "(SELECT * FROM audit_entities WHERE audit_trigrams(org_id, id_key || E'\\n' || name_key) @@ $GRAMS::tsquery OFFSET 0) AS found WHERE org_id = ? AND " + text + " LIKE ?",
+			[]any{f.org.ID, "%" + strings.ReplaceAll(q.Search, "_", `\_`) + "%"}}
+		found.sql = strings.Replace(found.sql, "$GRAMS", "'"+strings.ReplaceAll(strings.Join(grams, " & "), "'", "''")+"'", 1)
+	case short:
+		found = query{found.sql + `audit_entities_terms AS s CROSS JOIN audit_entities AS a ON a.id = s.doc WHERE s.term >= ? AND s.term < ? AND a.org_id = ?`,
+			[]any{q.Search, q.Search + "\U0010FFFF", f.org.ID}}
 	default:
 		found = query{found.sql + `audit_entities_search AS s CROSS JOIN audit_entities AS a ON a.id = s.rowid
 WHERE s.text MATCH ? AND s.rowid BETWEEN ? AND ? AND instr(id_key || char(10) || name_key, ?) > 0`,

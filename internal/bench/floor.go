@@ -289,7 +289,7 @@ func (f *floors) sought(q entries.Query, base query) query {
 			[]any{f.org.ID, "%" + strings.ReplaceAll(q.Search, "_", `\_`) + "%"}}
 		found.sql = strings.Replace(found.sql, "$GRAMS", "'"+strings.ReplaceAll(strings.Join(grams, " & "), "'", "''")+"'", 1)
 	case short:
-		found = query{found.sql + `audit_entities_terms AS s CROSS JOIN audit_entities AS a ON a.id = s.doc WHERE s.term >= ? AND s.term < ? AND a.org_id = ?`,
+		found = query{found.sql + `audit_entities_search_terms AS s CROSS JOIN audit_entities AS a ON a.id = s.doc WHERE s.term >= ? AND s.term < ? AND a.org_id = ?`,
 			[]any{q.Search, q.Search + "\U0010FFFF", f.org.ID}}
 	default:
 		found = query{found.sql + `audit_entities_search AS s CROSS JOIN audit_entities AS a ON a.id = s.rowid

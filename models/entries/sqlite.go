@@ -72,8 +72,8 @@ func (sqlite) containing(orgID int64, words []string) condition {
 			continue
 		}
 		matches = append(matches, `(WITH RECURSIVE terms(term) AS (
-	SELECT (SELECT term FROM audit_entities_terms WHERE term >= ? LIMIT 1)
-	UNION ALL SELECT (SELECT term FROM audit_entities_terms WHERE term >= terms.term || char(1) LIMIT 1) FROM terms WHERE terms.term < ?)
+	SELECT (SELECT term FROM audit_entities_search_terms WHERE term >= ? LIMIT 1)
+	UNION ALL SELECT (SELECT term FROM audit_entities_search_terms WHERE term >= terms.term || char(1) LIMIT 1) FROM terms WHERE terms.term < ?)
 	SELECT '(' || coalesce(group_concat('"' || replace(term, '"', '""') || '"', ' OR '), '""') || ')' FROM terms WHERE term >= ? AND term < ?)`)
 		args = append(args, gram.letters, beyond(gram.letters), gram.letters, beyond(gram.letters))
 	}

@@ -12,10 +12,10 @@ END;
 -- +goose StatementEnd
 
 -- The terms of the index, one row each time one occurs.
-CREATE VIRTUAL TABLE audit_entities_terms USING fts5vocab(audit_entities_search, instance);
+CREATE VIRTUAL TABLE audit_entities_search_terms USING fts5vocab(audit_entities_search, instance);
 
 -- +goose Down
-DROP TABLE audit_entities_terms;
+DROP TABLE audit_entities_search_terms;
 DROP TRIGGER audit_entities_searchable;
 -- +goose StatementBegin
 CREATE TRIGGER audit_entities_searchable AFTER INSERT ON audit_entities BEGIN

@@ -3,6 +3,17 @@ module github.com/auditlogs/auditlogs
 go 1.26.0
 
 require (
+	github.com/auditlogs/auditlogs/app/audit v0.1.0
+	github.com/auditlogs/auditlogs/app/audit/auditfiber v0.1.0
+	github.com/auditlogs/auditlogs/app/audit/audithttp v0.1.0
+	github.com/auditlogs/auditlogs/app/audit/client v0.1.0
+	github.com/auditlogs/auditlogs/app/audit/event v0.1.0
+	github.com/auditlogs/auditlogs/app/audit/internal v0.1.0 // indirect
+	github.com/auditlogs/auditlogs/app/audit/migrate v0.1.0
+	github.com/auditlogs/auditlogs/models v0.1.0
+)
+
+require (
 	github.com/PuerkitoBio/goquery v1.13.0
 	github.com/alecthomas/kong v1.17.0
 	github.com/alexedwards/argon2id v1.0.0
@@ -13,7 +24,6 @@ require (
 	github.com/go-playground/validator/v10 v10.30.6
 	github.com/gofiber/fiber/v2 v2.52.15
 	github.com/gofiber/template/html/v2 v2.1.3
-	github.com/google/uuid v1.6.0
 	github.com/gorilla/sessions v1.4.0
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/mileusna/useragent v1.3.5
@@ -24,6 +34,7 @@ require (
 	github.com/trustelem/zxcvbn v1.0.1
 	github.com/tsenart/vegeta/v12 v12.13.0
 	github.com/valyala/fasthttp v1.51.0
+	golang.org/x/mod v0.42.0
 	golang.org/x/net v0.62.0
 	golang.org/x/sync v0.24.0
 	golang.org/x/term v0.47.0
@@ -51,6 +62,7 @@ require (
 	github.com/go-playground/universal-translator v0.18.2 // indirect
 	github.com/gofiber/template v1.8.3 // indirect
 	github.com/gofiber/utils v1.1.0 // indirect
+	github.com/google/uuid v1.6.0 // indirect
 	github.com/gorilla/securecookie v1.1.2 // indirect
 	github.com/influxdata/tdigest v0.0.1 // indirect
 	github.com/jackc/pgpassfile v1.0.0 // indirect
@@ -83,7 +95,6 @@ require (
 	go.uber.org/multierr v1.11.0 // indirect
 	golang.org/x/crypto v0.58.0 // indirect
 	golang.org/x/exp/typeparams v0.0.0-20231108232855-2478ac86f678 // indirect
-	golang.org/x/mod v0.42.0 // indirect
 	golang.org/x/sys v0.49.0 // indirect
 	golang.org/x/tools v0.52.0 // indirect
 	honnef.co/go/tools v0.8.2 // indirect
@@ -92,3 +103,14 @@ require (
 )
 
 tool honnef.co/go/tools/cmd/staticcheck
+
+replace (
+	github.com/auditlogs/auditlogs/app/audit => ./app/audit
+	github.com/auditlogs/auditlogs/app/audit/auditfiber => ./app/audit/auditfiber
+	github.com/auditlogs/auditlogs/app/audit/audithttp => ./app/audit/audithttp
+	github.com/auditlogs/auditlogs/app/audit/client => ./app/audit/client
+	github.com/auditlogs/auditlogs/app/audit/event => ./app/audit/event
+	github.com/auditlogs/auditlogs/app/audit/internal => ./app/audit/internal
+	github.com/auditlogs/auditlogs/app/audit/migrate => ./app/audit/migrate
+	github.com/auditlogs/auditlogs/models => ./models
+)

@@ -27,7 +27,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/utils"
 
-	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/app/audit/internal/clientip"
 )
 
@@ -36,7 +36,7 @@ type Config struct {
 	// Actor says who makes the request, from whatever the application's own middleware, which runs
 	// before this one, found out. The zero Actor means nobody: recording then needs an actor of its
 	// own.
-	Actor func(c *fiber.Ctx) audit.Actor
+	Actor func(c *fiber.Ctx) event.Actor
 
 	// RequestID says which ID the request goes by. By default it is the X-Request-ID of the answer,
 	// which Fiber's own requestid middleware sets.
@@ -50,15 +50,15 @@ func New(config Config) fiber.Handler {
 	}
 	return func(c *fiber.Ctx) error {
 		// Copies: Fiber uses the memory behind its strings again for the next request.
-		ctx := audit.WithRequest(c.UserContext(), audit.Request{
+		ctx := event.WithRequest(c.UserContext(), event.Request{
 			IP:        ClientIP(c),
 			UserAgent: utils.CopyString(c.Get(fiber.HeaderUserAgent)),
 			ID:        utils.CopyString(config.RequestID(c)),
 		})
 		if config.Actor != nil {
-			if actor := config.Actor(c); actor != (audit.Actor{}) {
+			if actor := config.Actor(c); actor != (event.Actor{}) {
 				actor.ID, actor.Name, actor.Email = utils.CopyString(actor.ID), utils.CopyString(actor.Name), utils.CopyString(actor.Email)
-				ctx = audit.WithActor(ctx, actor)
+				ctx = event.WithActor(ctx, actor)
 			}
 		}
 		c.SetUserContext(ctx)

@@ -7,17 +7,16 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/middleware/requestid"
 
-	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/audit/auditfiber"
 	"github.com/auditlogs/auditlogs/app/audit/event"
 )
 
 // ask sends one request to an application with the middleware and answers what package audit sees
 // in its handler. Requests of fiber's App.Test come from 0.0.0.0.
-func ask(t *testing.T, app fiber.Config, config auditfiber.Config, headers ...string) (audit.Actor, audit.Request) {
+func ask(t *testing.T, app fiber.Config, config auditfiber.Config, headers ...string) (event.Actor, event.Request) {
 	t.Helper()
-	var actor audit.Actor
-	var request audit.Request
+	var actor event.Actor
+	var request event.Request
 	server := fiber.New(app)
 	server.Use(requestid.New())
 	server.Use(auditfiber.New(config))
@@ -40,23 +39,23 @@ func ask(t *testing.T, app fiber.Config, config auditfiber.Config, headers ...st
 }
 
 func TestWhoAndWhere(t *testing.T) {
-	jo := audit.Actor{ID: "u1", Name: "Jo", Email: "jo@example.com"}
-	actor, request := ask(t, fiber.Config{}, auditfiber.Config{Actor: func(*fiber.Ctx) audit.Actor { return jo }},
+	jo := event.Actor{ID: "u1", Name: "Jo", Email: "jo@example.com"}
+	actor, request := ask(t, fiber.Config{}, auditfiber.Config{Actor: func(*fiber.Ctx) event.Actor { return jo }},
 		"User-Agent", "curl/8", "X-Request-ID", "abc-1")
 	if actor != jo {
 		t.Errorf("the actor is %+v", actor)
 	}
-	if want := (audit.Request{IP: "0.0.0.0", UserAgent: "curl/8", ID: "abc-1"}); request != want {
+	if want := (event.Request{IP: "0.0.0.0", UserAgent: "curl/8", ID: "abc-1"}); request != want {
 		t.Errorf("the request is %+v, want %+v", request, want)
 	}
 }
 
 func TestNobodyStaysNobody(t *testing.T) {
-	if actor, _ := ask(t, fiber.Config{}, auditfiber.Config{}); actor != (audit.Actor{}) {
+	if actor, _ := ask(t, fiber.Config{}, auditfiber.Config{}); actor != (event.Actor{}) {
 		t.Errorf("the actor is %+v", actor)
 	}
-	nobody := func(*fiber.Ctx) audit.Actor { return audit.Actor{} }
-	if actor, _ := ask(t, fiber.Config{}, auditfiber.Config{Actor: nobody}); actor != (audit.Actor{}) {
+	nobody := func(*fiber.Ctx) event.Actor { return event.Actor{} }
+	if actor, _ := ask(t, fiber.Config{}, auditfiber.Config{Actor: nobody}); actor != (event.Actor{}) {
 		t.Errorf("the actor is %+v", actor)
 	}
 }
@@ -97,14 +96,14 @@ func TestClientIP(t *testing.T) {
 }
 
 func TestWhatIsRecordedOutlivesTheRequest(t *testing.T) {
-	var seen []audit.Request
-	var actors []audit.Actor
+	var seen []event.Request
+	var actors []event.Actor
 	server := fiber.New() // not Immutable: its strings change with the next request
 	server.Use(auditfiber.New(auditfiber.Config{
 		RequestID: func(c *fiber.Ctx) string { return c.Get("X-Trace") },
-		Actor: func(c *fiber.Ctx) audit.Actor {
+		Actor: func(c *fiber.Ctx) event.Actor {
 			name := c.Get("X-User")
-			return audit.Actor{ID: name, Name: name, Email: name}
+			return event.Actor{ID: name, Name: name, Email: name}
 		},
 	}))
 	server.Get("/", func(c *fiber.Ctx) error {
@@ -124,7 +123,7 @@ func TestWhatIsRecordedOutlivesTheRequest(t *testing.T) {
 	if seen[0].UserAgent != "first-first" || seen[0].ID != "first-first" {
 		t.Errorf("the first request became %+v", seen[0])
 	}
-	if want := (audit.Actor{ID: "first-first", Name: "first-first", Email: "first-first"}); actors[0] != want {
+	if want := (event.Actor{ID: "first-first", Name: "first-first", Email: "first-first"}); actors[0] != want {
 		t.Errorf("the first actor became %+v", actors[0])
 	}
 }

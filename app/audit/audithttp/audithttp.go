@@ -25,7 +25,7 @@ import (
 	"net/http"
 	"net/netip"
 
-	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/app/audit/internal/clientip"
 )
 
@@ -39,7 +39,7 @@ type Config struct {
 	// Actor says who makes the request, from whatever the application's own middleware, which runs
 	// before this one, found out. The zero Actor means nobody: recording then needs an actor of its
 	// own.
-	Actor func(r *http.Request) audit.Actor
+	Actor func(r *http.Request) event.Actor
 
 	// TrustedProxies are the proxies whose X-Forwarded-For and X-Request-ID are believed: ranges
 	// such as 10.0.0.0/8, or 192.0.2.1/32 for one address. Without any, both are ignored.
@@ -55,14 +55,14 @@ type Config struct {
 func New(config Config) func(next http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			ctx := audit.WithRequest(r.Context(), audit.Request{
+			ctx := event.WithRequest(r.Context(), event.Request{
 				IP:        ClientIP(r, config.TrustedProxies),
 				UserAgent: r.UserAgent(),
 				ID:        config.requestID(w, r),
 			})
 			if config.Actor != nil {
-				if actor := config.Actor(r); actor != (audit.Actor{}) {
-					ctx = audit.WithActor(ctx, actor)
+				if actor := config.Actor(r); actor != (event.Actor{}) {
+					ctx = event.WithActor(ctx, actor)
 				}
 			}
 			next.ServeHTTP(w, r.WithContext(ctx))

@@ -6,15 +6,14 @@ import (
 	"net/netip"
 	"testing"
 
-	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/audit/audithttp"
 	"github.com/auditlogs/auditlogs/app/audit/event"
 )
 
 // seen is what package audit sees in a handler, and what the client gets back.
 type seen struct {
-	actor   audit.Actor
-	request audit.Request
+	actor   event.Actor
+	request event.Request
 	answer  http.Header
 }
 
@@ -36,23 +35,23 @@ func ask(config audithttp.Config, peer string, headers ...string) seen {
 }
 
 func TestWhoAndWhere(t *testing.T) {
-	jo := audit.Actor{ID: "u1", Name: "Jo", Email: "jo@example.com"}
+	jo := event.Actor{ID: "u1", Name: "Jo", Email: "jo@example.com"}
 	s := ask(audithttp.Config{
-		Actor:     func(*http.Request) audit.Actor { return jo },
+		Actor:     func(*http.Request) event.Actor { return jo },
 		RequestID: func(r *http.Request) string { return r.Header.Get("X-Trace") },
 	}, "192.0.2.1:4711", "User-Agent", "curl/8", "X-Trace", "abc-1")
 	if s.actor != jo {
 		t.Errorf("the actor is %+v", s.actor)
 	}
-	if want := (audit.Request{IP: "192.0.2.1", UserAgent: "curl/8", ID: "abc-1"}); s.request != want {
+	if want := (event.Request{IP: "192.0.2.1", UserAgent: "curl/8", ID: "abc-1"}); s.request != want {
 		t.Errorf("the request is %+v, want %+v", s.request, want)
 	}
 }
 
 func TestNobodyStaysNobody(t *testing.T) {
-	nobody := func(*http.Request) audit.Actor { return audit.Actor{} }
+	nobody := func(*http.Request) event.Actor { return event.Actor{} }
 	for _, config := range []audithttp.Config{{}, {Actor: nobody}} {
-		if s := ask(config, "192.0.2.1:4711"); s.actor != (audit.Actor{}) {
+		if s := ask(config, "192.0.2.1:4711"); s.actor != (event.Actor{}) {
 			t.Errorf("the actor is %+v", s.actor)
 		}
 	}

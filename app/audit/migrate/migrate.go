@@ -123,5 +123,6 @@ func newProvider(db *sql.DB, dialect audit.Dialect) (*goose.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	return goose.NewProvider(goose.DialectCustom, db, folder, append(options, goose.WithStore(store))...)
+	// Without a dialect: the store has one.
+	return goose.NewProvider("", db, folder, append(options, goose.WithStore(store))...)
 }

@@ -1,0 +1,3 @@
+module github.com/auditlogs/auditlogs/app/audit/event
+
+go 1.25.0

@@ -1,0 +1,3 @@
+module github.com/auditlogs/auditlogs/app/audit/internal
+
+go 1.25.0

@@ -1,0 +1,185 @@
+package entriestest
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/auditlogs/auditlogs/app/database"
+	"github.com/auditlogs/auditlogs/internal/databasetest"
+	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/entries"
+)
+
+func TestASearchThatFindsManyResourcesInALogOfManyKinds(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		store := newStore(t, db)
+		org := newOrganization(t, store, "acme")
+		var stored []models.Entry
+		for i := range 450 {
+			stored = append(stored, models.Entry{
+				Action:   fmt.Sprintf("type%d:verb%d", i%30, i%120),
+				EntityID: fmt.Sprintf("gateway-%03d", i),
+				ActorID:  fmt.Sprintf("u%d", i%3),
+			})
+		}
+		insert(t, store, org, stored...)
+		for _, sort := range []entries.Sort{entries.SortTimestamp, entries.SortAction, entries.SortUser} {
+			q := entries.Query{Search: "gateway", Actors: []string{"u0", "u1"}, Sort: sort, Limit: 1000}
+			page, err := store.Page(t.Context(), org, q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(page.Entries) != 300 {
+				t.Errorf("sorted by %s: %d entries, want 300", sort, len(page.Entries))
+			}
+		}
+	})
+}
+
+func TestASearchOfMoreWordsThanAnybodyTypes(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		store := newStore(t, db)
+		org := newOrganization(t, store, "acme")
+		insert(t, store, org,
+			models.Entry{Action: "service:update", EntityID: "gateway"},
+			models.Entry{Action: "service:delete", EntityID: "gateway"},
+			models.Entry{Action: "service:update", EntityID: "database"})
+		for search, want := range map[string]int{
+			strings.Repeat("gateway ", 70) + "update":            1, // the last word is found in the action only
+			strings.Repeat("service ", 70) + "update":            2,
+			strings.Repeat("service ", 70) + "gateway":           2,
+			strings.Repeat("service ", 70) + "gateway elsewhere": 0,
+		} {
+			page, err := store.Page(t.Context(), org, entries.Query{Search: search, Limit: 10})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(page.Entries) != want {
+				t.Errorf("%.20s… and so on finds %d entries, want %d", search, len(page.Entries), want)
+			}
+		}
+	})
+}
+
+// SQL folds the letters of ASCII only.
+func TestNamesAreFoundByWhatTheirLettersFoldTo(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		store := newStore(t, db)
+		org := newOrganization(t, store, "acme")
+		var stored []models.Entry
+		letters := []rune("ßİŉſǰ\u037eẖẗẘẙẚẞ\u1fef\u212aﬀﬁﬂﬃﬄﬅﬆ")
+		for i, letter := range letters {
+			stored = append(stored, models.Entry{Action: "street:create", EntityID: fmt.Sprint("s-", i), EntityName: fmt.Sprintf("Am %cbcd%cefg%c %d", letter, letter, letter, i)})
+		}
+		insert(t, store, org, stored...)
+		for i, letter := range letters {
+			folded := models.Fold(string(letter))
+			for _, search := range []string{folded + "bcd" + folded, "bcd" + folded + "efg" + folded, folded + "bcd"} {
+				page, err := store.Page(t.Context(), org, entries.Query{Search: search, Limit: 50})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !slices.ContainsFunc(page.Entries, func(e models.Entry) bool { return e.EntityID == stored[i].EntityID }) {
+					t.Errorf("%q does not find %q", search, stored[i].EntityName)
+				}
+			}
+		}
+	})
+}
+
+// SQLite reads no more than 400 streams with one statement.
+func TestASearchOfMoreStreamsThanOneStatementReads(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		store := newStore(t, db)
+		org := newOrganization(t, store, "acme")
+		var stored []models.Entry
+		q := entries.Query{Search: "gateway", Actors: []string{"u0", "u1", "u2", "u3"}, Limit: 20}
+		for i := range 900 {
+			entry := models.Entry{Action: fmt.Sprint("service:verb", i*7%150), EntityID: fmt.Sprint("gateway-", i), ActorID: fmt.Sprint("u", i%4)}
+			if i%3 == 0 {
+				entry.EntityID = fmt.Sprint("database-", i)
+			}
+			stored = append(stored, entry)
+		}
+		for i := range 150 {
+			q.Actions = append(q.Actions, fmt.Sprint("service:verb", i))
+		}
+		insert(t, store, org, stored...)
+		for _, newestFirst := range []bool{true, false} {
+			q.Ascending, q.Cursor = !newestFirst, nil
+			var found []models.EntryID
+			for {
+				page, err := store.Page(t.Context(), org, q)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, entry := range page.Entries {
+					found = append(found, entry.ID)
+				}
+				if page.Next == nil {
+					break
+				}
+				q.Cursor = page.Next
+			}
+			inOrder := func(a, b models.EntryID) int {
+				if newestFirst {
+					a, b = b, a
+				}
+				return bytes.Compare(a[:], b[:])
+			}
+			if len(found) != 600 || !slices.IsSortedFunc(found, inOrder) {
+				t.Errorf("newest first %t: %d entries, in order: %t; want 600 in order", newestFirst, len(found), slices.IsSortedFunc(found, inOrder))
+			}
+		}
+	})
+}
+
+// What nobody sees is left out of what is searched for and of what is searched, on every path a
+// search may take.
+func TestInvisibleCharactersAreNotSearched(t *testing.T) {
+	paths := map[string]func(*entries.Log){
+		"usual": func(*entries.Log) {}, "seek": (*entries.Log).SeekAtOnce, "scan": (*entries.Log).ScanInSteps,
+	}
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		store := newStore(t, db)
+		org := newOrganization(t, store, "acme")
+		hidden := insert(t, store, org,
+			models.Entry{EntityID: "inv\u202efdp.exe"}, models.Entry{EntityID: "srv_1", EntityName: "pay\u200bments\u00ad api"},
+			models.Entry{EntityID: "srv_2", EntityName: "cafe\u034f\u0301 nord"}, models.Entry{EntityID: "\u2066dep\u2069_9"})
+		var others []models.Entry
+		for i := range 40 {
+			others = append(others, models.Entry{EntityID: fmt.Sprint("other-", i), EntityName: "Überall"})
+		}
+		insert(t, store, org, others...)
+		for path, take := range paths {
+			store := newStore(t, db)
+			take(store)
+			for search, want := range map[string]int{
+				"invfdp": 0, "inv\u202efdp": 0, "in\u200bvf\U000e0041dp.ex\ufe0fe": 0, "payments": 1, "PAY\u202aMENTS api": 1,
+				"café": 2, "cafe\u0301\u200d": 2, "dep": 3, "dep_9": 3, "\u2067de\u2069": 3, "in": 0,
+			} {
+				page, err := store.Page(t.Context(), org, entries.Query{Search: search, Limit: 5})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(page.Entries) != 1 || page.Entries[0].ID != hidden[want].ID {
+					t.Errorf("%s: %q finds %d entries, want %q only", path, search, len(page.Entries), hidden[want].EntityID)
+				}
+			}
+			page, err := store.Page(t.Context(), org, entries.Query{Search: "\u200b\u202e", Limit: 100})
+			if err != nil || len(page.Entries) != 44 {
+				t.Errorf("%s: a search for nothing that can be seen finds %d entries, want all: %v", path, len(page.Entries), err)
+			}
+		}
+		people := insert(t, store, org, models.Entry{ActorID: "usr_\u200b7", ActorName: "Grace\u202e Hopper", ActorEmail: "gra\u00adce@example.com"})
+		for _, text := range []string{"grace hop", "usr_7", "grace@", "gr\u200cace"} {
+			found, _, err := store.FindActors(t.Context(), org, text, 10)
+			if err != nil || len(found) != 1 || found[0].ID != people[0].ActorID {
+				t.Errorf("%q finds %v, %v", text, found, err)
+			}
+		}
+	})
+}

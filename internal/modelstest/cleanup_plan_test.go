@@ -1,0 +1,132 @@
+package modelstest
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"gorm.io/gorm"
+
+	"github.com/auditlogs/auditlogs/app/database"
+	"github.com/auditlogs/auditlogs/internal/databasetest"
+	"github.com/auditlogs/auditlogs/models"
+)
+
+// deletion is a statement that deleted rows.
+type deletion struct {
+	sql  string
+	vars []any
+}
+
+// deletions collects those that run from now on.
+func deletions(t *testing.T, db *database.DB) *[]deletion {
+	t.Helper()
+	var all []deletion
+	collect := func(tx *gorm.DB) {
+		if sql := tx.Statement.SQL.String(); strings.HasPrefix(sql, "DELETE") {
+			all = append(all, deletion{sql, tx.Statement.Vars})
+		}
+	}
+	callbacks := db.Write.Callback()
+	if err := callbacks.Delete().After("gorm:delete").Register("collect", collect); err != nil {
+		t.Fatal(err)
+	}
+	if err := callbacks.Raw().After("gorm:raw").Register("collect", collect); err != nil {
+		t.Fatal(err)
+	}
+	return &all
+}
+
+func TestABatchOfTheCleanupReadsWhatItDeletes(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		store := newStore(t, db)
+		org := newOrganization(t, store, "acme")
+		var entries []models.Entry
+		for i := range 500 {
+			entries = append(entries, models.Entry{Action: "service:update", EntityID: fmt.Sprint("svc-", i)})
+		}
+		insert(t, store, org, entries...)
+		later := models.MicrosOf(now.AddDate(1, 0, 0))
+		all := deletions(t, db)
+		expired := store.ExpiredEntries(models.Cleanup{OrgID: org.ID}, models.EntryID{}, models.FirstEntryID(later))
+		if more, err := expired.DeleteBatch(t.Context(), 100); err != nil || !more {
+			t.Fatalf("more are left: %t, %v; want 400", more, err)
+		}
+		if deleted, err := store.DeleteMonthsBefore(t.Context(), org.ID, later, 100); err != nil || deleted < 100 {
+			t.Fatalf("%d rows deleted, %v; want a hundred entities", deleted, err)
+		}
+		statements := 2 // entities, actors
+		if db.Write.Name() == "sqlite" {
+			statements = 3 // and before them the entries, which on PostgreSQL a function deletes
+		}
+		if len(*all) != statements {
+			t.Fatalf("%d deletions: %v", len(*all), *all)
+		}
+		if statements == 3 {
+			// Of two upper bounds SQLite uses one, and reads up to it.
+			if bounds := strings.Count((*all)[0].sql, "id <"); bounds != 1 {
+				t.Errorf("%d upper bounds: %s", bounds, (*all)[0].sql)
+			}
+		}
+		for _, d := range (*all)[statements-2:] {
+			plan := explain(t, db, d)
+			want := "USING INTEGER PRIMARY KEY (rowid=?)"
+			if db.Write.Name() == "postgres" {
+				want = "Tid Scan"
+			}
+			if !strings.Contains(plan, want) {
+				t.Errorf("%s\nhas the plan\n%s\nwant %s", d.sql, plan, want)
+			}
+		}
+	})
+}
+
+// explain is the plan for a table that is not small.
+func explain(t *testing.T, db *database.DB, d deletion) string {
+	t.Helper()
+	tx := db.Write.Begin()
+	defer tx.Rollback()
+	if tx.Name() == "postgres" {
+		var plan []string
+		err := tx.Exec("SET LOCAL enable_seqscan = off").Error
+		if err == nil {
+			err = tx.Raw("EXPLAIN "+d.sql, d.vars...).Scan(&plan).Error
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(plan, "\n")
+	}
+	var plan []struct{ Detail string }
+	if err := tx.Raw("EXPLAIN QUERY PLAN "+d.sql, d.vars...).Scan(&plan).Error; err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprint(plan)
+}
+
+func TestTheCleanupOnPostgreSQLReadsTheEntriesItDeletes(t *testing.T) {
+	db := databasetest.Postgres(t)
+	store := newStore(t, db)
+	org := newOrganization(t, store, "acme")
+	entries := insertEverySecond(t, store, org, 2000)
+	at := func(n int) models.EntryID { return models.FirstEntryID(entries[n].OccurredAt) }
+	err := db.Write.Transaction(func(tx *gorm.DB) error {
+		for range 10 { // the plan must not change once it is kept for all values
+			if err := tx.Exec("SELECT audit_delete_entries(?, ?, ?, ?)", org.ID, at(5), at(5), at(10)).Error; err != nil {
+				return err
+			}
+		}
+		var deleted, scanned, fetched int
+		if err := tx.Raw("SELECT audit_delete_entries(?, ?, ?, ?)", org.ID, at(1000), at(1200), at(1100)).Scan(&deleted).Error; err != nil {
+			return err
+		}
+		err := tx.Raw("SELECT seq_tup_read, idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'audit_entries'").Row().Scan(&scanned, &fetched)
+		if deleted != 100 || scanned != 0 || fetched != 100 {
+			t.Errorf("%d deleted, %d read by a scan and %d by an index; want 100, 0 and 100", deleted, scanned, fetched)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,642 @@
+package recordingtest
+
+import (
+	"context"
+	"database/sql/driver"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/database"
+	"github.com/auditlogs/auditlogs/internal/databasetest"
+)
+
+func newBatcher(t *testing.T, db *gorm.DB, config audit.BatcherConfig) *audit.Batcher {
+	t.Helper()
+	batcher, err := audit.NewBatcher(db, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = batcher.Close(context.Background()) })
+	return batcher
+}
+
+// held is a Batcher with one writer whose commits wait until they are let go. Its first batch, of one
+// event, is being committed already.
+type held struct {
+	*audit.Batcher
+	faults *faults
+	calls  sync.WaitGroup
+	letGo  func()
+}
+
+func hold(t *testing.T, db *gorm.DB, config audit.BatcherConfig) *held {
+	t.Helper()
+	faulty, faults := withFaults(t, db)
+	committing, gate := make(chan struct{}, 100), make(chan struct{})
+	faults.onCommit(func(ctx context.Context, commit func() error) error {
+		committing <- struct{}{}
+		select {
+		case <-gate:
+			return commit()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	})
+	config.Writers = 1
+	h := &held{Batcher: newBatcher(t, faulty, config), faults: faults, letGo: sync.OnceFunc(func() { close(gate) })}
+	t.Cleanup(h.letGo)
+	h.calls.Go(func() {
+		if _, err := h.Record(t.Context(), anEvent(func(e *audit.Event) { e.EntityID = "first" })); err != nil &&
+			!errors.Is(err, audit.ErrBatcherClosed) && !errors.Is(err, audit.ErrOutcomeUnknown) {
+			t.Errorf("the first event: %v", err)
+		}
+	})
+	<-committing
+	return h
+}
+
+// record calls Record from a goroutine of its own and returns once the event waits.
+func (h *held) record(t *testing.T, ctx context.Context, e audit.Event, done func(audit.Receipt, error)) {
+	t.Helper()
+	before := h.Stats().Waiting
+	h.calls.Go(func() { done(h.Record(ctx, e)) })
+	until(t, func() bool { return h.Stats().Waiting > before })
+}
+
+// until returns when condition holds.
+func until(t *testing.T, condition func() bool) {
+	t.Helper()
+	for !condition() {
+		if t.Context().Err() != nil {
+			t.Fatal("it does not come to pass")
+		}
+		time.Sleep(100 * time.Microsecond)
+	}
+}
+
+func TestBatcherSharesTransactions(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		ensure(t, db.Write, audit.Organization{Slug: "acme"})
+		ensure(t, db.Write, audit.Organization{Slug: "quiet"})
+		set(t, db.Write, "UPDATE audit_organizations SET logging_enabled = ? WHERE slug = 'quiet'", false)
+		h := hold(t, db.Write, audit.BatcherConfig{})
+		var mutex sync.Mutex
+		stored := map[string]string{} // entity IDs by entry IDs
+		for i := range 100 {
+			e := anEvent(func(e *audit.Event) {
+				e.EntityID, e.Actor = fmt.Sprintf("svc-%d", i), audit.Actor{}
+				if i%10 == 0 {
+					e.Organization = "quiet"
+				}
+				if i%10 == 5 {
+					e.ID = fmt.Sprintf("message-%d", i)
+				}
+			})
+			ctx := audit.WithActor(t.Context(), audit.Actor{ID: fmt.Sprintf("u%d", i)})
+			h.record(t, ctx, e, func(receipt audit.Receipt, err error) {
+				if err != nil || receipt.Stored != (e.Organization == "acme") || receipt.Repeated {
+					t.Errorf("%s: %+v, %v", e.EntityID, receipt, err)
+				}
+				mutex.Lock()
+				defer mutex.Unlock()
+				stored[receipt.EntryID] = e.EntityID
+			})
+		}
+		if waiting := h.Stats().Waiting; waiting != 101 {
+			t.Errorf("%d events wait, want 101", waiting)
+		}
+		if _, err := h.Record(t.Context(), anEvent(func(e *audit.Event) { e.EntityID = "" })); err == nil {
+			t.Error("an event without an entity was accepted")
+		}
+		h.letGo()
+		h.calls.Wait()
+		if want := (audit.Stats{Recorded: 91, NotStored: 10, Refused: 1, Batches: 2}); h.Stats() != want {
+			t.Errorf("counted %+v, want %+v", h.Stats(), want)
+		}
+		rows := entries(t, db.Write)
+		if len(rows) != 91 {
+			t.Errorf("%d entries, want 91", len(rows))
+		}
+		for _, row := range rows {
+			if row.EntityID != "first" && (stored[row.ID.String()] != row.EntityID || row.ActorID != "u"+strings.TrimPrefix(row.EntityID, "svc-")) {
+				t.Errorf("entry %s is %s by %s, its receipt was for %q", row.ID, row.EntityID, row.ActorID, stored[row.ID.String()])
+			}
+		}
+		if err := h.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestBatcherWithAFullQueue(t *testing.T) {
+	db := databasetest.SQLite(t)
+	ensure(t, db.Write, audit.Organization{Slug: "acme"})
+	fine := func(_ audit.Receipt, err error) {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	t.Run("fails", func(t *testing.T) {
+		h := hold(t, db.Write, audit.BatcherConfig{QueueSize: 2, WhenFull: audit.Fail})
+		h.record(t, t.Context(), anEvent(), fine)
+		h.record(t, t.Context(), anEvent(), fine)
+		if _, err := h.Record(t.Context(), anEvent()); !errors.Is(err, audit.ErrQueueFull) {
+			t.Errorf("answers %v, want ErrQueueFull", err)
+		}
+		h.letGo()
+		h.calls.Wait()
+		if want := (audit.Stats{Recorded: 3, Failed: 1, Batches: 2}); h.Stats() != want {
+			t.Errorf("counted %+v, want %+v", h.Stats(), want)
+		}
+	})
+	t.Run("waits", func(t *testing.T) {
+		h := hold(t, db.Write, audit.BatcherConfig{QueueSize: 2})
+		h.record(t, t.Context(), anEvent(), fine)
+		h.record(t, t.Context(), anEvent(), fine)
+		ctx, cancel := context.WithCancel(t.Context())
+		h.calls.Go(func() {
+			if _, err := h.Record(ctx, anEvent()); !errors.Is(err, context.Canceled) || errors.Is(err, audit.ErrOutcomeUnknown) {
+				t.Errorf("one whose caller went away: %v", err)
+			}
+		})
+		h.calls.Go(func() { fine(h.Record(t.Context(), anEvent())) })
+		cancel()
+		until(t, func() bool { return h.Stats().Failed == 1 })
+		h.letGo()
+		h.calls.Wait()
+		if stats := h.Stats(); stats.Recorded != 4 || stats.Failed != 1 || stats.Waiting != 0 {
+			t.Errorf("counted %+v", stats)
+		}
+	})
+}
+
+func TestBatcherWhenTheCallerGoesAway(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		ensure(t, db.Write, audit.Organization{Slug: "acme"})
+		faulty, faults := withFaults(t, db.Write)
+		committing, gate := make(chan struct{}), make(chan struct{})
+		faults.onCommit(func(_ context.Context, commit func() error) error {
+			committing <- struct{}{}
+			<-gate
+			return commit()
+		})
+		batcher := newBatcher(t, faulty, audit.BatcherConfig{Writers: 1})
+		var calls sync.WaitGroup
+
+		underWay, leave := context.WithCancel(t.Context())
+		named := anEvent(func(e *audit.Event) { e.ID = "m-1" })
+		calls.Go(func() {
+			_, err := batcher.Record(underWay, named)
+			if !errors.Is(err, audit.ErrOutcomeUnknown) || !errors.Is(err, context.Canceled) {
+				t.Errorf("while it is being committed: %v", err)
+			}
+		})
+		<-committing
+		queued, withdraw := context.WithCancel(t.Context())
+		calls.Go(func() {
+			_, err := batcher.Record(queued, anEvent(func(e *audit.Event) { e.EntityID = "withdrawn" }))
+			if errors.Is(err, audit.ErrOutcomeUnknown) || !errors.Is(err, context.Canceled) {
+				t.Errorf("while it waits: %v", err)
+			}
+		})
+		until(t, func() bool { return batcher.Stats().Waiting == 2 })
+		leave()
+		withdraw()
+		calls.Wait()
+		faults.onCommit(nil)
+		close(gate)
+		receipt, err := batcher.Record(t.Context(), named)
+		if err != nil || !receipt.Repeated || !receipt.Stored {
+			t.Errorf("repeated: %+v, %v", receipt, err)
+		}
+		if rows := entries(t, db.Write); len(rows) != 1 || rows[0].EntityID != "svc-1" {
+			t.Errorf("stored %+v", rows)
+		}
+		if want := (audit.Stats{Recorded: 2, Failed: 1, Batches: 2}); batcher.Stats() != want {
+			t.Errorf("counted %+v, want %+v", batcher.Stats(), want)
+		}
+		if _, err := batcher.Record(queued, anEvent()); !errors.Is(err, context.Canceled) || batcher.Stats().Failed != 2 {
+			t.Errorf("a caller that is gone already: %v", err)
+		}
+	})
+}
+
+func TestBatcherKeepsBadEventsApart(t *testing.T) {
+	poison := map[string][]string{
+		"sqlite": {`CREATE TRIGGER poison BEFORE INSERT ON audit_entries WHEN new.entity_id = 'poison' BEGIN SELECT RAISE(ABORT, 'poison'); END`},
+		"postgres": {
+			`CREATE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'poison'; END $$`,
+			`CREATE TRIGGER poison BEFORE INSERT ON audit_entries FOR EACH ROW WHEN (new.entity_id = 'poison') EXECUTE FUNCTION poison()`,
+		},
+	}
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		for _, slug := range []string{"acme", "closed"} {
+			ensure(t, db.Write, audit.Organization{Slug: slug})
+		}
+		set(t, db.Write, "UPDATE audit_organizations SET closed_at = 1 WHERE slug = 'closed'")
+		for _, statement := range poison[db.Write.Name()] {
+			set(t, db.Write, statement)
+		}
+		if _, err := audit.Record(t.Context(), db.Write, anEvent(func(e *audit.Event) { e.ID = "m-1" })); err != nil {
+			t.Fatal(err)
+		}
+		h := hold(t, db.Write, audit.BatcherConfig{})
+		expect := func(change func(*audit.Event), want func(error) bool) {
+			e := anEvent(change)
+			h.record(t, t.Context(), e, func(_ audit.Receipt, err error) {
+				if !want(err) {
+					t.Errorf("%+v: %v", e, err)
+				}
+			})
+		}
+		is := func(target error) func(error) bool {
+			return func(err error) bool { return errors.Is(err, target) }
+		}
+		for i := range 30 {
+			expect(func(e *audit.Event) { e.EntityID, e.ID = fmt.Sprintf("good-%d", i), fmt.Sprint(i) }, is(nil))
+			switch i {
+			case 5:
+				expect(func(e *audit.Event) { e.Organization = "nobody" }, is(audit.ErrNoOrganization))
+			case 10:
+				expect(func(e *audit.Event) { e.Organization = "closed" }, is(audit.ErrOrganizationClosed))
+			case 15:
+				expect(func(e *audit.Event) { e.ID, e.EntityID = "m-1", "another" }, is(audit.ErrIDReused))
+			case 20:
+				expect(func(e *audit.Event) { e.EntityID = "poison" }, func(err error) bool { return err != nil && strings.Contains(err.Error(), "poison") })
+			}
+		}
+		h.letGo()
+		h.calls.Wait()
+		if got := len(entries(t, db.Write)); got != 32 {
+			t.Errorf("%d entries, want 32", got)
+		}
+		if stats := h.Stats(); stats.Recorded != 31 || stats.Refused != 4 || stats.Failed != 0 {
+			t.Errorf("counted %+v", stats)
+		}
+	})
+}
+
+func TestBatcherBlamesNoEventWhereNoTransactionBegins(t *testing.T) {
+	db := databasetest.SQLite(t)
+	ensure(t, db.Write, audit.Organization{Slug: "acme"})
+	h := hold(t, db.Write, audit.BatcherConfig{})
+	var attempts atomic.Int64
+	h.faults.onBegin(func() error { attempts.Add(1); return errors.New("password authentication failed") })
+	for range 20 {
+		h.record(t, t.Context(), anEvent(), func(_ audit.Receipt, err error) {
+			if err == nil || !strings.Contains(err.Error(), "password authentication failed") {
+				t.Errorf("answers %v", err)
+			}
+		})
+	}
+	h.letGo()
+	h.calls.Wait()
+	if stats := h.Stats(); stats.Recorded != 1 || stats.Failed != 20 || stats.Refused != 0 || attempts.Load() != 1 {
+		t.Errorf("%d attempts, counted %+v", attempts.Load(), stats)
+	}
+}
+
+func TestBatcherSurvivesAPanic(t *testing.T) {
+	db := databasetest.SQLite(t)
+	ensure(t, db.Write, audit.Organization{Slug: "acme"})
+	faulty, faults := withFaults(t, db.Write)
+	faults.onInsert(func() { panic("no") })
+	batcher := newBatcher(t, faulty, audit.BatcherConfig{})
+	if _, err := batcher.Record(t.Context(), anEvent()); err == nil || !strings.Contains(err.Error(), "no") {
+		t.Errorf("answers %v", err)
+	}
+	faults.onInsert(nil)
+	if _, err := batcher.Record(t.Context(), anEvent()); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
+// Connections break in every place: before the transaction, before the commit and after it.
+func TestBatcherRecordsExactlyOnceOverLostConnections(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		ensure(t, db.Write, audit.Organization{Slug: "acme"})
+		faulty, faults := withFaults(t, db.Write)
+		var begun, committed atomic.Int64
+		faults.onBegin(func() error {
+			if begun.Add(1)%5 == 0 {
+				return driver.ErrBadConn
+			}
+			return nil
+		})
+		faults.onCommit(func(_ context.Context, commit func() error) error {
+			switch committed.Add(1) % 6 {
+			case 0:
+				return driver.ErrBadConn // and the transaction is rolled back
+			case 3:
+				return errors.Join(commit(), driver.ErrBadConn)
+			default:
+				return commit()
+			}
+		})
+		batcher := newBatcher(t, faulty, audit.BatcherConfig{MaxBatch: 16})
+		var producers sync.WaitGroup
+		for p := range 8 {
+			producers.Go(func() {
+				for i := range 15 {
+					e := anEvent(func(e *audit.Event) {
+						e.EntityID = fmt.Sprintf("%d-%d", p, i)
+						if i%2 == 0 {
+							e.ID = e.EntityID
+						}
+					})
+					if receipt, err := batcher.Record(t.Context(), e); err != nil || !receipt.Stored || receipt.Repeated {
+						t.Errorf("%+v, %v", receipt, err)
+					}
+				}
+			})
+		}
+		producers.Wait()
+		seen := map[string]int{}
+		for _, row := range entries(t, db.Write) {
+			seen[row.EntityID]++
+		}
+		if len(seen) != 120 {
+			t.Errorf("%d events are stored, want 120", len(seen))
+		}
+		for id, times := range seen {
+			if times != 1 {
+				t.Errorf("%s is stored %d times", id, times)
+			}
+		}
+		if stats := batcher.Stats(); stats.Recorded != 120 || stats.Failed+stats.Refused != 0 {
+			t.Errorf("counted %+v", stats)
+		}
+	})
+}
+
+func TestBatcherWhoseServerEndsItsConnections(t *testing.T) {
+	db := databasetest.Postgres(t)
+	ensure(t, db.Write, audit.Organization{Slug: "acme"})
+	batcher := newBatcher(t, db.Write, audit.BatcherConfig{MaxBatch: 8})
+	var producers sync.WaitGroup
+	var recorded atomic.Int64
+	stop := make(chan struct{})
+	for range 16 {
+		producers.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if _, err := batcher.Record(t.Context(), anEvent()); err != nil {
+					t.Errorf("answers %v", err)
+					return
+				}
+				recorded.Add(1)
+			}
+		})
+	}
+	// From one connection, which it leaves alone: another one may have been ended just before.
+	err := db.Write.Connection(func(tx *gorm.DB) error {
+		for round := range int64(5) {
+			until(t, func() bool { return recorded.Load() > 50*round })
+			set(t, tx, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+		}
+		close(stop)
+		producers.Wait()
+		if got := count(t, tx, "audit_entries"); got != recorded.Load() {
+			t.Errorf("%d entries, %d were recorded", got, recorded.Load())
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestBatcherGivesUp(t *testing.T) {
+	type behaviour struct {
+		begin  func() error
+		commit func(context.Context, func() error) error
+	}
+	for name, c := range map[string]struct {
+		behaviour
+		unknown bool
+	}{
+		"without having begun": {behaviour: behaviour{begin: func() error { return driver.ErrBadConn }}},
+		"while committing": {behaviour{commit: func(_ context.Context, commit func() error) error {
+			return errors.Join(commit(), driver.ErrBadConn)
+		}}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := databasetest.SQLiteFile(t)
+			synctest.Test(t, func(t *testing.T) {
+				db := databasetest.Open(t, "sqlite:"+path)
+				ensure(t, db.Write, audit.Organization{Slug: "acme"})
+				faulty, faults := withFaults(t, db.Write)
+				attempts := 0
+				faults.onBegin(func() error {
+					attempts++
+					if c.begin != nil {
+						return c.begin()
+					}
+					return nil
+				})
+				faults.onCommit(c.commit)
+				batcher := newBatcher(t, faulty, audit.BatcherConfig{RetryFor: time.Minute})
+				began := time.Now()
+				_, err := batcher.Record(t.Context(), anEvent(func(e *audit.Event) { e.ID = "m-1" }))
+				if !errors.Is(err, driver.ErrBadConn) || errors.Is(err, audit.ErrOutcomeUnknown) != c.unknown {
+					t.Errorf("answers %v", err)
+				}
+				if tried := time.Since(began); tried < 58*time.Second || tried > time.Minute || attempts < 30 {
+					t.Errorf("tried %d times in %s", attempts, tried)
+				}
+				if want := (audit.Stats{Failed: 1}); batcher.Stats() != want {
+					t.Errorf("counted %+v, want %+v", batcher.Stats(), want)
+				}
+				faults.onBegin(nil)
+				faults.onCommit(nil)
+				receipt, err := batcher.Record(t.Context(), anEvent(func(e *audit.Event) { e.ID = "m-1" }))
+				if err != nil || receipt.Repeated != c.unknown || len(entries(t, db.Write)) != 1 {
+					t.Errorf("repeated: %+v, %v", receipt, err)
+				}
+				if err := batcher.Close(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+func TestBatcherClosesUnderLoad(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		ensure(t, db.Write, audit.Organization{Slug: "acme"})
+		batcher := newBatcher(t, db.Write, audit.BatcherConfig{MaxBatch: 16, QueueSize: 16})
+		var producers sync.WaitGroup
+		var recorded atomic.Int64
+		for range 64 {
+			producers.Go(func() {
+				for {
+					switch _, err := batcher.Record(t.Context(), anEvent()); {
+					case err == nil:
+						recorded.Add(1)
+					case errors.Is(err, audit.ErrBatcherClosed):
+						return
+					default:
+						t.Errorf("answers %v", err)
+						return
+					}
+				}
+			})
+		}
+		until(t, func() bool { return recorded.Load() > 100 })
+		for range 2 {
+			if err := batcher.Close(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+		if stats := batcher.Stats(); stats.Waiting != 0 || stats.Recorded < 100 {
+			t.Errorf("after closing: %+v", stats)
+		}
+		producers.Wait()
+		if got := count(t, db.Write, "audit_entries"); got != recorded.Load() {
+			t.Errorf("%d entries, %d were recorded", got, recorded.Load())
+		}
+		noWriterIsLeft(t)
+	})
+}
+
+func TestBatcherThatHasNoTimeToClose(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		ensure(t, db.Write, audit.Organization{Slug: "acme"})
+		h := hold(t, db.Write, audit.BatcherConfig{})
+		ctx := audit.WithRequest(audit.WithActor(t.Context(), anna), audit.Request{ID: "req-1"})
+		for i := range 3 {
+			e := anEvent(func(e *audit.Event) { e.EntityID, e.Actor = fmt.Sprint(i), audit.Actor{} })
+			h.record(t, ctx, e, func(_ audit.Receipt, err error) {
+				if !errors.Is(err, audit.ErrBatcherClosed) || errors.Is(err, audit.ErrOutcomeUnknown) {
+					t.Errorf("event %d waited: %v", i, err)
+				}
+			})
+		}
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		err := h.Close(ended)
+		var unflushed *audit.UnflushedError
+		if !errors.As(err, &unflushed) || len(unflushed.Events) != 4 {
+			t.Fatalf("closing answers %v", err)
+		}
+		noWriterIsLeft(t)
+		h.calls.Wait()
+		if got := count(t, db.Write, "audit_entries"); got != 0 {
+			t.Errorf("%d entries", got)
+		}
+		if first := unflushed.Events[0]; first.Event.EntityID != "first" || !errors.Is(first.Err, audit.ErrOutcomeUnknown) {
+			t.Errorf("the one being committed: %+v", first)
+		}
+		// What is left can be kept as JSON and recorded later: it tells of its actor, request and time.
+		text, err := json.Marshal(unflushed.Events[1].Event)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var kept audit.Event
+		if err := json.Unmarshal(text, &kept); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := audit.Record(t.Context(), db.Write, kept); err != nil || kept.Actor != anna || kept.Request.ID != "req-1" || kept.OccurredAt.IsZero() {
+			t.Errorf("%s: %v", text, err)
+		}
+		if again := h.Close(t.Context()); again == nil || again.Error() != unflushed.Error() {
+			t.Errorf("closing again answers %v", again)
+		}
+		if _, err := h.Record(t.Context(), anEvent()); !errors.Is(err, audit.ErrBatcherClosed) {
+			t.Errorf("recording afterwards: %v", err)
+		}
+	})
+}
+
+func noWriterIsLeft(t *testing.T) {
+	t.Helper()
+	stacks := make([]byte, 1<<20)
+	if text := string(stacks[:runtime.Stack(stacks, true)]); strings.Contains(text, "(*Batcher).write") {
+		t.Errorf("a goroutine is left:\n%s", text)
+	}
+}
+
+// A batch and somebody's long transaction tell of an entity nobody has seen before; neither waits for
+// the other.
+func TestBatcherDoesNotWaitForOtherTransactions(t *testing.T) {
+	db := databasetest.Postgres(t)
+	ensure(t, db.Write, audit.Organization{Slug: "acme"})
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // a wait would end here, as a failure
+	defer cancel()
+	neverSeen := anEvent(func(e *audit.Event) { e.EntityID, e.Actor = "never-seen", audit.Actor{ID: "new"} })
+
+	long := db.Write.WithContext(ctx).Begin()
+	defer long.Rollback()
+	if _, err := audit.RecordAll(ctx, long, []audit.Event{neverSeen, neverSeen}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := newBatcher(t, db.Write, audit.BatcherConfig{}).Record(ctx, neverSeen); err != nil {
+		t.Fatalf("a batch, while the transaction is open: %v", err)
+	}
+
+	h := hold(t, db.Write, audit.BatcherConfig{}) // its batch is of the entity "first"
+	if _, err := audit.Record(ctx, db.Write, anEvent(func(e *audit.Event) { e.EntityID = "first" })); err != nil {
+		t.Fatalf("a transaction, while the batch is open: %v", err)
+	}
+	h.letGo()
+	h.calls.Wait()
+	if err := long.Commit().Error; err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestBatcherOverDatabaseSQL(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		ensure(t, db.Write, audit.Organization{Slug: "acme"})
+		dialect := map[string]audit.Dialect{"sqlite": audit.SQLite, "postgres": audit.PostgreSQL}[db.Write.Name()]
+		pool, err := db.Write.DB()
+		if err != nil {
+			t.Fatal(err)
+		}
+		batcher, err := dialect.NewBatcher(pool, audit.BatcherConfig{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		receipt, err := batcher.Record(t.Context(), anEvent())
+		if rows := entries(t, db.Write); err != nil || len(rows) != 1 || rows[0].ID.String() != receipt.EntryID {
+			t.Errorf("%+v, %v, %d entries", receipt, err, len(rows))
+		}
+		if err := batcher.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestBatcherRefusesWhatItCannotWorkWith(t *testing.T) {
+	db := databasetest.SQLite(t)
+	for name, config := range map[string]audit.BatcherConfig{
+		"MaxBatch":  {MaxBatch: -1},
+		"QueueSize": {QueueSize: -1},
+		"WhenFull":  {WhenFull: 7},
+		"writers":   {Writers: 2},
+	} {
+		if _, err := audit.NewBatcher(db.Write, config); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	tx := db.Write.Begin()
+	defer tx.Rollback()
+	if _, err := audit.NewBatcher(tx, audit.BatcherConfig{}); err == nil {
+		t.Error("a transaction was taken for a pool")
+	}
+}

@@ -1,7 +1,0 @@
-package models
-
-// Kept is the clean-up as its row has it.
-func (c Cleanup) Kept() Cleanup {
-	c.counting = false
-	return c
-}

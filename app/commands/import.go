@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/commands/importer"
 	"github.com/auditlogs/auditlogs/models"
 )
@@ -50,6 +51,9 @@ func (c *importCommand) Run(ctx context.Context, to streams) error {
 			config.Refused = refused
 		}
 		summary, err := importer.Run(ctx, store, history, config)
+		if errors.Is(err, audit.ErrNoOrganization) {
+			return fmt.Errorf("%s: create the organization first, under the slug that the file names", importer.Reason(err))
+		}
 		fmt.Fprintln(to.stdout, c.describe(summary))
 		switch {
 		case errors.Is(err, context.Canceled):

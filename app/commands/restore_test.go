@@ -2,6 +2,7 @@ package commands
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -232,6 +233,20 @@ func TestWhatIsNoExportIsNotPutBack(t *testing.T) {
 		}
 		if n := countEntries(t, db); n != 4 {
 			t.Errorf("%d entries, want 4", n)
+		}
+	})
+}
+
+// An export is of one organization: where that is missing, one line says so.
+func TestAnExportIsNotPutBackBeforeItsOrganizationIsThere(t *testing.T) {
+	onBoth(t, func(t *testing.T, address string, db *database.DB) {
+		history := strings.Repeat(exportedLine(map[string]any{"organization": "nobody"}), 3)
+		got := importHistory(t.Context(), address, strings.NewReader(history), restoring)
+		if got.err == nil || got.err.Error() != `organization: "nobody" does not exist: create the organization first, under the slug that the file names` {
+			t.Errorf("the error is %v", got.err)
+		}
+		if got.report != "" || got.console != "" || errors.As(got.err, new(unfinished)) {
+			t.Errorf("it goes on: %+v", got)
 		}
 	})
 }

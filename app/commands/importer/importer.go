@@ -89,6 +89,11 @@ func (i *importer) run(ctx context.Context, batches <-chan batch) error {
 			if err != nil {
 				return errors.Join(ctx.Err(), err) // stopped in the middle of a statement, a database has words of its own
 			}
+			if i.config.Restore && i.summary.Lines == 0 {
+				if err := noneHasAnOrganization(b.lines); err != nil {
+					return err
+				}
+			}
 			if err := i.count(b.lines, receipts); err != nil {
 				return err
 			}
@@ -101,6 +106,17 @@ func (i *importer) run(ctx context.Context, batches <-chan batch) error {
 			}
 		}
 	}
+}
+
+// noneHasAnOrganization returns the first line's refusal where all lines are refused for their organization:
+// an export is of one, which has to be there before anything can be put back.
+func noneHasAnOrganization(lines []line) error {
+	for _, l := range lines {
+		if !errors.Is(l.err, event.ErrNoOrganization) {
+			return nil
+		}
+	}
+	return lines[0].err
 }
 
 // keep stores the lines that can be stored, in one transaction, and marks the others as refused.
@@ -146,7 +162,7 @@ func (i *importer) count(lines []line, receipts []event.Receipt) error {
 			if errors.Is(l.err, event.ErrExpired) {
 				s.Expired++
 			}
-			i.progress.say("line %d: %s", l.number, reason(l.err))
+			i.progress.say("line %d: %s", l.number, Reason(l.err))
 			if i.config.Refused != nil && l.raw != nil {
 				raw := l.raw
 				if !bytes.HasSuffix(raw, []byte("\n")) {
@@ -172,8 +188,8 @@ func (i *importer) count(lines []line, receipts []event.Receipt) error {
 	return nil
 }
 
-// reason says which field was refused and why.
-func reason(err error) string {
+// Reason names the field that was refused, and says why.
+func Reason(err error) string {
 	if field, reason, ok := event.Refused(err); ok {
 		return field + ": " + reason
 	}

@@ -115,7 +115,7 @@ func (h *Handlers) findConnection(c *fiber.Ctx, d *signedDelivery) (secret []byt
 	case err != nil:
 		return nil, err
 	case h.Secrets == nil:
-		return nil, errors.New("--secret-key is required: deliveries of GitHub cannot be checked")
+		return nil, newProblem(internal, "The server has no secret key, so no delivery of GitHub can be checked. The operator starts it with --secret-key or AUDITLOGS_SECRET_KEY.")
 	}
 	if secret, _, err = h.Secrets.Open(d.connection.SecretPurpose(), d.connection.Secret); err != nil {
 		return nil, fmt.Errorf("the secret of %s: %w", id, err)
@@ -181,7 +181,7 @@ func (h *Handlers) recordDelivery(c *fiber.Ctx, d signedDelivery, e audit.Event)
 	case errors.Is(err, audit.ErrExpired): // retention was lowered just now
 		_, reason, _ := event.Refused(err)
 		return newProblem(badRequest, "The delivery cannot be recorded: occurred_at: "+reason+".")
-	case errors.Is(err, audit.ErrOrganizationClosed):
+	case errors.Is(err, audit.ErrOrganizationClosed), errors.Is(err, models.ErrNotFound): // ended just now
 		return newProblem(unauthorized, sentence(github.ErrForged))
 	case err != nil:
 		return fmt.Errorf("record delivery %s: %w", d.ID, err)

@@ -1,11 +1,15 @@
 package handlers_test
 
 import (
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
 
+	"gorm.io/gorm"
+
 	"github.com/auditlogs/auditlogs/app"
+	"github.com/auditlogs/auditlogs/app/github"
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/accounts"
@@ -176,6 +180,16 @@ func TestWithoutASecretKeyNothingIsConnected(t *testing.T) {
 		}
 		if id, _ := p.github(acme); id != "" || len(p.entries(acme, "github_installation:link")) != 0 {
 			t.Error("GitHub was connected")
+		}
+		// By a server that has a key.
+		connection := accounts.GitHubConnection{ID: "ghc_" + strings.Repeat("a", 26), OrgID: acme.ID, Secret: []byte("sealed"), CreatedBy: ada.ID}
+		if err := p.Store.Transaction(t.Context(), func(tx *gorm.DB) error { return tx.Create(&connection).Error }); err != nil {
+			t.Fatal(err)
+		}
+		delivery := p.Client(t).Do(http.MethodPost, "/webhooks/github/"+connection.ID, strings.NewReader("{}"),
+			"Content-Type", "application/json", "X-Hub-Signature-256", github.Sign([]byte("hush"), []byte("{}")))
+		if delivery.Expect(500); !strings.Contains(delivery.Body, "starts it with --secret-key") {
+			t.Errorf("a delivery that cannot be checked is answered %s", delivery.Body)
 		}
 	}, func(c *app.Config) { c.SecretKey = "" })
 }

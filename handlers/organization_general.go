@@ -55,12 +55,15 @@ func (h *Handlers) RenameOrganization(c *fiber.Ctx) error {
 
 	var before, after models.Organization
 	err := h.asAdmin(c, func(ctx context.Context, tx *gorm.DB) (err error) {
-		before, after, err = accounts.RenameOrganization(ctx, tx, page.Organization.ID, name)
-		if err != nil || before.Name == after.Name {
+		if before, err = models.LockOrganization(ctx, tx, page.Organization.ID); err != nil {
 			return err
 		}
 		if opened.conflicts(before.Name, name) {
 			return conflictOver(ctx, tx, before.ID, accounts.SettingName, "The name", before.Name)
+		}
+		before, after, err = accounts.RenameOrganization(ctx, tx, before.ID, name)
+		if err != nil || before.Name == after.Name {
+			return err
 		}
 		if err := noteChange(ctx, tx, before.ID, accounts.SettingName); err != nil {
 			return err

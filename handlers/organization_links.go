@@ -79,17 +79,20 @@ func (h *Handlers) RemoveResourceLink(c *fiber.Ctx) error {
 	})
 }
 
-// changeLink runs change, which answers the template before, and records it in the same
-// transaction where that is another one. row is the form.
+// changeLink runs change, unless somebody else has changed the link since the form was loaded, and records
+// it in the same transaction where it changes anything. row is the form.
 func (h *Handlers) changeLink(c *fiber.Ctx, page organizationPage, row linkRow, template string, change func(context.Context, *gorm.DB) (before string, err error)) error {
 	var before string
 	err := h.asAdmin(c, func(ctx context.Context, tx *gorm.DB) (err error) {
-		if before, err = change(ctx, tx); err != nil || before == template {
+		setting := accounts.SettingLink(row.EntityType)
+		if before, err = models.LockResourceLink(ctx, tx, page.Organization.ID, row.EntityType); err != nil {
 			return err
 		}
-		setting := accounts.SettingLink(row.EntityType)
 		if row.opened.conflicts(before, template) {
 			return conflictOver(ctx, tx, page.Organization.ID, setting, "The link of type "+row.EntityType, before)
+		}
+		if _, err := change(ctx, tx); err != nil || before == template {
+			return err
 		}
 		if err := noteChange(ctx, tx, page.Organization.ID, setting); err != nil {
 			return err

@@ -140,7 +140,7 @@ func SetResourceLink(ctx context.Context, tx *gorm.DB, orgID int64, entityType, 
 	if err := CheckURLTemplate(template); err != nil {
 		return "", err
 	}
-	before, err = lockResourceLink(ctx, tx, orgID, entityType)
+	before, err = LockResourceLink(ctx, tx, orgID, entityType)
 	if err != nil || before == template {
 		return before, err
 	}
@@ -159,7 +159,7 @@ func SetResourceLink(ctx context.Context, tx *gorm.DB, orgID int64, entityType, 
 // RemoveResourceLink removes the URL template of an entity type in the caller's transaction. It
 // answers the template that was; "" where there was none. Errors: as LockOrganization.
 func RemoveResourceLink(ctx context.Context, tx *gorm.DB, orgID int64, entityType string) (before string, err error) {
-	before, err = lockResourceLink(ctx, tx, orgID, entityType)
+	before, err = LockResourceLink(ctx, tx, orgID, entityType)
 	if err != nil || before == "" {
 		return before, err
 	}
@@ -170,9 +170,9 @@ func RemoveResourceLink(ctx context.Context, tx *gorm.DB, orgID int64, entityTyp
 	return before, nil
 }
 
-// lockResourceLink reads a template, holding the organization's lock, so that the before-value of
-// the change's own entry is true.
-func lockResourceLink(ctx context.Context, tx *gorm.DB, orgID int64, entityType string) (string, error) {
+// LockResourceLink reads a template, "" for none, under the organization's lock: until tx ends it stays
+// what it is. Errors: as LockOrganization.
+func LockResourceLink(ctx context.Context, tx *gorm.DB, orgID int64, entityType string) (string, error) {
 	if _, err := LockOrganization(ctx, tx, orgID); err != nil {
 		return "", err
 	}

@@ -85,11 +85,18 @@ func TestAConnectionToGitHub(t *testing.T) {
 func TestADeliverysIDIsRememberedFor30Days(t *testing.T) {
 	eachTown(t, func(t *testing.T, p *town) {
 		acme, other := p.organization("acme"), p.organization("other")
+		connections := map[string]accounts.GitHubConnection{}
+		for _, org := range []models.Organization{acme, other} {
+			connection, err := p.connectGitHub(org)
+			if err != nil {
+				t.Fatal(err)
+			}
+			connections[org.Slug] = connection
+		}
 		claim := func(org models.Organization, id string) (delivery accounts.GitHubDelivery, first bool) {
 			t.Helper()
 			p.must(func(tx *gorm.DB) (err error) {
-				connection := accounts.GitHubConnection{ID: "of " + org.Slug, OrgID: org.ID}
-				if delivery, first, err = accounts.ClaimGitHubDelivery(t.Context(), tx, connection, id, []byte("body of "+id)); err != nil || !first {
+				if delivery, first, err = accounts.ClaimGitHubDelivery(t.Context(), tx, connections[org.Slug], id, []byte("body of "+id)); err != nil || !first {
 					return err
 				}
 				return accounts.SettleGitHubDelivery(t.Context(), tx, delivery, "entry of "+id)
@@ -115,6 +122,17 @@ func TestADeliverysIDIsRememberedFor30Days(t *testing.T) {
 		var left int64
 		if err := p.Reader(t.Context()).Model(&accounts.GitHubDelivery{}).Where("org_id = ?", acme.ID).Count(&left).Error; err != nil || left != 1 {
 			t.Errorf("%d deliveries are kept, want the last alone: %v", left, err)
+		}
+
+		err := p.do(func(tx *gorm.DB) error {
+			if _, err := accounts.DisconnectGitHub(t.Context(), tx, acme.ID); err != nil {
+				return err
+			}
+			_, _, err := accounts.ClaimGitHubDelivery(t.Context(), tx, connections["acme"], "d-3", nil)
+			return err
+		})
+		if !errors.Is(err, models.ErrNotFound) {
+			t.Errorf("a delivery over a connection that has ended: %v", err)
 		}
 	})
 }

@@ -32,14 +32,17 @@ func (GitHubDelivery) TableName() string { return "audit_github_deliveries" }
 // ClaimGitHubDelivery notes that a delivery was received over a connection; the caller stores its entry
 // in the same transaction. first is false where it was received before, or the same body was within
 // GitHubBodyKeptFor: nothing is noted then, and delivery is what became of that one. Of two at once the
-// second waits for the first.
+// second waits for the first. Errors: ErrNotFound where the connection has ended since it was read.
 func ClaimGitHubDelivery(ctx context.Context, tx *gorm.DB, connection GitHubConnection, id string, body []byte) (delivery GitHubDelivery, first bool, err error) {
 	now, orgID := models.TransactionNow(tx), connection.OrgID
 	db := tx.WithContext(ctx)
 	// The lock of the connection. What comes after it sees what others have committed who held it.
-	err = db.Model(&GitHubConnection{}).Where("id = ?", connection.ID).Update("last_delivery_at", gorm.Expr("last_delivery_at")).Error
-	if err != nil {
-		return delivery, false, fmt.Errorf("lock the connection of a delivery: %w", err)
+	locked := db.Model(&GitHubConnection{}).Where("id = ?", connection.ID).Update("last_delivery_at", gorm.Expr("last_delivery_at"))
+	if locked.Error != nil {
+		return delivery, false, fmt.Errorf("lock the connection of a delivery: %w", locked.Error)
+	}
+	if locked.RowsAffected == 0 {
+		return delivery, false, fmt.Errorf("connection of a delivery: %w", models.ErrNotFound)
 	}
 	err = db.Where("org_id = ? AND received_at < ?", orgID, models.MicrosOf(now.Add(-GitHubDeliveryKeptFor))).Delete(&GitHubDelivery{}).Error
 	if err != nil {

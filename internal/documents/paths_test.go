@@ -31,6 +31,7 @@ var (
 	// namedPath is a path of the repository in backticks: it has a slash and begins with a folder of the top level, or
 	// is a file there.
 	namedPath = regexp.MustCompile("`([A-Za-z0-9_./-]+)`")
+	namedIn   = regexp.MustCompile("`([A-Za-z.]+)` in `([a-z_/]+\\.go)`")
 	namedTest = regexp.MustCompile("`(Test[A-Z][A-Za-z0-9]*|Fuzz[A-Z][A-Za-z0-9]*)(?:/[a-z]+)?`")
 )
 
@@ -69,6 +70,19 @@ func TestEveryPathInTheDocumentsExists(t *testing.T) {
 			}
 			if _, err := os.Stat(root + name); err != nil {
 				t.Errorf("%s names %s, which is not there", page, name)
+			}
+		}
+	}
+}
+
+// What a document says a Go file holds is in it.
+func TestWhatTheDocumentsPointToIsThere(t *testing.T) {
+	for _, page := range pages(t) {
+		for _, found := range namedIn.FindAllStringSubmatch(read(t, page), -1) {
+			name := found[1][strings.LastIndex(found[1], ".")+1:]
+			source, err := os.ReadFile(root + found[2])
+			if err != nil || !regexp.MustCompile(`\b`+name+`\b`).Match(source) {
+				t.Errorf("%s says that %s is in %s", page, found[1], found[2])
 			}
 		}
 	}

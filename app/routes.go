@@ -4,7 +4,7 @@ import (
 	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
-// routes is the table of everything the app answers. What stands further up comes first: a page
+// routes is the table of everything the app answers, with the role each of it needs. What stands further up comes first: a page
 // beside the organizations, such as /orgs/new, stands before them.
 func (a *App) routes() {
 	h, r := a.handlers, a.fiber
@@ -54,7 +54,7 @@ func (a *App) routes() {
 	r.Get("/orgs/new", h.SignedIn, h.NewOrganizationPage)
 	r.Post("/orgs/new", h.SignedIn, h.NewOrganization)
 
-	// Everything of one organization, for its members.
+	// Everything of one organization, for its members; what says so for admins only.
 	org := r.Group("/orgs/:slug", h.SignedIn, h.InOrganization, h.FairlyShared)
 	org.Get("/settings/audit-logs", h.AuditLog)
 	org.Get("/settings/audit-logs/export", h.Export) // these two before the entries, whose IDs they cannot be
@@ -64,28 +64,28 @@ func (a *App) routes() {
 
 	org.Get("/settings", h.SettingsOverview)
 	org.Get("/settings/organization", h.OrganizationSettings)
-	org.Post("/settings/organization", h.RenameOrganization)
+	org.Post("/settings/organization", h.Admin, h.RenameOrganization)
 	org.Get("/settings/audit", h.AuditSettings)
-	org.Post("/settings/audit", h.SaveAuditSettings)
-	org.Post("/settings/audit/undo", h.UndoRetention)
-	org.Post("/settings/links", h.SaveResourceLink)
-	org.Post("/settings/links/remove", h.RemoveResourceLink)
-	org.Post("/settings/delete", h.DeleteOrganization)
+	org.Post("/settings/audit", h.Admin, h.SaveAuditSettings)
+	org.Post("/settings/audit/undo", h.Admin, h.UndoRetention)
+	org.Post("/settings/links", h.Admin, h.SaveResourceLink)
+	org.Post("/settings/links/remove", h.Admin, h.RemoveResourceLink)
+	org.Post("/settings/delete", h.Admin, h.DeleteOrganization)
 
 	org.Get("/settings/members", h.Members)
-	org.Post("/settings/members/invitations", h.Invite)
-	org.Post("/settings/members/invitations/revoke", h.RevokeInvitation)
-	org.Post("/settings/members/reset-links/revoke", h.RevokeResetLink)
-	org.Post("/settings/members/:user/role", h.ChangeRole)
-	org.Post("/settings/members/:user/remove", h.RemoveMember)
-	org.Post("/settings/members/:user/reset-link", h.MemberResetLink)
+	org.Post("/settings/members/invitations", h.Admin, h.Invite)
+	org.Post("/settings/members/invitations/revoke", h.Admin, h.RevokeInvitation)
+	org.Post("/settings/members/reset-links/revoke", h.Admin, h.RevokeResetLink)
+	org.Post("/settings/members/:user/role", h.Admin, h.ChangeRole)
+	org.Post("/settings/members/:user/remove", h.AdminOrSelf, h.RemoveMember)
+	org.Post("/settings/members/:user/reset-link", h.Admin, h.MemberResetLink)
 
 	org.Get("/settings/integrations", h.Integrations)
-	org.Post("/settings/integrations/github", h.ConnectGitHub)
-	org.Post("/settings/integrations/github/secret", h.ReplaceGitHubSecret)
-	org.Post("/settings/integrations/github/disconnect", h.DisconnectGitHub)
+	org.Post("/settings/integrations/github", h.Admin, h.ConnectGitHub)
+	org.Post("/settings/integrations/github/secret", h.Admin, h.ReplaceGitHubSecret)
+	org.Post("/settings/integrations/github/disconnect", h.Admin, h.DisconnectGitHub)
 
 	org.Get("/settings/api-keys", h.APIKeys)
-	org.Post("/settings/api-keys", h.CreateAPIKey)
-	org.Post("/settings/api-keys/:key/revoke", h.RevokeAPIKey)
+	org.Post("/settings/api-keys", h.Admin, h.CreateAPIKey)
+	org.Post("/settings/api-keys/:key/revoke", h.Admin, h.RevokeAPIKey)
 }

@@ -98,13 +98,21 @@ func (h *Handlers) InOrganization(c *fiber.Ctx) error {
 	return answer
 }
 
-// adminOnly answers models.ErrNotAdmin for a member: what sets something is for admins. It goes by the
+// Admin is middleware for what sets something, after InOrganization: it refuses members. It goes by the
 // role at the beginning of the request; asAdmin decides.
-func adminOnly(c *fiber.Ctx) error {
+func (h *Handlers) Admin(c *fiber.Ctx) error {
 	if !scopeOf(c).Admin() {
 		return models.ErrNotAdmin
 	}
-	return nil
+	return c.Next()
+}
+
+// AdminOrSelf is Admin that lets members do with themselves, as :user, what admins do with anybody.
+func (h *Handlers) AdminOrSelf(c *fiber.Ctx) error {
+	if c.Params("user") == scopeOf(c).User.ID {
+		return c.Next()
+	}
+	return h.Admin(c)
 }
 
 // asAdmin runs change in a transaction in which the reader is an admin of the organization, and

@@ -7,7 +7,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
-	"github.com/auditlogs/auditlogs/app/intake"
+	"github.com/auditlogs/auditlogs/handlers/intake"
 )
 
 // A page of entries may hold 25 MB of metadata, and its reader may take a minute for it, or not read it at all.

@@ -14,10 +14,10 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/auditlogs/auditlogs/app/audit/auditfiber"
-	"github.com/auditlogs/auditlogs/app/intake"
-	"github.com/auditlogs/auditlogs/app/secrets"
-	"github.com/auditlogs/auditlogs/app/sessions"
 	"github.com/auditlogs/auditlogs/handlers"
+	"github.com/auditlogs/auditlogs/handlers/intake"
+	"github.com/auditlogs/auditlogs/handlers/secrets"
+	"github.com/auditlogs/auditlogs/handlers/sessions"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/accounts"
 	"github.com/auditlogs/auditlogs/models/entries"

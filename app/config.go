@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/auditlogs/auditlogs/app/secrets"
 	"github.com/auditlogs/auditlogs/handlers"
+	"github.com/auditlogs/auditlogs/handlers/secrets"
 	"github.com/auditlogs/auditlogs/models"
 )
 

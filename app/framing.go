@@ -10,7 +10,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
-	"github.com/auditlogs/auditlogs/app/intake"
+	"github.com/auditlogs/auditlogs/handlers/intake"
 )
 
 // prefetched is how much of a body fasthttp has read before the request's handler runs, where the body's

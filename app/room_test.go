@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/auditlogs/auditlogs/app"
-	"github.com/auditlogs/auditlogs/app/github"
+	"github.com/auditlogs/auditlogs/handlers/github"
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models/accounts"

@@ -16,7 +16,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/app/demo"
-	"github.com/auditlogs/auditlogs/app/intake"
+	"github.com/auditlogs/auditlogs/handlers/intake"
 	"github.com/auditlogs/auditlogs/jobs"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/accounts"

@@ -11,7 +11,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
-	"github.com/auditlogs/auditlogs/app/sessions"
+	"github.com/auditlogs/auditlogs/handlers/sessions"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/accounts"
 )

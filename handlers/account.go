@@ -11,7 +11,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/passwords"
-	"github.com/auditlogs/auditlogs/app/sessions"
+	"github.com/auditlogs/auditlogs/handlers/sessions"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/accounts"
 	"github.com/auditlogs/auditlogs/views"

@@ -5,7 +5,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
-	"github.com/auditlogs/auditlogs/app/sessions"
+	"github.com/auditlogs/auditlogs/handlers/sessions"
 )
 
 // Asker is who made a request and of which organization, for the server's own log: the IDs of the user

@@ -18,7 +18,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
-	"github.com/auditlogs/auditlogs/app/github"
+	"github.com/auditlogs/auditlogs/handlers/github"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/accounts"
 )

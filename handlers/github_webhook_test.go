@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/auditlogs/auditlogs/app/audit"
-	"github.com/auditlogs/auditlogs/app/github"
+	"github.com/auditlogs/auditlogs/handlers/github"
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/models"
 )
@@ -97,7 +97,7 @@ func deploymentBody(created time.Time) string {
 func TestGitHubExamplesBecomeEntries(t *testing.T) {
 	read := func(name string, into any) {
 		t.Helper()
-		raw, err := os.ReadFile("../app/github/testdata/" + name)
+		raw, err := os.ReadFile("../handlers/github/testdata/" + name)
 		if err == nil {
 			err = json.Unmarshal(raw, into)
 		}

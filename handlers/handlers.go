@@ -12,9 +12,9 @@ import (
 	"github.com/gofiber/fiber/v2"
 	gorilla "github.com/gorilla/sessions"
 
-	"github.com/auditlogs/auditlogs/app/intake"
-	"github.com/auditlogs/auditlogs/app/secrets"
-	"github.com/auditlogs/auditlogs/app/sessions"
+	"github.com/auditlogs/auditlogs/handlers/intake"
+	"github.com/auditlogs/auditlogs/handlers/secrets"
+	"github.com/auditlogs/auditlogs/handlers/sessions"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/accounts"
 	"github.com/auditlogs/auditlogs/models/entries"

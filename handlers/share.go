@@ -10,7 +10,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"golang.org/x/sync/semaphore"
 
-	"github.com/auditlogs/auditlogs/app/intake"
+	"github.com/auditlogs/auditlogs/handlers/intake"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/entries"
 )

@@ -9,7 +9,7 @@ import (
 
 	"gorm.io/gorm"
 
-	"github.com/auditlogs/auditlogs/app/secrets"
+	"github.com/auditlogs/auditlogs/handlers/secrets"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/accounts"

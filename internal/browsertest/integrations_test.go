@@ -8,7 +8,7 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp/kb"
 
-	"github.com/auditlogs/auditlogs/app/github"
+	"github.com/auditlogs/auditlogs/handlers/github"
 )
 
 // deliverDeployment sends what GitHub would to the address and with the secret the page shows.

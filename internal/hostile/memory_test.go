@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/auditlogs/auditlogs/app/intake"
+	"github.com/auditlogs/auditlogs/handlers/intake"
 )
 
 // attack is connections that are held open until the test ends.

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/auditlogs/auditlogs/app/secrets"
+	"github.com/auditlogs/auditlogs/handlers/secrets"
 )
 
 func box(t *testing.T, keys ...string) *secrets.Box {

@@ -10,7 +10,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/database"
-	"github.com/auditlogs/auditlogs/app/sessions"
+	"github.com/auditlogs/auditlogs/handlers/sessions"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/accounts"

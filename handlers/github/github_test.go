@@ -14,7 +14,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
-	"github.com/auditlogs/auditlogs/app/github"
+	"github.com/auditlogs/auditlogs/handlers/github"
 )
 
 var update = flag.Bool("update", false, "write testdata/events.json anew; look at what changed")

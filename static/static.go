@@ -27,7 +27,7 @@ var bundles = map[string][]string{
 		"css/utilities.css",
 	},
 	// One module: its parts see each other's names.
-	"app.js":      {"js/app.js", "js/*.js"},
+	"app.js":      {"js/app.js", "js/*.js", "js/log/*.js"},
 	"htmx.min.js": {"htmx.min.js"},
 	"icons.svg":   {"icons.svg"},
 }

@@ -13,10 +13,6 @@ import (
 	"github.com/auditlogs/auditlogs/handlers/intake"
 )
 
-// prefetched is how much of a body fasthttp has read before the request's handler runs, where the body's
-// length is known.
-const prefetched = 8 << 10
-
 // guard is around everything that answers: it refuses requests that two servers could read differently, and
 // closes connections on which something of a body is left, which would be taken for the next request.
 func (a *App) guard(answer fasthttp.RequestHandler) fasthttp.RequestHandler {
@@ -35,7 +31,7 @@ func (a *App) guard(answer fasthttp.RequestHandler) fasthttp.RequestHandler {
 		}
 		length := ctx.Request.Header.ContentLength()
 		chunks := length == -1
-		unread := ctx.Request.IsBodyStream() && (chunks || length > prefetched)
+		unread := ctx.Request.IsBodyStream() && (chunks || length > intake.Prefetched)
 		if unread || chunks { // of chunks, fasthttp does not always find the end
 			ctx.SetConnectionClose()
 		}

@@ -54,11 +54,9 @@ func (a *App) requestID(c *fiber.Ctx) string {
 // by way of a proxy which is not trusted: bounds by address are then everybody's together. Anybody can send
 // the header, so nothing else is believed for it.
 func (a *App) noteUnknownProxy(c *fiber.Ctx) error {
-	if len(a.config.TrustedProxies) == 0 && !a.behindUnknownProxy.Load() && len(c.Request().Header.PeekAll(fiber.HeaderXForwardedFor)) > 0 {
-		if a.behindUnknownProxy.CompareAndSwap(false, true) {
-			a.config.Log.Warn("requests bring X-Forwarded-For, and no proxy is trusted: "+unknownProxyHint,
-				"peer", c.Context().RemoteIP().String())
-		}
+	if handlers.BehindUnknownProxy(c) && a.behindUnknownProxy.CompareAndSwap(false, true) {
+		a.config.Log.Warn("requests bring X-Forwarded-For, and no proxy is trusted: "+unknownProxyHint,
+			"peer", c.Context().RemoteIP().String())
 	}
 	return c.Next()
 }

@@ -13,13 +13,14 @@ import (
 	"time"
 
 	"github.com/PuerkitoBio/goquery"
+	"github.com/pressly/goose/v3"
+	gooseStore "github.com/pressly/goose/v3/database"
+
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/migrations"
-	"github.com/pressly/goose/v3"
-	gooseStore "github.com/pressly/goose/v3/database"
 )
 
 // upgradedFrom is the schema that the test of upgrades begins with.

@@ -17,13 +17,17 @@ type buckets[K comparable] struct {
 	held map[K]*rate.Limiter
 }
 
-// take takes one token of key's bucket, or answers how long to wait for one. A new bucket is full.
+// take takes one token of key's bucket, or returns how long to wait for one. A new bucket is full.
 func (b *buckets[K]) take(key K, now time.Time, perSecond rate.Limit, atOnce int) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	bucket, ok := b.held[key]
+	if b.held == nil {
+		b.held = map[K]*rate.Limiter{}
+	}
 	if !ok {
-		b.makeRoom(now)
+		// Full ones are as good as new.
+		makeRoom(b.held, maxBuckets, func(other *rate.Limiter) bool { return other.TokensAt(now) >= float64(other.Burst()) })
 		bucket = rate.NewLimiter(perSecond, atOnce)
 		b.held[key] = bucket
 	}
@@ -60,25 +64,4 @@ func (b *buckets[K]) forget(key K) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.held, key)
-}
-
-// makeRoom keeps the buckets bounded: full ones go first, which are as good as new, and then any.
-func (b *buckets[K]) makeRoom(now time.Time) {
-	if b.held == nil {
-		b.held = map[K]*rate.Limiter{}
-	}
-	if len(b.held) < maxBuckets {
-		return
-	}
-	for key, bucket := range b.held {
-		if bucket.TokensAt(now) >= float64(bucket.Burst()) {
-			delete(b.held, key)
-		}
-	}
-	for key := range b.held {
-		if len(b.held) < maxBuckets {
-			return
-		}
-		delete(b.held, key)
-	}
 }

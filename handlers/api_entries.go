@@ -52,8 +52,8 @@ type entryKeyJSON struct {
 func entryAsJSON(e *models.Entry) entryJSON {
 	entry := entryJSON{
 		ID:         e.ID.String(),
-		OccurredAt: e.OccurredAt.Time().Format(exportTime),
-		RecordedAt: e.RecordedAt.Time().Format(exportTime),
+		OccurredAt: e.OccurredAt.RFC3339(),
+		RecordedAt: e.RecordedAt.RFC3339(),
 		Action:     e.Action,
 		EntityType: e.EntityType,
 		EntityID:   e.EntityID,
@@ -104,7 +104,7 @@ func (h *Handlers) ListEntries(c *fiber.Ctx) error {
 	}
 	if looked := page.Looked; looked != nil {
 		if answer.Partial = true; filter.Sort == entries.SortTimestamp {
-			to := looked.ID.Occurred().Format(exportTime)
+			to := models.MicrosOf(looked.ID.Occurred()).RFC3339()
 			answer.LookedTo = &to
 		}
 	}

@@ -20,9 +20,6 @@ import (
 // Nothing of it is ever unpacked.
 
 const (
-	// prefetched is how much of a body has come in before its handler runs. It is bounded with the
-	// connections and needs no room of its own.
-	prefetched = 8 << 10
 	// maxForm is how many bytes a form has at most.
 	maxForm = 64 << 10
 	// bodyPatience is how long a body waits for room.
@@ -67,7 +64,7 @@ func readBody(c *fiber.Ctx, bounds bodyBounds) ([]byte, error) {
 	if err != nil || length == 0 {
 		return nil, err
 	}
-	if length < 0 || length > prefetched {
+	if length < 0 || length > intake.Prefetched {
 		room := length
 		if room < 0 {
 			room = bounds.limit

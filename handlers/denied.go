@@ -40,14 +40,17 @@ type denial struct {
 	hour  time.Time
 }
 
-// note counts a refusal. It answers how many there were this hour, and whether to record this one.
+// note counts a refusal. It returns how many there were this hour, and whether to record this one.
 func (d *denials) note(now time.Time, key denialKey) (count int, record bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	hour := now.Truncate(time.Hour)
-	noted, known := d.counts[key]
-	if !known {
-		d.makeRoom(hour)
+	noted, counted := d.counts[key]
+	if d.counts == nil {
+		d.counts = map[denialKey]denial{}
+	}
+	if !counted {
+		makeRoom(d.counts, maxDenials, func(other denial) bool { return other.hour != hour })
 	}
 	if noted.hour != hour {
 		noted = denial{hour: hour}
@@ -55,27 +58,6 @@ func (d *denials) note(now time.Time, key denialKey) (count int, record bool) {
 	noted.count++
 	d.counts[key] = noted
 	return noted.count, noted.count <= deniedEach || powerOfTen(noted.count)
-}
-
-// makeRoom keeps the counts bounded: those of earlier hours go first, and then any.
-func (d *denials) makeRoom(hour time.Time) {
-	if d.counts == nil {
-		d.counts = map[denialKey]denial{}
-	}
-	if len(d.counts) < maxDenials {
-		return
-	}
-	for key, noted := range d.counts {
-		if noted.hour != hour {
-			delete(d.counts, key)
-		}
-	}
-	for key := range d.counts {
-		if len(d.counts) < maxDenials {
-			return
-		}
-		delete(d.counts, key)
-	}
 }
 
 func powerOfTen(n int) bool {

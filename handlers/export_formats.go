@@ -36,9 +36,6 @@ var exportFormats = map[string]exportFormat{
 	"ndjson": {"application/x-ndjson; charset=utf-8", func(*bufio.Writer, exportFile) {}, entryAsNDJSON},
 }
 
-// exportTime is RFC 3339 in UTC, to the microsecond, always of the same length.
-const exportTime = "2006-01-02T15:04:05.000000Z"
-
 // exportColumns are the columns of the CSV and the keys of the NDJSON, in order. A new one goes to
 // the end: programs may count the columns of a CSV. audit.ParseExported reads them.
 var exportColumns = []struct {
@@ -47,8 +44,8 @@ var exportColumns = []struct {
 	json  bool // the value is JSON; empty for null
 }{
 	{name: "id", value: func(_ exportFile, e models.Entry) string { return e.ID.String() }},
-	{name: "occurred_at", value: func(_ exportFile, e models.Entry) string { return e.OccurredAt.Time().Format(exportTime) }},
-	{name: "recorded_at", value: func(_ exportFile, e models.Entry) string { return e.RecordedAt.Time().Format(exportTime) }},
+	{name: "occurred_at", value: func(_ exportFile, e models.Entry) string { return e.OccurredAt.RFC3339() }},
+	{name: "recorded_at", value: func(_ exportFile, e models.Entry) string { return e.RecordedAt.RFC3339() }},
 	{name: "action", value: func(_ exportFile, e models.Entry) string { return e.Action }},
 	{name: "entity_type", value: func(_ exportFile, e models.Entry) string { return e.EntityType }},
 	{name: "entity_id", value: func(_ exportFile, e models.Entry) string { return e.EntityID }},

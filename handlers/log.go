@@ -275,3 +275,30 @@ func (h *Handlers) AuditLogActors(c *fiber.Ctx) error {
 	}
 	return h.render(c, fiber.StatusOK, "log/actor-options", menu)
 }
+
+// CSV and NDJSON are the addresses of exports of everything the filter lets through.
+func (p *logPage) CSV() string    { return p.export("csv") }
+func (p *logPage) NDJSON() string { return p.export("ndjson") }
+
+func (p *logPage) export(format string) string {
+	f := p.Filter.At(nil)
+	f.Limit = defaultPageSize
+	address := p.Path + "/export?format=" + format
+	if query := f.String(); query != "" {
+		address += "&" + query
+	}
+	return address
+}
+
+// emptyLog is a log with nothing to show.
+type emptyLog struct {
+	Why   string // "new", "filters", "partial", "closed", "off" or "end"
+	Clear string // the address without filters
+	First string // the address of the first page
+}
+
+// suggestion is a person whose name was searched for.
+type suggestion struct {
+	actorOption
+	Address string
+}

@@ -82,7 +82,7 @@ func (h *Handlers) Login(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	bounds := atSignIn(clientIP(c), input.Email, device, behindUnknownProxy(c))
+	bounds := atSignIn(clientIP(c), input.Email, device, BehindUnknownProxy(c))
 	right, wait, err := h.tryPassword(ctx, bounds, user.PasswordHash, input.Password)
 	if err != nil {
 		return err
@@ -133,9 +133,9 @@ func (h *Handlers) tooManyWrong(c *fiber.Ctx, wait time.Duration) string {
 	return fmt.Sprintf("Too many wrong passwords. Try again in %s.", views.Count((seconds+59)/60, "minute", "minutes"))
 }
 
-// behindUnknownProxy says that the request seems to come from a proxy although none is trusted: all its
-// clients have one address then, and are not shut out for what a few of them do.
-func behindUnknownProxy(c *fiber.Ctx) bool {
+// BehindUnknownProxy reports whether the request seems to come from a proxy although none is trusted: all
+// its clients have one address then, and are not shut out for what a few of them do.
+func BehindUnknownProxy(c *fiber.Ctx) bool {
 	return len(c.App().Config().TrustedProxies) == 0 && c.Get(fiber.HeaderXForwardedFor) != ""
 }
 

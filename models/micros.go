@@ -14,6 +14,9 @@ func MicrosOf(t time.Time) Micros {
 	return Micros(t.UnixMicro())
 }
 
+// RFC3339 is the moment in UTC, to the microsecond and always of the same length.
+func (m Micros) RFC3339() string { return m.Time().Format("2006-01-02T15:04:05.000000Z") }
+
 // Time is the moment in UTC; the zero time when not set.
 func (m Micros) Time() time.Time {
 	if m == 0 {

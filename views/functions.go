@@ -43,7 +43,7 @@ func functions(asset func(name string) string) template.FuncMap {
 		"count": Count,
 		"join":  strings.Join,
 		// number 12345: "12,345".
-		"number": func(n int64) string { return grouped(int(n)) },
+		"number": func(n int64) string { return Number(int(n)) },
 	}
 }
 

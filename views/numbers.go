@@ -1,20 +1,17 @@
 package views
 
-import "fmt"
+import (
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
+)
 
-// Count writes a number with its noun: "1 entry", "12,345 entries".
+// Count is a number with its noun: "1 entry", "12,345 entries".
 func Count(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}
-	return grouped(n) + " " + many
+	return Number(n) + " " + many
 }
 
-// grouped writes a number with a comma every three digits.
-func grouped(n int) string {
-	digits := fmt.Sprint(n)
-	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits
-}
+// Number is n with a comma every three digits.
+func Number(n int) string { return message.NewPrinter(language.English).Sprintf("%d", n) }

@@ -51,7 +51,7 @@ func ExactTimeOf(t time.Time, zone *time.Location) ExactTime {
 	t = t.UTC()
 	here := t.In(zone)
 	view := ExactTime{
-		ISO:  t.Format("2006-01-02T15:04:05.000000Z"),
+		ISO:  models.MicrosOf(t).RFC3339(),
 		Here: here.Format("Mon, Jan 2, 2006, 15:04:05") + fraction(t) + " " + zoneAbbreviation(here),
 		Zone: zone.String(),
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/commands/importer"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/views"
 )
 
 type importCommand struct {
@@ -61,7 +62,7 @@ func (c *importCommand) Run(ctx context.Context, to streams) error {
 		case err != nil:
 			return unfinished{fmt.Errorf("broke off: %w; %s", err, startAgain)}
 		case summary.Refused > 0:
-			return fmt.Errorf("%s refused", importer.Lines(summary.Refused))
+			return fmt.Errorf("%s refused", views.Count(summary.Refused, "line", "lines"))
 		}
 		return nil
 	})
@@ -87,7 +88,7 @@ func (c *importCommand) describe(s importer.Summary) string {
 	if c.DryRun {
 		done = ahead
 	}
-	parts := []string{importer.Number(s.Imported) + done}
+	parts := []string{views.Number(s.Imported) + done}
 	for _, part := range []struct {
 		n    int
 		text string
@@ -97,12 +98,12 @@ func (c *importCommand) describe(s importer.Summary) string {
 		{s.Refused, "refused"},
 	} {
 		if part.n > 0 {
-			parts = append(parts, importer.Number(part.n)+" "+part.text)
+			parts = append(parts, views.Number(part.n)+" "+part.text)
 		}
 	}
-	text := fmt.Sprintf("%s in %.1f s: %s", importer.Lines(s.Lines), s.Took.Seconds(), strings.Join(parts, ", "))
+	text := fmt.Sprintf("%s in %.1f s: %s", views.Count(s.Lines, "line", "lines"), s.Took.Seconds(), strings.Join(parts, ", "))
 	if s.Expired > 0 {
-		text += fmt.Sprintf(" (%s of them older than the organization keeps)", importer.Number(s.Expired))
+		text += fmt.Sprintf(" (%s of them older than the organization keeps)", views.Number(s.Expired))
 	}
 	return text + "."
 }

@@ -11,6 +11,9 @@ import (
 )
 
 const (
+	// Prefetched is how much of a body has come in before its handler runs, where its length is known. It is
+	// bounded with the connections and needs no room of its own.
+	Prefetched = 8 << 10
 	// lingerTime is how long the rest of a refused body is awaited.
 	lingerTime = 2 * time.Second
 	// lingerBytes is the most that is read of it.

@@ -8,23 +8,12 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
-	"golang.org/x/text/language"
-	"golang.org/x/text/message"
+
+	"github.com/auditlogs/auditlogs/views"
 )
 
 // quiet is how long a report that is no terminal hears nothing.
 const quiet = 10 * time.Second
-
-// Number writes n as people read it: 1,234,567.
-func Number(n int) string { return message.NewPrinter(language.English).Sprintf("%d", n) }
-
-// Lines counts lines: 1 line, 1,234 lines.
-func Lines(n int) string {
-	if n == 1 {
-		return "1 line"
-	}
-	return Number(n) + " lines"
-}
 
 // progress shows how far an import is: as a bar on a terminal, elsewhere as a line now and then.
 type progress struct {
@@ -55,7 +44,7 @@ func newProgress(out io.Writer, size int64) *progress {
 
 // at says that so many bytes of the history are done, which were so many lines.
 func (p *progress) at(bytes int64, lines int) {
-	text := fmt.Sprintf("%s, %s a second", Lines(lines), Number(int(float64(lines)/max(time.Since(p.began).Seconds(), 1))))
+	text := fmt.Sprintf("%s, %s a second", views.Count(lines, "line", "lines"), views.Number(int(float64(lines)/max(time.Since(p.began).Seconds(), 1))))
 	switch {
 	case p.bar != nil:
 		p.bar.Describe(text)

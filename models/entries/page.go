@@ -19,9 +19,10 @@ func (l *Log) Page(ctx context.Context, org models.Organization, q Query) (Page,
 	found, err := w.next(ctx, q.Limit+1)
 	if err == nil && q.backward() && len(found) <= q.Limit && !w.spent {
 		// The beginning is near: the first page, whole, unless that is farther to go than the way back was.
-		ahead := found
+		ahead, names := found, w.plan.names
 		q.Cursor, q.Kinds = nil, w.plan.kinds
 		if w, err = l.walk(ctx, org, q, listColumns); err == nil {
+			w.plan.names = names
 			found, err = w.next(ctx, q.Limit+1)
 		}
 		if err == nil && w.spent && len(found) < len(ahead) {

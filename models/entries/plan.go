@@ -55,7 +55,32 @@ func (l *Log) plan(ctx context.Context, org models.Organization, q Query) (*plan
 			p.base.kinds = append(p.base.kinds, Kind{Action: action})
 		}
 	}
+	p.divide()
 	return p, nil
+}
+
+// Filters and the values of a sorted column multiply. Where they come to more runs than are worth beginning, one
+// of the filters is a condition on the entries of fewer runs instead.
+const (
+	mostMultiplied = 1000
+	supposedUsers  = 60 // that a page goes through, where it is not known how many there are
+)
+
+func (p *plan) divide() {
+	kinds, actors := len(p.base.kinds), len(p.base.actors)
+	switch p.query.Sort {
+	case SortUser:
+		if kinds > 0 && kinds*max(actors, supposedUsers) > mostMultiplied {
+			p.base.kinds = nil
+		}
+	case SortAction, SortEntityType:
+		if p.base.kinds == nil {
+			kinds = len(p.kinds)
+		}
+		if kinds*actors > mostMultiplied {
+			p.base.actors = nil
+		}
+	}
 }
 
 // kindsOf makes sure that the plan knows every kind of the log. There may be some of which every entry has

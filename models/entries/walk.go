@@ -18,7 +18,8 @@ type walk struct {
 	gathered   gathered    // what is read besides, of a search or resource that is not sorted by time
 
 	at    place
-	chunk int // how many groups are read together next
+	chunk int     // how many groups are read together next
+	users []group // those that were read last, where sorted by user
 	done  bool
 
 	// Where bounded, the walk takes no more than a page may: left is what is left of that, and spent reports
@@ -251,6 +252,7 @@ func (w *walk) lookAhead(ctx context.Context, r reading, sets []runSet, groups [
 	}
 	w.looked += each * runs
 	w.left.rows -= each * runs
+	w.left.runs -= runs
 	if end != nil {
 		groups = groups[:max(1, end.group)]
 		for i := range sets {
@@ -294,7 +296,7 @@ func (w *walk) nextGroups(ctx context.Context) ([]group, error) {
 		return w.oneGroup(ctx)
 	case w.gathered == nil || len(w.selections) > 0:
 		if p.query.Sort == SortUser {
-			return w.log.users(ctx, p, w.at, w.chunk)
+			return w.nextUsers(ctx)
 		}
 	}
 	values := w.values()
@@ -310,6 +312,18 @@ func (w *walk) nextGroups(ctx context.Context) ([]group, error) {
 		groups = append(groups, group{value: value, actors: p.actors()})
 	}
 	return groups, nil
+}
+
+// nextUsers are nextGroups where sorted by user. The one the walk stopped within is known already, but for the
+// first page's.
+func (w *walk) nextUsers(ctx context.Context) (users []group, err error) {
+	if !w.at.id.IsZero() {
+		if i := slices.IndexFunc(w.users, func(g group) bool { return g.value == w.at.value }); i >= 0 {
+			return w.users[i : i+1], nil
+		}
+	}
+	w.users, err = w.log.users(ctx, w.plan, w.at, w.chunk)
+	return w.users, err
 }
 
 // oneGroup is all entries, by time. The names of its actors are asked for where runs of the index need them.

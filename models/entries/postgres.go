@@ -26,7 +26,12 @@ func (postgres) merged(r reading, set runSet, runs []run) condition {
 			values[n] = run.values[i]
 		}
 		name := "v" + strconv.Itoa(i)
-		arrays, names, equal = arrays+", ?::text[]", names+", "+name, equal+" AND "+operand+" = run."+name
+		arrays, names = arrays+", ?::text[]", names+", "+name
+		if isDayOf(set.columns[i]) {
+			equal += " AND (occurred_at / 86400000000)::integer = run." + name + "::integer"
+		} else {
+			equal += " AND " + operand + " = run." + name
+		}
 		args = append(args, models.PostgresArray(values))
 	}
 	where := r.where(set)
@@ -40,6 +45,12 @@ func (postgres) merged(r reading, set runSet, runs []run) condition {
 	return condition{"SELECT page.grp, e.* FROM (" + ids.sql + ") AS page CROSS JOIN LATERAL (SELECT " + r.columns.sql +
 		" FROM audit_entries WHERE org_id = ? AND id = page.hit_id OFFSET 0) AS e" + r.ordered("page.grp", "page.hit_id"),
 		append(ids.args, r.orgID)}
+}
+
+// hasOrigin compares the hash that the index holds in place of the value, and then the value.
+func (postgres) hasOrigin(orgID int64, column, value string) condition {
+	return condition{"(hashtextextended(" + column + ", org_id) >> 32)::integer = (hashtextextended(?, ?) >> 32)::integer AND " +
+		column + " <> '' AND " + unindexed(column) + " = ?", []any{value, orgID, value}}
 }
 
 func (postgres) amongIDs(ids []models.EntryID) condition {

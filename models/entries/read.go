@@ -42,7 +42,7 @@ type reading struct {
 
 // where is what all runs have in common.
 func (r reading) where(set runSet) condition {
-	return condition{"org_id = ? AND id >= ? AND id < ?", []any{r.orgID, r.span.from, r.span.to}}.and(set.where)
+	return condition{"org_id = ? AND id >= ? AND id < ?", []any{r.orgID, r.span.from, r.span.to}}.and(set.of).and(set.where)
 }
 
 func (r reading) direction() string {
@@ -63,6 +63,9 @@ func (r reading) ordered(group, id string) string {
 // merger writes the statement that answers a reading: group, and columns of the entries.
 type merger interface {
 	merged(r reading, set runSet, runs []run) condition
+	// hasOrigin is the condition that an entry of an organization has a value in one of the origins' columns,
+	// as the index by days of that column takes it.
+	hasOrigin(orgID int64, column, value string) condition
 	// amongIDs is the condition that an entry's ID is one of some, of which there is at least one.
 	amongIDs(ids []models.EntryID) condition
 }

@@ -63,6 +63,7 @@ type runSet struct {
 	columns []string
 	indexed int // how many of the columns, from the first on, are those of the index
 	runs    []run
+	of      condition // what the index's entries must have besides, for all runs alike
 	where   condition
 }
 

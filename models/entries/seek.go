@@ -29,8 +29,9 @@ func (w *walk) shouldSeek(n int) bool {
 	if w.sought || p.base.entities != nil {
 		return false
 	}
+	_, byOrigin := p.origin()
 	return p.query.EntityID != "" ||
-		len(p.words) > 0 && w.looked > 0 && n*w.looked/(w.matched+1) > w.log.effort.worthwhile && len(gramsOf(p.words)) > 0
+		(byOrigin || len(p.words) > 0 && len(gramsOf(p.words)) > 0) && w.looked > 0 && n*w.looked/(w.matched+1) > w.log.effort.worthwhile
 }
 
 // seek asks which kinds and which entities match the words, once, and has the walk read those where they are
@@ -41,8 +42,16 @@ func (w *walk) seek(ctx context.Context) error {
 	if w.bounded {
 		most = min(most, w.left.runs/2)
 	}
-	if p.query.EntityID != "" {
-		_, err := w.gather(ctx, []entityKey{{p.query.EntityType, p.query.EntityID}})
+	origin, byOrigin := p.origin()
+	switch {
+	case byOrigin && p.query.Sort == SortTimestamp:
+		w.byOrigin = true
+		return nil
+	case byOrigin:
+		_, err := w.gather(ctx, w.log.originRuns(p, origin, p.span))
+		return err
+	case p.query.EntityID != "":
+		_, err := w.gather(ctx, runsOfEntities([]entityKey{{p.query.EntityType, p.query.EntityID}}))
 		return err
 	}
 	kinds, entities, found, err := w.log.matching(ctx, p, most)
@@ -50,7 +59,7 @@ func (w *walk) seek(ctx context.Context) error {
 		return err
 	}
 	if len(entities) > 0 && p.query.Sort != SortTimestamp {
-		if found, err = w.gather(ctx, entities); err != nil || !found {
+		if found, err = w.gather(ctx, runsOfEntities(entities)); err != nil || !found {
 			return err
 		}
 		entities = nil
@@ -118,14 +127,18 @@ func (l *Log) matchingEntities(ctx context.Context, p *plan, words []string, kin
 // gathered are entries in the order in which the walk reads them, by their value in the sorted column.
 type gathered map[string][]models.Entry
 
-// gather reads all entries of some entities, as far as filters and sorting need them, and keeps those that
-// answer. It does so only where there are no more than can be sorted together.
-func (w *walk) gather(ctx context.Context, entities []entityKey) (bool, error) {
-	p, most := w.plan, w.log.effort.gathered
+func runsOfEntities(entities []entityKey) runSet {
 	set := runSet{columns: byEntity, indexed: len(byEntity)}
 	for _, e := range entities {
 		set.runs = append(set.runs, run{0, []string{e.EntityType, e.EntityID}})
 	}
+	return set
+}
+
+// gather reads all entries of some runs, as far as filters and sorting need them, and keeps those that
+// answer. It does so only where there are no more than can be sorted together.
+func (w *walk) gather(ctx context.Context, set runSet) (bool, error) {
+	p, most := w.plan, w.log.effort.gathered
 	r := reading{orgID: p.org.ID, span: p.span, newestFirst: p.query.newestFirst(), limit: most + 1, anyOrder: true, columns: filterColumns}
 	found, err := w.log.read(ctx, r, set)
 	if err != nil || len(found) > most {

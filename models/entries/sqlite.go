@@ -18,6 +18,10 @@ var indexNames = map[string]string{
 	"entity_type,entity_id": "audit_entries_by_entity",
 	"actor_id,action":       "audit_entries_by_actor_action",
 	"actor_key,actor_id":    "audit_entries_by_user",
+	"day of ip":             "audit_entries_by_ip",
+	"day of request_id":     "audit_entries_by_request_id",
+	"day of api_key_id":     "audit_entries_by_api_key",
+	"day of source":         "audit_entries_by_source",
 }
 
 // merged is a UNION of one seek a run. It names the index: between two times SQLite would rather read
@@ -25,8 +29,12 @@ var indexNames = map[string]string{
 func (sqlite) merged(r reading, set runSet, runs []run) condition {
 	where, index := r.where(set), indexNames[strings.Join(set.columns[:set.indexed], ",")]
 	equal := ""
-	for _, operand := range set.operands() {
-		equal += " AND " + operand + " = ?"
+	for i, operand := range set.operands() {
+		if isDayOf(set.columns[i]) {
+			equal += " AND occurred_at / 86400000000 = CAST(? AS integer)"
+		} else {
+			equal += " AND " + operand + " = ?"
+		}
 	}
 	var parts []string
 	var args []any
@@ -45,6 +53,10 @@ func (sqlite) merged(r reading, set runSet, runs []run) condition {
 	}
 	return condition{"SELECT page.grp, " + r.columns.sql + " FROM (" + ids.sql + ") AS page CROSS JOIN audit_entries AS e ON e.org_id = ? AND e.id = page.hit_id" +
 		r.ordered("page.grp", "page.hit_id"), append(ids.args, r.orgID)}
+}
+
+func (sqlite) hasOrigin(_ int64, column, value string) condition {
+	return condition{column + " = ? AND " + column + " <> ''", []any{value}}
 }
 
 func (sqlite) amongIDs(ids []models.EntryID) condition {

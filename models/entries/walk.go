@@ -33,6 +33,7 @@ type walk struct {
 	// are what they told.
 	looked, matched, dropped int
 	sought, found            bool
+	byOrigin                 bool // the runs of an origin are read in place of the selections
 }
 
 // place is how far the walk is: behind the entry id of the group value, or behind the whole group where id is
@@ -86,11 +87,8 @@ func (w *walk) step(ctx context.Context, n int) ([]models.Entry, error) {
 	}
 	sets, groups := w.runSets(groups)
 	r := reading{
-		orgID: w.plan.org.ID, span: w.plan.span, newestFirst: w.plan.query.newestFirst(), columns: w.columns,
+		orgID: w.plan.org.ID, span: w.ahead(), newestFirst: w.plan.query.newestFirst(), columns: w.columns,
 		limit: max(n, min(4*w.dropped, 1000)),
-	}
-	if !w.at.id.IsZero() {
-		r.span = r.span.behind(w.at.id, r.newestFirst)
 	}
 	var end *groupedEntry // up to where is read; nil for all
 	if w.spent = len(groups) == 0; !w.spent && slices.ContainsFunc(sets, func(s runSet) bool { return !s.exact() }) {
@@ -111,6 +109,14 @@ func (w *walk) step(ctx context.Context, n int) ([]models.Entry, error) {
 		end = &found[r.limit-1]
 	}
 	return w.take(found, groups, end, n), nil
+}
+
+// ahead is what is left of the span, in the group the walk is in.
+func (w *walk) ahead() span {
+	if w.at.id.IsZero() {
+		return w.plan.span
+	}
+	return w.plan.span.behind(w.at.id, w.plan.query.newestFirst())
 }
 
 // take answers those of the entries read that match, at most n, and goes on behind the last one, behind end
@@ -159,6 +165,12 @@ func (w *walk) pass(groups []group) {
 // runSets are the runs of as many of the groups, from the first on, as may be begun. Those of a group with more
 // than any page may begin are those of the whole log instead, and its filters conditions.
 func (w *walk) runSets(groups []group) (sets []runSet, used []group) {
+	if origin, ok := w.plan.origin(); ok && w.byOrigin {
+		set := w.log.originRuns(w.plan, origin, w.ahead())
+		set.where = w.plan.unless([]string{origin.column}).and(w.log.wordsMatch(w.plan.words))
+		w.left.runs -= len(set.runs)
+		return []runSet{set}, groups
+	}
 	most, runs := w.mostRuns(), 0
 	if w.bounded {
 		most = min(most, w.left.runs)

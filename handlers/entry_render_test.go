@@ -104,7 +104,7 @@ func TestWhichKeyAnEntryCameWith(t *testing.T) {
 	if said := strings.Join(strings.Fields(via.Text()), " "); said != "API key Build server key_1" {
 		t.Errorf("it came via %q", said)
 	}
-	if href := via.Find("a").AttrOr("href", ""); href != "/orgs/acme/resources/api_key?id=key_1" {
+	if href := via.Find("a").AttrOr("href", ""); href != "/orgs/acme/settings/audit-logs?api_key=key_1" {
 		t.Errorf("the key leads to %s", href)
 	}
 }

@@ -26,8 +26,10 @@ type entryView struct {
 	ResourceURL string // the resource outside of this app; empty when nobody said where it is
 	HistoryPath string // everything that happened to the resource
 	ActorPath   string // the log of this actor only
-	APIKeyPath  string // everything that happened to the API key it was sent with; empty where none was
 	AroundPath  string // five minutes of the log before and after
+
+	// The whole log of what came from where it did.
+	IPPath, RequestPath, APIKeyPath, SourcePath string
 }
 
 // linkMaker is who made the link that an entry came about by, as its metadata says. Without an ID it was
@@ -104,10 +106,12 @@ func viewEntry(base string, org models.Organization, entry models.Entry, links m
 		ResourceURL: models.ResourceURL(entry, links),
 		HistoryPath: historyPath(org, entry.EntityType, entry.EntityID),
 	}
-	view.goOn(Filter{Zone: zone, Sort: entries.SortTimestamp, Limit: defaultPageSize}, log)
-	if entry.APIKeyID != "" {
-		view.APIKeyPath = historyPath(org, action.APIKeyCreate.Entity(), entry.APIKeyID)
-	}
+	whole := Filter{Zone: zone, Sort: entries.SortTimestamp, Limit: defaultPageSize}
+	view.goOn(whole, log)
+	view.IPPath = whole.With("ip", entry.IP).Address(log)
+	view.RequestPath = whole.With("request_id", entry.RequestID).Address(log)
+	view.APIKeyPath = whole.With("api_key", entry.APIKeyID).Address(log)
+	view.SourcePath = whole.With("source", entry.Source).Address(log)
 	if late(&entry) {
 		view.Recorded = &lateView{views.ExactTimeOf(entry.RecordedAt.Time(), zone), views.DifferenceInWords(lateness(&entry))}
 	}

@@ -22,6 +22,10 @@ type Filter struct {
 	Actions    []string
 	Actors     []string
 	EntityType string
+	IP         string
+	RequestID  string
+	APIKey     string // by ID
+	Source     string
 	Search     string
 	From, To   Bound
 	Zone       *time.Location // what days From and To mean
@@ -47,7 +51,21 @@ const (
 )
 
 // filterParameters are the names the log's address knows, in the order it writes them.
-var filterParameters = []string{"action", "actor", "entity_type", "q", "from", "to", "tz", "sort", "dir", "limit", "cursor"}
+var filterParameters = []string{"action", "actor", "entity_type", "ip", "request_id", "api_key", "source",
+	"q", "from", "to", "tz", "sort", "dir", "limit", "cursor"}
+
+// provenance are the filters by where an entry came from, each by exact value: their names in the address and
+// in words, the longest value that is stored, in bytes, and where the filter keeps it.
+var provenance = []struct {
+	name, kind string
+	longest    int
+	of         func(f *Filter) *string
+}{
+	{"ip", "IP", 64, func(f *Filter) *string { return &f.IP }},
+	{"request_id", "Request ID", 200, func(f *Filter) *string { return &f.RequestID }},
+	{"api_key", "API key", 100, func(f *Filter) *string { return &f.APIKey }},
+	{"source", "Source", 100, func(f *Filter) *string { return &f.Source }},
+}
 
 // ParseFilter reads the query of an address. zone is the reader's: what dates mean where the query
 // has no tz. now is what relative times count from.
@@ -83,7 +101,8 @@ func ParseFilter(query string, zone *time.Location, now time.Time) (Filter, erro
 	}
 
 	// Zone, sort and direction come first: others are read by them.
-	for _, name := range []string{"tz", "sort", "dir", "limit", "entity_type", "q", "from", "to", "action", "actor", "cursor"} {
+	for _, name := range []string{"tz", "sort", "dir", "limit", "entity_type", "ip", "request_id", "api_key", "source",
+		"q", "from", "to", "action", "actor", "cursor"} {
 		for _, value := range values[name] {
 			if reason := f.set(name, value, now); reason != "" {
 				refuse(name, fault.Invalid, value, reason)
@@ -124,6 +143,13 @@ func (f *Filter) set(name, value string, now time.Time) string {
 			return "must be lower case letters, digits and _, such as notification_channel"
 		}
 		f.EntityType = value
+	case "ip", "request_id", "api_key", "source":
+		for _, p := range provenance {
+			if p.name == name && len(value) > p.longest {
+				return fmt.Sprintf("is longer than %d bytes, which no entry has", p.longest)
+			}
+		}
+		*f = f.With(name, value)
 	case "q":
 		if len(value) > maxSearchBytes {
 			return fmt.Sprintf("is longer than %d bytes", maxSearchBytes)
@@ -197,6 +223,7 @@ func addOnce(list *[]string, value string) string {
 func (f Filter) Query() entries.Query {
 	return entries.Query{
 		Actions: f.Actions, Actors: f.Actors, EntityType: f.EntityType, Search: f.Search,
+		IP: f.IP, RequestID: f.RequestID, APIKey: f.APIKey, Source: f.Source,
 		From: f.From.At, To: f.To.At,
 		Sort: f.Sort, Ascending: f.Ascending, Cursor: f.Cursor, Limit: f.Limit,
 	}
@@ -208,7 +235,7 @@ func (f Filter) Narrows() bool { return f.Parts() > 0 }
 // Parts counts what is on: as many as there are chips.
 func (f Filter) Parts() int {
 	parts := len(f.Actions) + len(f.Actors)
-	for _, text := range []string{f.EntityType, f.Search, f.From.Text, f.To.Text} {
+	for _, text := range []string{f.EntityType, f.IP, f.RequestID, f.APIKey, f.Source, f.Search, f.From.Text, f.To.Text} {
 		if text != "" {
 			parts++
 		}
@@ -247,6 +274,19 @@ func (f Filter) Without(name, value string) Filter {
 		f.From = Bound{}
 	case "to":
 		f.To = Bound{}
+	default:
+		return f.With(name, "")
+	}
+	return f
+}
+
+// With restricts to one value of where entries came from: an IP, a request ID, an API key or a source.
+func (f Filter) With(name, value string) Filter {
+	f.Cursor = nil
+	for _, p := range provenance {
+		if p.name == name {
+			*p.of(&f) = value
+		}
 	}
 	return f
 }
@@ -307,6 +347,9 @@ func (f Filter) String() string {
 		add("actor", actor)
 	}
 	add("entity_type", f.EntityType)
+	for _, p := range provenance {
+		add(p.name, *p.of(&f))
+	}
 	add("q", f.Search)
 	add("from", f.From.Text)
 	add("to", f.To.Text)

@@ -38,6 +38,11 @@ func chipsOf(page *logPage, actors []models.Actor) []chip {
 	if f.EntityType != "" {
 		add("entity_type", f.EntityType, "Entity type", f.EntityType)
 	}
+	for _, p := range provenance {
+		if value := *p.of(&f); value != "" {
+			add(p.name, value, p.kind, value)
+		}
+	}
 	if f.From.Text != "" {
 		add("from", f.From.Text, "From", boundLabel(f.From, f.Zone, page.Location))
 	}

@@ -73,6 +73,82 @@ func TestFiltersNarrowAndComeOffOneByOne(t *testing.T) {
 	})
 }
 
+func TestEntriesAreFoundByWhereTheyCameFrom(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		d := newDesk(t, db)
+		d.insert(d.org,
+			models.Entry{OccurredAt: d.ago(time.Hour), Action: "service:update", EntityID: "a", IP: "192.0.2.1", RequestID: "req-1"},
+			models.Entry{OccurredAt: d.ago(2 * time.Hour), Action: "service:delete", EntityID: "b", IP: "192.0.2.10", RequestID: "req-10"},
+			models.Entry{OccurredAt: d.ago(30 * time.Hour), Action: "project:update", EntityID: "c", IP: "192.0.2.1", RequestID: "req-2", APIKeyID: "key_1", APIKeyName: "Build server"},
+			models.Entry{OccurredAt: d.ago(300 * time.Hour), Action: "service:update", EntityID: "d", ActorID: models.SystemActorID, ActorName: "system", Source: "cron", APIKeyID: "key_1"},
+		)
+		ids := func(page *goquery.Document) []string {
+			return page.Find("code[data-value]").Map(func(_ int, id *goquery.Selection) string { return id.Text() })
+		}
+		for query, want := range map[string][]string{
+			"ip=192.0.2.1":                       {"a", "c"},
+			"ip=192.0.2.1&dir=asc":               {"c", "a"},
+			"ip=192.0.2.1&sort=action":           {"c", "a"},
+			"ip=192.0.2.1&sort=entity_type":      {"c", "a"},
+			"ip=192.0.2.1&sort=user":             {"a", "c"},
+			"ip=192.0.2":                         nil,
+			"ip=%25":                             nil,
+			"request_id=req-10":                  {"b"},
+			"request_id=REQ-10":                  nil,
+			"api_key=key_1":                      {"c", "d"},
+			"api_key=key_1&from=-48h":            {"c"},
+			"api_key=key_1&to=-48h":              {"d"},
+			"source=cron":                        {"d"},
+			"source=cron&ip=192.0.2.1":           nil,
+			"ip=192.0.2.1&api_key=key_1":         {"c"},
+			"ip=192.0.2.1&action=service:update": {"a"},
+			"ip=192.0.2.1&actor=nobody":          nil,
+			"ip=192.0.2.1&q=project":             {"c"},
+		} {
+			if got := ids(d.page(logPath + "?" + query)); !slices.Equal(got, want) {
+				t.Errorf("%q finds %v, want %v", query, got, want)
+			}
+		}
+
+		page := d.page(logPath + "?ip=192.0.2.1&request_id=req-2&api_key=key_1&source=cron&q=c")
+		chips := page.Find(".chip").Map(func(_ int, chip *goquery.Selection) string { return text(chip) })
+		if want := []string{"Search c", "IP 192.0.2.1", "Request ID req-2", "API key key_1", "Source cron"}; !slices.Equal(chips, want) {
+			t.Errorf("the chips are %q, want %q", chips, want)
+		}
+		if without := link(t, page, `.chip[data-name="ip"] a`); without != logPath+"?request_id=req-2&api_key=key_1&source=cron&q=c" {
+			t.Errorf("without the IP it is %q", without)
+		}
+		if export := link(t, page, `#export a[href*="csv"]`); export != logPath+"/export?format=csv&ip=192.0.2.1&request_id=req-2&api_key=key_1&source=cron&q=c" {
+			t.Errorf("the export is %q", export)
+		}
+		// Sent again as a browser without script does, the form asks for the same.
+		again := d.page(logPath + "?" + formOf(page.Find("#filters")).Encode())
+		if got := text(again.Find(".chips")); got != text(page.Find(".chips")) {
+			t.Errorf("the form, sent again, shows %q", got)
+		}
+
+		// Each fact of an opened entry leads to all that share it, whatever page it was opened on.
+		for _, opened := range []struct {
+			query, fact, leads string
+			want               []string
+		}{
+			{"request_id=req-2", "From", "?ip=192.0.2.1", []string{"a", "c"}},
+			{"request_id=req-2", "Request ID", "?request_id=req-2", []string{"c"}},
+			{"request_id=req-2", "Via", "?api_key=key_1", []string{"c", "d"}},
+			{"source=cron", "User", "?source=cron", []string{"d"}},
+		} {
+			entry := d.page(link(t, d.page(logPath+"?"+opened.query), "tbody[data-entry-id] th a"))
+			leads := link(t, entry, ".entry-facts dt:contains('"+opened.fact+"') + dd a")
+			if leads != logPath+opened.leads {
+				t.Errorf("%s leads to %s", opened.fact, leads)
+			}
+			if got := ids(d.page(leads)); !slices.Equal(got, opened.want) {
+				t.Errorf("%s leads to %v, want %v", opened.fact, got, opened.want)
+			}
+		}
+	})
+}
+
 // formOf is what a browser sends of a form's controls.
 func formOf(form *goquery.Selection) url.Values {
 	values := url.Values{}

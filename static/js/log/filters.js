@@ -65,7 +65,7 @@ function readAddress(query = location.search) {
     for (const value of on) addOption(name, value);
     count(name, new Set(address.getAll(name)).size);
   }
-  const names = ['action', 'actor', 'entity_type', 'from', 'to'];
+  const names = ['action', 'actor', 'entity_type', 'ip', 'request_id', 'api_key', 'source', 'from', 'to'];
   count('filters', names.reduce((sum, name) => sum + new Set(address.getAll(name).filter(Boolean)).size, 0));
   filters.querySelectorAll('details[data-options]').forEach(markGroups);
 }
@@ -80,7 +80,7 @@ document.addEventListener('click', (event) => {
   readAddress(search);
   log.filters().querySelectorAll('input[type="hidden"]').forEach((input) => input.remove());
   const address = new URLSearchParams(search);
-  for (const name of ['from', 'to', 'tz', 'sort', 'dir', 'limit']) {
+  for (const name of ['ip', 'request_id', 'api_key', 'source', 'from', 'to', 'tz', 'sort', 'dir', 'limit']) {
     const control = log.filters().querySelector(`[name="${name}"]`);
     const value = address.get(name) ?? '';
     if (control) control.value = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?$/.test(value) ? value : '';

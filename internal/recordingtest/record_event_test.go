@@ -14,7 +14,7 @@ import (
 
 type replicated struct {
 	Replicas int               `json:"replicas"`
-	Labels   map[string]string `json:"labels"`
+	Labels   map[string]string `json:"labels,omitempty"`
 	DSN      *string           `json:"dsn" audit:"secret"`
 }
 

@@ -165,19 +165,17 @@ func refusal(refused []audit.EventError, broken string) error {
 const wholeEvent = "event"
 
 // refusedField is the field an event was refused for, in the words of the API.
-func refusedField(err error) (fault.Field, bool) {
-	var field *fault.Field
-	var invalid *audit.InvalidEventError
-	switch {
-	case errors.Is(err, audit.ErrNoActor):
-		return fault.Field{Field: "actor", Code: fault.NoActor, Reason: `is required: who did it, or {"id":"system"} for automated actions`}, true
-	case errors.Is(err, audit.ErrIDReused):
-		return fault.Field{Field: "id", Code: fault.IDReused, Reason: "was used for another event within the last 24 hours"}, true
-	case errors.As(err, &field):
-		return *field, true
-	case errors.As(err, &invalid):
-		return fault.Field{Field: invalid.Field, Code: fault.Invalid, Reason: invalid.Reason}, true
-	default:
+func refusedField(err error) (field fault.Field, ok bool) {
+	var refused *fault.Field
+	if !errors.As(err, &refused) {
 		return fault.Field{}, false
 	}
+	field = *refused
+	switch field.Code {
+	case fault.NoActor:
+		field.Reason = `is required: who did it, or {"id":"system"} for automated actions`
+	case fault.IDReused:
+		field.Reason = "was used for another event within the last 24 hours"
+	}
+	return field, true
 }

@@ -174,15 +174,12 @@ func (h *Handlers) recordDelivery(c *fiber.Ctx, d signedDelivery, e audit.Event)
 		}
 		return accounts.NoteGitHubDelivery(ctx, tx, d.connection.ID, d.Event)
 	})
-	var invalid *audit.InvalidEventError
+	var invalid *fault.Field
 	switch {
-	case errors.As(err, &invalid):
-		return newProblem(badRequest, "The delivery cannot be recorded: "+invalid.Field+": "+invalid.Reason+".")
-	case errors.Is(err, audit.ErrExpired): // retention was lowered just now
-		_, reason, _ := event.Refused(err)
-		return newProblem(badRequest, "The delivery cannot be recorded: occurred_at: "+reason+".")
-	case errors.Is(err, audit.ErrOrganizationClosed), errors.Is(err, models.ErrNotFound): // ended just now
+	case errors.Is(err, models.ErrClosed), errors.Is(err, models.ErrNotFound): // ended just now
 		return newProblem(unauthorized, sentence(github.ErrForged))
+	case errors.As(err, &invalid):
+		return newProblem(badRequest, "The delivery cannot be recorded: "+invalid.Error()+".")
 	case err != nil:
 		return fmt.Errorf("record delivery %s: %w", d.ID, err)
 	}

@@ -4,11 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 )
 
 type apiKeyKey struct{}
@@ -57,9 +57,9 @@ func NewEntryOf(ctx context.Context, e event.Event, now time.Time) NewEntry {
 func PastEntryOf(ctx context.Context, e event.Event, now time.Time) (NewEntry, error) {
 	switch {
 	case e.ID == "":
-		return NewEntry{}, &event.InvalidError{Field: "id", Reason: "is required"}
+		return NewEntry{}, fault.Newf("id", fault.Required, "is required")
 	case e.OccurredAt.IsZero():
-		return NewEntry{}, &event.InvalidError{Field: "occurred_at", Reason: "is required"}
+		return NewEntry{}, fault.Newf("occurred_at", fault.Required, "is required")
 	}
 	ctx = event.FromOutside(ctx)
 	resolved, err := event.Resolve(ctx, e, now)
@@ -88,16 +88,16 @@ func (r InsertResult) Receipt(entry NewEntry) (event.Receipt, error) {
 	case LoggingOff:
 		return event.Receipt{Repeated: r.Repeated}, nil
 	case OrganizationUnknown:
-		return event.Receipt{}, fmt.Errorf("%w: %q", event.ErrNoOrganization, organization)
+		return event.Receipt{}, fault.Newf("organization", event.ErrNoOrganization, "%q does not exist", organization)
 	case OrganizationClosed:
-		return event.Receipt{}, fmt.Errorf("%w: %q", event.ErrOrganizationClosed, organization)
+		return event.Receipt{}, fault.Newf("organization", event.ErrOrganizationClosed, "%q is closed and takes no more events", organization)
 	case Expired:
-		return event.Receipt{}, fmt.Errorf("%w: %s is before %s", event.ErrExpired,
+		return event.Receipt{}, fault.Newf("occurred_at", event.ErrExpired, "is older than the organization keeps: %s is before %s",
 			entry.Entry.OccurredAt.Time().Format(time.RFC3339), r.KeptSince.Time().Format(time.RFC3339))
 	case DryRun:
 		return event.Receipt{}, nil
 	case KeyReused:
-		return event.Receipt{}, event.ErrIDReused
+		return event.Receipt{}, fault.Newf("id", event.ErrIDReused, "was used for another event")
 	default:
 		return event.Receipt{}, errors.New("audit: unknown outcome")
 	}

@@ -24,6 +24,7 @@ import (
 	"context"
 
 	"github.com/auditlogs/auditlogs/app/audit/event"
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 )
 
 // What is recorded, as package event has it.
@@ -38,20 +39,22 @@ type (
 
 // Why it was not, as package event has it.
 type (
-	InvalidEventError = event.InvalidError
+	InvalidEventError = fault.Field
 	EventError        = event.EventError
 	EventsError       = event.EventsError
 )
 
 // These leave the caller's transaction usable.
-var (
+const (
 	ErrNoOrganization     = event.ErrNoOrganization
 	ErrOrganizationClosed = event.ErrOrganizationClosed
 	ErrNoActor            = event.ErrNoActor
 	ErrIDReused           = event.ErrIDReused
 	ErrExpired            = event.ErrExpired
-	ErrOutcomeUnknown     = event.ErrOutcomeUnknown
 )
+
+// ErrOutcomeUnknown is event.ErrOutcomeUnknown.
+var ErrOutcomeUnknown = event.ErrOutcomeUnknown
 
 // System is the actor of automated actions: see event.System.
 func System(source string) Actor { return event.System(source) }

@@ -38,7 +38,7 @@ func EnsureOrganization(ctx context.Context, tx *gorm.DB, organization Organizat
 			return "", err
 		}
 	} else if organization.Slug == "" && organization.Name == "" {
-		return "", fmt.Errorf("%w: neither slug, external ID nor name is given", ErrNoOrganization)
+		return "", fault.Newf("organization", ErrNoOrganization, "neither slug, external ID nor name is given")
 	}
 	wanted := organization.Slug
 	if wanted == "" {
@@ -70,7 +70,7 @@ func EnsureOrganization(ctx context.Context, tx *gorm.DB, organization Organizat
 		// Taken: by another transaction a moment ago, which the next look finds, or by an
 		// organization with another external ID.
 		if organization.Slug != "" && attempt > 2 {
-			return "", &InvalidEventError{Field: "slug", Reason: fmt.Sprintf("%q belongs to another organization", slug)}
+			return "", fault.Newf("slug", fault.Taken, "%q belongs to another organization", slug)
 		}
 		if organization.Slug == "" {
 			slug = fmt.Sprintf("%.*s-%d", models.MaxSlugLength-4, wanted, attempt)
@@ -96,7 +96,7 @@ func slugFrom(texts ...string) string {
 func invalid(err error) error {
 	var refused *fault.Field
 	if errors.As(err, &refused) {
-		return &InvalidEventError{Field: refused.Field, Reason: refused.Reason}
+		return refused
 	}
 	if err != nil {
 		return fmt.Errorf("audit: %w", err)

@@ -7,7 +7,7 @@ import (
 	"os"
 	"strings"
 
-	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/app/commands/importer"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/views"
@@ -52,8 +52,8 @@ func (c *importCommand) Run(ctx context.Context, to streams) error {
 			config.Refused = refused
 		}
 		summary, err := importer.Run(ctx, store, history, config)
-		if errors.Is(err, audit.ErrNoOrganization) {
-			return fmt.Errorf("%s: create the organization first, under the slug that the file names", importer.Reason(err))
+		if errors.Is(err, event.ErrNoOrganization) {
+			return fmt.Errorf("%w: create the organization first, under the slug that the file names", err)
 		}
 		fmt.Fprintln(to.stdout, c.describe(summary))
 		switch {

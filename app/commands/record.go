@@ -16,6 +16,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit/client"
 	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -89,8 +90,9 @@ func recordingError(err error) error {
 	if err == nil {
 		return nil
 	}
-	if field, reason, refused := event.Refused(err); refused {
-		return errors.New(field + ": " + reason)
+	var refused *fault.Field
+	if errors.As(err, &refused) {
+		return refused
 	}
 	var answered *client.APIError
 	if errors.As(err, &answered) && answered.Status >= 400 && answered.Status < 500 && !errors.Is(err, audit.ErrOutcomeUnknown) {

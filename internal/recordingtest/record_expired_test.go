@@ -10,7 +10,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
-	"github.com/auditlogs/auditlogs/app/audit/event"
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
@@ -64,8 +64,9 @@ func TestAnEventThatHasExpiredIsRefused(t *testing.T) {
 			for _, e := range []audit.Event{daysAgo(8), daysAgo(8, named(name)), daysAgo(8, byExternalID)} {
 				err := at.Transaction(func(tx *gorm.DB) error {
 					err := record(t.Context(), tx, e)
-					if field, reason, _ := event.Refused(err); !errors.Is(err, audit.ErrExpired) || field != "occurred_at" ||
-						!strings.HasSuffix(reason, "2026-06-07T12:00:00Z is before 2026-06-08T12:00:00Z") {
+					var field *fault.Field
+					if !errors.Is(err, audit.ErrExpired) || !errors.As(err, &field) || field.Field != "occurred_at" ||
+						!strings.HasSuffix(field.Reason, "2026-06-07T12:00:00Z is before 2026-06-08T12:00:00Z") {
 						t.Errorf("%s answers %v", name, err)
 					}
 					// The transaction is as it was, and the event's ID is free.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/audit/event"
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -51,7 +52,7 @@ func (r *Recorder) Record(ctx context.Context, e audit.Event) (audit.Receipt, er
 	name := eventName{e.Organization, e.ExternalID, e.ID}
 	if earlier, again := r.named[name]; again {
 		if earlier.said != said {
-			return audit.Receipt{}, audit.ErrIDReused
+			return audit.Receipt{}, fault.Newf("id", fault.IDReused, "was used for another event")
 		}
 		earlier.receipt.Repeated = true
 		return earlier.receipt, nil

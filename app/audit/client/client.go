@@ -19,6 +19,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/auditlogs/auditlogs/app/audit/event"
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 )
 
 // Client records over the HTTP API of an Audit Logs server, for services that do not share its
@@ -217,7 +218,7 @@ func (c *Client) encode(ctx context.Context, e event.Event) (json.RawMessage, er
 		e.ID = rand.Text()
 	}
 	if !utf8.ValidString(e.ID) {
-		return nil, &event.InvalidError{Field: "id", Reason: "is not valid UTF-8"}
+		return nil, fault.Newf("id", fault.Malformed, "is not valid UTF-8")
 	}
 	sent := e
 	if sent.Organization == "" && sent.ExternalID == "" {

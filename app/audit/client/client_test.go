@@ -16,6 +16,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit/client"
 	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 )
 
 func closeClient(t *testing.T, client *client.Client) {
@@ -76,8 +77,8 @@ func TestClientRepeatsTheSameRequestUntilItIsAnswered(t *testing.T) {
 		"half an answer":           {failures: []failure{halfAnswered}},
 		"another server's answer":  {failures: []failure{answering(http.StatusOK)}},
 		"a server that fails":      {failures: []failure{answering(http.StatusInternalServerError), answering(http.StatusBadGateway)}},
-		"a restart":                {failures: []failure{describing("about:blank", http.StatusServiceUnavailable, "restarting")}},
-		"a repeat under way":       {failures: []failure{describing("about:blank", http.StatusConflict, "the same request is under way")}},
+		"a restart":                {failures: []failure{describing(fault.Busy, http.StatusServiceUnavailable, "restarting")}},
+		"a repeat under way":       {failures: []failure{describing(fault.Conflict, http.StatusConflict, "the same request is under way")}},
 		"too many requests":        {failures: []failure{answering(http.StatusTooManyRequests, "Retry-After", "7")}, least: 7 * time.Second},
 		"a time to come back": {failures: []failure{func(r *http.Request, serve func() *http.Response) (*http.Response, error) {
 			at := time.Now().Add(9 * time.Second).UTC().Format(http.TimeFormat)
@@ -124,8 +125,8 @@ func TestClientGivesUp(t *testing.T) {
 		"the server fails":     {down: answering(http.StatusInternalServerError), unknown: true, status: 500},
 		"it is overloaded":     {down: answering(http.StatusTooManyRequests), status: 429},
 		"come back in an hour": {down: answering(http.StatusTooManyRequests, "Retry-After", "3600"), requests: 1, status: 429},
-		"the key is wrong":     {down: describing("about:blank", http.StatusUnauthorized, "the key has expired"), requests: 1, status: 401},
-		"it may not write":     {down: describing("about:blank", http.StatusForbidden, "the key reads only"), requests: 1, status: 403},
+		"the key is wrong":     {down: describing("unauthorized", http.StatusUnauthorized, "the key has expired"), requests: 1, status: 401},
+		"it may not write":     {down: describing(fault.Forbidden, http.StatusForbidden, "the key reads only"), requests: 1, status: 403},
 		"a redirect":           {down: answering(http.StatusMovedPermanently, "Location", "https://elsewhere.example.com/"), requests: 1, status: 301},
 		"another server":       {down: answering(http.StatusNotFound), requests: 1, status: 404},
 	} {
@@ -163,7 +164,7 @@ func TestClientAnswersWithTheErrorsOfRecord(t *testing.T) {
 		server := newLogServer()
 		client := server.client(t)
 		defer closeClient(t, client)
-		var invalid *event.InvalidError
+		var invalid *fault.Field
 		if _, err := client.Record(t.Context(), anEvent(func(e *event.Event) { e.Action = "nonsense" })); !errors.As(err, &invalid) || invalid.Field != "action" {
 			t.Errorf("a bad action: %v", err)
 		}
@@ -174,23 +175,24 @@ func TestClientAnswersWithTheErrorsOfRecord(t *testing.T) {
 			t.Errorf("%d requests were sent for what this side can find", len(server.requests))
 		}
 		for name, tc := range map[string]struct {
-			field, detail string
-			is            error
+			field fault.Field
+			is    error
 		}{
-			"another organization": {"organization", "is not the one of the key", event.ErrNoOrganization},
-			"an ID used before":    {"id", "was used for another event", event.ErrIDReused},
-			"too old":              {"occurred_at", "is older than the retention of 90 days", nil},
+			"another organization": {fault.Field{Field: "organization", Code: "unknown_organization", Reason: "is not the one of the key"}, event.ErrNoOrganization},
+			"an ID used before":    {fault.Field{Field: "id", Code: "id_reused", Reason: "was used for another event"}, event.ErrIDReused},
+			"too old":              {fault.Field{Field: "occurred_at", Code: "expired", Reason: "is older than the retention of 90 days"}, event.ErrExpired},
+			"something new":        {fault.Field{Field: "colour", Code: "too_bright", Reason: "hurts the eyes"}, nil},
 		} {
-			server.refuse = func(event.Event) (string, string) { return tc.field, tc.detail }
+			server.refuse = func(event.Event) *fault.Field { return &tc.field }
 			_, err := client.Record(t.Context(), anEvent())
 			if tc.is != nil && !errors.Is(err, tc.is) {
 				t.Errorf("%s: %v, want %v", name, err, tc.is)
 			}
-			if tc.is == nil && (!errors.As(err, &invalid) || invalid.Field != tc.field || invalid.Reason != tc.detail) {
+			if !errors.As(err, &invalid) || *invalid != tc.field {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		server.down = describing("https://example.com/api.md#organization-deleted", http.StatusConflict, "nothing is recorded any more")
+		server.down = describing(fault.OrganizationClosed, http.StatusConflict, "nothing is recorded any more")
 		if _, err := client.Record(t.Context(), anEvent()); !errors.Is(err, event.ErrOrganizationClosed) {
 			t.Errorf("a deleted organization: %v", err)
 		}
@@ -280,11 +282,11 @@ func TestClientsLargeEventsAreSentInSeveralRequests(t *testing.T) {
 func TestARefusedEventSpoilsNoneOfThoseItIsSentWith(t *testing.T) {
 	for name, prepare := range map[string]func(*logServer){
 		"named by the server": func(s *logServer) {
-			s.refuse = func(e event.Event) (field, detail string) {
+			s.refuse = func(e event.Event) *fault.Field {
 				if e.ID == "m-3" || e.ID == "m-7" {
-					return "occurred_at", "is too old"
+					return fault.Newf("occurred_at", fault.Expired, "is too old")
 				}
-				return "", ""
+				return nil
 			}
 		},
 		"too much for a proxy together": func(s *logServer) {

@@ -16,6 +16,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit/client"
 	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 )
 
 // logServer answers as the HTTP API does, without a network, and fails as a test tells it to.
@@ -26,7 +27,7 @@ type logServer struct {
 	requests []sentEvents
 	failures []failure
 	down     failure                                         // of every request while it is not nil
-	refuse   func(event.Event) (field, detail string)        // why it does not store an event; nil stores all
+	refuse   func(event.Event) *fault.Field                  // why it does not store an event; nil stores all
 	gate     chan struct{}                                   // where not nil, a request waits for one
 	answer   func(w http.ResponseWriter, events, length int) // in place of storing, unless it answers nothing
 }
@@ -98,7 +99,7 @@ func (s *logServer) RoundTrip(r *http.Request) (*http.Response, error) {
 		fail, s.failures = s.failures[0], s.failures[1:]
 	}
 	if r.Method != http.MethodPost || r.URL.String() != "https://audit.example.com/api/v1/events" || r.Header.Get("Authorization") != "Bearer alk_test" {
-		return problem("about:blank", http.StatusUnauthorized, "the key is unknown"), nil
+		return problem("unauthorized", http.StatusUnauthorized, "the key is unknown"), nil
 	}
 	if fail != nil {
 		return fail(r, serve)
@@ -108,19 +109,23 @@ func (s *logServer) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // record stores all of the events or none.
 func (s *logServer) record(w *httptest.ResponseRecorder, events []event.Event) {
-	var refused []map[string]any
+	type refusal struct {
+		Index int `json:"index"`
+		*fault.Field
+	}
+	var refused []refusal
 	for i, e := range events {
 		if s.refuse == nil {
 			continue
 		}
-		if field, detail := s.refuse(e); field != "" {
-			refused = append(refused, map[string]any{"index": i, "field": field, "detail": detail})
+		if field := s.refuse(e); field != nil {
+			refused = append(refused, refusal{i, field})
 		}
 	}
 	if len(refused) > 0 {
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.WriteHeader(http.StatusUnprocessableEntity)
-		_ = json.NewEncoder(w).Encode(map[string]any{"title": "Invalid events", "status": 422, "errors": refused})
+		_ = json.NewEncoder(w).Encode(map[string]any{"title": "Invalid events", "status": 422, "code": "invalid_events", "errors": refused})
 		return
 	}
 	var receipts []map[string]any
@@ -184,17 +189,17 @@ func answering(status int, header ...string) failure {
 }
 
 // describing is a server that answers with problem details.
-func describing(kind string, status int, detail string) failure {
+func describing(code fault.Code, status int, detail string) failure {
 	return func(*http.Request, func() *http.Response) (*http.Response, error) {
-		return problem(kind, status, detail), nil
+		return problem(code, status, detail), nil
 	}
 }
 
-func problem(kind string, status int, detail string) *http.Response {
+func problem(code fault.Code, status int, detail string) *http.Response {
 	w := httptest.NewRecorder()
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]any{"type": kind, "title": http.StatusText(status), "status": status, "detail": detail})
+	_ = json.NewEncoder(w).Encode(map[string]any{"code": code, "title": http.StatusText(status), "status": status, "detail": detail})
 	return w.Result()
 }
 

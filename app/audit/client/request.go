@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/auditlogs/auditlogs/app/audit/event"
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 )
 
 // maxAnswer is how much of an answer is read, in bytes: the receipts of as many events as a request
@@ -111,13 +112,12 @@ func (r *eventsRequest) receipts(status int, content []byte) ([]event.Receipt, e
 // problem reads problem details (RFC 9457); other bodies, such as a proxy's page, say nothing.
 func (r *eventsRequest) problem(response *http.Response, content []byte) error {
 	var problem struct {
-		Type   string `json:"type"`
-		Title  string `json:"title"`
-		Detail string `json:"detail"`
+		Title  string     `json:"title"`
+		Code   fault.Code `json:"code"`
+		Detail string     `json:"detail"`
 		Errors []struct {
-			Index  *int   `json:"index"`
-			Field  string `json:"field"`
-			Detail string `json:"detail"`
+			Index *int `json:"index"`
+			fault.Field
 		} `json:"errors"`
 	}
 	status := response.StatusCode
@@ -127,7 +127,7 @@ func (r *eventsRequest) problem(response *http.Response, content []byte) error {
 	}
 	answered.problem = true
 	answered.Title, answered.Detail = cmp.Or(problem.Title, answered.Title), problem.Detail
-	if strings.HasSuffix(problem.Type, "#organization-deleted") {
+	if problem.Code == event.ErrOrganizationClosed {
 		return fmt.Errorf("%w: %w", event.ErrOrganizationClosed, answered)
 	}
 	var refused event.EventsError
@@ -135,27 +135,13 @@ func (r *eventsRequest) problem(response *http.Response, content []byte) error {
 	for _, e := range problem.Errors {
 		if e.Index != nil && *e.Index >= 0 && *e.Index < r.events && !named[*e.Index] {
 			named[*e.Index] = true
-			refused.Add(*e.Index, eventError(e.Field, e.Detail))
+			refused.Add(*e.Index, &e.Field)
 		}
 	}
 	if status < 500 && len(refused.Events) > 0 {
 		return &refused
 	}
 	return answered
-}
-
-// eventError is the error of this package that the server names by field and detail.
-func eventError(field, detail string) error {
-	switch {
-	case field == "organization" || field == "external_id":
-		return fmt.Errorf("%w: %s", event.ErrNoOrganization, detail)
-	case field == "occurred_at" && strings.Contains(detail, "the organization keeps entries"):
-		return fmt.Errorf("%w: %w", event.ErrExpired, &event.InvalidError{Field: field, Reason: detail})
-	case field == "id" && strings.Contains(detail, "used for another event"):
-		return event.ErrIDReused
-	default:
-		return &event.InvalidError{Field: field, Reason: detail}
-	}
 }
 
 // retryAfter reads the header of that name: seconds, or a time.

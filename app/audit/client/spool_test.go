@@ -19,6 +19,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/audit/client"
 	"github.com/auditlogs/auditlogs/app/audit/event"
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 )
 
 func spoolIn(dir string) func(*client.Config) {
@@ -344,11 +345,11 @@ func TestRefusedEventsAreKeptAndReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newLogServer()
 		server.down = refused
-		server.refuse = func(e event.Event) (field, detail string) {
+		server.refuse = func(e event.Event) *fault.Field {
 			if e.ID == "m-0003" || e.ID == "m-0007" {
-				return "occurred_at", "is older than the retention"
+				return fault.Newf("occurred_at", fault.Expired, "is older than the retention")
 			}
-			return "", ""
+			return nil
 		}
 		dir := t.TempDir()
 		// A crash while the file was written.
@@ -367,7 +368,7 @@ func TestRefusedEventsAreKeptAndReported(t *testing.T) {
 		if stats := c.Stats(); len(server.order) != 8 || stats.Refused != 2 || stats.Recorded != 8 || stats.Waiting != 0 {
 			t.Errorf("%d arrived: %+v", len(server.order), stats)
 		}
-		var invalid *event.InvalidError
+		var invalid *fault.Field
 		if !errors.As(told["m-0003"], &invalid) || invalid.Field != "occurred_at" || told["m-0007"] == nil || len(told) != 2 {
 			t.Errorf("told of %v", told)
 		}
@@ -388,7 +389,7 @@ func TestRefusedEventsAreKeptAndReported(t *testing.T) {
 			if err := json.Unmarshal([]byte(lines[i+1]), &kept); err != nil {
 				t.Fatal(err)
 			}
-			if kept.Event.ID != id || kept.Reason != "audit: occurred_at: is older than the retention" || kept.RefusedAt.IsZero() {
+			if kept.Event.ID != id || kept.Reason != "occurred_at: is older than the retention" || kept.RefusedAt.IsZero() {
 				t.Errorf("kept %s", lines[i+1])
 			}
 		}
@@ -401,8 +402,8 @@ func TestRefusedEventsAreKeptAndReported(t *testing.T) {
 // What is wrong with the key, the address or something in between is no fault of the events.
 func TestWhatAnOperatorCanMendRefusesNothing(t *testing.T) {
 	for name, down := range map[string]failure{
-		"a key that expired":         describing("about:blank", http.StatusUnauthorized, "the key has expired"),
-		"a key that only reads":      describing("about:blank", http.StatusForbidden, "the key reads only"),
+		"a key that expired":         describing("unauthorized", http.StatusUnauthorized, "the key has expired"),
+		"a key that only reads":      describing(fault.Forbidden, http.StatusForbidden, "the key reads only"),
 		"another address":            answering(http.StatusNotFound),
 		"a redirect":                 answering(http.StatusFound, "Location", "/login"),
 		"a proxy that wants HTTPS":   answering(http.StatusBadRequest),
@@ -477,7 +478,7 @@ func TestEventsOfADeletedOrganizationAreRefusedAtOnce(t *testing.T) {
 		}
 		before := c.Stats().Requests
 		server.set(func() {
-			server.down = describing("https://example.com/api.md#organization-deleted", http.StatusConflict, "nothing is recorded any more")
+			server.down = describing(fault.OrganizationClosed, http.StatusConflict, "nothing is recorded any more")
 		})
 		closeClient(t, c)
 		if stats := c.Stats(); stats.Refused != 100 || stats.Requests-before > 3 {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/auditlogs/auditlogs/app/audit/event"
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 )
 
 type plan string
@@ -224,7 +225,7 @@ func TestRecordRefusesChangesThatCannotBeTold(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			changes := event.Changes(tc.before, tc.after)
 			err := event.Validate(t.Context(), anEvent(func(e *event.Event) { e.Metadata = map[string]any{"changes": changes} }))
-			var invalid *event.InvalidError
+			var invalid *fault.Field
 			if !errors.As(err, &invalid) || invalid.Field != "metadata" || !strings.HasPrefix(invalid.Reason, "changes: ") || !strings.Contains(invalid.Reason, tc.says) {
 				t.Errorf("answers %v, want an *InvalidEventError that says %q", err, tc.says)
 			}

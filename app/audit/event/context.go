@@ -1,6 +1,8 @@
 package event
 
-import "context"
+import (
+	"context"
+)
 
 // Actor is who did something, as of now: later changes of the person do not change entries.
 type Actor struct {
@@ -69,7 +71,7 @@ func RequestFrom(ctx context.Context) Request {
 // FromOutside marks ctx: what is recorded with it comes from outside of this program, such as from
 // whoever has a key, or from a file. Actions that are the web app's own, those of the group action.Access and
 // organization:audit_config_update, are refused then, and so is deployment:status_update, which only
-// GitHub's signed deliveries tell of: an *InvalidError names the field "action".
+// GitHub's signed deliveries tell of: a *fault.Field names the field "action".
 func FromOutside(ctx context.Context) context.Context {
 	return context.WithValue(ctx, outsideKey, true)
 }

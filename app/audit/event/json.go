@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 )
 
 // eventJSON is an event as the HTTP API, NDJSON files and the client's spool write it. docs/api.md
@@ -75,12 +75,12 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	return json.Marshal(out)
 }
 
-// UnmarshalJSON reads what MarshalJSON writes. What it cannot read is an *InvalidError that
+// UnmarshalJSON reads what MarshalJSON writes. What it cannot read is a *fault.Field that
 // names the field, as are a field that no event has and one that is given twice. Metadata becomes a json.RawMessage. Whether the
 // values can be stored is found by Validate, or when they are.
 func (e *Event) UnmarshalJSON(raw []byte) error {
 	if !utf8.Valid(raw) {
-		return &InvalidError{"event", "is not valid UTF-8"}
+		return fault.Newf("event", fault.Malformed, "is not valid UTF-8")
 	}
 	var metadata json.RawMessage
 	in := eventJSON{Metadata: &metadata}
@@ -90,7 +90,7 @@ func (e *Event) UnmarshalJSON(raw []byte) error {
 		return decodingError(err)
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return &InvalidError{"event", "is followed by something else"}
+		return fault.Newf("event", fault.Malformed, "is followed by something else")
 	}
 	if err := checkNames(raw); err != nil {
 		return err
@@ -107,17 +107,17 @@ func (e *Event) UnmarshalJSON(raw []byte) error {
 		system := System(in.Actor.Source)
 		switch {
 		case in.Actor.ID == system.ID && in.Actor.Name+in.Actor.Email != "" && in.Actor.Name != system.Name:
-			return &InvalidError{"actor", `"system" is reserved for automated actions, which have a source, but neither name nor e-mail`}
+			return fault.Newf("actor", fault.Reserved, `"system" is reserved for automated actions, which have a source, but neither name nor e-mail`)
 		case in.Actor.ID == system.ID:
 			e.Actor = system
 		case in.Actor.Source != "":
-			return &InvalidError{"actor.source", `goes with the actor "system" only`}
+			return fault.Newf("actor.source", fault.Invalid, `goes with the actor "system" only`)
 		}
 	}
 	if in.OccurredAt != "" {
 		occurred, err := time.Parse(time.RFC3339Nano, in.OccurredAt)
 		if err != nil {
-			return &InvalidError{"occurred_at", fmt.Sprintf("%.60q is not a time such as 2026-11-20T14:03:22Z (RFC 3339)", in.OccurredAt)}
+			return fault.Newf("occurred_at", fault.Invalid, "%.60q is not a time such as 2026-11-20T14:03:22Z (RFC 3339)", in.OccurredAt)
 		}
 		e.OccurredAt = occurred
 	}
@@ -135,19 +135,19 @@ func decodingError(err error) error {
 		if field == "" {
 			field = "event"
 		}
-		return &InvalidError{field, fmt.Sprintf("is of type %.60s; %s is expected", mistyped.Value, jsonKind(mistyped.Type.Kind().String()))}
+		return fault.Newf(field, fault.Malformed, "is of type %.60s; %s is expected", mistyped.Value, jsonKind(mistyped.Type.Kind().String()))
 	}
 	if _, quoted, unknown := strings.Cut(err.Error(), "unknown field "); unknown {
 		name, err := strconv.Unquote(quoted)
 		if err != nil || name == "" || len(name) > 100 {
-			return &InvalidError{"event", fmt.Sprintf("%.60s is not a field of one", quoted)}
+			return fault.Newf("event", fault.UnknownField, "%.60s is not a field of one", quoted)
 		}
-		return &InvalidError{name, "is not a field of an event"}
+		return fault.Newf(name, fault.UnknownField, "is not a field of an event")
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return &InvalidError{"event", "ends before it is complete"}
+		return fault.Newf("event", fault.Malformed, "ends before it is complete")
 	}
-	return &InvalidError{"event", "is not JSON: " + strings.TrimPrefix(err.Error(), "json: ")}
+	return fault.Newf("event", fault.Malformed, "is not JSON: %s", strings.TrimPrefix(err.Error(), "json: "))
 }
 
 func jsonKind(kind string) string {

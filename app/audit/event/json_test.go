@@ -11,6 +11,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 )
 
 func TestAnEventSurvivesItsJSON(t *testing.T) {
@@ -69,7 +70,7 @@ func TestAnEventThatCannotBeReadNamesTheField(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var e event.Event
 			err := e.UnmarshalJSON([]byte(tc.raw))
-			var invalid *event.InvalidError
+			var invalid *fault.Field
 			if !errors.As(err, &invalid) || invalid.Field != tc.field {
 				t.Errorf("answers %v, want an *InvalidEventError about %s", err, tc.field)
 			}
@@ -103,7 +104,7 @@ func TestNamesInMetadataAreTheSendersButNotTwice(t *testing.T) {
 				}
 				return
 			}
-			var invalid *event.InvalidError
+			var invalid *fault.Field
 			if !errors.As(err, &invalid) || invalid.Field != "metadata" || invalid.Reason != fmt.Sprintf("%q is given twice in one object", tc.twice) {
 				t.Errorf("answers %v", err)
 			}

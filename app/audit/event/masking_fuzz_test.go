@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 )
 
 // sentinel is a secret that is planted and must not come out.
@@ -42,9 +44,9 @@ func checkEncoding(t *testing.T, metadata any) string {
 	}
 	text, err := encodeMetadata(metadata)
 	if err != nil {
-		var invalid *InvalidError
+		var invalid *fault.Field
 		if !errors.As(err, &invalid) || invalid.Field != "metadata" {
-			t.Errorf("answers %v, want an *InvalidError about metadata", err)
+			t.Errorf("answers %v, want a *fault.Field about metadata", err)
 		}
 		return ""
 	}

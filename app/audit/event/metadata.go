@@ -4,11 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 )
 
 const (
@@ -25,7 +26,7 @@ func encodeMetadata(metadata any) (text string, err error) {
 	}
 	defer func() {
 		if problem := recover(); problem != nil {
-			text, err = "", &InvalidError{"metadata", fmt.Sprintf("its JSON encoder panicked: %v", problem)}
+			text, err = "", fault.Newf("metadata", fault.Malformed, "its JSON encoder panicked: %v", problem)
 		}
 	}()
 	text, err = jsonOf(metadata)
@@ -47,7 +48,7 @@ func encodeMetadata(metadata any) (text string, err error) {
 }
 
 // CompactMetadata returns metadata that an export holds as it was stored: without needless space, and
-// nothing masked again. It is nil for an empty object. The error is an *InvalidError.
+// nothing masked again. It is nil for an empty object. The error is a *fault.Field.
 func CompactMetadata(raw json.RawMessage) (json.RawMessage, error) {
 	object, err := decodeMetadata(string(raw))
 	if err != nil {
@@ -74,7 +75,7 @@ func jsonOf(metadata any) (string, error) {
 	var encoded bytes.Buffer
 	if raw, ok := metadata.(json.RawMessage); ok {
 		if err := json.Compact(&encoded, raw); err != nil {
-			return "", &InvalidError{"metadata", "is not JSON: " + err.Error()}
+			return "", fault.Newf("metadata", fault.Malformed, "is not JSON: %s", err.Error())
 		}
 		return encoded.String(), nil
 	}
@@ -83,9 +84,9 @@ func jsonOf(metadata any) (string, error) {
 	if err := encoder.Encode(metadata); err != nil {
 		var change *changeError
 		if errors.As(err, &change) {
-			return "", &InvalidError{"metadata", change.Error()}
+			return "", fault.Newf("metadata", fault.Malformed, "%s", change.Error())
 		}
-		return "", &InvalidError{"metadata", "cannot be encoded as JSON: " + err.Error()}
+		return "", fault.Newf("metadata", fault.Malformed, "cannot be encoded as JSON: %s", err.Error())
 	}
 	encoded.Truncate(encoded.Len() - 1) // Encode ends with a newline
 	return encoded.String(), nil
@@ -153,24 +154,24 @@ func decodeMetadata(text string) (map[string]any, error) {
 	decoder.UseNumber()
 	var value any
 	if err := decoder.Decode(&value); err != nil {
-		return nil, &InvalidError{"metadata", "is not JSON: " + err.Error()}
+		return nil, fault.Newf("metadata", fault.Malformed, "is not JSON: %s", err.Error())
 	}
 	object, ok := value.(map[string]any)
 	if !ok {
-		return nil, &InvalidError{"metadata", "is not a JSON object"}
+		return nil, fault.Newf("metadata", fault.Malformed, "is not a JSON object")
 	}
 	if depth := depthOf(object); depth > maxMetadataDepth {
-		return nil, &InvalidError{"metadata", fmt.Sprintf("has %d levels; at most %d are allowed", depth, maxMetadataDepth)}
+		return nil, fault.Newf("metadata", fault.TooLarge, "has %d levels; at most %d are allowed", depth, maxMetadataDepth)
 	}
 	return object, nil
 }
 
 func tooLarge(text string) error {
-	return &InvalidError{"metadata", fmt.Sprintf("has %d bytes of JSON; at most %d are allowed", len(text), maxMetadata)}
+	return fault.Newf("metadata", fault.TooLarge, "has %d bytes of JSON; at most %d are allowed", len(text), maxMetadata)
 }
 
 func duplicateError(text string) error {
-	return &InvalidError{"metadata", fmt.Sprintf("%.60q is given twice in one object", duplicateIn(text))}
+	return fault.Newf("metadata", fault.Malformed, "%.60q is given twice in one object", duplicateIn(text))
 }
 
 // namesIn counts the names in the objects of compact JSON, and namesOf those that are left of it once it

@@ -2,9 +2,10 @@ package event
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 )
 
 // checkNames refuses names that package json takes for those of an event although they are not: one in
@@ -20,9 +21,9 @@ func checkObject(object, path string, within ...string) error {
 	return eachName(object, func(name, value string) error {
 		switch lower := strings.ToLower(name); {
 		case strings.ContainsFunc(name, func(r rune) bool { return r != '_' && (r < 'a' || r > 'z') }):
-			return &InvalidError{path + name, fmt.Sprintf("is not a field of an event; it is written %q", lower)}
+			return fault.Newf(path+name, fault.UnknownField, "is not a field of an event; it is written %q", lower)
 		case slices.Contains(seen, name):
-			return &InvalidError{path + name, "is given twice"}
+			return fault.Newf(path+name, fault.Malformed, "is given twice")
 		case slices.Contains(within, name):
 			if err := checkObject(value, path+name+"."); err != nil {
 				return err

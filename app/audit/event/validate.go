@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 )
 
 // Size limits, in bytes.
@@ -35,24 +36,24 @@ const MaxAhead = 5 * time.Minute
 // where it has none, the time cut to the microsecond (now where it says none), texts mended, and metadata
 // as a json.RawMessage, masked, or nil. Everything a database could refuse is found here.
 //
-// Errors: ErrNoOrganization where the event names none, ErrNoActor, or an *InvalidError.
+// Errors: ErrNoOrganization where the event names none, ErrNoActor, or a *fault.Field.
 func Resolve(ctx context.Context, event Event, now time.Time) (Event, error) {
 	fail := func(err error) (Event, error) { return Event{}, err }
 	switch {
 	case event.Organization == "" && event.ExternalID == "":
-		return fail(fmt.Errorf("%w: %s", ErrNoOrganization, namesNone))
+		return fail(fault.Newf("organization", ErrNoOrganization, "is required"))
 	case event.Organization != "" && event.ExternalID != "":
-		return fail(&InvalidError{"organization", "name it by slug or by external ID, not both"})
+		return fail(fault.Newf("organization", fault.Invalid, "name it by slug or by external ID, not both"))
 	case !storable(event.Organization) || !storable(event.ExternalID):
-		return fail(fmt.Errorf("%w: %q", ErrNoOrganization, event.Organization+event.ExternalID))
+		return fail(fault.Newf("organization", ErrNoOrganization, "%q does not exist", event.Organization+event.ExternalID))
 	case !event.Action.Valid():
-		return fail(&InvalidError{"action", fmt.Sprintf("%.120q is not entity:verb, lower case, at most %d bytes", string(event.Action), action.MaxLength)})
+		return fail(fault.Newf("action", fault.Invalid, "%.120q is not entity:verb, lower case, at most %d bytes", string(event.Action), action.MaxLength))
 	case event.Action.Reserved() && IsFromOutside(ctx):
-		return fail(&InvalidError{"action", fmt.Sprintf("%q is for what Audit Logs itself records; choose another name", string(event.Action))})
+		return fail(fault.Newf("action", fault.Reserved, "%q is for what Audit Logs itself records; choose another name", string(event.Action)))
 	}
 	event.EntityType = cmp.Or(event.EntityType, event.Action.Entity())
 	if !action.ValidEntityType(event.EntityType) {
-		return fail(&InvalidError{"entity_type", fmt.Sprintf("%.120q is not lower case letters, digits and _, at most %d bytes", event.EntityType, action.MaxLength)})
+		return fail(fault.Newf("entity_type", fault.Invalid, "%.120q is not lower case letters, digits and _, at most %d bytes", event.EntityType, action.MaxLength))
 	}
 	if err := CheckID("entity_id", event.EntityID, MaxEntityID); err != nil {
 		return fail(err)
@@ -85,7 +86,7 @@ func Resolve(ctx context.Context, event Event, now time.Time) (Event, error) {
 		IP: cut(event.Request.IP, MaxIP), UserAgent: cut(event.Request.UserAgent, MaxUserAgent), ID: cut(event.Request.ID, MaxRequestID),
 	}
 	if len(event.ID) > MaxEventID {
-		return fail(&InvalidError{"id", fmt.Sprintf("has %d bytes; at most %d are allowed", len(event.ID), MaxEventID)})
+		return fail(fault.Newf("id", fault.TooLarge, "has %d bytes; at most %d are allowed", len(event.ID), MaxEventID))
 	}
 	return event, nil
 }
@@ -101,13 +102,13 @@ func resolveActor(ctx context.Context, actor Actor) (Actor, error) {
 		actor = ActorFrom(ctx)
 	}
 	if actor.ID == "" {
-		return Actor{}, ErrNoActor
+		return Actor{}, fault.Newf("actor", ErrNoActor, "is required")
 	}
 	if actor.automated {
 		return System(cut(actor.source, MaxSource)), nil
 	}
 	if actor.ID == SystemID {
-		return Actor{}, &InvalidError{"actor.id", `"system" is reserved for automated actions; use audit.System`}
+		return Actor{}, fault.Newf("actor.id", fault.Reserved, `"system" is reserved for automated actions; use audit.System`)
 	}
 	if err := CheckID("actor.id", actor.ID, MaxActorID); err != nil {
 		return Actor{}, err
@@ -147,9 +148,9 @@ func resolveTime(at, now time.Time) (time.Time, error) {
 func CheckTime(at, now time.Time) error {
 	switch {
 	case at.Before(time.UnixMicro(1)):
-		return &InvalidError{"occurred_at", fmt.Sprintf("%s is before 1970", at.UTC().Format(time.RFC3339))}
+		return fault.Newf("occurred_at", fault.Invalid, "%s is before 1970", at.UTC().Format(time.RFC3339))
 	case at.After(now.Add(MaxAhead)):
-		return &InvalidError{"occurred_at", fmt.Sprintf("%s is more than %s ahead of now", at.UTC().Format(time.RFC3339), "5 minutes")}
+		return fault.Newf("occurred_at", fault.Invalid, "%s is more than %s ahead of now", at.UTC().Format(time.RFC3339), "5 minutes")
 	default:
 		return nil
 	}
@@ -159,17 +160,17 @@ func CheckTime(at, now time.Time) error {
 func CheckID(field, id string, limit int) error {
 	switch {
 	case id == "":
-		return &InvalidError{field, "is required"}
+		return fault.Newf(field, fault.Required, "is required")
 	case len(id) > limit:
-		return &InvalidError{field, fmt.Sprintf("has %d bytes; at most %d are allowed", len(id), limit)}
+		return fault.Newf(field, fault.TooLarge, "has %d bytes; at most %d are allowed", len(id), limit)
 	case isPlain(id):
 		return nil
 	case !utf8.ValidString(id):
-		return &InvalidError{field, "is not valid UTF-8"}
+		return fault.Newf(field, fault.Malformed, "is not valid UTF-8")
 	case strings.ContainsFunc(id, unicode.IsControl):
-		return &InvalidError{field, "contains a control character"}
+		return fault.Newf(field, fault.Invalid, "contains a control character")
 	case strings.TrimSpace(id) != id:
-		return &InvalidError{field, "begins or ends with white space"}
+		return fault.Newf(field, fault.Invalid, "begins or ends with white space")
 	default:
 		return nil
 	}
@@ -179,7 +180,7 @@ func CheckID(field, id string, limit int) error {
 func cleanText(field, text string, limit int) (string, error) {
 	text = mend(text)
 	if len(text) > limit {
-		return "", &InvalidError{field, fmt.Sprintf("has %d bytes; at most %d are allowed", len(text), limit)}
+		return "", fault.Newf(field, fault.TooLarge, "has %d bytes; at most %d are allowed", len(text), limit)
 	}
 	return text, nil
 }
@@ -231,10 +232,10 @@ func checkURL(link string) error {
 		return nil
 	}
 	if len(link) > MaxURL {
-		return &InvalidError{"url", fmt.Sprintf("has %d bytes; at most %d are allowed", len(link), MaxURL)}
+		return fault.Newf("url", fault.TooLarge, "has %d bytes; at most %d are allowed", len(link), MaxURL)
 	}
-	if fault := WebAddressFault(link); fault != "" {
-		return &InvalidError{"url", fault}
+	if problem := WebAddressFault(link); problem != "" {
+		return fault.Newf("url", fault.Invalid, "%s", problem)
 	}
 	return nil
 }

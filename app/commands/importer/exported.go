@@ -13,6 +13,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -34,7 +35,7 @@ func isExported(line []byte) bool {
 	return err == nil && fields["actor_id"] != nil
 }
 
-// parseExported reads a line of an NDJSON export. What is none is an *event.InvalidError that names the
+// parseExported reads a line of an NDJSON export. What is none is a *fault.Field that names the
 // field, as is what this log could not have written. Fields that exports of earlier versions lack may be
 // missing.
 func parseExported(line []byte) (exported, error) {
@@ -184,7 +185,7 @@ func unreadable(err error) error {
 }
 
 func refuse(field, format string, args ...any) error {
-	return &event.InvalidError{Field: field, Reason: fmt.Sprintf(format, args...)}
+	return fault.Newf(field, fault.Invalid, format, args...)
 }
 
 // onlyNames takes an object apart and refuses one that has other names than these, or one of them twice.

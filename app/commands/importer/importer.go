@@ -162,7 +162,7 @@ func (i *importer) count(lines []line, receipts []event.Receipt) error {
 			if errors.Is(l.err, event.ErrExpired) {
 				s.Expired++
 			}
-			i.progress.say("line %d: %s", l.number, Reason(l.err))
+			i.progress.say("line %d: %s", l.number, l.err)
 			if i.config.Refused != nil && l.raw != nil {
 				raw := l.raw
 				if !bytes.HasSuffix(raw, []byte("\n")) {
@@ -186,12 +186,4 @@ func (i *importer) count(lines []line, receipts []event.Receipt) error {
 		}
 	}
 	return nil
-}
-
-// Reason names the field that was refused, and says why.
-func Reason(err error) string {
-	if field, reason, ok := event.Refused(err); ok {
-		return field + ": " + reason
-	}
-	return err.Error()
 }

@@ -12,6 +12,7 @@ import (
 	"strconv"
 
 	"github.com/auditlogs/auditlogs/app/audit/event"
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 )
 
 const (
@@ -122,7 +123,7 @@ func (r *lineReader) parse(raw, text []byte, tooLong bool) line {
 	}
 	l := line{number: r.number, raw: raw}
 	if tooLong {
-		l.err = &event.InvalidError{Field: "event", Reason: fmt.Sprintf("is longer than %d MiB", maxLine>>20)}
+		l.err = fault.Newf("event", fault.TooLarge, "is longer than %d MiB", maxLine>>20)
 		return l
 	}
 	if r.restore || isExported(text) {

@@ -8,6 +8,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit/event"
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -56,7 +57,7 @@ func imported(ctx context.Context, l *line, now time.Time) (models.NewEntry, err
 func restored(_ context.Context, l *line, now time.Time) (models.NewEntry, error) {
 	e := l.exported.entry
 	if l.exported.organization == "" {
-		return models.NewEntry{}, fmt.Errorf("%w: the event names none", event.ErrNoOrganization)
+		return models.NewEntry{}, fault.Newf("organization", event.ErrNoOrganization, "is required")
 	}
 	if err := event.CheckTime(e.OccurredAt.Time(), now); err != nil {
 		return models.NewEntry{}, err

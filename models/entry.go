@@ -11,8 +11,8 @@ import (
 // SystemActorID is the actor ID of automated actions. No user can have it.
 const SystemActorID = event.SystemID
 
-// Entry is one line of the log: an event as it was stored. Entries never change. Those of Store.Entries
-// are without what a list does not show: client, request and metadata.
+// Entry is one line of the log: an event as it was stored. Entries never change. Those of a page of the
+// log are without what a list does not show: IP, user agent, request ID and metadata.
 type Entry struct {
 	OrgID      int64
 	ID         EntryID

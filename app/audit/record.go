@@ -17,7 +17,7 @@ import (
 //
 // What commits is in the log; what rolls back is not. When audit logging is off for the
 // organization the event is checked all the same, nothing is stored, and Receipt.Stored is false. Only
-// what the web app records of itself is stored even then (the actions of AccessGroup,
+// what the web app records of itself is stored even then (the actions of the group action.Access,
 // OrganizationAuditConfigUpdate and whatever its pages change), and OrganizationDelete. The switch is
 // read by the inserting statement itself.
 //

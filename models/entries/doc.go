@@ -30,7 +30,7 @@
 //
 // # Conditions
 //
-// What no index tells apart (an IP, two filters of which an index has one, the words of a search) are conditions
+// What no index tells apart (a country, two filters of which an index has one, the words of a search) are conditions
 // on the entries of the runs. Such a run may hold a million entries that do not answer, so how far to read is
 // found out first, in the index alone: the 250th entry of each run is
 //
@@ -62,6 +62,7 @@
 //
 // query.go is what is asked and answered; page.go makes a page of what a walk reads and links it; plan.go decides;
 // runs.go, walk.go and read.go read; words.go and seek.go search; postgres.go and sqlite.go write what the databases
-// do their own way. kinds.go, actors.go and resource.go are what the pages offer beside the entries. A filter on one
-// more column is a field of Query and a line in plan.filters; with an index, a case in selection.index and runsOf.
+// do their own way. kinds.go, actors.go and resource.go are what the pages offer beside the entries. origin.go reads
+// what came from one IP, request, API key or source, a run a day; log.go and span.go are what the others stand on.
+// A filter on one more column is a field of Query, a line in plan.filters and in lets, and one of filterColumns.
 package entries

@@ -148,8 +148,8 @@ func (a *attack) signInAtOnce(count int) {
 		})
 	}
 	running.Wait()
-	if checked.Load() < 10 {
-		a.t.Errorf("only %d passwords were checked", checked.Load())
+	if checked.Load() == 0 { // how many are depends on the machine: each waits for its turn for five seconds
+		a.t.Error("no password was checked")
 	}
 	a.t.Logf("%d passwords: %d MB at most so far", checked.Load(), a.mustBeSmall()>>20)
 }

@@ -17,7 +17,7 @@ help: ## List the targets
 
 .PHONY: build
 build: ## Build bin/auditlogs, a static binary
-	@[ -e bin/auditlogs ] || echo "Building bin/auditlogs. What takes long is compiling SQLite, once: about two minutes on two cores."
+	@[ -e bin/auditlogs ] || echo "Building bin/auditlogs. What takes long is compiling SQLite, once: two to three minutes on two cores."
 	go build -ldflags "-s -w" -o bin/auditlogs .
 
 .PHONY: run

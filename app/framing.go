@@ -36,7 +36,7 @@ func (a *App) guard(answer fasthttp.RequestHandler) fasthttp.RequestHandler {
 			ctx.SetConnectionClose()
 		}
 		if unread && ours {
-			conn.Linger()
+			conn.DrainOnClose()
 		}
 		if ours && !ctx.Response.IsBodyStream() { // an export goes on for as long as it is read
 			conn.Send()

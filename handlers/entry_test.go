@@ -13,7 +13,7 @@ import (
 
 func TestAnEntryIsARowForHtmxAndAPageForEveryoneElse(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newDesk(t, db)
+		d := newLogFixture(t, db)
 		d.zone = time.FixedZone("Test/Zone", 2*60*60)
 		entry := d.insert(d.org, models.Entry{
 			OccurredAt: d.ago(3*time.Hour) + 123456, RecordedAt: d.ago(0), EntityName: "api", ActorEmail: "ada@example.com",
@@ -64,7 +64,7 @@ func TestAnEntryIsARowForHtmxAndAPageForEveryoneElse(t *testing.T) {
 
 func TestAnEntryThatCannotBeSeenIsTheSameAsNone(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newDesk(t, db)
+		d := newLogFixture(t, db)
 		foreign := d.insert(d.organization("other"), models.Entry{})[0]
 		expired := d.insert(d.org, models.Entry{OccurredAt: d.ago(91 * 24 * time.Hour)})[0]
 		for name, id := range map[string]string{
@@ -81,7 +81,7 @@ func TestAnEntryThatCannotBeSeenIsTheSameAsNone(t *testing.T) {
 
 func TestAutomatedEntriesNameTheirSource(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newDesk(t, db)
+		d := newLogFixture(t, db)
 		entry := d.insert(d.org, models.Entry{ActorID: models.SystemActorID, ActorName: "system", Source: "github-webhook"})[0]
 		facts := d.page("/orgs/acme/settings/audit-logs/" + entry.ID.String()).Find(".facts").Text()
 		if !strings.Contains(facts, "system") || !strings.Contains(facts, "github-webhook") {
@@ -92,7 +92,7 @@ func TestAutomatedEntriesNameTheirSource(t *testing.T) {
 
 func TestViewResourceFollowsTheOrganizationsTemplate(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newDesk(t, db)
+		d := newLogFixture(t, db)
 		_, err := models.SetResourceLink(t.Context(), d.store.Writer(t.Context()), d.org.ID, "service", "https://console.example.com/services/{id}")
 		if err != nil {
 			t.Fatal(err)

@@ -20,7 +20,7 @@ import (
 const exportPath = "/orgs/acme/settings/audit-logs/export?format="
 
 // exportedIDs are the IDs of a CSV export, in order.
-func (d *desk) exportedIDs(query string) []string {
+func (d *logFixture) exportedIDs(query string) []string {
 	d.t.Helper()
 	response, body := d.get(exportPath + "csv" + query)
 	if response.StatusCode != http.StatusOK {
@@ -38,7 +38,7 @@ func (d *desk) exportedIDs(query string) []string {
 }
 
 // pagedIDs are the IDs of all pages of the log, in order.
-func (d *desk) pagedIDs(query string) []string {
+func (d *logFixture) pagedIDs(query string) []string {
 	d.t.Helper()
 	filter, err := ParseFilter(strings.TrimPrefix(query, "&"), d.zone, d.now)
 	if err != nil {
@@ -62,7 +62,7 @@ func (d *desk) pagedIDs(query string) []string {
 }
 
 // exports lists the recorded exports, newest first.
-func (d *desk) exports() []models.Entry {
+func (d *logFixture) exports() []models.Entry {
 	d.t.Helper()
 	var found []models.Entry
 	err := entries.NewLog(d.store).Each(d.t.Context(), d.org, entries.Query{Actions: []string{"audit_log:export"}}, func(batch []models.Entry) error {
@@ -77,7 +77,7 @@ func (d *desk) exports() []models.Entry {
 
 func TestAnExportIsWhatTheFiltersShow(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newDesk(t, db)
+		d := newLogFixture(t, db)
 		actions := []string{"service:update", "service:delete", "deployment:create", "project:update"}
 		var entries []models.Entry
 		for i := range 1100 {
@@ -108,7 +108,7 @@ func TestAnExportIsWhatTheFiltersShow(t *testing.T) {
 
 func TestAnExportIsAnEntryItself(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newDesk(t, db)
+		d := newLogFixture(t, db)
 		inserted := d.insert(d.org, models.Entry{}, models.Entry{OccurredAt: d.ago(-4 * time.Minute), RecordedAt: d.ago(0)}, models.Entry{EntityID: "other"})
 		ids := d.exportedIDs("&q=srv_1&cursor=&sort=timestamp")
 		if want := []string{inserted[1].ID.String(), inserted[0].ID.String()}; !slices.Equal(ids, want) {
@@ -138,7 +138,7 @@ func TestAnExportIsAnEntryItself(t *testing.T) {
 
 func TestWhatIsRecordedDuringAnExportIsNotInIt(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newDesk(t, db)
+		d := newLogFixture(t, db)
 		before := d.insert(d.org, models.Entry{OccurredAt: d.ago(time.Hour)})[0]
 		d.insert(d.org, models.Entry{OccurredAt: d.ago(2 * time.Hour), RecordedAt: d.ago(-time.Second), EntityID: "recorded later"})
 		if ids := d.exportedIDs("&dir=asc"); !slices.Equal(ids, []string{before.ID.String()}) {
@@ -155,7 +155,7 @@ func TestExportsGoOnWhereLittleIsRecorded(t *testing.T) {
 		recorded := map[string]int{"logging off": 1}[name] // it is no application's event
 		t.Run(name, func(t *testing.T) {
 			databasetest.Each(t, func(t *testing.T, db *database.DB) {
-				d := newDesk(t, db)
+				d := newLogFixture(t, db)
 				d.insert(d.org, models.Entry{})
 				if err := d.store.Writer(t.Context()).Model(&d.org).Updates(change(d.org)).Error; err != nil {
 					t.Fatal(err)
@@ -173,7 +173,7 @@ func TestExportsGoOnWhereLittleIsRecorded(t *testing.T) {
 
 func TestAnExportSaysWhatItIs(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newDesk(t, db)
+		d := newLogFixture(t, db)
 		d.zone = time.FixedZone("Far East", 13*60*60) // where it is tomorrow already
 		entry := d.insert(d.org, models.Entry{Metadata: `{"n":1.50}`})[0]
 		for format, contentType := range map[string]string{"csv": "text/csv", "ndjson": "application/x-ndjson"} {
@@ -195,7 +195,7 @@ func TestAnExportSaysWhatItIs(t *testing.T) {
 // A link with "download" would save whatever is answered: the sign-in page, where the session has ended.
 func TestTheLinksToExportsSaveNothingElse(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newDesk(t, db)
+		d := newLogFixture(t, db)
 		d.insert(d.org, models.Entry{})
 		links := d.page("/orgs/acme/settings/audit-logs").Find("#export a")
 		if links.Length() != 2 {
@@ -214,7 +214,7 @@ func TestTheLinksToExportsSaveNothingElse(t *testing.T) {
 
 func TestACSVIsForTheReadersSpreadsheet(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newDesk(t, db)
+		d := newLogFixture(t, db)
 		zone, err := time.LoadLocation("Europe/Berlin")
 		if err != nil {
 			t.Fatal(err)
@@ -242,7 +242,7 @@ func TestACSVIsForTheReadersSpreadsheet(t *testing.T) {
 
 func TestAnExportThatCannotBeRecordedIsNoFile(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newDesk(t, db)
+		d := newLogFixture(t, db)
 		if err := db.Write.Exec("DROP TABLE audit_actors").Error; err != nil {
 			t.Fatal(err)
 		}
@@ -255,7 +255,7 @@ func TestAnExportThatCannotBeRecordedIsNoFile(t *testing.T) {
 
 func TestABadExportIsRefusedAndNotRecorded(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newDesk(t, db)
+		d := newLogFixture(t, db)
 		for query, names := range map[string]string{
 			"": "format", "xlsx": "format", "csv&sort=password": "sort", "ndjson&from=yesterdayish": "from", "csv&cursor=torn": "cursor", "csv&limit=1000000": "limit",
 		} {
@@ -277,7 +277,7 @@ func TestABadExportIsRefusedAndNotRecorded(t *testing.T) {
 // A link on another site, or a browser's guess, must not have the log say that somebody took a file.
 func TestAnExportIsTakenByOurOwnPagesOnly(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newDesk(t, db)
+		d := newLogFixture(t, db)
 		for _, headers := range [][]string{
 			{"Sec-Fetch-Site", "cross-site"},
 			{"Sec-Fetch-Site", "same-site"},

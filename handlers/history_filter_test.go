@@ -18,7 +18,7 @@ import (
 
 func TestHistoryShowsWhatChangedInEachRow(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newDesk(t, db)
+		d := newLogFixture(t, db)
 		long := strings.Repeat("line\n", 50)
 		entries := d.insert(d.org,
 			models.Entry{OccurredAt: d.ago(1 * time.Minute), Metadata: `{"changes":{"replicas":{"before":8,"after":3}}}`},
@@ -54,7 +54,7 @@ func TestHistoryShowsWhatChangedInEachRow(t *testing.T) {
 
 func TestHistoryIsFilteredByUserAndAction(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newDesk(t, db)
+		d := newLogFixture(t, db)
 		const id = "a/b?c=d&e"
 		var entries []models.Entry
 		for i := range 60 {

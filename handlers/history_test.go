@@ -24,7 +24,7 @@ func rowsOf(page *goquery.Document) []string {
 
 func TestHistoryListsWhatHappenedToOneResource(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newDesk(t, db)
+		d := newLogFixture(t, db)
 		const id = "a/b?c=d&e f"
 		entries := d.insert(d.org,
 			models.Entry{EntityID: id, EntityName: "old", OccurredAt: d.ago(3 * time.Hour)},
@@ -62,7 +62,7 @@ func TestHistoryListsWhatHappenedToOneResource(t *testing.T) {
 
 func TestHistoryHasPages(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newDesk(t, db)
+		d := newLogFixture(t, db)
 		var want []string
 		var entries []models.Entry
 		for i := range 60 {
@@ -100,7 +100,7 @@ func TestHistoryHasPages(t *testing.T) {
 
 func TestHistoryOfNothing(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newDesk(t, db)
+		d := newLogFixture(t, db)
 		d.insert(d.organization("other"), models.Entry{EntityID: "foreign"})
 		for _, id := range []string{"unknown", "foreign", "<script>alert(1)</script>"} {
 			page := d.page(historyPath(d.org, "service", id))

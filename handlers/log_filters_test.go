@@ -18,7 +18,7 @@ import (
 
 func TestFiltersNarrowAndComeOffOneByOne(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newDesk(t, db)
+		d := newLogFixture(t, db)
 		d.insert(d.org,
 			models.Entry{OccurredAt: d.ago(time.Hour), Action: "service:update", EntityID: "srv_web"},
 			models.Entry{OccurredAt: d.ago(2 * time.Hour), Action: "service:delete", EntityID: "srv_web", ActorID: "usr_2", ActorName: "Bob", ActorEmail: "bob@example.com"},
@@ -75,7 +75,7 @@ func TestFiltersNarrowAndComeOffOneByOne(t *testing.T) {
 
 func TestEntriesAreFoundByWhereTheyCameFrom(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newDesk(t, db)
+		d := newLogFixture(t, db)
 		d.insert(d.org,
 			models.Entry{OccurredAt: d.ago(time.Hour), Action: "service:update", EntityID: "a", IP: "192.0.2.1", RequestID: "req-1"},
 			models.Entry{OccurredAt: d.ago(2 * time.Hour), Action: "service:delete", EntityID: "b", IP: "192.0.2.10", RequestID: "req-10"},
@@ -170,7 +170,7 @@ func formOf(form *goquery.Selection) url.Values {
 
 func TestMenusOfferWhatThereIs(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newDesk(t, db)
+		d := newLogFixture(t, db)
 		entries := []models.Entry{
 			{Action: "invoice:pay"},
 			{ActorID: models.SystemActorID, ActorName: "system"},
@@ -242,7 +242,7 @@ func TestMenusOfferWhatThereIs(t *testing.T) {
 // Without script the form arrives whole: what is more than an address can hold is said beside the filters.
 func TestATickTooManyIsRefusedWithoutScript(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newDesk(t, db)
+		d := newLogFixture(t, db)
 		d.insert(d.org, models.Entry{Action: "service:update"})
 		ticks := ""
 		for i := range 190 {
@@ -266,7 +266,7 @@ func TestATickTooManyIsRefusedWithoutScript(t *testing.T) {
 // The newest name is shown, one user with many names is one option, and it is said that there are more.
 func TestUsersAreOfferedOnceAndByTheirNewestName(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newDesk(t, db)
+		d := newLogFixture(t, db)
 		var entries []models.Entry
 		for i := range 400 {
 			entries = append(entries, models.Entry{OccurredAt: d.ago(time.Duration(400-i) * time.Minute), ActorID: "usr_many", ActorName: "Alias " + strconv.Itoa((i*7)%400)})

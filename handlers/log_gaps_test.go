@@ -15,7 +15,7 @@ import (
 
 func TestNothingToShowHasThreeFaces(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newDesk(t, db)
+		d := newLogFixture(t, db)
 		empty := d.page(logPath)
 		if words := text(empty.Find("#entries .message")); !strings.Contains(words, "Nothing recorded yet") || !strings.Contains(words, `audit.Record(ctx, tx, audit.Event{ Organization: "acme"`) {
 			t.Errorf("an empty log says %q", words)
@@ -37,8 +37,8 @@ func TestNothingToShowHasThreeFaces(t *testing.T) {
 	})
 }
 
-// switchLogging switches audit logging at the desk's time.
-func (d *desk) switchLogging(on bool) {
+// switchLogging switches audit logging at the logFixture's time.
+func (d *logFixture) switchLogging(on bool) {
 	d.t.Helper()
 	ctx := d.t.Context()
 	settings := models.AuditSettings{RetentionDays: 90, LoggingEnabled: on}
@@ -51,7 +51,7 @@ func (d *desk) switchLogging(on bool) {
 
 func TestTheLogSaysWhenLoggingWasOff(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newDesk(t, db)
+		d := newLogFixture(t, db)
 		day := 24 * time.Hour
 		d.insert(d.org, models.Entry{EntityID: "before"})
 		d.now = d.now.Add(day)
@@ -102,7 +102,7 @@ func TestTheLogSaysWhenLoggingWasOff(t *testing.T) {
 
 func TestGapsStandOnOnePageOnly(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newDesk(t, db)
+		d := newLogFixture(t, db)
 		add := func(n int) {
 			entries := make([]models.Entry, n)
 			for i := range entries {

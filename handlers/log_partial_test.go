@@ -29,7 +29,7 @@ func (l nearSighted) Page(ctx context.Context, org models.Organization, q entrie
 
 func TestAPageSaysHowFarItLookedAndGoesOnWhenAsked(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newDesk(t, db)
+		d := newLogFixture(t, db)
 		entries := d.insert(d.org,
 			models.Entry{OccurredAt: d.ago(time.Hour), Action: "service:update", EntityID: "srv_new"},
 			models.Entry{OccurredAt: d.ago(2 * time.Hour), Action: "service:update", EntityID: "srv_old"},

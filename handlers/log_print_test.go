@@ -12,7 +12,7 @@ import (
 // On paper a page says which entries of which list it holds, and what lies before and after.
 func TestAPrintedPageSaysWhatItIsAPageOf(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newDesk(t, db)
+		d := newLogFixture(t, db)
 		var entries []models.Entry
 		for i := range 60 {
 			action := "service:update"
@@ -53,7 +53,7 @@ func TestAPrintedPageSaysWhatItIsAPageOf(t *testing.T) {
 // The help with the first event stands until an application has recorded one, whatever the app records of itself.
 func TestHelpWithTheFirstEventStandsUntilThereIsOne(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newDesk(t, db)
+		d := newLogFixture(t, db)
 		log := "/orgs/acme/settings/audit-logs"
 		helps := func(path string) int { return d.page(path).Find(`pre:contains("audit.Record(ctx, tx")`).Length() }
 		if n := helps(log); n != 1 {

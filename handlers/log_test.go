@@ -53,7 +53,7 @@ func text(s *goquery.Selection) string { return strings.Join(strings.Fields(s.Te
 
 func TestTheLogShowsEntriesAsTheyAre(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newDesk(t, db)
+		d := newLogFixture(t, db)
 		d.zone = mustZone("Europe/Berlin")
 		long := "01HZX3K4W8Q2M5N7P9R1S3T5V7-" + strings.Repeat("x", 60)
 		entries := d.insert(d.org,
@@ -116,7 +116,7 @@ func TestTheLogShowsEntriesAsTheyAre(t *testing.T) {
 
 func TestTheLogSortsByItsFourColumns(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newDesk(t, db)
+		d := newLogFixture(t, db)
 		d.insert(d.org,
 			models.Entry{OccurredAt: d.ago(4 * time.Minute), Action: "service:update", ActorID: "usr_2", ActorName: "bob"},
 			models.Entry{OccurredAt: d.ago(3 * time.Minute), Action: "deployment:create", ActorID: "usr_1", ActorName: "Ada"},
@@ -167,7 +167,7 @@ func TestTheLogSortsByItsFourColumns(t *testing.T) {
 
 func TestValuesHaveHeadingsThatLeadOn(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newDesk(t, db)
+		d := newLogFixture(t, db)
 		var entries []models.Entry
 		for i := range 30 {
 			entries = append(entries, models.Entry{Action: "a:first", OccurredAt: d.ago(time.Duration(i) * time.Minute)})
@@ -191,7 +191,7 @@ func TestValuesHaveHeadingsThatLeadOn(t *testing.T) {
 
 func TestTheLogNamesTheAutomationBehindSystem(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newDesk(t, db)
+		d := newLogFixture(t, db)
 		d.insert(d.org,
 			models.Entry{OccurredAt: d.ago(time.Minute), Action: "service:update", ActorID: "system", ActorName: "system", Source: "github-webhook"},
 			models.Entry{OccurredAt: d.ago(2 * time.Minute), Action: "service:update", ActorID: "usr_1", ActorName: "Ada"},
@@ -208,7 +208,7 @@ func TestTheLogNamesTheAutomationBehindSystem(t *testing.T) {
 
 func TestPagesLeadOnAndBack(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newDesk(t, db)
+		d := newLogFixture(t, db)
 		var entries []models.Entry
 		for i := range 60 {
 			entries = append(entries, models.Entry{OccurredAt: d.ago(time.Duration(i) * time.Minute), Action: "service:update"})
@@ -257,7 +257,7 @@ func TestPagesLeadOnAndBack(t *testing.T) {
 
 func TestHtmxGetsTheTableAndWhatChangesWithIt(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newDesk(t, db)
+		d := newLogFixture(t, db)
 		d.insert(d.org, models.Entry{})
 		for name, test := range map[string]struct {
 			headers []string
@@ -295,7 +295,7 @@ func TestHtmxGetsTheTableAndWhatChangesWithIt(t *testing.T) {
 
 func TestAMalformedAddressIsRefusedByName(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newDesk(t, db)
+		d := newLogFixture(t, db)
 		d.insert(d.org, models.Entry{})
 		for _, test := range []struct{ name, value string }{
 			{"sort", "password"}, {"dir", "sideways"}, {"limit", "1000000"}, {"from", "yesterdayish"}, {"to", "<script>"}, {"tz", "Mars"},

@@ -15,7 +15,7 @@ import (
 // An hour that clocks show twice is told apart by the offset, in rows, banners and chips; no other is.
 func TestTimesOfAnHourThatComesTwiceShowTheOffset(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newDesk(t, db)
+		d := newLogFixture(t, db)
 		d.now = time.Date(2026, 10, 26, 12, 0, 0, 0, time.UTC)
 		d.zone = zone(t, "Europe/Berlin")
 		stored := d.insert(d.org,
@@ -54,7 +54,7 @@ func zone(t *testing.T, name string) *time.Location {
 // "Five minutes around it" keeps the filters of the page the entry was opened on, and fills the fields.
 func TestAroundAnEntryKeepsTheFiltersAndFillsTheFields(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newDesk(t, db)
+		d := newLogFixture(t, db)
 		d.zone = zone(t, "Europe/Berlin")
 		entry := d.insert(d.org, models.Entry{OccurredAt: d.ago(time.Hour)})[0]
 		path := "/orgs/acme/settings/audit-logs/" + entry.ID.String()
@@ -94,7 +94,7 @@ func TestAroundAnEntryKeepsTheFiltersAndFillsTheFields(t *testing.T) {
 // The fields of the range show what the address says, and saying it again changes nothing.
 func TestTheFieldsOfTheRangeSayWhatTheAddressSays(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newDesk(t, db)
+		d := newLogFixture(t, db)
 		d.zone = zone(t, "Europe/Berlin")
 		for query, want := range map[string][2]string{
 			"from=2026-06-01&to=2026-06-01":                               {"2026-06-01T00:00", "2026-06-02T00:00"},
@@ -128,7 +128,7 @@ func TestTheFieldsOfTheRangeSayWhatTheAddressSays(t *testing.T) {
 	})
 }
 
-func bounds(t *testing.T, query string, d *desk) [2]models.Micros {
+func bounds(t *testing.T, query string, d *logFixture) [2]models.Micros {
 	t.Helper()
 	filter, err := ParseFilter(query, d.zone, d.now)
 	if err != nil {

@@ -31,7 +31,7 @@ func userCells(page *goquery.Document) []string {
 
 func TestAutomationIsMarkedAndNobodyElseLooksLikeIt(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newDesk(t, db)
+		d := newLogFixture(t, db)
 		entries := d.insert(d.org,
 			models.Entry{OccurredAt: d.ago(time.Minute), ActorID: "system", ActorName: "system", Source: "cron"},
 			models.Entry{OccurredAt: d.ago(2 * time.Minute), ActorID: "usr_9", ActorName: "System", ActorEmail: "root@example.com"},
@@ -67,7 +67,7 @@ func TestAutomationIsMarkedAndNobodyElseLooksLikeIt(t *testing.T) {
 
 func TestNamesakesAreToldApart(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newDesk(t, db)
+		d := newLogFixture(t, db)
 		d.insert(d.org,
 			models.Entry{OccurredAt: d.ago(1 * time.Minute), ActorID: "usr_1", ActorName: "Ada Lovelace", ActorEmail: "ada@example.com"},
 			models.Entry{OccurredAt: d.ago(2 * time.Minute), ActorID: "usr_2", ActorName: "ada\u200b lovelace", ActorEmail: "a.l@example.org"},
@@ -116,7 +116,7 @@ func TestNamesakesAreToldApart(t *testing.T) {
 
 func TestWhatIsCutInARow(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newDesk(t, db)
+		d := newLogFixture(t, db)
 		arn := "arn:aws:iam::123456789012:role/service-role/ClusterAutoscaler"
 		d.insert(d.org,
 			models.Entry{OccurredAt: d.ago(1 * time.Minute), EntityID: arn, EntityName: "Autoscaler of the production cluster", ActorName: "Maximiliane Charlotte von Hohenzollern", Action: "notification_channel:update"},
@@ -161,7 +161,7 @@ func TestWhatIsCutInARow(t *testing.T) {
 
 func TestEntriesRecordedTogetherCarryOneMark(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newDesk(t, db)
+		d := newLogFixture(t, db)
 		var entries []models.Entry
 		for i := range 12 { // an import, whose rows took some minutes
 			entries = append(entries, models.Entry{

@@ -18,7 +18,7 @@ import (
 )
 
 func TestSettingsOverviewLeadsToItsSections(t *testing.T) {
-	d := newSettingsDesk(t, databasetest.SQLite(t))
+	d := newSettingsFixture(t, databasetest.SQLite(t))
 	page := d.member.Get("/orgs/acme/settings").Expect(200)
 	for _, section := range []string{"organization", "members", "audit-logs"} {
 		if page.Find(`main a[href="/orgs/acme/settings/`+section+`"]`).Length() != 1 {
@@ -29,7 +29,7 @@ func TestSettingsOverviewLeadsToItsSections(t *testing.T) {
 
 func TestRetentionPeriodRefusesBadValues(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newSettingsDesk(t, db)
+		d := newSettingsFixture(t, db)
 		for _, value := range []string{"0", "366", "-1", "1.5", "", "ninety", "9999999999", "99999999999999999999", "1e2", "0x10", "١٢", "30 days", "-"} {
 			for _, confirm := range []string{"", "yes"} {
 				page := d.admin.Post(auditForm, "enabled", "on", "retention_days", value, "confirm", confirm).Expect(422)
@@ -61,7 +61,7 @@ func TestRetentionPeriodRefusesBadValues(t *testing.T) {
 
 func TestRaisingRetentionIsSavedAtOnce(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newSettingsDesk(t, db)
+		d := newSettingsFixture(t, db)
 		d.admin.Post(auditForm, "enabled", "on", "retention_days", "365").ExpectRedirect(settingsPage)
 		d.wantSettings(365, true)
 		page := d.admin.Get(settingsPage).Expect(200)
@@ -88,7 +88,7 @@ func TestRaisingRetentionIsSavedAtOnce(t *testing.T) {
 
 func TestLoweringRetentionAsksFirst(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newSettingsDesk(t, db)
+		d := newSettingsFixture(t, db)
 		d.record(31*settingsDay, 12)
 		d.record(29*settingsDay, 3)
 		d.record(91*settingsDay, 2) // expired already: nobody loses it now
@@ -136,7 +136,7 @@ func TestLoweringRetentionAsksFirst(t *testing.T) {
 
 func TestTheQuestionCountsUpToTenThousand(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newSettingsDesk(t, db)
+		d := newSettingsFixture(t, db)
 		d.record(40*settingsDay, 1)
 		ask := func() string {
 			t.Helper()
@@ -154,7 +154,7 @@ func TestTheQuestionCountsUpToTenThousand(t *testing.T) {
 
 func TestSwitchingLoggingOffAndOn(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newSettingsDesk(t, db)
+		d := newSettingsFixture(t, db)
 		question := d.admin.Post(auditForm, "retention_days", "90").Expect(200)
 		if !strings.Contains(question.Text("main"), "Nothing will be recorded from now on") {
 			t.Errorf("the question reads %q", question.Text("main"))
@@ -194,7 +194,7 @@ func TestSwitchingLoggingOffAndOn(t *testing.T) {
 
 func TestSavingWithoutAChangeRecordsNothing(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newSettingsDesk(t, db)
+		d := newSettingsFixture(t, db)
 		d.admin.Post(auditForm, "enabled", "on", "retention_days", " 90 ").ExpectRedirect(settingsPage)
 		if got := d.admin.Get(settingsPage).Text(".banner"); !strings.Contains(got, "Nothing to save") {
 			t.Errorf("the page says %q", got)
@@ -214,7 +214,7 @@ func TestSavingWithoutAChangeRecordsNothing(t *testing.T) {
 
 func TestAMemberSeesSettingsWithoutControls(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newSettingsDesk(t, db)
+		d := newSettingsFixture(t, db)
 		page := d.member.Get(settingsPage).Expect(200)
 		if n := page.Find("main form, main input, main button").Length(); n != 0 {
 			t.Errorf("a member has %d controls", n)
@@ -241,7 +241,7 @@ func TestAMemberSeesSettingsWithoutControls(t *testing.T) {
 
 func TestTwoAdminsSavingAtOnceLeaveATrueHistory(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newSettingsDesk(t, db)
+		d := newSettingsFixture(t, db)
 		d.admin.Post(auditForm, "enabled", "on", "retention_days", "100").ExpectRedirect(settingsPage)
 		var saving sync.WaitGroup
 		for i := range 8 {
@@ -269,7 +269,7 @@ func TestTwoAdminsSavingAtOnceLeaveATrueHistory(t *testing.T) {
 }
 
 func TestTheMeaningFollowsTyping(t *testing.T) {
-	d := newSettingsDesk(t, databasetest.SQLite(t))
+	d := newSettingsFixture(t, databasetest.SQLite(t))
 	for typed, want := range map[string]string{
 		"30":  "Entries before Apr 20, 2026 are deleted.",
 		"90":  "Entries before Feb 19, 2026 are deleted.",
@@ -297,7 +297,7 @@ func TestTheMeaningFollowsTyping(t *testing.T) {
 
 func TestTheCleanupIsShown(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newSettingsDesk(t, db)
+		d := newSettingsFixture(t, db)
 		if got := d.member.Get(settingsPage).Text("#cleanup"); !strings.Contains(got, "None yet") {
 			t.Errorf("before the first it reads %q", got)
 		}

@@ -12,7 +12,7 @@ import (
 
 func TestRenaming(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newSettingsDesk(t, db)
+		d := newSettingsFixture(t, db)
 		for _, name := range []string{"", "   ", strings.Repeat("x", 201), "two\nlines"} {
 			page := d.admin.Post(settingsPage, "name", name).Expect(422)
 			field := page.Find("input[name=name]")
@@ -36,7 +36,7 @@ func TestRenaming(t *testing.T) {
 
 func TestResourceLinks(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newSettingsDesk(t, db)
+		d := newSettingsFixture(t, db)
 		const links = "/orgs/acme/settings/links"
 		for _, bad := range [][2]string{
 			{"service", "javascript:alert({id})"}, {"service", "https://example.com/"}, {"Service", "https://example.com/{id}"}, {"", ""},
@@ -84,7 +84,7 @@ func TestResourceLinks(t *testing.T) {
 // Metadata is masked under keys that look like credentials; a link is none.
 func TestTheLinkOfATypeCalledAPIKeyIsRecorded(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newSettingsDesk(t, db)
+		d := newSettingsFixture(t, db)
 		d.admin.Post("/orgs/acme/settings/links", "entity_type", "api_key", "url_template", "https://keys.example.com/{id}").ExpectRedirect(settingsPage)
 		if change := d.changes(action.OrganizationUpdate); change["resource_link"] != (audit.Change{Before: nil, After: "https://keys.example.com/{id}"}) {
 			t.Errorf("the entry holds %v", change)
@@ -94,7 +94,7 @@ func TestTheLinkOfATypeCalledAPIKeyIsRecorded(t *testing.T) {
 
 func TestDeletingAnOrganization(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newSettingsDesk(t, db)
+		d := newSettingsFixture(t, db)
 		const form = "/orgs/acme/settings/delete"
 		for _, confirm := range []string{"", "ACME", "acm"} {
 			page := d.admin.Post(form, "confirm", confirm).Expect(422)

@@ -62,7 +62,7 @@ func TestARowSaysThatItsEntryCameByKey(t *testing.T) {
 
 func TestOffDoesNotHideAdministration(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := newSettingsDesk(t, db)
+		d := newSettingsFixture(t, db)
 		d.admin.Post(auditForm, "retention_days", "90", "confirm", "yes").ExpectRedirect(settingsPage)
 		d.wantSettings(90, false)
 		if n := d.record(0, 3); n != 0 {

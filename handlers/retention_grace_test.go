@@ -25,16 +25,16 @@ import (
 
 const undoForm = auditForm + "/undo"
 
-// graceDesk is a settingsDesk whose lowered retention waits for a day, with a second admin, and
+// graceFixture is a settingsFixture whose lowered retention waits for a day, with a second admin, and
 // entries of 40 and of 5 days ago.
-type graceDesk struct {
-	*settingsDesk
+type graceFixture struct {
+	*settingsFixture
 	second *apptest.Client
 }
 
-func eachGraceDesk(t *testing.T, test func(t *testing.T, d *graceDesk)) {
+func eachGraceFixture(t *testing.T, test func(t *testing.T, d *graceFixture)) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		d := &graceDesk{settingsDesk: newSettingsDesk(t, db, func(c *app.Config) { c.RetentionGrace = settingsDay })}
+		d := &graceFixture{settingsFixture: newSettingsFixture(t, db, func(c *app.Config) { c.RetentionGrace = settingsDay })}
 		d.second = d.As(t, d.Member(t, "second@example.com", accounts.RoleAdmin, d.org()))
 		d.record(40*settingsDay, 4)
 		d.record(5*settingsDay, 2)
@@ -43,14 +43,14 @@ func eachGraceDesk(t *testing.T, test func(t *testing.T, d *graceDesk)) {
 }
 
 // lower asks for a retention, with confirmation.
-func (d *graceDesk) lower(days int, fields ...string) {
+func (d *graceFixture) lower(days int, fields ...string) {
 	d.t.Helper()
 	d.admin.Post(auditForm, append([]string{"enabled", "on", "retention_days", fmt.Sprint(days), "confirm", "yes"}, fields...)...).
 		ExpectRedirect(settingsPage)
 }
 
 // wantPending compares what waits, and from when on; days 0 means that nothing does.
-func (d *graceDesk) wantPending(days int, from time.Time) {
+func (d *graceFixture) wantPending(days int, from time.Time) {
 	d.t.Helper()
 	org := d.org()
 	want := models.Micros(0)
@@ -63,7 +63,7 @@ func (d *graceDesk) wantPending(days int, from time.Time) {
 }
 
 // wantVisible counts the entries of the application that people see.
-func (d *graceDesk) wantVisible(want int) {
+func (d *graceFixture) wantVisible(want int) {
 	d.t.Helper()
 	page := d.member.Get("/orgs/acme/settings/audit-logs?action=service:update").Expect(200)
 	if got := page.Find("#entries tbody[data-entry-id]").Length(); got != want {
@@ -72,14 +72,14 @@ func (d *graceDesk) wantVisible(want int) {
 }
 
 // settle does what the clean-up does first.
-func (d *graceDesk) settle() {
+func (d *graceFixture) settle() {
 	d.t.Helper()
 	org := d.org() // not inside: a connection that is new waits for whoever writes
 	d.transaction(func(tx *gorm.DB) error { return settings.Settle(d.t.Context(), tx, org.ID, d.Clock.Now()) })
 }
 
 // facts is the metadata of the latest entry of the settings.
-func (d *graceDesk) facts() (facts map[string]any, entry models.Entry) {
+func (d *graceFixture) facts() (facts map[string]any, entry models.Entry) {
 	d.t.Helper()
 	entry = d.entries(action.OrganizationAuditConfigUpdate)[0]
 	if err := json.Unmarshal([]byte(entry.Metadata), &facts); err != nil {
@@ -88,7 +88,7 @@ func (d *graceDesk) facts() (facts map[string]any, entry models.Entry) {
 	return facts, entry
 }
 
-func (d *graceDesk) wantHistory(want ...string) {
+func (d *graceFixture) wantHistory(want ...string) {
 	d.t.Helper()
 	var got []string
 	d.admin.Get(settingsPage).Expect(200).Find("[data-settings-change]").Each(func(_ int, row *goquery.Selection) {
@@ -100,7 +100,7 @@ func (d *graceDesk) wantHistory(want ...string) {
 }
 
 func TestALoweredRetentionIsInForceAfterItsGrace(t *testing.T) {
-	eachGraceDesk(t, func(t *testing.T, d *graceDesk) {
+	eachGraceFixture(t, func(t *testing.T, d *graceFixture) {
 		end := d.Clock.Now().Add(settingsDay)
 		question := d.admin.Post(auditForm, "enabled", "on", "retention_days", "30").Expect(200)
 		if got := question.Text("main"); !strings.Contains(got, "4 entries from before Apr 21, 2026 will be deleted on May 21, 2026, 09:30:00 UTC") ||
@@ -171,7 +171,7 @@ func TestALoweredRetentionIsInForceAfterItsGrace(t *testing.T) {
 }
 
 func TestUndoLosesNothing(t *testing.T) {
-	eachGraceDesk(t, func(t *testing.T, d *graceDesk) {
+	eachGraceFixture(t, func(t *testing.T, d *graceFixture) {
 		d.lower(1)
 		d.Clock.Advance(settingsDay - time.Microsecond)
 		d.second.Post(undoForm).ExpectRedirect(settingsPage)
@@ -209,7 +209,7 @@ func TestUndoLosesNothing(t *testing.T) {
 }
 
 func TestNobodyGetsRoundTheUndo(t *testing.T) {
-	eachGraceDesk(t, func(t *testing.T, d *graceDesk) {
+	eachGraceFixture(t, func(t *testing.T, d *graceFixture) {
 		began := d.Clock.Now()
 		d.lower(1)
 		d.Clock.Advance(23 * time.Hour)
@@ -266,7 +266,7 @@ func TestNobodyGetsRoundTheUndo(t *testing.T) {
 }
 
 func TestClosingKeepsWhatCameIntoForceBefore(t *testing.T) {
-	eachGraceDesk(t, func(t *testing.T, d *graceDesk) {
+	eachGraceFixture(t, func(t *testing.T, d *graceFixture) {
 		d.lower(30)
 		d.Clock.Advance(settingsDay)
 		d.admin.Post("/orgs/acme/settings/delete", "confirm", "acme").ExpectRedirect(settingsPage)
@@ -278,7 +278,7 @@ func TestClosingKeepsWhatCameIntoForceBefore(t *testing.T) {
 }
 
 func TestTheAPIKeepsToWhatIsInForce(t *testing.T) {
-	eachGraceDesk(t, func(t *testing.T, d *graceDesk) {
+	eachGraceFixture(t, func(t *testing.T, d *graceFixture) {
 		var token string
 		org := d.org()
 		d.transaction(func(tx *gorm.DB) (err error) {
@@ -301,7 +301,7 @@ func TestTheAPIKeepsToWhatIsInForce(t *testing.T) {
 }
 
 func TestRecordKeepsToWhatIsInForce(t *testing.T) {
-	eachGraceDesk(t, func(t *testing.T, d *graceDesk) {
+	eachGraceFixture(t, func(t *testing.T, d *graceFixture) {
 		d.lower(30)
 		event := func() audit.Event {
 			return audit.Event{Organization: "acme", Action: action.ServiceUpdate, EntityID: "late", Actor: audit.System("test"), OccurredAt: d.Clock.Now().Add(-35 * settingsDay)}
@@ -329,7 +329,7 @@ func TestRecordKeepsToWhatIsInForce(t *testing.T) {
 }
 
 func TestOneOfManyServersRecordsThatARetentionTookEffect(t *testing.T) {
-	eachGraceDesk(t, func(t *testing.T, d *graceDesk) {
+	eachGraceFixture(t, func(t *testing.T, d *graceFixture) {
 		d.lower(30)
 		d.Clock.Advance(settingsDay)
 		org := d.org()
@@ -358,7 +358,7 @@ func TestOneOfManyServersRecordsThatARetentionTookEffect(t *testing.T) {
 }
 
 func TestTheSettingsHistoryOfADeletedOrganizationOutlivesItsLog(t *testing.T) {
-	eachGraceDesk(t, func(t *testing.T, d *graceDesk) {
+	eachGraceFixture(t, func(t *testing.T, d *graceFixture) {
 		d.admin.Post(auditForm, "enabled", "on", "retention_days", "100").ExpectRedirect(settingsPage)
 		d.admin.Post("/orgs/acme/settings/delete", "confirm", "acme").ExpectRedirect(settingsPage)
 		later := func(days int) *apptest.Page {

@@ -12,8 +12,8 @@ type BatchOptions struct {
 	// AllOrNothing stores nothing where one entry's outcome is neither Inserted nor LoggingOff (nor
 	// DryRun).
 	AllOrNothing bool
-	// Known spares looking for entities and actors that committed batches have written; see there.
-	Known *Known
+	// Names spares looking for entities and actors that committed batches have written; see there.
+	Names *NameCache
 }
 
 // InsertEntries stores entries in tx, each as InsertEntry would, in a few statements however many
@@ -98,7 +98,7 @@ type batchEntry struct {
 	index        int // in what InsertEntries was given
 	organization int // in entryBatch.organizations
 	evenWhenOff  bool
-	names        knownNames
+	names        entryNames
 }
 
 // newEntryBatch takes those of entries that are to be inserted: the others have been, as results
@@ -122,12 +122,12 @@ func newEntryBatch(entries []NewEntry, results []InsertResult, options BatchOpti
 		}
 		batch.oldest[organization] = min(batch.oldest[organization], e.Entry.OccurredAt)
 		n := len(batch.entries)
-		batch.entries = append(batch.entries, batchEntry{newEntryRow(e.Entry), i, organization, e.EvenWhenOff, knownNames{}})
+		batch.entries = append(batch.entries, batchEntry{newEntryRow(e.Entry), i, organization, e.EvenWhenOff, entryNames{}})
 		row := &batch.entries[n]
-		entity, actor := knownEntity(e.Organization, &row.entryRow), knownActor(e.Organization, &row.entryRow)
-		row.names = knownNames{entity, actor}
-		batch.entities = batch.name(batch.entities, seen, n, entity, options.Known)
-		batch.actors = batch.name(batch.actors, seen, n, actor, options.Known)
+		entity, actor := entityNameKey(e.Organization, &row.entryRow), actorNameKey(e.Organization, &row.entryRow)
+		row.names = entryNames{entity, actor}
+		batch.entities = batch.name(batch.entities, seen, n, entity, options.Names)
+		batch.actors = batch.name(batch.actors, seen, n, actor, options.Names)
 	}
 	return batch
 }
@@ -135,13 +135,13 @@ func newEntryBatch(entries []NewEntry, results []InsertResult, options BatchOpti
 // namedKey is an entity or an actor in the batch, of those entries that are stored although logging is
 // off or of the others: neither speaks for the other.
 type namedKey struct {
-	knownKey
+	nameKey
 	evenWhenOff bool
 }
 
 // name lets the entry n name an entity or actor, in place of one that occurred before: where that has
 // expired the later one may not have. seen is where in named each is.
-func (b *entryBatch) name(named []int, seen map[namedKey]int, n int, key knownKey, known *Known) []int {
+func (b *entryBatch) name(named []int, seen map[namedKey]int, n int, key nameKey, known *NameCache) []int {
 	id := namedKey{key, b.entries[n].evenWhenOff}
 	if at, again := seen[id]; again {
 		if b.entries[n].OccurredAt > b.entries[named[at]].OccurredAt {

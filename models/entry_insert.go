@@ -65,7 +65,7 @@ type InsertResult struct {
 	// KeptSince is, of an Expired one, the earliest moment of which its organization keeps entries.
 	KeptSince Micros
 
-	names knownNames // of an entry that was stored now, for Known.Add
+	names entryNames // of an entry that was stored now, for NameCache.Add
 }
 
 // InsertEntry stores an entry in tx.

@@ -29,7 +29,7 @@ type Batcher struct {
 	db      *gorm.DB
 	config  BatcherConfig
 	queue   *eventQueue
-	known   *models.Known
+	names   *models.NameCache
 	tally   tally
 	writers sync.WaitGroup
 	// stopped ends what is under way: Close is out of time.
@@ -56,7 +56,7 @@ func NewBatcher(db *gorm.DB, config BatcherConfig) (*Batcher, error) {
 		db:     models.Fresh(db),
 		config: config,
 		queue:  newEventQueue(config.QueueSize),
-		known:  &models.Known{},
+		names:  &models.NameCache{},
 	}
 	b.stopped, b.stop = context.WithCancel(context.Background())
 	for range config.Writers {
@@ -161,7 +161,7 @@ type BatcherConfig struct {
 	// PostgreSQL. SQLite has one writer, and so has the Batcher there.
 	Writers int
 
-	// RetryFor is how long a transaction that failed for a passing reason is tried again, with the
+	// RetryFor is how long a transaction that failed for a temporary reason is tried again, with the
 	// same entries under the same IDs: a lost connection, a server that starts or shuts down, a
 	// deadlock, a locked database. The default is 30 seconds; below zero means not at all.
 	RetryFor time.Duration

@@ -53,7 +53,7 @@ func (b *Batcher) store(batch []*queuedEvent) {
 	}
 }
 
-// insert stores a batch in one transaction, again and again while that fails for a passing reason.
+// insert stores a batch in one transaction, again and again while that fails for a temporary reason.
 // The IDs are the same at every attempt, so that one which was committed unnoticed counts. The error
 // is a *givenUpError, or an event's fault.
 func (b *Batcher) insert(batch []*queuedEvent) ([]models.InsertResult, error) {
@@ -69,11 +69,11 @@ func (b *Batcher) insert(batch []*queuedEvent) ([]models.InsertResult, error) {
 		results, reached, err := b.attempt(entries)
 		if err == nil {
 			b.tally.batches.Add(1)
-			b.known.Add(results)
+			b.names.Add(results)
 			return results, nil
 		}
-		stopped, passing := b.stopped.Err() != nil, models.Passing(err)
-		if !stopped && !passing && reached != nothing {
+		stopped, temporary := b.stopped.Err() != nil, models.Temporary(err)
+		if !stopped && !temporary && reached != nothing {
 			return nil, fmt.Errorf("audit: %w", err)
 		}
 		for _, item := range batch {
@@ -82,7 +82,7 @@ func (b *Batcher) insert(batch []*queuedEvent) ([]models.InsertResult, error) {
 		switch {
 		case stopped:
 			return nil, &givenUpError{fmt.Errorf("%w: %w", ErrBatcherClosed, err)}
-		case !passing || time.Since(began)+pause > b.config.RetryFor:
+		case !temporary || time.Since(began)+pause > b.config.RetryFor:
 			return nil, &givenUpError{fmt.Errorf("audit: not recorded: %w", err)}
 		}
 		select {
@@ -113,7 +113,7 @@ func (b *Batcher) attempt(entries []models.NewEntry) (results []models.InsertRes
 	}()
 	err = b.db.WithContext(ctx).Transaction(func(tx *gorm.DB) (err error) {
 		reached = theStatements
-		results, err = models.InsertEntries(ctx, tx, entries, models.BatchOptions{Known: b.known})
+		results, err = models.InsertEntries(ctx, tx, entries, models.BatchOptions{Names: b.names})
 		if err == nil {
 			reached = theCommit
 		}

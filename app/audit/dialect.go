@@ -88,7 +88,7 @@ func DialectOf(db *gorm.DB) (Dialect, error) {
 
 // over is a *gorm.DB whose statements run in pool.
 func (d Dialect) over(ctx context.Context, pool gorm.ConnPool) (*gorm.DB, error) {
-	db, err := models.OverSQL(ctx, d.name, pool)
+	db, err := models.OpenSQL(ctx, d.name, pool)
 	if err != nil {
 		return nil, fmt.Errorf("audit: %w", err)
 	}

@@ -14,10 +14,10 @@ const (
 	// Prefetched is how much of a body has come in before its handler runs, where its length is known. It is
 	// bounded with the connections and needs no room of its own.
 	Prefetched = 8 << 10
-	// lingerTime is how long the rest of a refused body is awaited.
-	lingerTime = 2 * time.Second
-	// lingerBytes is the most that is read of it.
-	lingerBytes = 64 << 20
+	// drainTime is how long the rest of a refused body is awaited.
+	drainTime = 2 * time.Second
+	// drainBytes is the most that is read of it.
+	drainBytes = 64 << 20
 )
 
 // Conn is a connection that a Listener accepted. The server waits for its client, which sends a request or the
@@ -27,7 +27,7 @@ type Conn struct {
 	net.Conn
 	listener *Listener
 	network  netip.Prefix // that its bound is by; zero for none
-	linger   atomic.Bool
+	drain    atomic.Bool
 	leave    sync.Once
 
 	ended atomic.Bool
@@ -63,17 +63,17 @@ func (c *Conn) Read(p []byte) (int, error) {
 // body in chunks is not whole: fasthttp takes the end of the connection between two of them for its own.
 func (c *Conn) Ended() bool { return c.ended.Load() }
 
-// Linger keeps the connection open, when it is to be closed, until its client has read the answer or a
+// DrainOnClose keeps the connection open, when it is to be closed, until its client has read the answer or a
 // moment has passed: for requests whose body was refused before it was read. A connection that is closed
 // while the other side is sending is reset, and the other side never sees why.
-func (c *Conn) Linger() { c.linger.Store(true) }
+func (c *Conn) DrainOnClose() { c.drain.Store(true) }
 
 // Close ends the connection.
 func (c *Conn) Close() error {
 	half, ok := c.Conn.(interface{ CloseWrite() error })
-	if ok && c.linger.CompareAndSwap(true, false) && half.CloseWrite() == nil && c.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
+	if ok && c.drain.CompareAndSwap(true, false) && half.CloseWrite() == nil && c.SetReadDeadline(time.Now().Add(drainTime)) == nil {
 		c.Await()
-		_, _ = io.CopyN(io.Discard, c.Conn, lingerBytes)
+		_, _ = io.CopyN(io.Discard, c.Conn, drainBytes)
 	}
 	return c.end()
 }

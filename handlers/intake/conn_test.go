@@ -39,7 +39,7 @@ func connect(t *testing.T, l *Listener) (client net.Conn, accepted *Conn) {
 }
 
 // Whoever is still sending when the server hangs up gets to read why.
-func TestALingeringConnectionLosesNoAnswer(t *testing.T) {
+func TestADrainedConnectionLosesNoAnswer(t *testing.T) {
 	listener := listen(t)
 	go func() {
 		conn, err := listener.Accept()
@@ -48,7 +48,7 @@ func TestALingeringConnectionLosesNoAnswer(t *testing.T) {
 			return
 		}
 		_, _ = conn.Write([]byte("too much"))
-		conn.(*Conn).Linger()
+		conn.(*Conn).DrainOnClose()
 		_ = conn.Close()
 	}()
 	client, err := net.Dial("tcp", listener.Addr().String())

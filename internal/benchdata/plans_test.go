@@ -33,8 +33,11 @@ func TestPlansOfPostgreSQL(t *testing.T) {
 		t.Fatal(err)
 	}
 	asked := statementsOf(t, db)
+	gone := 0 // rows of a hundred
 	check := func(t *testing.T) {
 		for question, statements := range asked {
+			// What is gone is looked up in the table until the index knows.
+			most := question.Buffers * 100 / (100 - 2*gone)
 			for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
 				buffers, texts := 0, ""
 				for _, statement := range statements {
@@ -47,8 +50,8 @@ func TestPlansOfPostgreSQL(t *testing.T) {
 						}
 					}
 				}
-				if buffers > question.Buffers {
-					t.Errorf("%s: %s: touches %d buffers, more than %d:\n%s", question.Name, mode, buffers, question.Buffers, texts)
+				if buffers > most {
+					t.Errorf("%s: %s: touches %d buffers, more than %d:\n%s", question.Name, mode, buffers, most, texts)
 				}
 			}
 		}
@@ -59,6 +62,7 @@ func TestPlansOfPostgreSQL(t *testing.T) {
 	for _, table := range []string{"audit_entries", "audit_entities", "audit_actors"} {
 		exec(t, db, "DELETE FROM "+table+" WHERE hashtext(id::text) % 5 = 0", "ANALYZE "+table)
 	}
+	gone = 20
 	t.Run("busy", check)
 }
 

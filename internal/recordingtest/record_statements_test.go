@@ -45,7 +45,7 @@ func TestManyEventsWithIDsTakeAsFewStatementsAsFew(t *testing.T) {
 			t.Fatal(err)
 		}
 		counted := &countedTx{Tx: tx}
-		over, err := models.OverSQL(t.Context(), audit.PostgreSQL.String(), counted)
+		over, err := models.OpenSQL(t.Context(), audit.PostgreSQL.String(), counted)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -74,7 +74,7 @@ func TestRecordingNeverWaitsForAnotherTransaction(t *testing.T) {
 		_, err := audit.RecordAll(ctx, tx, events)
 		return err
 	}
-	oneOverSQL := func(ctx context.Context, tx *sql.Tx, events []audit.Event) error {
+	oneWithSQL := func(ctx context.Context, tx *sql.Tx, events []audit.Event) error {
 		for _, e := range events {
 			if _, err := audit.PostgreSQL.Record(ctx, tx, e); err != nil {
 				return err
@@ -82,15 +82,15 @@ func TestRecordingNeverWaitsForAnotherTransaction(t *testing.T) {
 		}
 		return nil
 	}
-	allOverSQL := func(ctx context.Context, tx *sql.Tx, events []audit.Event) error {
+	allWithSQL := func(ctx context.Context, tx *sql.Tx, events []audit.Event) error {
 		_, err := audit.PostgreSQL.RecordAll(ctx, tx, events)
 		return err
 	}
 	ways := map[string]func(context.Context, *testing.T) transaction{
 		"Record":                    inGORM(db.Write, one),
 		"RecordAll":                 inGORM(db.Write, all),
-		"Record in database/sql":    inSQL(db.Write, oneOverSQL),
-		"RecordAll in database/sql": inSQL(db.Write, allOverSQL),
+		"Record in database/sql":    inSQL(db.Write, oneWithSQL),
+		"RecordAll in database/sql": inSQL(db.Write, allWithSQL),
 	}
 	for ofFirst, beginFirst := range ways {
 		for ofSecond, beginSecond := range ways {

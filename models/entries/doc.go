@@ -8,12 +8,12 @@
 // the newest 51 of a run is one seek and 51 steps, wherever the run lies and however long it is. A question
 // becomes a set of runs (selection, runs.go) that are merged by id. One action by two people:
 //
-//	SELECT run.grp, hit.id FROM unnest('{0,0}', '{usr_1,usr_2}', '{service:update,service:update}')
-//	    AS run(grp, v0, v1)
+//	SELECT run.group_number, hit.id FROM unnest('{0,0}', '{usr_1,usr_2}', '{service:update,service:update}')
+//	    AS run(group_number, v0, v1)
 //	CROSS JOIN LATERAL (SELECT id FROM audit_entries
 //	    WHERE org_id = 1 AND id >= $first_visible AND id < $cursor AND actor_id = v0 AND action = v1
 //	    ORDER BY id DESC LIMIT 51) AS hit
-//	ORDER BY run.grp, hit.id DESC LIMIT 51
+//	ORDER BY run.group_number, hit.id DESC LIMIT 51
 //
 // SQLite has no LATERAL: there it is a UNION ALL of one SELECT a run. The values of the cursor are part of the
 // condition, so page 100,000 is read as page 1 is, and nothing is ever skipped with OFFSET or counted.
@@ -26,7 +26,7 @@
 // several at a time where they turn out short. The page behind deployment:create at some entry is
 //
 //	… AND action = 'deployment:create' AND id < $cursor …   then, where that is not enough,
-//	… AND action IN the values that follow, each a run with its number as grp …
+//	… AND action IN the values that follow, each a run with the number of its group …
 //
 // # Conditions
 //

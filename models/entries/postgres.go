@@ -15,7 +15,7 @@ type postgres struct{}
 // plan, is the same for any number of runs. Then it looks up one entry after the other: the OFFSET keeps
 // PostgreSQL from a join that reads the whole table.
 func (postgres) merged(r reading, set runSet, runs []run) condition {
-	arrays, names, equal := "?::int[]", "grp", ""
+	arrays, names, equal := "?::int[]", "group_number", ""
 	values := make([]string, len(runs))
 	for n, run := range runs {
 		values[n] = strconv.Itoa(run.group)
@@ -35,15 +35,15 @@ func (postgres) merged(r reading, set runSet, runs []run) condition {
 		args = append(args, models.PostgresArray(values))
 	}
 	where := r.where(set)
-	ids := condition{`SELECT run.grp, hit.id AS hit_id FROM unnest(` + arrays + `) AS run(` + names + `)
+	ids := condition{`SELECT run.group_number, hit.id AS hit_id FROM unnest(` + arrays + `) AS run(` + names + `)
 	CROSS JOIN LATERAL (SELECT id FROM audit_entries WHERE ` + where.sql + equal + `
-		ORDER BY id ` + r.direction() + ` LIMIT ? OFFSET ?) AS hit` + r.ordered("run.grp", "hit.id") + ` LIMIT ?`,
+		ORDER BY id ` + r.direction() + ` LIMIT ? OFFSET ?) AS hit` + r.ordered("run.group_number", "hit.id") + ` LIMIT ?`,
 		append(append(args, where.args...), cmp.Or(r.each, r.limit), r.skip, r.limit)}
 	if r.columns.sql == idColumn.sql {
 		return ids
 	}
-	return condition{"SELECT page.grp, e.* FROM (" + ids.sql + ") AS page CROSS JOIN LATERAL (SELECT " + r.columns.sql +
-		" FROM audit_entries WHERE org_id = ? AND id = page.hit_id OFFSET 0) AS e" + r.ordered("page.grp", "page.hit_id"),
+	return condition{"SELECT page.group_number, e.* FROM (" + ids.sql + ") AS page CROSS JOIN LATERAL (SELECT " + r.columns.sql +
+		" FROM audit_entries WHERE org_id = ? AND id = page.hit_id OFFSET 0) AS e" + r.ordered("page.group_number", "page.hit_id"),
 		append(ids.args, r.orgID)}
 }
 

@@ -39,7 +39,7 @@ func (sqlite) merged(r reading, set runSet, runs []run) condition {
 	var parts []string
 	var args []any
 	for _, run := range runs {
-		parts = append(parts, `SELECT * FROM (SELECT `+strconv.Itoa(run.group)+` AS grp, id AS hit_id FROM audit_entries INDEXED BY `+index+`
+		parts = append(parts, `SELECT * FROM (SELECT `+strconv.Itoa(run.group)+` AS group_number, id AS hit_id FROM audit_entries INDEXED BY `+index+`
 		WHERE `+where.sql+equal+` ORDER BY id `+r.direction()+` LIMIT ? OFFSET ?)`)
 		args = append(args, where.args...)
 		for _, value := range run.values[:len(set.columns)] {
@@ -47,12 +47,12 @@ func (sqlite) merged(r reading, set runSet, runs []run) condition {
 		}
 		args = append(args, cmp.Or(r.each, r.limit), r.skip)
 	}
-	ids := condition{strings.Join(parts, "\n\tUNION ALL ") + r.ordered("grp", "hit_id") + " LIMIT ?", append(args, r.limit)}
+	ids := condition{strings.Join(parts, "\n\tUNION ALL ") + r.ordered("group_number", "hit_id") + " LIMIT ?", append(args, r.limit)}
 	if r.columns.sql == idColumn.sql {
 		return ids
 	}
-	return condition{"SELECT page.grp, " + r.columns.sql + " FROM (" + ids.sql + ") AS page CROSS JOIN audit_entries AS e ON e.org_id = ? AND e.id = page.hit_id" +
-		r.ordered("page.grp", "page.hit_id"), append(ids.args, r.orgID)}
+	return condition{"SELECT page.group_number, " + r.columns.sql + " FROM (" + ids.sql + ") AS page CROSS JOIN audit_entries AS e ON e.org_id = ? AND e.id = page.hit_id" +
+		r.ordered("page.group_number", "page.hit_id"), append(ids.args, r.orgID)}
 }
 
 func (sqlite) hasOrigin(_ int64, column, value string) condition {

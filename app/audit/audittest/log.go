@@ -29,22 +29,22 @@ func read[L Log](ctx context.Context, log L, id string) ([]facts, error) {
 	case *gorm.DB:
 		return readEntries(ctx, log, id)
 	case *sql.Tx:
-		return readOverSQL(ctx, log, id)
+		return readWithSQL(ctx, log, id)
 	case *sql.DB:
-		return readOverSQL(ctx, log, id)
+		return readWithSQL(ctx, log, id)
 	}
 	return nil, nil // Log has no other types
 }
 
-// readOverSQL asks the database what it is: only PostgreSQL has a function version, and to ask it
+// readWithSQL asks the database what it is: only PostgreSQL has a function version, and to ask it
 // spoils no transaction on SQLite.
-func readOverSQL(ctx context.Context, pool gorm.ConnPool, id string) ([]facts, error) {
+func readWithSQL(ctx context.Context, pool gorm.ConnPool, id string) ([]facts, error) {
 	dialect := audit.PostgreSQL
 	var version string
 	if err := pool.QueryRowContext(ctx, "SELECT version()").Scan(&version); err != nil {
 		dialect = audit.SQLite
 	}
-	db, err := models.OverSQL(ctx, dialect.String(), pool)
+	db, err := models.OpenSQL(ctx, dialect.String(), pool)
 	if err != nil {
 		return nil, err
 	}

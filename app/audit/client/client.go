@@ -88,7 +88,7 @@ type Config struct {
 	// Timeout is how long the server may take to answer one request. The default is 15 seconds.
 	Timeout time.Duration
 
-	// RetryFor is how long, without a spool, a request that failed for a passing reason is repeated
+	// RetryFor is how long, without a spool, a request that failed for a temporary reason is repeated
 	// with growing pauses: a lost connection, a server that is overloaded or starts. The default is
 	// 30 seconds; below zero means not at all. Events in a spool are tried until the server has them.
 	RetryFor time.Duration

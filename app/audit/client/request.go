@@ -171,8 +171,8 @@ func refusesContent(err error) bool {
 	return false
 }
 
-// passing says that the same request may succeed later without anybody doing anything.
-func passing(err error) bool {
+// temporary reports whether the same request may succeed later without anybody doing anything.
+func temporary(err error) bool {
 	var answered *APIError
 	if !errors.As(err, &answered) {
 		return true // the connection

@@ -94,7 +94,7 @@ type delivery struct {
 	events []json.RawMessage // as many as one request holds
 	// settle is told of each event, in no particular order: recorded, or refused for good.
 	settle func(i int, receipt event.Receipt, err error)
-	// giveUp is when a passing failure is the last; zero means that it never is, and that nothing but
+	// giveUp is when a temporary failure is the last; zero means that it never is, and that nothing but
 	// a refusal of the events themselves is for good.
 	giveUp time.Time
 	// arrived says that the last events sent may have been recorded.
@@ -142,7 +142,7 @@ func (d *delivery) run(ctx context.Context) (rest []int, err error) {
 	return nil, nil
 }
 
-// attempt sends some of the events, again and again while the failure is a passing one.
+// attempt sends some of the events, again and again while the failure is a temporary one.
 func (d *delivery) attempt(ctx context.Context, which []int) ([]event.Receipt, error) {
 	c := d.client
 	request := c.newEventsRequest(d.events, which)
@@ -186,7 +186,7 @@ func (d *delivery) final(err error) bool {
 	if errors.As(err, &refused) || errors.Is(err, event.ErrOrganizationClosed) || refusesContent(err) {
 		return true
 	}
-	return !d.giveUp.IsZero() && !passing(err)
+	return !d.giveUp.IsZero() && !temporary(err)
 }
 
 // outage keeps the log of a Client with a spool short: a line when deliveries have failed for a while,
@@ -209,7 +209,7 @@ func (o *outage) note(err error, wait time.Duration) {
 	if o.last = err; o.since.IsZero() {
 		o.since = now
 	}
-	if passing(err) && now.Sub(o.since) < outageWorthALine || now.Sub(o.told) < outageLineEvery {
+	if temporary(err) && now.Sub(o.since) < outageWorthALine || now.Sub(o.told) < outageLineEvery {
 		return
 	}
 	o.told = now

@@ -28,15 +28,15 @@ func usualBatchTime(dialect string) time.Duration {
 	return 2 * time.Millisecond
 }
 
-// pace is how many rows of one kind a transaction deletes: what it can in the time it should take.
-type pace struct {
+// batchSize is how many rows of one kind a transaction deletes: what it can in the time it should take.
+type batchSize struct {
 	size int
 	aim  time.Duration // that time; zero for that of the configuration
 }
 
 // follow chooses the next size after a batch of p.size rows took that long where aim was wanted. Only a
 // full batch says that a larger one is quick enough.
-func (p *pace) follow(took, aim time.Duration, full bool) {
+func (p *batchSize) follow(took, aim time.Duration, full bool) {
 	next := int(float64(p.size) * float64(aim) / float64(max(took, 1)))
 	next = max(next, p.size/4)
 	if full {
@@ -48,7 +48,7 @@ func (p *pace) follow(took, aim time.Duration, full bool) {
 
 // inBatches calls step with a size until it says that there is no more; while there is, the batch was
 // full. Each call has the time-out of a batch; after one that took too long the size is smaller.
-func (r *Retention) inBatches(ctx context.Context, p *pace, step func(ctx context.Context, size int) (more bool, err error)) error {
+func (r *Retention) inBatches(ctx context.Context, p *batchSize, step func(ctx context.Context, size int) (more bool, err error)) error {
 	least := min(minBatchSize(r.store.Dialect()), r.config.BatchSize)
 	for more := true; more; {
 		p.size = min(max(p.size, least), r.config.BatchSize)

@@ -6,26 +6,26 @@ import (
 	"sync"
 )
 
-// Known remembers entities and actors of a month that committed transactions have written, so that
-// batches need not look for them again. It holds the latest 2 × knownGeneration of them, about
+// NameCache remembers entities and actors of a month that committed transactions have written, so that
+// batches need not look for them again. It holds the latest 2 × nameGeneration of them, about
 // 50 bytes each. Any number of goroutines may use it; nil is empty and stays so.
 //
 // What it remembers never becomes wrong: a month of entities is deleted only once it has expired,
 // and what has expired stays so.
-type Known struct {
+type NameCache struct {
 	mutex         sync.Mutex
-	recent, older map[knownKey]struct{}
+	recent, older map[nameKey]struct{}
 }
 
-const knownGeneration = 1 << 16
+const nameGeneration = 1 << 16
 
-// knownKey is the beginning of the SHA-256 of an entity or actor of a month.
-type knownKey [16]byte
+// nameKey is the beginning of the SHA-256 of an entity or actor of a month.
+type nameKey [16]byte
 
-// knownNames are the entity and the actor of an entry.
-type knownNames struct{ entity, actor knownKey }
+// entryNames are the entity and the actor of an entry.
+type entryNames struct{ entity, actor nameKey }
 
-func (k *Known) has(key knownKey) bool {
+func (k *NameCache) has(key nameKey) bool {
 	if k == nil {
 		return false
 	}
@@ -42,15 +42,15 @@ func (k *Known) has(key knownKey) bool {
 }
 
 // Add remembers what entries named; the transaction that stored them, as InsertEntries answered with
-// results, has committed. It was given this Known.
-func (k *Known) Add(results []InsertResult) {
+// results, has committed. It was given this cache.
+func (k *NameCache) Add(results []InsertResult) {
 	if k == nil {
 		return
 	}
 	k.mutex.Lock()
 	defer k.mutex.Unlock()
 	for i := range results {
-		if r := &results[i]; r.Outcome == Inserted && r.names != (knownNames{}) {
+		if r := &results[i]; r.Outcome == Inserted && r.names != (entryNames{}) {
 			k.add(r.names.entity)
 			k.add(r.names.actor)
 		}
@@ -58,27 +58,27 @@ func (k *Known) Add(results []InsertResult) {
 }
 
 // add expects the mutex to be held.
-func (k *Known) add(key knownKey) {
-	if len(k.recent) >= knownGeneration || k.recent == nil {
-		k.older, k.recent = k.recent, make(map[knownKey]struct{})
+func (k *NameCache) add(key nameKey) {
+	if len(k.recent) >= nameGeneration || k.recent == nil {
+		k.older, k.recent = k.recent, make(map[nameKey]struct{})
 	}
 	k.recent[key] = struct{}{}
 }
 
-func knownEntity(o OrganizationRef, row *entryRow) knownKey {
+func entityNameKey(o OrganizationRef, row *entryRow) nameKey {
 	return keyOf("entity", o, row.Month, row.EntityType, row.EntityID, row.NameKey)
 }
 
-func knownActor(o OrganizationRef, row *entryRow) knownKey {
+func actorNameKey(o OrganizationRef, row *entryRow) nameKey {
 	return keyOf("actor", o, row.Month, row.ActorID, row.ActorName, row.ActorEmail)
 }
 
 // keyOf hashes texts that hold no NUL.
-func keyOf(kind string, o OrganizationRef, month int, texts ...string) knownKey {
+func keyOf(kind string, o OrganizationRef, month int, texts ...string) nameKey {
 	buffer := make([]byte, 0, 512)
 	for _, text := range append([]string{kind, o.Slug, o.ExternalID, strconv.Itoa(month)}, texts...) {
 		buffer = append(append(buffer, text...), 0)
 	}
 	sum := sha256.Sum256(buffer)
-	return knownKey(sum[:16])
+	return nameKey(sum[:16])
 }

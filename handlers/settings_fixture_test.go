@@ -26,16 +26,16 @@ const (
 	auditForm    = "/orgs/acme/settings/audit"
 )
 
-// settingsDesk is an organization "acme" with an admin and a member, both signed in.
-type settingsDesk struct {
+// settingsFixture is an organization "acme" with an admin and a member, both signed in.
+type settingsFixture struct {
 	*apptest.Server
 	t             *testing.T
 	admin, member *apptest.Client
 }
 
-func newSettingsDesk(t *testing.T, db *database.DB, options ...func(*app.Config)) *settingsDesk {
+func newSettingsFixture(t *testing.T, db *database.DB, options ...func(*app.Config)) *settingsFixture {
 	t.Helper()
-	d := &settingsDesk{Server: apptest.Start(t, db, options...), t: t}
+	d := &settingsFixture{Server: apptest.Start(t, db, options...), t: t}
 	const password = "correct horse battery"
 	hash := apptest.PasswordHash(t, password)
 	d.transaction(func(tx *gorm.DB) error {
@@ -60,14 +60,14 @@ func newSettingsDesk(t *testing.T, db *database.DB, options ...func(*app.Config)
 	return d
 }
 
-func (d *settingsDesk) transaction(do func(tx *gorm.DB) error) {
+func (d *settingsFixture) transaction(do func(tx *gorm.DB) error) {
 	d.t.Helper()
 	if err := d.Store.Transaction(d.t.Context(), do); err != nil {
 		d.t.Fatal(err)
 	}
 }
 
-func (d *settingsDesk) org() models.Organization {
+func (d *settingsFixture) org() models.Organization {
 	d.t.Helper()
 	org, err := d.Store.OrganizationBySlug(d.t.Context(), "acme")
 	if err != nil {
@@ -77,7 +77,7 @@ func (d *settingsDesk) org() models.Organization {
 }
 
 // record stores n entries that occurred age ago, and were recorded then.
-func (d *settingsDesk) record(age time.Duration, n int) (stored int) {
+func (d *settingsFixture) record(age time.Duration, n int) (stored int) {
 	d.t.Helper()
 	d.transaction(func(tx *gorm.DB) error {
 		occurred := d.Clock.Now().Add(-age)
@@ -100,7 +100,7 @@ func (d *settingsDesk) record(age time.Duration, n int) (stored int) {
 }
 
 // entries lists what was recorded of an action, newest first, metadata included.
-func (d *settingsDesk) entries(action action.Action) []models.Entry {
+func (d *settingsFixture) entries(action action.Action) []models.Entry {
 	d.t.Helper()
 	var all []models.Entry
 	err := entries.NewLog(d.Store).Each(d.t.Context(), d.org(), entries.Query{Actions: []string{string(action)}}, func(entries []models.Entry) error {
@@ -114,7 +114,7 @@ func (d *settingsDesk) entries(action action.Action) []models.Entry {
 }
 
 // changes reads the metadata of the latest entry of an action.
-func (d *settingsDesk) changes(action action.Action) map[string]audit.Change {
+func (d *settingsFixture) changes(action action.Action) map[string]audit.Change {
 	d.t.Helper()
 	entries := d.entries(action)
 	if len(entries) == 0 {
@@ -127,7 +127,7 @@ func (d *settingsDesk) changes(action action.Action) map[string]audit.Change {
 	return metadata.Changes
 }
 
-func (d *settingsDesk) wantSettings(days int, enabled bool) {
+func (d *settingsFixture) wantSettings(days int, enabled bool) {
 	d.t.Helper()
 	if got, want := d.org().AuditSettings(), (models.AuditSettings{RetentionDays: days, LoggingEnabled: enabled}); got != want {
 		d.t.Errorf("the settings are %+v, want %+v", got, want)
@@ -145,7 +145,7 @@ func postFragment(c *apptest.Client, path string, fields ...string) *apptest.Pag
 }
 
 // copyEntry stores n more entries like the only one of service:update.
-func (d *settingsDesk) copyEntry(n int) {
+func (d *settingsFixture) copyEntry(n int) {
 	d.t.Helper()
 	original := d.entries(action.ServiceUpdate)[0]
 	entries := make([]models.Entry, n)

@@ -26,7 +26,7 @@ func inFakeTime(t *testing.T, test func(t *testing.T, job *Retention)) {
 
 func TestTheSizeOfBatchesFollowsTheTimeTheyTake(t *testing.T) {
 	inFakeTime(t, func(t *testing.T, job *Retention) {
-		var p pace
+		var p batchSize
 		var sizes []int
 		each := 10 * time.Microsecond
 		step := func(_ context.Context, size int) (more bool, err error) {
@@ -50,7 +50,7 @@ func TestTheSizeOfBatchesFollowsTheTimeTheyTake(t *testing.T) {
 
 func TestABatchThatWasNotFullDoesNotMakeTheNextLarger(t *testing.T) {
 	inFakeTime(t, func(t *testing.T, job *Retention) {
-		var p pace
+		var p batchSize
 		for range 3 {
 			err := job.inBatches(t.Context(), &p, func(context.Context, int) (bool, error) { return false, nil })
 			if err != nil || p.size != 100 {
@@ -62,7 +62,7 @@ func TestABatchThatWasNotFullDoesNotMakeTheNextLarger(t *testing.T) {
 
 func TestBatchesOnSQLiteRestForTwiceAsLongAsTheyTook(t *testing.T) {
 	inFakeTime(t, func(t *testing.T, job *Retention) {
-		var p pace
+		var p batchSize
 		began, batches := time.Now(), 0
 		err := job.inBatches(t.Context(), &p, func(context.Context, int) (bool, error) {
 			batches++
@@ -80,7 +80,7 @@ func TestBatchesOnPostgreSQLAreAThousandRowsAndDoNotRest(t *testing.T) {
 	job.config.BatchSize = 10_000
 	synctest.Test(t, func(t *testing.T) {
 		job.checked = time.Now().Add(time.Hour)
-		var p pace
+		var p batchSize
 		var sizes []int
 		began := time.Now()
 		err := job.inBatches(t.Context(), &p, func(_ context.Context, size int) (bool, error) {
@@ -96,7 +96,7 @@ func TestBatchesOnPostgreSQLAreAThousandRowsAndDoNotRest(t *testing.T) {
 
 func TestRetentionTriesSmallerBatchesWhenOneTakesTooLong(t *testing.T) {
 	inFakeTime(t, func(t *testing.T, job *Retention) {
-		p := pace{size: 10_000}
+		p := batchSize{size: 10_000}
 		var sizes []int
 		err := job.inBatches(t.Context(), &p, func(ctx context.Context, size int) (bool, error) {
 			sizes = append(sizes, size)

@@ -11,11 +11,11 @@ import (
 	"gorm.io/gorm/schema"
 )
 
-// OverSQL makes a *gorm.DB of a *sql.DB, *sql.Tx or *sql.Conn, for the functions of this package
+// OpenSQL makes a *gorm.DB of a *sql.DB, *sql.Tx or *sql.Conn, for the functions of this package
 // that take one. dialect is "sqlite" or "postgres"; the driver may be any. It costs no connection
 // and no statement.
-func OverSQL(ctx context.Context, dialect string, pool gorm.ConnPool) (*gorm.DB, error) {
-	base, ok := overSQL[dialect]
+func OpenSQL(ctx context.Context, dialect string, pool gorm.ConnPool) (*gorm.DB, error) {
+	base, ok := openDialects[dialect]
 	if !ok {
 		return nil, errDialect(dialect)
 	}
@@ -32,7 +32,7 @@ func Fresh(tx *gorm.DB) *gorm.DB {
 	return db
 }
 
-var overSQL = map[string]*gorm.DB{
+var openDialects = map[string]*gorm.DB{
 	sqlite{}.name():   openDialector(sqlDialector(sqlite{}.name())),
 	postgres{}.name(): openDialector(sqlDialector(postgres{}.name())),
 }

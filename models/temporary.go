@@ -12,13 +12,13 @@ import (
 	"syscall"
 )
 
-// Passing says that err may go away by itself, so that the same transaction is worth trying again:
+// Temporary reports whether err may go away by itself, so that the same transaction is worth trying again:
 // the connection was lost or could not be made, the server starts or shuts down or has no resources
 // left, the database is locked, transactions got in each other's way, a statement took too long.
 // What is wrong with a statement or its values does not pass.
 //
 // It knows errors of every driver by what they have in common.
-func Passing(err error) bool {
+func Temporary(err error) bool {
 	if err == nil {
 		return false
 	}
@@ -36,9 +36,9 @@ func Passing(err error) bool {
 	if errors.As(err, &network) { // context.DeadlineExceeded is one too
 		return true
 	}
-	for _, passing := range []error{driver.ErrBadConn, sql.ErrConnDone, sql.ErrTxDone, io.EOF, io.ErrUnexpectedEOF,
+	for _, temporary := range []error{driver.ErrBadConn, sql.ErrConnDone, sql.ErrTxDone, io.EOF, io.ErrUnexpectedEOF,
 		context.DeadlineExceeded, syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE} {
-		if errors.Is(err, passing) {
+		if errors.Is(err, temporary) {
 			return true
 		}
 	}

@@ -30,7 +30,7 @@ func TestPassing(t *testing.T) {
 		sqliteCode(5 | 2<<8),
 		errors.New("database is locked"),
 	} {
-		if !models.Passing(fmt.Errorf("insert: %w", err)) {
+		if !models.Temporary(fmt.Errorf("insert: %w", err)) {
 			t.Errorf("%v does not pass", err)
 		}
 	}
@@ -43,7 +43,7 @@ func TestPassing(t *testing.T) {
 		sqliteCode(19),
 		sqliteCode(8),
 	} {
-		if models.Passing(err) {
+		if models.Temporary(err) {
 			t.Errorf("%v passes", err)
 		}
 	}

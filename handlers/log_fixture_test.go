@@ -23,9 +23,9 @@ import (
 	"github.com/auditlogs/auditlogs/models/entries"
 )
 
-// desk is a signed-in reader at the pages that show entries, without the rest of the app: who may
+// logFixture is a signed-in reader at the pages that show entries, without the rest of the app: who may
 // see which organization is tested with the whole of it.
-type desk struct {
+type logFixture struct {
 	t      *testing.T
 	store  *models.Store
 	org    models.Organization
@@ -35,9 +35,9 @@ type desk struct {
 	zone   *time.Location
 }
 
-func newDesk(t *testing.T, db *database.DB) *desk {
+func newLogFixture(t *testing.T, db *database.DB) *logFixture {
 	t.Helper()
-	d := &desk{t: t, now: time.Date(2026, 6, 15, 12, 0, 0, 0, time.UTC), zone: time.UTC}
+	d := &logFixture{t: t, now: time.Date(2026, 6, 15, 12, 0, 0, 0, time.UTC), zone: time.UTC}
 	var err error
 	if d.store, err = db.Store(func() time.Time { return d.now }); err != nil {
 		t.Fatal(err)
@@ -75,7 +75,7 @@ func newDesk(t *testing.T, db *database.DB) *desk {
 	return d
 }
 
-func (d *desk) organization(slug string) models.Organization {
+func (d *logFixture) organization(slug string) models.Organization {
 	d.t.Helper()
 	var org models.Organization
 	err := d.store.Transaction(d.t.Context(), func(tx *gorm.DB) (err error) {
@@ -89,7 +89,7 @@ func (d *desk) organization(slug string) models.Organization {
 }
 
 // insert stores entries of org, with what was left out made up, and answers them as stored.
-func (d *desk) insert(org models.Organization, entries ...models.Entry) []models.Entry {
+func (d *logFixture) insert(org models.Organization, entries ...models.Entry) []models.Entry {
 	d.t.Helper()
 	err := d.store.Transaction(d.t.Context(), func(tx *gorm.DB) error {
 		for i := range entries {
@@ -118,12 +118,12 @@ func (d *desk) insert(org models.Organization, entries ...models.Entry) []models
 }
 
 // ago is a moment before now.
-func (d *desk) ago(duration time.Duration) models.Micros {
+func (d *logFixture) ago(duration time.Duration) models.Micros {
 	return models.MicrosOf(d.now.Add(-duration))
 }
 
 // get asks for an address. headers are pairs of name and value.
-func (d *desk) get(path string, headers ...string) (*http.Response, string) {
+func (d *logFixture) get(path string, headers ...string) (*http.Response, string) {
 	d.t.Helper()
 	request := httptest.NewRequestWithContext(d.t.Context(), http.MethodGet, path, nil)
 	for i := 0; i < len(headers); i += 2 {
@@ -142,7 +142,7 @@ func (d *desk) get(path string, headers ...string) (*http.Response, string) {
 }
 
 // page asks for an address that must answer 200 with HTML.
-func (d *desk) page(path string, headers ...string) *goquery.Document {
+func (d *logFixture) page(path string, headers ...string) *goquery.Document {
 	d.t.Helper()
 	response, body := d.get(path, headers...)
 	if response.StatusCode != http.StatusOK {

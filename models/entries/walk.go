@@ -264,7 +264,7 @@ func (w *walk) lookAhead(ctx context.Context, r reading, sets []runSet, groups [
 	}
 	w.looked += each * runs
 	w.left.rows -= each * runs
-	w.left.runs -= runs
+	w.left.runs = max(0, w.left.runs-runs)
 	if end != nil {
 		groups = groups[:max(1, end.group)]
 		for i := range sets {

@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit/event"
+	"github.com/auditlogs/auditlogs/app/audit/internal/recorder"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -28,13 +30,12 @@ import (
 type Batcher struct {
 	db      *gorm.DB
 	config  BatcherConfig
-	queue   *eventQueue
+	queue   *recorder.Queue[*batchedEvent]
 	names   *models.NameCache
-	tally   tally
-	writers sync.WaitGroup
-	// stopped ends what is under way: Close is out of time.
-	stopped context.Context
-	stop    context.CancelFunc
+	batches atomic.Int64 // committed
+
+	mutex     sync.Mutex
+	unflushed []UnflushedEvent
 }
 
 var _ Recorder = (*Batcher)(nil)
@@ -55,12 +56,14 @@ func NewBatcher(db *gorm.DB, config BatcherConfig) (*Batcher, error) {
 	b := &Batcher{
 		db:     models.Fresh(db),
 		config: config,
-		queue:  newEventQueue(config.QueueSize),
 		names:  &models.NameCache{},
+		queue: recorder.New[*batchedEvent](recorder.Config{
+			Size: config.QueueSize, Full: config.whenFull(), Closed: ErrBatcherClosed,
+			MaxBatch: config.MaxBatch, MaxBytes: maxBatchMetadata,
+		}),
 	}
-	b.stopped, b.stop = context.WithCancel(context.Background())
 	for range config.Writers {
-		b.writers.Go(b.write)
+		b.queue.Go(b.write)
 	}
 	return b, nil
 }
@@ -88,45 +91,28 @@ func (d Dialect) NewBatcher(db *sql.DB, config BatcherConfig) (*Batcher, error) 
 func (b *Batcher) Record(ctx context.Context, event Event) (Receipt, error) {
 	entry, err := entryOf(ctx, event, models.TransactionNow(b.db))
 	if err != nil {
-		b.tally.refused.Add(1)
+		b.queue.Refused.Add(1)
 		return Receipt{}, err
 	}
-	item := &queuedEvent{event: whole(ctx, event, entry), entry: entry, answer: make(chan answer, 1)}
-	if err := b.queue.push(ctx, item, b.config.WhenFull == Wait); err != nil {
-		b.tally.failed.Add(1)
-		return Receipt{}, err
-	}
-	select {
-	case a := <-item.answer:
-		return a.receipt, a.err
-	case <-ctx.Done():
-	}
-	if b.queue.withdraw(item) {
-		b.tally.failed.Add(1)
-		return Receipt{}, fmt.Errorf("audit: not recorded: %w", context.Cause(ctx))
-	}
-	select {
-	case a := <-item.answer:
-		return a.receipt, a.err
-	default:
-		return Receipt{}, fmt.Errorf("%w: %w", ErrOutcomeUnknown, context.Cause(ctx))
-	}
+	batched := &batchedEvent{event: whole(ctx, event, entry), entry: entry}
+	return b.queue.Record(ctx, batched, len(entry.Entry.Metadata))
 }
 
-// Close records what waits and returns when that is done. Record answers ErrBatcherClosed from now
+// Close records what waits and returns when that is done. Record returns ErrBatcherClosed from now
 // on.
 //
 // When ctx ends first, what is under way is interrupted and what waits is withdrawn. An
 // *UnflushedError lists the events that the database did not take while closing, for that or
 // another reason; their callers are told as well. No goroutine is left behind either way. Closing
-// again answers the same.
+// again returns the same.
 func (b *Batcher) Close(ctx context.Context) error {
-	b.queue.close()
-	stopWaiting := context.AfterFunc(ctx, b.stop)
-	b.writers.Wait()
-	stopWaiting()
-	b.stop()
-	return b.tally.unflushedError()
+	b.queue.Close(ctx)
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	if len(b.unflushed) == 0 {
+		return nil
+	}
+	return &UnflushedError{b.unflushed}
 }
 
 // whole is event with what it took from ctx and the clock: recorded later, it says the same. One
@@ -154,7 +140,7 @@ type BatcherConfig struct {
 	// times MaxBatch. Every waiting event is kept in memory, metadata included.
 	QueueSize int
 
-	// WhenFull is what Record does when QueueSize events wait. The default is Wait.
+	// WhenFull is what Record does when QueueSize events wait. The default is WaitWhenFull.
 	WhenFull WhenFull
 
 	// Writers is how many transactions are under way at the same time, at most 16. The default is 2 on
@@ -171,11 +157,19 @@ type BatcherConfig struct {
 type WhenFull int
 
 const (
-	// Wait until there is room or the caller's context ends.
-	Wait WhenFull = iota
-	// Fail with ErrQueueFull.
-	Fail
+	// WaitWhenFull waits until there is room or the caller's context ends.
+	WaitWhenFull WhenFull = iota
+	// FailWhenFull returns ErrQueueFull.
+	FailWhenFull
 )
+
+// whenFull returns the error of a full queue, nil to wait.
+func (c BatcherConfig) whenFull() error {
+	if c.WhenFull == FailWhenFull {
+		return ErrQueueFull
+	}
+	return nil
+}
 
 func (c BatcherConfig) withDefaults(dialect string) BatcherConfig {
 	if c.MaxBatch == 0 {
@@ -202,8 +196,8 @@ func (c BatcherConfig) validate(dialect string) error {
 		return fmt.Errorf("MaxBatch of %d: must be between 1 and 10,000", c.MaxBatch)
 	case c.QueueSize < 1 || c.QueueSize > 1_000_000:
 		return fmt.Errorf("QueueSize of %d: must be between 1 and 1,000,000", c.QueueSize)
-	case c.WhenFull != Wait && c.WhenFull != Fail:
-		return fmt.Errorf("WhenFull of %d: must be Wait or Fail", c.WhenFull)
+	case c.WhenFull != WaitWhenFull && c.WhenFull != FailWhenFull:
+		return fmt.Errorf("WhenFull of %d: must be WaitWhenFull or FailWhenFull", c.WhenFull)
 	case c.Writers < 1 || c.Writers > 16:
 		return fmt.Errorf("%d writers: must be between 1 and 16", c.Writers)
 	case c.Writers > 1 && dialect == SQLite.name:

@@ -3,22 +3,20 @@ package audit
 import (
 	"errors"
 	"fmt"
-	"sync"
-	"sync/atomic"
 )
 
-// These say that a Batcher did not store an event.
+// A Batcher returns these where it did not store an event.
 var (
-	// ErrQueueFull says that as many events wait as may.
+	// ErrQueueFull reports that as many events wait as may.
 	ErrQueueFull = errors.New("audit: the queue is full")
-	// ErrBatcherClosed says that the Batcher takes no more events, or was closed before this one's
+	// ErrBatcherClosed reports that the Batcher takes no more events, or was closed before this one's
 	// turn.
 	ErrBatcherClosed = errors.New("audit: the batcher is closed")
 )
 
-// Stats are a Batcher's counters since it was made. Every call of Record is counted once: while it
+// BatcherStats are a Batcher's counters since it was made. Every call of Record is counted once: while it
 // is in the queue or being committed in Waiting, when the outcome is known in one of the others.
-type Stats struct {
+type BatcherStats struct {
 	Recorded  int64 // committed
 	NotStored int64 // valid, but audit logging is off
 	Refused   int64 // cannot be stored, by the event's fault
@@ -28,14 +26,14 @@ type Stats struct {
 }
 
 // Stats may be called at any time.
-func (b *Batcher) Stats() Stats {
-	return Stats{
-		Recorded:  b.tally.recorded.Load(),
-		NotStored: b.tally.notStored.Load(),
-		Refused:   b.tally.refused.Load(),
-		Failed:    b.tally.failed.Load(),
-		Waiting:   b.queue.waiting(),
-		Batches:   b.tally.batches.Load(),
+func (b *Batcher) Stats() BatcherStats {
+	return BatcherStats{
+		Recorded:  b.queue.Recorded.Load(),
+		NotStored: b.queue.NotStored.Load(),
+		Refused:   b.queue.Refused.Load(),
+		Failed:    b.queue.Failed.Load(),
+		Waiting:   b.queue.Waiting(),
+		Batches:   b.batches.Load(),
 	}
 }
 
@@ -50,7 +48,7 @@ type UnflushedEvent struct {
 	// recorded later. It says when it occurred too, unless it has an ID and said no time: with one it
 	// would be another event.
 	Event Event
-	// Err is what Record answered: ErrOutcomeUnknown where the event may be stored nevertheless.
+	// Err is what Record returned: ErrOutcomeUnknown where the event may be stored nevertheless.
 	Err error
 }
 
@@ -65,27 +63,4 @@ func (e *UnflushedError) Unwrap() []error {
 		errs[i] = event.Err
 	}
 	return errs
-}
-
-// tally is what became of a Batcher's events.
-type tally struct {
-	recorded, notStored, refused, failed, batches atomic.Int64
-
-	mutex sync.Mutex
-	lost  []UnflushedEvent
-}
-
-func (t *tally) unflushed(event Event, err error) {
-	t.mutex.Lock()
-	defer t.mutex.Unlock()
-	t.lost = append(t.lost, UnflushedEvent{event, err})
-}
-
-func (t *tally) unflushedError() error {
-	t.mutex.Lock()
-	defer t.mutex.Unlock()
-	if len(t.lost) == 0 {
-		return nil
-	}
-	return &UnflushedError{t.lost}
 }

@@ -8,30 +8,39 @@ import (
 
 	"gorm.io/gorm"
 
+	"github.com/auditlogs/auditlogs/app/audit/internal/recorder"
 	"github.com/auditlogs/auditlogs/models"
 )
 
 const (
+	// maxBatchMetadata is how many bytes of metadata make a batch large enough: a batch goes to the
+	// database in one piece.
+	maxBatchMetadata = 4 << 20
 	// attemptTimeout is when a transaction is given up as hanging.
 	attemptTimeout = 20 * time.Second
-	// firstPause and longestPause are between attempts; each pause is twice the one before.
+	// firstPause and longestPause are between attempts.
 	firstPause   = 20 * time.Millisecond
 	longestPause = time.Second
 )
 
+// batchedEvent is an event on its way through a Batcher.
+type batchedEvent struct {
+	event  Event
+	entry  models.NewEntry
+	unsure bool // an attempt may have been committed
+}
+
+type batchItem = recorder.Item[*batchedEvent]
+
 // write stores what gathers in the queue until that is closed and empty.
 func (b *Batcher) write() {
-	for {
-		batch := b.queue.take(b.config.MaxBatch)
-		if len(batch) == 0 {
-			return
-		}
+	for batch := range b.queue.Batches() {
 		b.store(batch)
 	}
 }
 
-// store records a batch and answers every event of it.
-func (b *Batcher) store(batch []*queuedEvent) {
+// store records a batch and settles every event of it.
+func (b *Batcher) store(batch []*batchItem) {
 	results, err := b.insert(batch)
 	var lost *givenUpError
 	switch {
@@ -41,10 +50,10 @@ func (b *Batcher) store(batch []*queuedEvent) {
 		}
 	case errors.As(err, &lost):
 		for _, item := range batch {
-			b.fail(item, item.because(lost.reason))
+			b.queue.Fail(item, b.lost(item.Value, lost.reason))
 		}
 	case len(batch) == 1:
-		b.refuse(batch[0], batch[0].because(err))
+		b.queue.Settle(batch[0], Receipt{}, b.lost(batch[0].Value, err))
 	default:
 		// One of them is to blame: the others are recorded without it.
 		half := len(batch) / 2
@@ -56,40 +65,38 @@ func (b *Batcher) store(batch []*queuedEvent) {
 // insert stores a batch in one transaction, again and again while that fails for a temporary reason.
 // The IDs are the same at every attempt, so that one which was committed unnoticed counts. The error
 // is a *givenUpError, or an event's fault.
-func (b *Batcher) insert(batch []*queuedEvent) ([]models.InsertResult, error) {
+func (b *Batcher) insert(batch []*batchItem) ([]models.InsertResult, error) {
 	entries := make([]models.NewEntry, len(batch))
 	for i, item := range batch {
-		entries[i] = item.entry
+		entries[i] = item.Value.entry
 	}
-	began, pause := time.Now(), firstPause
+	stopped := b.queue.Stopped
+	backoff := recorder.Backoff{Next: firstPause, Longest: longestPause, Until: time.Now().Add(b.config.RetryFor)}
 	for {
-		if b.stopped.Err() != nil {
+		if stopped.Err() != nil {
 			return nil, &givenUpError{ErrBatcherClosed}
 		}
 		results, reached, err := b.attempt(entries)
 		if err == nil {
-			b.tally.batches.Add(1)
+			b.batches.Add(1)
 			b.names.Add(results)
 			return results, nil
 		}
-		stopped, temporary := b.stopped.Err() != nil, models.Temporary(err)
-		if !stopped && !temporary && reached != nothing {
+		temporary := models.Temporary(err)
+		if stopped.Err() == nil && !temporary && reached != nothing {
 			return nil, fmt.Errorf("audit: %w", err)
 		}
 		for _, item := range batch {
-			item.unsure = item.unsure || reached == theCommit
+			item.Value.unsure = item.Value.unsure || reached == theCommit
 		}
+		wait, again := backoff.Pause(0)
 		switch {
-		case stopped:
+		case stopped.Err() != nil:
 			return nil, &givenUpError{fmt.Errorf("%w: %w", ErrBatcherClosed, err)}
-		case !temporary || time.Since(began)+pause > b.config.RetryFor:
+		case !temporary || !again:
 			return nil, &givenUpError{fmt.Errorf("audit: not recorded: %w", err)}
 		}
-		select {
-		case <-time.After(pause):
-		case <-b.stopped.Done():
-		}
-		pause = min(2*pause, longestPause)
+		recorder.Sleep(stopped, wait)
 	}
 }
 
@@ -102,9 +109,9 @@ const (
 	theCommit                     // with the connection lost then, nobody knows whether it was committed
 )
 
-// attempt is one transaction, and says how far it came where there is an error.
+// attempt is one transaction. Where there is an error, reached is how far it came.
 func (b *Batcher) attempt(entries []models.NewEntry) (results []models.InsertResult, reached progress, err error) {
-	ctx, cancel := context.WithTimeout(b.stopped, attemptTimeout)
+	ctx, cancel := context.WithTimeout(b.queue.Stopped, attemptTimeout)
 	defer cancel()
 	defer func() {
 		if problem := recover(); problem != nil {
@@ -127,48 +134,25 @@ type givenUpError struct{ reason error }
 
 func (e *givenUpError) Error() string { return e.reason.Error() }
 
-// because is the error for an event that no attempt is known to have recorded.
-func (item *queuedEvent) because(reason error) error {
-	if item.unsure {
-		return fmt.Errorf("%w: %w", ErrOutcomeUnknown, reason)
-	}
-	return reason
-}
-
-// settle answers for an event of a transaction that was committed.
-func (b *Batcher) settle(item *queuedEvent, result models.InsertResult) {
-	if item.unsure && result.ID == item.entry.Entry.ID {
+// settle settles an event of a transaction that was committed.
+func (b *Batcher) settle(item *batchItem, result models.InsertResult) {
+	e := item.Value
+	if e.unsure && result.ID == e.entry.Entry.ID {
 		result.Repeated = false // what it seems to repeat is an attempt of its own
 	}
-	receipt, err := result.Receipt(item.entry)
-	switch {
-	case err != nil:
-		b.tally.refused.Add(1)
-	case receipt.Stored:
-		b.tally.recorded.Add(1)
-	default:
-		b.tally.notStored.Add(1)
+	receipt, err := result.Receipt(e.entry)
+	b.queue.Settle(item, receipt, err)
+}
+
+// lost returns the error for an event that no attempt is known to have recorded, and keeps it for Close.
+func (b *Batcher) lost(e *batchedEvent, err error) error {
+	if e.unsure {
+		err = fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
 	}
-	b.queue.settled()
-	item.answer <- answer{receipt, err}
-}
-
-// refuse answers for an event that the database does not take.
-func (b *Batcher) refuse(item *queuedEvent, err error) {
-	b.tally.refused.Add(1)
-	b.lose(item, err)
-}
-
-// fail answers for an event that could not be recorded, by no fault of its own.
-func (b *Batcher) fail(item *queuedEvent, err error) {
-	b.tally.failed.Add(1)
-	b.lose(item, err)
-}
-
-func (b *Batcher) lose(item *queuedEvent, err error) {
-	if b.queue.isClosed() {
-		b.tally.unflushed(item.event, err)
+	if b.queue.Closed() {
+		b.mutex.Lock()
+		defer b.mutex.Unlock()
+		b.unflushed = append(b.unflushed, UnflushedEvent{e.event, err})
 	}
-	b.queue.settled()
-	item.answer <- answer{err: err}
+	return err
 }

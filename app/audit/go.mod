@@ -4,6 +4,7 @@ go 1.25.0
 
 require (
 	github.com/auditlogs/auditlogs/app/audit/event v0.1.0
+	github.com/auditlogs/auditlogs/app/audit/internal v0.1.0
 	github.com/auditlogs/auditlogs/models v0.1.0
 	gorm.io/gorm v1.25.12
 )
@@ -17,5 +18,6 @@ require (
 
 replace (
 	github.com/auditlogs/auditlogs/app/audit/event => ./event
+	github.com/auditlogs/auditlogs/app/audit/internal => ./internal
 	github.com/auditlogs/auditlogs/models => ../../models
 )

@@ -121,7 +121,7 @@ func TestBatcherSharesTransactions(t *testing.T) {
 		}
 		h.letGo()
 		h.calls.Wait()
-		if want := (audit.Stats{Recorded: 91, NotStored: 10, Refused: 1, Batches: 2}); h.Stats() != want {
+		if want := (audit.BatcherStats{Recorded: 91, NotStored: 10, Refused: 1, Batches: 2}); h.Stats() != want {
 			t.Errorf("counted %+v, want %+v", h.Stats(), want)
 		}
 		rows := entries(t, db.Write)
@@ -148,7 +148,7 @@ func TestBatcherWithAFullQueue(t *testing.T) {
 		}
 	}
 	t.Run("fails", func(t *testing.T) {
-		h := hold(t, db.Write, audit.BatcherConfig{QueueSize: 2, WhenFull: audit.Fail})
+		h := hold(t, db.Write, audit.BatcherConfig{QueueSize: 2, WhenFull: audit.FailWhenFull})
 		h.record(t, t.Context(), anEvent(), fine)
 		h.record(t, t.Context(), anEvent(), fine)
 		if _, err := h.Record(t.Context(), anEvent()); !errors.Is(err, audit.ErrQueueFull) {
@@ -156,7 +156,7 @@ func TestBatcherWithAFullQueue(t *testing.T) {
 		}
 		h.letGo()
 		h.calls.Wait()
-		if want := (audit.Stats{Recorded: 3, Failed: 1, Batches: 2}); h.Stats() != want {
+		if want := (audit.BatcherStats{Recorded: 3, Failed: 1, Batches: 2}); h.Stats() != want {
 			t.Errorf("counted %+v, want %+v", h.Stats(), want)
 		}
 	})
@@ -223,7 +223,7 @@ func TestBatcherWhenTheCallerGoesAway(t *testing.T) {
 		if rows := entries(t, db.Write); len(rows) != 1 || rows[0].EntityID != "svc-1" {
 			t.Errorf("stored %+v", rows)
 		}
-		if want := (audit.Stats{Recorded: 2, Failed: 1, Batches: 2}); batcher.Stats() != want {
+		if want := (audit.BatcherStats{Recorded: 2, Failed: 1, Batches: 2}); batcher.Stats() != want {
 			t.Errorf("counted %+v, want %+v", batcher.Stats(), want)
 		}
 		if _, err := batcher.Record(queued, anEvent()); !errors.Is(err, context.Canceled) || batcher.Stats().Failed != 2 {
@@ -459,7 +459,7 @@ func TestBatcherGivesUp(t *testing.T) {
 				if tried := time.Since(began); tried < 58*time.Second || tried > time.Minute || attempts < 30 {
 					t.Errorf("tried %d times in %s", attempts, tried)
 				}
-				if want := (audit.Stats{Failed: 1}); batcher.Stats() != want {
+				if want := (audit.BatcherStats{Failed: 1}); batcher.Stats() != want {
 					t.Errorf("counted %+v, want %+v", batcher.Stats(), want)
 				}
 				faults.onBegin(nil)

@@ -10,16 +10,17 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
 	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
+	"github.com/auditlogs/auditlogs/app/audit/internal/recorder"
 )
 
 // Client records over the HTTP API of an Audit Logs server, for services that do not share its
@@ -46,15 +47,11 @@ type Client struct {
 	config  Config
 	events  string // the address events are sent to
 	http    *http.Client
-	spool   *spool // nil without one
-	queue   *queue
+	spool   *spool                           // nil without one
+	queue   *recorder.Queue[json.RawMessage] // events as the API takes them
 	tally   tally
-	running sync.WaitGroup
 	spooled chan struct{} // closed when nothing more will be spooled
 	outage  outage
-	// stopped ends what is under way: Close is out of time.
-	stopped context.Context
-	stop    context.CancelFunc
 }
 
 var _ event.Recorder = (*Client)(nil)
@@ -126,22 +123,24 @@ func New(config Config) (*Client, error) {
 		config:  config,
 		events:  events,
 		http:    clientFor(config.HTTPClient),
-		queue:   newQueue(),
 		spooled: make(chan struct{}),
 		outage:  outage{log: config.Log},
 	}
-	c.stopped, c.stop = context.WithCancel(context.Background())
-	if config.Spool == "" {
-		c.running.Go(c.sendCalls)
-		return c, nil
+	if config.Spool != "" {
+		if c.spool, err = openSpool(config.Spool, config.MaxSpoolBytes, config.Log); err != nil {
+			return nil, fmt.Errorf("audit: client: spool: %w", err)
+		}
+		c.tally.waiting.Add(c.spool.found())
 	}
-	if c.spool, err = openSpool(config.Spool, config.MaxSpoolBytes, config.Log); err != nil {
-		c.stop()
-		return nil, fmt.Errorf("audit: client: spool: %w", err)
+	c.queue = recorder.New[json.RawMessage](recorder.Config{
+		Size: math.MaxInt, Closed: ErrClosed, MaxBatch: maxSentEvents, MaxBytes: maxSentBytes,
+	})
+	if c.spool == nil {
+		c.queue.Go(c.sendCalls)
+	} else {
+		c.queue.Go(c.spoolCalls)
+		c.queue.Go(c.sendSpooled)
 	}
-	c.tally.waiting.Add(c.spool.found())
-	c.running.Go(c.spoolCalls)
-	c.running.Go(c.sendSpooled)
 	return c, nil
 }
 
@@ -183,29 +182,10 @@ func clientFor(given *http.Client) *http.Client {
 func (c *Client) Record(ctx context.Context, e event.Event) (event.Receipt, error) {
 	encoded, err := c.encode(ctx, e)
 	if err != nil {
-		c.tally.refused.Add(1)
+		c.queue.Refused.Add(1)
 		return event.Receipt{}, err
 	}
-	call := &call{ctx: ctx, event: encoded, settled: make(chan struct{})}
-	if err := c.queue.push(call); err != nil {
-		c.tally.failed.Add(1)
-		return event.Receipt{}, err
-	}
-	select {
-	case <-call.settled:
-		return call.receipt, call.err
-	case <-ctx.Done():
-	}
-	if c.queue.withdraw(call) {
-		c.tally.failed.Add(1)
-		return event.Receipt{}, fmt.Errorf("audit: not recorded: %w", context.Cause(ctx))
-	}
-	select {
-	case <-call.settled:
-		return call.receipt, call.err
-	default:
-		return event.Receipt{}, fmt.Errorf("%w: %w", event.ErrOutcomeUnknown, context.Cause(ctx))
-	}
+	return c.queue.Record(ctx, encoded, len(encoded))
 }
 
 // encode checks event and writes it as the API takes it, with all that it says later in it.
@@ -243,11 +223,7 @@ func (c *Client) encode(ctx context.Context, e event.Event) (json.RawMessage, er
 //
 // While the server cannot be reached, Close waits until ctx ends: give it a deadline.
 func (c *Client) Close(ctx context.Context) error {
-	c.queue.close()
-	release := context.AfterFunc(ctx, c.stop)
-	c.running.Wait()
-	release()
-	c.stop()
+	c.queue.Close(ctx)
 	if c.config.HTTPClient == nil {
 		c.http.CloseIdleConnections()
 	}
@@ -296,11 +272,11 @@ type Stats struct {
 // Stats may be called at any time.
 func (c *Client) Stats() Stats {
 	stats := Stats{
-		Recorded:  c.tally.recorded.Load(),
-		NotStored: c.tally.notStored.Load(),
-		Refused:   c.tally.refused.Load(),
-		Failed:    c.tally.failed.Load(),
-		Waiting:   c.tally.waiting.Load() + c.queue.waiting.Load(),
+		Recorded:  c.queue.Recorded.Load(),
+		NotStored: c.queue.NotStored.Load(),
+		Refused:   c.queue.Refused.Load(),
+		Failed:    c.queue.Failed.Load(),
+		Waiting:   c.tally.waiting.Load() + int64(c.queue.Waiting()),
 		Damaged:   c.tally.damaged.Load(),
 		Requests:  c.tally.requests.Load(),
 		Retries:   c.tally.retries.Load(),
@@ -311,8 +287,9 @@ func (c *Client) Stats() Stats {
 	return stats
 }
 
+// tally counts what the queue does not.
 type tally struct {
-	recorded, notStored, refused, failed, damaged, requests, retries atomic.Int64
+	damaged, requests, retries atomic.Int64
 
 	waiting atomic.Int64 // in the spool
 	unsent  atomic.Int64 // without a spool: failed because the Client was closed

@@ -9,17 +9,14 @@ import (
 	"time"
 
 	"github.com/auditlogs/auditlogs/app/audit/event"
+	"github.com/auditlogs/auditlogs/app/audit/internal/recorder"
 )
 
 // spoolCalls writes what the queue holds to the spool, until it is closed: one of the two goroutines
 // of a Client with a spool.
 func (c *Client) spoolCalls() {
 	defer close(c.spooled)
-	for {
-		calls := c.queue.take()
-		if len(calls) == 0 {
-			return
-		}
+	for calls := range c.queue.Batches() {
 		c.spoolTogether(calls)
 	}
 }
@@ -29,10 +26,9 @@ func (c *Client) spoolTogether(calls []*call) {
 	var written []*call
 	var size int64
 	for _, call := range calls {
-		line := spoolLine(call.event)
+		line := spoolLine(call.Value)
 		if !c.spool.room(size, int64(len(line))) {
-			c.tally.failed.Add(1)
-			c.queue.settle(call, event.Receipt{}, ErrSpoolFull)
+			c.queue.Fail(call, ErrSpoolFull)
 			continue
 		}
 		size += int64(len(line))
@@ -45,20 +41,19 @@ func (c *Client) spoolTogether(calls []*call) {
 	if err := c.spool.add(lines); err != nil {
 		c.tally.waiting.Add(-int64(len(lines)))
 		for _, call := range written {
-			c.tally.failed.Add(1)
-			c.queue.settle(call, event.Receipt{}, fmt.Errorf("audit: spool: %w", err))
+			c.queue.Fail(call, fmt.Errorf("audit: spool: %w", err))
 		}
 		return
 	}
 	for _, call := range written {
-		c.queue.settle(call, event.Receipt{Spooled: true}, nil)
+		c.queue.Settle(call, event.Receipt{Spooled: true}, nil)
 	}
 }
 
 // sendSpooled brings what is in the spool to the server, oldest first, until nothing is left and
 // nothing will follow: the other goroutine.
 func (c *Client) sendSpooled() {
-	for c.stopped.Err() == nil {
+	for c.queue.Stopped.Err() == nil {
 		last := false
 		select {
 		case <-c.spooled:
@@ -75,7 +70,7 @@ func (c *Client) sendSpooled() {
 		select {
 		case <-c.spool.more:
 		case <-c.spooled:
-		case <-c.stopped.Done():
+		case <-c.queue.Stopped.Done():
 		}
 	}
 }
@@ -100,13 +95,13 @@ func (c *Client) forward(from segment) {
 	delivery := delivery{client: c, events: events}
 	delivery.settle = func(i int, receipt event.Receipt, err error) {
 		if err == nil {
-			c.tally.count(receipt)
+			c.queue.Count(receipt, nil)
 			c.tally.waiting.Add(-1)
 		} else {
 			refused = append(refused, refusal{RefusedAt: time.Now().UTC(), Reason: err.Error(), Event: events[i], err: err})
 		}
 	}
-	if _, err := delivery.run(c.stopped); err != nil || !c.keepRefused(refused) {
+	if _, err := delivery.run(c.queue.Stopped); err != nil || !c.keepRefused(refused) {
 		return // stopped: sent again, what is recorded stays so, and what is refused is so again
 	}
 	if damaged > 0 {
@@ -121,7 +116,7 @@ func (c *Client) forward(from segment) {
 }
 
 // keepRefused writes refused events to their file, however long it takes, and tells of them. It
-// answers false when the Client is stopped before that.
+// returns false when the Client is stopped before that.
 func (c *Client) keepRefused(refused []refusal) bool {
 	if len(refused) == 0 {
 		return true
@@ -133,13 +128,11 @@ func (c *Client) keepRefused(refused []refusal) bool {
 			break
 		}
 		c.config.Log.Error("refused audit events cannot be written down: the spool waits for that", "file", path, "error", err)
-		select {
-		case <-time.After(longestSendPause):
-		case <-c.stopped.Done():
+		if !recorder.Sleep(c.queue.Stopped, longestSendPause) {
 			return false
 		}
 	}
-	c.tally.refused.Add(int64(len(refused)))
+	c.queue.Refused.Add(int64(len(refused)))
 	c.tally.waiting.Add(-int64(len(refused)))
 	c.config.Log.Error("the server refused audit events", "events", len(refused), "first", refused[0].Reason, "file", path)
 	if c.config.OnRefused != nil {

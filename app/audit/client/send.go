@@ -6,16 +6,21 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/auditlogs/auditlogs/app/audit/event"
+	"github.com/auditlogs/auditlogs/app/audit/internal/recorder"
 )
 
-// Pauses between attempts: the first, doubled each time up to the longest, less up to a half so that
-// clients do not come all at once.
+// What one request holds at most. The server takes 1,000 events and 5 MB.
+const (
+	maxSentEvents = 1000
+	maxSentBytes  = 4 << 20
+)
+
+// Pauses between attempts.
 const (
 	firstSendPause   = 200 * time.Millisecond
 	longestSendPause = 30 * time.Second
@@ -23,26 +28,25 @@ const (
 	longestAskedPause = 15 * time.Minute
 )
 
+// call is a call of Client.Record that waits for its outcome.
+type call = recorder.Item[json.RawMessage]
+
 // sendCalls sends what the queue holds, until it is closed: the Client's goroutine without a spool.
 func (c *Client) sendCalls() {
-	for {
-		calls := c.queue.take()
-		if len(calls) == 0 {
-			return
-		}
+	for calls := range c.queue.Batches() {
 		c.sendTogether(calls)
 	}
 }
 
 func (c *Client) sendTogether(calls []*call) {
-	ctx, cancel := context.WithCancel(c.stopped)
+	ctx, cancel := context.WithCancel(c.queue.Stopped)
 	defer cancel()
 	var interested atomic.Int64
 	interested.Store(int64(len(calls)))
 	events := make([]json.RawMessage, len(calls))
 	for i, call := range calls {
-		events[i] = call.event
-		release := context.AfterFunc(call.ctx, func() {
+		events[i] = call.Value
+		release := context.AfterFunc(call.Context, func() {
 			if interested.Add(-1) == 0 {
 				cancel() // nobody waits for the outcome any more
 			}
@@ -51,19 +55,14 @@ func (c *Client) sendTogether(calls []*call) {
 	}
 	delivery := delivery{client: c, events: events, giveUp: time.Now().Add(c.config.RetryFor)}
 	delivery.settle = func(i int, receipt event.Receipt, err error) {
-		if err == nil {
-			c.tally.count(receipt)
-		} else {
-			c.tally.refused.Add(1)
-		}
-		c.queue.settle(calls[i], receipt, err)
+		c.queue.Settle(calls[i], receipt, err)
 	}
 	rest, err := delivery.run(ctx)
 	if len(rest) == 0 {
 		return
 	}
 	switch {
-	case c.stopped.Err() != nil:
+	case c.queue.Stopped.Err() != nil:
 		c.tally.unsent.Add(int64(len(rest)))
 		if delivery.arrived {
 			err = fmt.Errorf("%w: %w", event.ErrOutcomeUnknown, ErrClosed)
@@ -74,17 +73,7 @@ func (c *Client) sendTogether(calls []*call) {
 		err = fmt.Errorf("%w: %w", event.ErrOutcomeUnknown, err)
 	}
 	for _, i := range rest {
-		c.tally.failed.Add(1)
-		c.queue.settle(calls[i], event.Receipt{}, err)
-	}
-}
-
-// count counts an event that the server has accepted.
-func (t *tally) count(receipt event.Receipt) {
-	if receipt.Stored {
-		t.recorded.Add(1)
-	} else {
-		t.notStored.Add(1)
+		c.queue.Fail(calls[i], err)
 	}
 }
 
@@ -147,7 +136,8 @@ func (d *delivery) attempt(ctx context.Context, which []int) ([]event.Receipt, e
 	c := d.client
 	request := c.newEventsRequest(d.events, which)
 	d.arrived = false
-	for pause := firstSendPause; ; pause = min(2*pause, longestSendPause) {
+	backoff := recorder.Backoff{Next: firstSendPause, Longest: longestSendPause, Until: d.giveUp}
+	for {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -161,19 +151,16 @@ func (d *delivery) attempt(ctx context.Context, which []int) ([]event.Receipt, e
 		if ctx.Err() != nil {
 			return nil, err
 		}
-		wait := pause - rand.N(pause/2)
+		var asked time.Duration
 		var answered *APIError
-		if errors.As(err, &answered) && answered.RetryAfter > 0 {
-			wait = min(max(wait, answered.RetryAfter), longestAskedPause)
+		if errors.As(err, &answered) {
+			asked = min(answered.RetryAfter, longestAskedPause)
 		}
+		wait, again := backoff.Pause(asked)
 		if d.giveUp.IsZero() {
 			c.outage.note(err, wait)
-		} else if time.Now().Add(wait).After(d.giveUp) {
-			return nil, err
 		}
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
+		if !again || !recorder.Sleep(ctx, wait) {
 			return nil, err
 		}
 		c.tally.retries.Add(1)

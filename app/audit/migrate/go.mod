@@ -11,6 +11,7 @@ require (
 
 require (
 	github.com/auditlogs/auditlogs/app/audit/event v0.1.0 // indirect
+	github.com/auditlogs/auditlogs/app/audit/internal v0.1.0 // indirect
 	github.com/google/uuid v1.6.0 // indirect
 	github.com/jinzhu/inflection v1.0.0 // indirect
 	github.com/jinzhu/now v1.1.5 // indirect
@@ -24,5 +25,6 @@ require (
 replace (
 	github.com/auditlogs/auditlogs/app/audit => ..
 	github.com/auditlogs/auditlogs/app/audit/event => ../event
+	github.com/auditlogs/auditlogs/app/audit/internal => ../internal
 	github.com/auditlogs/auditlogs/models => ../../../models
 )

@@ -359,6 +359,10 @@ func TestTheRecordersRoleRecordsAndNothingElse(t *testing.T) {
 		"Backfill":   func() error { _, err := audit.Backfill(ctx, db.Write, []audit.Event{withID(5)}); return err },
 		"Batcher":    func() error { _, err := batcher.Record(ctx, withID(6)); return err },
 		"Migrate":    func() error { return migrate.Up(ctx, db.Write) }, // which has nothing to do
+		"SaveRegistered": func() error {
+			action.Register("report:publish")
+			return audit.SaveRegistered(ctx, db.Write)
+		},
 		"a transaction": func() error {
 			return db.Write.Transaction(func(tx *gorm.DB) error { _, err := audit.Record(ctx, tx, event(7)); return err })
 		},

@@ -13,18 +13,18 @@ type actionJSON struct {
 	Recorded bool   `json:"recorded"` // the log holds an entry of it
 }
 
-// ListActions answers with every action the log's page offers: the catalogue, what the application
+// ListActions answers with every action the log's page offers: the catalogue, what applications
 // registered and what the log holds.
 func (h *Handlers) ListActions(c *fiber.Ctx) error {
 	if err := onlyParameters(c); err != nil {
 		return err
 	}
-	kinds, err := h.Entries.Kinds(contextOf(c), callerOf(c).org)
+	kinds, registered, err := h.Entries.ActionMenu(contextOf(c), callerOf(c).org)
 	if err != nil {
 		return err
 	}
 	actions := []actionJSON{}
-	for _, group := range actionMenuOf(nil, kinds).Groups {
+	for _, group := range actionMenuOf(nil, kinds, registered).Groups {
 		name, _, _ := strings.Cut(group.Name, ownEntity)
 		for _, option := range group.Options {
 			if option.Whole {

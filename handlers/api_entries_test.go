@@ -13,6 +13,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/accounts"
@@ -232,6 +233,9 @@ func TestUnknownParametersAreRefusedByTheAPI(t *testing.T) {
 func TestActionsOfTheCatalogueAndOfTheLog(t *testing.T) {
 	eachService(t, func(t *testing.T, s *service) {
 		s.fill(4)
+		if err := models.SaveRegisteredActions(t.Context(), s.Store.Writer(t.Context()), []action.Action{"invoice:pay"}); err != nil {
+			t.Fatal(err)
+		}
 		answer := decoded[struct {
 			Actions []struct {
 				Action, Group string
@@ -243,7 +247,7 @@ func TestActionsOfTheCatalogueAndOfTheLog(t *testing.T) {
 			found[a.Action] = fmt.Sprint(a.Group, " ", a.Recorded)
 		}
 		for action, want := range map[string]string{
-			"deployment:create": "Deployments true", "deployment:delete": "Deployments false", "user:sign_in": "Access false", "report:publish": "Your application true",
+			"deployment:create": "Deployments true", "deployment:delete": "Deployments false", "user:sign_in": "Access false", "report:publish": "Your application true", "invoice:pay": "Your application false",
 		} {
 			if found[action] != want {
 				t.Errorf("%s is %q, want %q", action, found[action], want)

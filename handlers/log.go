@@ -71,8 +71,9 @@ func (h *Handlers) AuditLog(c *fiber.Ctx) error {
 	}
 	ctx := contextOf(c)
 	var kinds []entries.Kind // for the menus, and for entries that are found by them
+	var registered []action.Action
 	if !fragment {
-		if kinds, err = h.Entries.Kinds(ctx, scope.Organization); err != nil {
+		if kinds, registered, err = h.Entries.ActionMenu(ctx, scope.Organization); err != nil {
 			return err
 		}
 	}
@@ -90,7 +91,7 @@ func (h *Handlers) AuditLog(c *fiber.Ctx) error {
 	if fragment {
 		return h.render(c, fiber.StatusOK, "log/fragment", page)
 	}
-	if err := h.fillMenus(ctx, page, kinds, selected); err != nil {
+	if err := h.fillMenus(ctx, page, kinds, registered, selected); err != nil {
 		return err
 	}
 	page.FirstEvent = page.Organization.LoggingEnabled && !page.Organization.Closed() &&
@@ -208,12 +209,12 @@ func fromApplication(kind entries.Kind) bool {
 }
 
 // fillMenus finds what the filters offer.
-func (h *Handlers) fillMenus(ctx context.Context, page *logPage, kinds []entries.Kind, selected []models.Actor) error {
+func (h *Handlers) fillMenus(ctx context.Context, page *logPage, kinds []entries.Kind, registered []action.Action, selected []models.Actor) error {
 	latest, more, err := h.Entries.LatestActors(ctx, page.Organization, latestActors)
 	if err != nil {
 		return err
 	}
-	page.Actions = actionMenuOf(page.Filter.Actions, kinds)
+	page.Actions = actionMenuOf(page.Filter.Actions, kinds, registered)
 	page.EntityTypes = entityTypesOf(page.Filter.EntityType, kinds)
 	page.Actors = actorMenuOf(selected, page.User, latest, more)
 	return nil

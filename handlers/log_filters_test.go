@@ -11,6 +11,7 @@ import (
 
 	"github.com/PuerkitoBio/goquery"
 
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
@@ -182,6 +183,9 @@ func TestMenusOfferWhatThereIs(t *testing.T) {
 				ActorID: "usr_old" + strconv.Itoa(i), ActorName: "Old " + strconv.Itoa(i)})
 		}
 		d.insert(d.org, entries...)
+		if err := models.SaveRegisteredActions(t.Context(), db.Write, []action.Action{"report:publish", "invoice:pay", "service:update"}); err != nil {
+			t.Fatal(err)
+		}
 
 		page := d.page(logPath + "?action=service:update&action=never:heard&actor=usr_old29")
 		actions := page.Find(`[data-options="action"]`)
@@ -194,7 +198,7 @@ func TestMenusOfferWhatThereIs(t *testing.T) {
 		}
 		groups := actions.Find("[data-group] .option-heading").Map(func(_ int, heading *goquery.Selection) string { return text(heading) })
 		if want := []string{"Services", "Your application · invoice", "Deployments", "Projects", "Workflows", "Notification channels", "Organization",
-			"Integrations", "Subscriptions", "Access", "Your application · never"}; !slices.Equal(groups, want) {
+			"Integrations", "Subscriptions", "Access", "Your application · never", "Your application · report"}; !slices.Equal(groups, want) {
 			t.Errorf("the groups are %v, want %v", groups, want)
 		}
 		if actions.Find("[data-group]").Eq(2).Find(`input[value="deployment:status_update"]`).Length() != 1 {
@@ -202,6 +206,9 @@ func TestMenusOfferWhatThereIs(t *testing.T) {
 		}
 		if own := actions.Find("[data-group]").Eq(1).Find("input[name=action]"); own.Length() != 1 || own.AttrOr("value", "") != "invoice:pay" {
 			t.Errorf("%d actions of the application are offered", own.Length())
+		}
+		if actions.Find(`.unused input[value="report:publish"]`).Length() != 1 {
+			t.Error("what an application registered is not offered before its first entry")
 		}
 		if unused := actions.Find(`.unused input[value="deployment:create"], .unused input[value="invoice:pay"]`); unused.Length() != 1 {
 			t.Error("not exactly the unused actions are muted")

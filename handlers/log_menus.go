@@ -67,7 +67,7 @@ func offeredActions() []action.Group {
 }
 
 // groupsOfActions are the offered actions, and by entity whatever else was registered, recorded or selected.
-func groupsOfActions(selected []string, kinds []entries.Kind) []action.Group {
+func groupsOfActions(selected []string, kinds []entries.Kind, registered []action.Action) []action.Group {
 	groups := offeredActions()
 	known := map[action.Action]bool{}
 	for _, group := range groups {
@@ -83,7 +83,7 @@ func groupsOfActions(selected []string, kinds []entries.Kind) []action.Group {
 			own[entity] = append(own[entity], act)
 		}
 	}
-	for _, act := range action.Registered() {
+	for _, act := range registered {
 		add(act)
 	}
 	for _, kind := range kinds {
@@ -103,7 +103,7 @@ func groupsOfActions(selected []string, kinds []entries.Kind) []action.Group {
 
 // actionMenuOf lists the actions in their groups. What was recorded comes first: groups that hold some of it,
 // and in each of them its actions.
-func actionMenuOf(selected []string, kinds []entries.Kind) actionMenu {
+func actionMenuOf(selected []string, kinds []entries.Kind, registered []action.Action) actionMenu {
 	used := map[action.Action]bool{}
 	for _, kind := range kinds {
 		used[action.Action(kind.Action)] = true
@@ -114,7 +114,7 @@ func actionMenuOf(selected []string, kinds []entries.Kind) actionMenu {
 		}
 		return 1
 	}
-	groups := groupsOfActions(selected, kinds)
+	groups := groupsOfActions(selected, kinds, registered)
 	slices.SortStableFunc(groups, func(a, b action.Group) int {
 		return cmp.Compare(least(a.Actions, unused), least(b.Actions, unused))
 	})

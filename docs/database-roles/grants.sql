@@ -30,7 +30,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON
     audit_setup_tokens,
     audit_users
     TO auditlogs_server;
-GRANT SELECT ON audit_schema_version TO auditlogs_server;
+GRANT SELECT ON audit_schema_version, audit_registered_actions TO auditlogs_server;
 
 -- The clean-up deletes by these two. They run with the rights of who calls them, so they give nobody more than
 -- DELETE above does: SECURITY DEFINER would, and a procedure that commits cannot be that.
@@ -47,7 +47,7 @@ GRANT EXECUTE ON FUNCTION audit_trigrams(bigint, text) TO auditlogs_server, audi
 -- It reads no more of them than recording asks for, and changes and deletes none.
 GRANT INSERT, SELECT (org_id, id, action, entity_type, entity_id, entity_name, actor_id, actor_key, actor_name,
     actor_email, source, url, metadata) ON audit_entries TO auditlogs_recorder;
-GRANT SELECT, INSERT ON audit_entities, audit_actors TO auditlogs_recorder;
+GRANT SELECT, INSERT ON audit_entities, audit_actors, audit_registered_actions TO auditlogs_recorder;
 GRANT SELECT, INSERT, UPDATE, DELETE ON audit_event_keys TO auditlogs_recorder;
 -- INSERT is for audit.EnsureOrganization; leave it out where an organization is made in the web app.
 GRANT SELECT, INSERT ON audit_organizations TO auditlogs_recorder;
@@ -61,6 +61,7 @@ GRANT SELECT ON
     audit_entities,
     audit_entries,
     audit_organizations,
+    audit_registered_actions,
     audit_resource_links,
     audit_schema_version,
     audit_settings_changes

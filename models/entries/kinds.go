@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -42,6 +43,17 @@ const visibleKindsSQL = recordedKindsSQL + ` AND (SELECT true FROM audit_entries
 // Kinds lists what the organization's log holds, by entity type, then action.
 func (l *Log) Kinds(ctx context.Context, org models.Organization) ([]Kind, error) {
 	return l.listKinds(ctx, org, visibleKindsSQL)
+}
+
+// ActionMenu lists the kinds as Kinds does, and the actions that applications have registered (action.Register),
+// in alphabetical order.
+func (l *Log) ActionMenu(ctx context.Context, org models.Organization) (kinds []Kind, registered []action.Action, err error) {
+	kinds, err = l.listKinds(ctx, org, visibleKindsSQL+" UNION ALL SELECT '', action FROM audit_registered_actions")
+	n := 0 // every entry has a type, so those without one come first
+	for ; n < len(kinds) && kinds[n].EntityType == ""; n++ {
+		registered = append(registered, action.Action(kinds[n].Action))
+	}
+	return kinds[n:], registered, err
 }
 
 func (l *Log) listKinds(ctx context.Context, org models.Organization, sql string) ([]Kind, error) {

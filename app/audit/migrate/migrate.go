@@ -29,7 +29,8 @@ const versionTable = "audit_schema_version"
 const lockID = 7305524612370941793
 
 // Up brings the schema in db up to date. Several hosts may call it at once: on PostgreSQL it takes an advisory
-// lock, on SQLite the one that comes second finds the work done. In a dry run of GORM's it does nothing.
+// lock, on SQLite the one that comes second finds the work done. It then does what audit.SaveRegistered does.
+// In a dry run of GORM's it does nothing.
 func Up(ctx context.Context, db *gorm.DB) error {
 	if db.DryRun {
 		return nil
@@ -53,7 +54,7 @@ func SQL(ctx context.Context, db *sql.DB, dialect audit.Dialect) error {
 		before := version(ctx, provider)
 		_, err := provider.Up(ctx)
 		if err == nil {
-			return nil
+			return dialect.SaveRegistered(ctx, db)
 		}
 		if dialect != audit.SQLite || version(ctx, provider) <= before {
 			return fmt.Errorf("audit: migrate: %w", err)

@@ -190,8 +190,8 @@ var registered = struct {
 }{actions: map[Action]bool{}}
 
 // Register declares actions of the application's own, so that filters offer them before the first
-// one is recorded. Recording an action does not require it. It panics on one that is not
-// entity:verb, as that is a mistake in the program.
+// one is recorded: migrate.Up, or audit.SaveRegistered, tells the log of them. Recording an action
+// does not require it. It panics on one that is not entity:verb, as that is a mistake in the program.
 func Register(actions ...Action) {
 	registered.Lock()
 	defer registered.Unlock()

@@ -15,6 +15,8 @@ import (
 	_ "time/tzdata" // readers' time zones, also where the system has none
 
 	"github.com/alecthomas/kong"
+
+	"github.com/auditlogs/auditlogs/app/audit/event"
 )
 
 // Main runs the command line the process was started with, and ends the process.
@@ -38,6 +40,22 @@ type commands struct {
 type databaseFlags struct {
 	Database  string `placeholder:"URL" help:"Where the log is kept: sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME (default: sqlite:data/auditlogs.db; with --demo: sqlite:data/demo.db)."`
 	LogFormat string `enum:"text,json" default:"text" help:"Format of the server's own log: ${enum}."`
+}
+
+// maskFlags are those of commands through which events come in.
+type maskFlags struct {
+	MaskKeys []string `placeholder:"KEY" help:"Keys of metadata whose values are never stored, besides those that look like credentials: pin masks userPin, and not shipping."`
+}
+
+// AfterApply is called by kong, before the command runs.
+func (f maskFlags) AfterApply() error {
+	for _, key := range f.MaskKeys {
+		if !event.ValidMaskKey(key) {
+			return fmt.Errorf("--mask-keys %q has neither letters nor digits", key)
+		}
+	}
+	event.MaskKeys(f.MaskKeys...)
+	return nil
 }
 
 // streams are what a command reads and writes: results and what the operator must know go to stdout,

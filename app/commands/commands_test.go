@@ -42,9 +42,10 @@ func TestMistakesAreOneLineAndExitCode1(t *testing.T) {
 		"replicas of a file": {[]string{"serve", "--read-database", "postgres://u:tiger@h/x", "--database", file}, "--read-database is for PostgreSQL"},
 		"a replica that is no PostgreSQL": {[]string{"serve", "--database", databasetest.PostgresURL(t),
 			"--read-database", "postgres://u:tiger@h/x,oracle://scott:tiger@db/x"}, "--read-database: address 2: not a PostgreSQL address"},
-		"no such address":      {[]string{"serve", "--addr", "8080", "--database", file}, "--addr"},
-		"no such account":      {[]string{"reset-password", "nobody@example.com", "--database", file}, "nobody@example.com"},
-		"no such organization": {[]string{"invite", "nowhere", "--database", file}, "nowhere"},
+		"a key to mask that is none": {[]string{"serve", "--mask-keys", "pin,_-_", "--database", file}, `--mask-keys "_-_" has neither letters nor digits`},
+		"no such address":            {[]string{"serve", "--addr", "8080", "--database", file}, "--addr"},
+		"no such account":            {[]string{"reset-password", "nobody@example.com", "--database", file}, "nobody@example.com"},
+		"no such organization":       {[]string{"invite", "nowhere", "--database", file}, "nowhere"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, _, stderr := execute(t, tc.arguments...)

@@ -15,6 +15,7 @@ import (
 
 type importCommand struct {
 	databaseFlags
+	maskFlags
 	Organization string `placeholder:"SLUG" help:"Organization of the lines that name none."`
 	Refused      string `placeholder:"FILE" env:"-" help:"File that gets the lines which are refused, to be mended and imported."`
 	Restore      bool   `env:"-" help:"Put back an NDJSON export of this log: every entry as it was, the app's own included."`

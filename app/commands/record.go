@@ -24,6 +24,7 @@ import (
 // from an environment that means something else by them.
 type recordCommand struct {
 	databaseFlags
+	maskFlags
 	Server       string `placeholder:"URL" help:"Record over HTTP at this server, instead of in --database."`
 	Key          string `placeholder:"KEY" help:"API key for --server; safer as a variable."`
 	Organization string `placeholder:"SLUG" help:"Organization it happened in (default with --server: the key's)."`

@@ -10,6 +10,7 @@ import (
 
 type serveCommand struct {
 	databaseFlags
+	maskFlags
 	Addr           string        `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to listen on (default: ${default})."`
 	ReadDatabase   []string      `placeholder:"URL" help:"Streaming replicas of a PostgreSQL database that the log is read from: postgres://… addresses."`
 	BaseURL        string        `placeholder:"URL" help:"Address people use, for links and secure cookies (default: http:// and --addr)."`

@@ -32,7 +32,7 @@ var (
 // for as whole words: "pin" masks pin, userPin, USER_PINS and "card.pin", but not shipping; "card
 // number" masks cardNumber and card-number.
 //
-// MaskKeys panics on a key without letters and digits, as that is a mistake in the program.
+// MaskKeys panics on a key that is not ValidMaskKey, as that is a mistake in the program.
 func MaskKeys(keys ...string) {
 	addingOwnKey.Lock()
 	defer addingOwnKey.Unlock()
@@ -41,15 +41,21 @@ func MaskKeys(keys ...string) {
 		own = slices.Clone(*before)
 	}
 	for _, key := range keys {
-		name, _ := canonical(key, nil, nil)
-		if len(name) == 0 {
+		if !ValidMaskKey(key) {
 			panic(fmt.Sprintf("event.MaskKeys: key %q has neither letters nor digits", key))
 		}
+		name, _ := canonical(key, nil, nil)
 		if !slices.Contains(own, string(name)) {
 			own = append(own, string(name))
 		}
 	}
 	ownKeys.Store(&own)
+}
+
+// ValidMaskKey reports whether MaskKeys can look for key: it has letters or digits.
+func ValidMaskKey(key string) bool {
+	name, _ := canonical(key, nil, nil)
+	return len(name) > 0
 }
 
 // mask replaces, in place, every value in value that is not to be stored.

@@ -86,7 +86,13 @@ func (h *Handlers) AuditLog(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	page.Chips = chipsOf(page, selected)
+	var keyName string
+	if filter.APIKey != "" {
+		if keyName, err = h.Accounts.APIKeyName(ctx, scope.Organization.ID, filter.APIKey); err != nil {
+			return err
+		}
+	}
+	page.Chips = chipsOf(page, selected, keyName)
 	page.Range = rangeMenuOf(page, h.Store.Now())
 	if fragment {
 		return h.render(c, fiber.StatusOK, "log/fragment", page)

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -15,8 +16,9 @@ type chip struct {
 	Without     string
 }
 
-// chipsOf says what is on. actors are those of the filter, in its order.
-func chipsOf(page *logPage, actors []models.Actor) []chip {
+// chipsOf lists what is on. actors are those of the filter, in its order; keyName is what its API key is called,
+// where that is known.
+func chipsOf(page *logPage, actors []models.Actor, keyName string) []chip {
 	f := page.Filter
 	var chips []chip
 	add := func(name, value, kind, label string) {
@@ -40,7 +42,11 @@ func chipsOf(page *logPage, actors []models.Actor) []chip {
 	}
 	for _, p := range provenance {
 		if value := *p.of(&f); value != "" {
-			add(p.name, value, p.kind, value)
+			label := value
+			if p.name == "api_key" {
+				label = cmp.Or(keyName, value)
+			}
+			add(p.name, value, p.kind, label)
 		}
 	}
 	if f.From.Text != "" {

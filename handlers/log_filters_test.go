@@ -10,11 +10,13 @@ import (
 	"time"
 
 	"github.com/PuerkitoBio/goquery"
+	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 func TestFiltersNarrowAndComeOffOneByOne(t *testing.T) {
@@ -167,6 +169,35 @@ func formOf(form *goquery.Selection) url.Values {
 		values.Add(name, value)
 	})
 	return values
+}
+
+func TestAnAPIKeyIsCalledByItsName(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		d := newLogFixture(t, db)
+		keyOf := func(orgID int64, name string) (key accounts.APIKey) {
+			err := d.store.Transaction(t.Context(), func(tx *gorm.DB) (err error) {
+				key, _, err = accounts.CreateAPIKey(t.Context(), tx, orgID, name, accounts.ScopeWrite, "usr_1", 0)
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return key
+		}
+		own, foreign := keyOf(d.org.ID, "Build server"), keyOf(d.organization("globex").ID, "Not yours")
+		for _, revoked := range []models.Micros{0, 1} {
+			if err := db.Write.Model(&accounts.APIKey{}).Where("id = ?", own.ID).Update("revoked_at", revoked).Error; err != nil {
+				t.Fatal(err)
+			}
+			chip := d.page(logPath + "?api_key=" + own.ID).Find(".chip")
+			if text(chip) != "API key Build server" || chip.AttrOr("data-value", "") != own.ID {
+				t.Errorf("the chip reads %q, of %s", text(chip), chip.AttrOr("data-value", ""))
+			}
+		}
+		if chip := text(d.page(logPath + "?api_key=" + foreign.ID).Find(".chip")); chip != "API key "+foreign.ID {
+			t.Errorf("the chip of another organization's key reads %q", chip)
+		}
+	})
 }
 
 func TestMenusOfferWhatThereIs(t *testing.T) {

@@ -149,6 +149,15 @@ func (s *Store) APIKey(ctx context.Context, orgID int64, id string) (APIKey, err
 	return findAPIKey(apiKeysOf(s.store.Reader(ctx), orgID).Where("id = ?", id))
 }
 
+// APIKeyName returns what a key is called, also once it is revoked; "" where the organization never had it.
+func (s *Store) APIKeyName(ctx context.Context, orgID int64, id string) (string, error) {
+	key, err := findAPIKey(s.store.Reader(ctx).Where("org_id = ? AND id = ?", orgID, id))
+	if errors.Is(err, models.ErrNotFound) {
+		err = nil
+	}
+	return key.Name, err
+}
+
 // APIKeyByToken finds the key a program shows and the organization it belongs to, which may be
 // closed: the key does nothing any more then. ErrNotFound says that there is no such key, or that it
 // was revoked or has expired.

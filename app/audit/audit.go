@@ -49,6 +49,7 @@ const (
 	ErrNoOrganization     = event.ErrNoOrganization
 	ErrOrganizationClosed = event.ErrOrganizationClosed
 	ErrNoActor            = event.ErrNoActor
+	ErrUnregisteredAction = event.ErrUnregisteredAction
 	ErrIDReused           = event.ErrIDReused
 	ErrExpired            = event.ErrExpired
 )
@@ -69,3 +70,17 @@ func WithActor(ctx context.Context, actor Actor) context.Context { return event.
 func WithRequest(ctx context.Context, request Request) context.Context {
 	return event.WithRequest(ctx, request)
 }
+
+// Strict marks ctx: what is recorded with it, by whichever recorder, has an action that is in the catalogue or
+// registered (ErrUnregisteredAction otherwise), and Record, RecordAll and Backfill refuse a handle that is no
+// transaction with ErrNoTransaction: the change it tells of might be undone, and the entry would stay.
+//
+// It is for tests, and for the services of teams that want no exceptions. Set it once, in the context that main
+// derives all others from:
+//
+//	ctx = audit.Strict(ctx)
+//	server.BaseContext = func(net.Listener) context.Context { return ctx }
+//
+// It is the context that is strict, and not the package, so that tests that run side by side, and libraries in one
+// program, each have it their way.
+func Strict(ctx context.Context) context.Context { return event.Strict(ctx) }

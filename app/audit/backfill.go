@@ -2,15 +2,14 @@ package audit
 
 import (
 	"context"
-	"fmt"
 
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/models"
 )
 
-// Backfill stores events of the past in tx, in a few statements however many they are, and answers
-// with a receipt for each. It is for taking over a history that was kept elsewhere: every event needs
+// Backfill stores events of the past in tx, in a few statements however many they are, and returns
+// a receipt for each. It is for taking over a history that was kept elsewhere: every event needs
 // an ID and OccurredAt, which together say what has been stored before. Storing an event again
 // changes nothing, whenever that is, and is answered with Receipt.Repeated; no other memory of IDs is
 // kept, so a history may be as long as it likes.
@@ -23,6 +22,9 @@ import (
 // whoever calls: nobody vouches here for when it happened but the history itself. So the web app's own
 // actions are refused as well, see event.FromOutside.
 func Backfill(ctx context.Context, tx *gorm.DB, events []Event) ([]Receipt, error) {
+	if err := checkTransaction(ctx, tx); err != nil {
+		return nil, err
+	}
 	now := models.TransactionNow(tx)
 	entries := make([]models.NewEntry, len(events))
 	var refused EventsError
@@ -36,7 +38,7 @@ func Backfill(ctx context.Context, tx *gorm.DB, events []Event) ([]Receipt, erro
 	}
 	results, err := models.BackfillEntries(ctx, tx, entries)
 	if err != nil {
-		return nil, fmt.Errorf("audit: %w", err)
+		return nil, databaseError(tx, err)
 	}
 	return models.Receipts(entries, results)
 }

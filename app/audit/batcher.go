@@ -43,11 +43,11 @@ var _ Recorder = (*Batcher)(nil)
 // NewBatcher makes a Batcher that records in db, a pool and not a transaction. It has goroutines
 // of its own until it is closed.
 func NewBatcher(db *gorm.DB, config BatcherConfig) (*Batcher, error) {
-	if _, within := db.Statement.ConnPool.(gorm.TxCommitter); within {
-		return nil, errors.New("audit: batcher: db is a transaction; it must be a pool")
+	if err := checkHandle(db); err != nil {
+		return nil, err
 	}
-	if db.Error != nil {
-		return nil, fmt.Errorf("audit: batcher: %w", db.Error)
+	if isTransaction(db) {
+		return nil, errors.New("audit: batcher: db is a transaction; it must be a pool")
 	}
 	config = config.withDefaults(db.Name())
 	if err := config.validate(db.Name()); err != nil {
@@ -71,7 +71,7 @@ func NewBatcher(db *gorm.DB, config BatcherConfig) (*Batcher, error) {
 // NewBatcher makes a Batcher that records in db, for services without GORM: see the function
 // NewBatcher.
 func (d Dialect) NewBatcher(db *sql.DB, config BatcherConfig) (*Batcher, error) {
-	over, err := d.over(context.Background(), db)
+	over, err := over(context.Background(), d, db)
 	if err != nil {
 		return nil, err
 	}
@@ -85,8 +85,8 @@ func (d Dialect) NewBatcher(db *sql.DB, config BatcherConfig) (*Batcher, error) 
 // When ctx ends, or the connection is lost for longer than RetryFor, while it is being committed,
 // the error is ErrOutcomeUnknown.
 //
-// Other errors: those of the function Record; ErrQueueFull and ErrBatcherClosed; anything else comes
-// from the database. The event is not stored then. An event that the database refuses spoils none
+// Other errors: those of the function Record but ErrNoTransaction; ErrQueueFull and ErrBatcherClosed; anything else
+// comes from the database. The event is not stored then. An event that the database refuses spoils none
 // of those it shares a transaction with.
 func (b *Batcher) Record(ctx context.Context, event Event) (Receipt, error) {
 	entry, err := entryOf(ctx, event, models.TransactionNow(b.db))

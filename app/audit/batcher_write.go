@@ -83,8 +83,10 @@ func (b *Batcher) insert(batch []*batchItem) ([]models.InsertResult, error) {
 			return results, nil
 		}
 		temporary := models.Temporary(err)
-		if stopped.Err() == nil && !temporary && reached != nothing {
-			return nil, fmt.Errorf("audit: %w", err)
+		anyEvents := reached == nothing || knownError(b.db.Name(), err) != nil // it is no event's fault
+		err = databaseError(b.db, err)
+		if stopped.Err() == nil && !temporary && !anyEvents {
+			return nil, err
 		}
 		for _, item := range batch {
 			item.Value.unsure = item.Value.unsure || reached == theCommit
@@ -94,7 +96,7 @@ func (b *Batcher) insert(batch []*batchItem) ([]models.InsertResult, error) {
 		case stopped.Err() != nil:
 			return nil, &givenUpError{fmt.Errorf("%w: %w", ErrBatcherClosed, err)}
 		case !temporary || !again:
-			return nil, &givenUpError{fmt.Errorf("audit: not recorded: %w", err)}
+			return nil, &givenUpError{err}
 		}
 		recorder.Sleep(stopped, wait)
 	}

@@ -24,7 +24,7 @@ import (
 //	…
 //	err = tx.Commit()
 //
-// Its methods do the same, and answer with the same errors, as the functions of this package that
+// Its methods do the same, and return the same errors, as the functions of this package that
 // take a *gorm.DB.
 type Dialect struct{ name string }
 
@@ -42,7 +42,7 @@ func (d Dialect) String() string { return d.name }
 
 // Record stores event in tx, the caller's transaction: see the function Record.
 func (d Dialect) Record(ctx context.Context, tx *sql.Tx, event Event) (Receipt, error) {
-	db, err := d.over(ctx, tx)
+	db, err := over(ctx, d, tx)
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -51,7 +51,7 @@ func (d Dialect) Record(ctx context.Context, tx *sql.Tx, event Event) (Receipt, 
 
 // RecordAll stores events in tx, all or none: see the function RecordAll.
 func (d Dialect) RecordAll(ctx context.Context, tx *sql.Tx, events []Event) ([]Receipt, error) {
-	db, err := d.over(ctx, tx)
+	db, err := over(ctx, d, tx)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +60,7 @@ func (d Dialect) RecordAll(ctx context.Context, tx *sql.Tx, events []Event) ([]R
 
 // Backfill stores events of the past in tx, all or none: see the function Backfill.
 func (d Dialect) Backfill(ctx context.Context, tx *sql.Tx, events []Event) ([]Receipt, error) {
-	db, err := d.over(ctx, tx)
+	db, err := over(ctx, d, tx)
 	if err != nil {
 		return nil, err
 	}
@@ -69,28 +69,38 @@ func (d Dialect) Backfill(ctx context.Context, tx *sql.Tx, events []Event) ([]Re
 
 // EnsureOrganization finds or creates an organization in tx: see the function EnsureOrganization.
 func (d Dialect) EnsureOrganization(ctx context.Context, tx *sql.Tx, organization Organization) (slug string, err error) {
-	db, err := d.over(ctx, tx)
+	db, err := over(ctx, d, tx)
 	if err != nil {
 		return "", err
 	}
 	return EnsureOrganization(ctx, db, organization)
 }
 
-// DialectOf returns that of db, whatever its driver.
+// DialectOf returns that of db, whatever its driver; or ErrNoHandle or ErrWrongDialect.
 func DialectOf(db *gorm.DB) (Dialect, error) {
+	if db == nil || db.Config == nil || db.Statement == nil || db.Dialector == nil {
+		return Dialect{}, ErrNoHandle
+	}
 	for _, dialect := range []Dialect{PostgreSQL, SQLite} {
 		if db.Name() == dialect.name {
 			return dialect, nil
 		}
 	}
-	return Dialect{}, fmt.Errorf("audit: database %q is neither PostgreSQL nor SQLite", db.Name())
+	return Dialect{}, fmt.Errorf("%w: %q is neither PostgreSQL nor SQLite", ErrWrongDialect, db.Name())
 }
 
 // over is a *gorm.DB whose statements run in pool.
-func (d Dialect) over(ctx context.Context, pool gorm.ConnPool) (*gorm.DB, error) {
+func over[Pool interface {
+	comparable
+	gorm.ConnPool
+}](ctx context.Context, d Dialect, pool Pool) (*gorm.DB, error) {
+	var none Pool
+	if pool == none {
+		return nil, ErrNoHandle
+	}
 	db, err := models.OpenSQL(ctx, d.name, pool)
 	if err != nil {
-		return nil, fmt.Errorf("audit: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrWrongDialect, err)
 	}
 	return db, nil
 }

@@ -31,8 +31,11 @@ type Organization struct {
 //
 // Errors: *InvalidEventError for a field that cannot be stored, and where Slug is in use by an
 // organization with another external ID; tx stays usable. It waits for another transaction that is
-// creating the same organization. In a dry run it answers the slug it would try first.
+// creating the same organization. In a dry run it returns the slug it would try first.
 func EnsureOrganization(ctx context.Context, tx *gorm.DB, organization Organization) (slug string, err error) {
+	if err := checkHandle(tx); err != nil {
+		return "", err
+	}
 	if organization.ExternalID != "" {
 		if err := event.CheckID("external_id", organization.ExternalID, event.MaxEntityID); err != nil {
 			return "", err
@@ -44,7 +47,7 @@ func EnsureOrganization(ctx context.Context, tx *gorm.DB, organization Organizat
 	if wanted == "" {
 		wanted = slugFrom(organization.Name, organization.ExternalID)
 	}
-	if err := invalid(models.CheckSlug(wanted)); err != nil {
+	if err := models.CheckSlug(wanted); err != nil {
 		return "", err
 	}
 	if organization.Name == "" {
@@ -53,7 +56,7 @@ func EnsureOrganization(ctx context.Context, tx *gorm.DB, organization Organizat
 	slug = wanted
 	tx = models.Fresh(tx)
 	if tx.DryRun {
-		return slug, tx.Error
+		return slug, nil
 	}
 	for attempt := 2; ; attempt++ {
 		found, err := models.OrganizationSlug(ctx, tx, models.OrganizationRef{Slug: slug, ExternalID: organization.ExternalID})
@@ -61,11 +64,17 @@ func EnsureOrganization(ctx context.Context, tx *gorm.DB, organization Organizat
 		case err == nil:
 			return found, nil
 		case !errors.Is(err, models.ErrNotFound):
-			return "", fmt.Errorf("audit: %w", err)
+			return "", databaseError(tx, err)
 		}
 		_, err = models.CreateOrganization(ctx, tx, organization.Name, slug, organization.ExternalID)
-		if !errors.Is(err, models.ErrTaken) {
-			return slug, invalid(err)
+		var refused *fault.Field
+		switch {
+		case err == nil:
+			return slug, nil
+		case errors.As(err, &refused):
+			return "", refused
+		case !errors.Is(err, models.ErrTaken):
+			return "", databaseError(tx, err)
 		}
 		// Taken: by another transaction a moment ago, which the next look finds, or by an
 		// organization with another external ID.
@@ -90,16 +99,4 @@ func slugFrom(texts ...string) string {
 		}
 	}
 	return "org"
-}
-
-// invalid turns what models refuses into this package's error.
-func invalid(err error) error {
-	var refused *fault.Field
-	if errors.As(err, &refused) {
-		return refused
-	}
-	if err != nil {
-		return fmt.Errorf("audit: %w", err)
-	}
-	return nil
 }

@@ -3,7 +3,6 @@ package audit
 import (
 	"context"
 	"crypto/sha256"
-	"fmt"
 	"strconv"
 	"time"
 
@@ -22,7 +21,9 @@ import (
 // read by the inserting statement itself.
 //
 // Errors: ErrNoOrganization, ErrOrganizationClosed, ErrNoActor, ErrExpired, ErrIDReused and
-// *InvalidEventError leave the transaction usable; anything else comes from the database.
+// *InvalidEventError leave the transaction usable, and so do ErrNoHandle, ErrHandleFailed, ErrHandleClosed,
+// ErrWrongDialect and, see Strict, ErrNoTransaction and ErrUnregisteredAction. Anything else comes from the
+// database, such as ErrNotMigrated.
 //
 // When it is recorded is the real time, whatever NowFunc of tx says. In a dry run (gorm.Session's DryRun)
 // the event is checked and nothing is asked of the database, nor stored: Receipt.Stored is false.
@@ -30,33 +31,39 @@ import (
 // Recording takes no lock that another transaction would wait for; only an event with an ID waits
 // for a transaction that is recording the same ID.
 func Record(ctx context.Context, tx *gorm.DB, event Event) (Receipt, error) {
+	if err := checkTransaction(ctx, tx); err != nil {
+		return Receipt{}, err
+	}
 	entry, err := entryOf(ctx, event, models.TransactionNow(tx))
 	if err != nil {
 		return Receipt{}, err
 	}
 	result, err := models.InsertEntry(ctx, tx, entry)
 	if err != nil {
-		return Receipt{}, fmt.Errorf("audit: %w", err)
+		return Receipt{}, databaseError(tx, err)
 	}
 	return result.Receipt(entry)
 }
 
 // RecordAll stores events in tx as Record would, in a few statements however many they are, and
-// answers with a receipt for each. It is all or nothing: where one event cannot be stored, none is,
+// returns a receipt for each. It is all or nothing: where one event cannot be stored, none is,
 // and an *EventsError lists every event that was refused; tx stays usable then.
 func RecordAll(ctx context.Context, tx *gorm.DB, events []Event) ([]Receipt, error) {
+	if err := checkTransaction(ctx, tx); err != nil {
+		return nil, err
+	}
 	entries, err := entriesOf(ctx, events, models.TransactionNow(tx))
 	if err != nil {
 		return nil, err
 	}
 	results, err := models.InsertEntries(ctx, tx, entries, models.BatchOptions{AllOrNothing: true})
 	if err != nil {
-		return nil, fmt.Errorf("audit: %w", err)
+		return nil, databaseError(tx, err)
 	}
 	return models.Receipts(entries, results)
 }
 
-// entriesOf checks events and makes rows of them, or answers with an *EventsError.
+// entriesOf checks events and makes rows of them, or returns an *EventsError.
 func entriesOf(ctx context.Context, events []Event, now time.Time) ([]models.NewEntry, error) {
 	entries := make([]models.NewEntry, len(events))
 	var refused EventsError

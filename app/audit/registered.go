@@ -3,7 +3,6 @@ package audit
 import (
 	"context"
 	"database/sql"
-	"fmt"
 
 	"gorm.io/gorm"
 
@@ -18,15 +17,18 @@ import (
 // Give it a pool rather than a transaction. It writes only what is not there yet, so from the second start on it
 // is one small question. What was stored once stays, also when a later version of the program does not register it.
 func SaveRegistered(ctx context.Context, db *gorm.DB) error {
+	if err := checkHandle(db); err != nil {
+		return err
+	}
 	if err := models.SaveRegisteredActions(ctx, models.Fresh(db), action.Registered()); err != nil {
-		return fmt.Errorf("audit: %w", err)
+		return databaseError(db, err)
 	}
 	return nil
 }
 
 // SaveRegistered stores the actions this program has registered: see the function SaveRegistered.
 func (d Dialect) SaveRegistered(ctx context.Context, db *sql.DB) error {
-	over, err := d.over(ctx, db)
+	over, err := over(ctx, d, db)
 	if err != nil {
 		return err
 	}

@@ -44,6 +44,7 @@ const (
 	actorKey contextKey = iota
 	requestKey
 	outsideKey
+	strictKey
 )
 
 // WithActor sets who acts in ctx, usually once per request by middleware.
@@ -75,6 +76,12 @@ func RequestFrom(ctx context.Context) Request {
 func FromOutside(ctx context.Context) context.Context {
 	return context.WithValue(ctx, outsideKey, true)
 }
+
+// Strict marks ctx: with it, mistakes of the program are refused that are let through otherwise. See audit.Strict.
+func Strict(ctx context.Context) context.Context { return context.WithValue(ctx, strictKey, true) }
+
+// IsStrict reports whether Strict has marked ctx.
+func IsStrict(ctx context.Context) bool { return ctx.Value(strictKey) != nil }
 
 // IsFromOutside reports whether FromOutside has marked ctx.
 func IsFromOutside(ctx context.Context) bool { return ctx.Value(outsideKey) != nil }

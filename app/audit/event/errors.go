@@ -19,13 +19,16 @@ const (
 	// ErrNoActor reports that neither the event nor the context names who did it: set Event.Actor or use
 	// WithActor, audit.System for automated actions.
 	ErrNoActor = fault.NoActor
+	// ErrUnregisteredAction reports that the context is strict, see Strict, and the action neither in the catalogue
+	// nor registered: use action.Register.
+	ErrUnregisteredAction = fault.UnregisteredAction
 	// ErrIDReused reports that Event.ID was used for another event within the last 24 hours.
 	ErrIDReused = fault.IDReused
 	// ErrExpired reports that the event is older than what its organization keeps.
 	ErrExpired = fault.Expired
 )
 
-// ErrOutcomeUnknown says that a Recorder cannot tell whether the event is recorded: it was on its way
+// ErrOutcomeUnknown reports that a Recorder cannot tell whether the event is recorded: it was on its way
 // when the caller's context ended, the recorder was closed or the connection was lost. Recorded
 // again with the same Event.ID it is stored once.
 var ErrOutcomeUnknown = errors.New("audit: outcome unknown")

@@ -50,6 +50,8 @@ func Resolve(ctx context.Context, event Event, now time.Time) (Event, error) {
 		return fail(fault.Newf("action", fault.Invalid, "%.120q is not entity:verb, lower case, at most %d bytes", string(event.Action), action.MaxLength))
 	case event.Action.Reserved() && IsFromOutside(ctx):
 		return fail(fault.Newf("action", fault.Reserved, "%q is for what Audit Logs itself records; choose another name", string(event.Action)))
+	case IsStrict(ctx) && !event.Action.Known():
+		return fail(fault.Newf("action", ErrUnregisteredAction, "%q is neither in the catalogue nor registered", string(event.Action)))
 	}
 	event.EntityType = cmp.Or(event.EntityType, event.Action.Entity())
 	if !action.ValidEntityType(event.EntityType) {

@@ -32,11 +32,8 @@ const lockID = 7305524612370941793
 // lock, on SQLite the one that comes second finds the work done. It then does what audit.SaveRegistered does.
 // In a dry run of GORM's it does nothing.
 func Up(ctx context.Context, db *gorm.DB) error {
-	if db.DryRun {
-		return nil
-	}
 	pool, dialect, err := open(db)
-	if err != nil {
+	if err != nil || db.DryRun {
 		return err
 	}
 	return SQL(ctx, pool, dialect)
@@ -44,6 +41,9 @@ func Up(ctx context.Context, db *gorm.DB) error {
 
 // SQL brings the schema in db up to date, for services without GORM: see Up.
 func SQL(ctx context.Context, db *sql.DB, dialect audit.Dialect) error {
+	if db == nil {
+		return audit.ErrNoHandle
+	}
 	provider, err := newProvider(db, dialect)
 	if err != nil {
 		return fmt.Errorf("audit: migrate: %w", err)
@@ -87,12 +87,15 @@ func Versions(ctx context.Context, db *gorm.DB) (there, ours int64, err error) {
 }
 
 func open(db *gorm.DB) (*sql.DB, audit.Dialect, error) {
+	dialect, err := audit.DialectOf(db)
+	if err != nil {
+		return nil, dialect, err
+	}
 	pool, err := db.DB()
 	if err != nil {
-		return nil, audit.Dialect{}, fmt.Errorf("audit: migrate: %w", err)
+		return nil, dialect, fmt.Errorf("audit: migrate: %w", err)
 	}
-	dialect, err := audit.DialectOf(db)
-	return pool, dialect, err
+	return pool, dialect, nil
 }
 
 // version is the schema's, or -1 where there is none yet.

@@ -203,6 +203,13 @@ func Register(actions ...Action) {
 	}
 }
 
+// Known reports whether the action is in the catalogue, or registered.
+func (a Action) Known() bool {
+	registered.RLock()
+	defer registered.RUnlock()
+	return registered.actions[a] || slices.ContainsFunc(catalogue, func(group Group) bool { return slices.Contains(group.Actions, a) })
+}
+
 // Registered lists what Register declared, in alphabetical order.
 func Registered() []Action {
 	registered.RLock()

@@ -38,6 +38,7 @@ const (
 	OrganizationClosed  Code = "organization_closed"  // belongs to an organization that has been deleted
 	Expired             Code = "expired"              // is older than its organization keeps
 	IDReused            Code = "id_reused"            // has the ID of another event
+	UnregisteredAction  Code = "unregistered_action"  // has an action nobody has declared, where that is asked for
 )
 
 // Codes of requests as a whole.

@@ -1,23 +1,3 @@
-// Package audit records what happened in an organization.
-//
-// Application code calls Record with its own GORM transaction, so the event and the change it
-// tells of are kept, or undone, together:
-//
-//	err := db.Transaction(func(tx *gorm.DB) error {
-//		if err := tx.Delete(&service).Error; err != nil {
-//			return err
-//		}
-//		_, err := audit.Record(ctx, tx, audit.Event{
-//			Organization: "acme",
-//			Action:       action.ServiceDelete,
-//			EntityID:     service.ID,
-//			EntityName:   service.Name,
-//		})
-//		return err
-//	})
-//
-// Who did it, from where and in which request come from the context (see WithActor and
-// WithRequest) unless the event says so itself.
 package audit
 
 import (

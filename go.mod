@@ -5,7 +5,6 @@ go 1.26.0
 require (
 	github.com/auditlogs/auditlogs/app/audit v0.1.0
 	github.com/auditlogs/auditlogs/app/audit/auditfiber v0.1.0
-	github.com/auditlogs/auditlogs/app/audit/audithttp v0.1.0
 	github.com/auditlogs/auditlogs/app/audit/client v0.1.0
 	github.com/auditlogs/auditlogs/app/audit/event v0.1.0
 	github.com/auditlogs/auditlogs/app/audit/internal v0.1.0 // indirect
@@ -107,7 +106,6 @@ tool honnef.co/go/tools/cmd/staticcheck
 replace (
 	github.com/auditlogs/auditlogs/app/audit => ./app/audit
 	github.com/auditlogs/auditlogs/app/audit/auditfiber => ./app/audit/auditfiber
-	github.com/auditlogs/auditlogs/app/audit/audithttp => ./app/audit/audithttp
 	github.com/auditlogs/auditlogs/app/audit/client => ./app/audit/client
 	github.com/auditlogs/auditlogs/app/audit/event => ./app/audit/event
 	github.com/auditlogs/auditlogs/app/audit/internal => ./app/audit/internal

@@ -1,12 +1,12 @@
 // A small service on Fiber and GORM that records every change of what it keeps, in the transaction
 // of that change:
 //
-//	go run ./examples/fiber-service
+//	go run -C examples ./fiber-service
 //	curl -u ada: --json '{"name": "checkout", "replicas": 2}' http://127.0.0.1:8082/services
 //
 // It keeps its services and their audit log in service.db, or in a PostgreSQL database:
 //
-//	go run ./examples/fiber-service -database postgres://…
+//	go run -C examples ./fiber-service -database postgres://…
 package main
 
 import (

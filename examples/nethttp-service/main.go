@@ -1,12 +1,12 @@
 // A small service on net/http and database/sql that records every change of what it keeps, in the
 // transaction of that change:
 //
-//	go run ./examples/nethttp-service
+//	go run -C examples ./nethttp-service
 //	curl -u ada: -d '{"name": "checkout", "replicas": 2}' http://127.0.0.1:8081/services
 //
 // It keeps its services and their audit log in service.db, or in a PostgreSQL database:
 //
-//	go run ./examples/nethttp-service -database postgres://…
+//	go run -C examples ./nethttp-service -database postgres://…
 package main
 
 import (

@@ -1,4 +1,4 @@
-package examples
+package examplestest
 
 import (
 	"bufio"
@@ -18,11 +18,11 @@ import (
 	"github.com/auditlogs/auditlogs/models"
 )
 
-// build builds a program of this folder.
+// build builds a program of the examples, which are a module of their own.
 func build(t *testing.T, program string) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "program")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "./"+program).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-C", "../../examples", "-o", binary, "./"+program).CombinedOutput(); err != nil {
 		t.Fatalf("build %s: %v\n%s", program, err, out)
 	}
 	return binary

@@ -1,5 +1,5 @@
-// Package examples runs the programs of this folder as a reader of the README would.
-package examples
+// Package examplestest runs the programs in examples as a reader of the README would.
+package examplestest
 
 import (
 	"log/slog"
@@ -13,7 +13,7 @@ import (
 	"github.com/auditlogs/auditlogs/models"
 )
 
-// run builds and runs a program in an empty folder and answers the entries it left.
+// run builds and runs a program in an empty folder and returns the entries it left.
 func run(t *testing.T, program string) []models.Entry {
 	t.Helper()
 	folder := t.TempDir()
@@ -55,11 +55,11 @@ func TestWhatIsRolledBackIsNotInTheLog(t *testing.T) {
 }
 
 func TestTheReadmeShowsTheFirstEvent(t *testing.T) {
-	program, err := os.ReadFile("first-event/main.go")
+	program, err := os.ReadFile("../../examples/first-event/main.go")
 	if err != nil {
 		t.Fatal(err)
 	}
-	readme, err := os.ReadFile("../README.md")
+	readme, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}

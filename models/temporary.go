@@ -32,6 +32,10 @@ func Temporary(err error) bool {
 	if errors.As(err, &code) {
 		return passingCode(code.Code())
 	}
+	var unsent interface{ SafeToRetry() bool } // pgx's, such as of a connection that is closed
+	if errors.As(err, &unsent) && unsent.SafeToRetry() {
+		return true
+	}
 	var network net.Error
 	if errors.As(err, &network) { // context.DeadlineExceeded is one too
 		return true
@@ -42,12 +46,11 @@ func Temporary(err error) bool {
 			return true
 		}
 	}
-	// Errors without a type: pgx's of a connection that is closed, mattn/go-sqlite3's.
-	return slices.ContainsFunc([]string{"conn closed", "database is locked", "database table is locked"},
-		func(text string) bool { return strings.Contains(err.Error(), text) })
+	// mattn/go-sqlite3's type cannot be named without cgo, so its text is all there is.
+	return strings.Contains(err.Error(), "database is locked") || strings.Contains(err.Error(), "database table is locked")
 }
 
-// Overloaded says that err is of a database that did not answer in time, or has too much to do to answer, or
+// Overloaded reports whether err is of a database that did not answer in time, or has too much to do to answer, or
 // restarts: the same request is worth sending again in a moment.
 func Overloaded(err error) bool {
 	var answer interface{ SQLState() string }

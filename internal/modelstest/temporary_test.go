@@ -8,8 +8,10 @@ import (
 	"net"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -17,6 +19,19 @@ type sqliteCode int
 
 func (c sqliteCode) Error() string { return "SQLite" }
 func (c sqliteCode) Code() int     { return int(c) }
+
+func TestAClosedConnectionIsTemporary(t *testing.T) {
+	conn, err := pgx.Connect(t.Context(), databasetest.PostgresURL(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Exec(t.Context(), "SELECT 1"); !models.Temporary(fmt.Errorf("insert: %w", err)) {
+		t.Errorf("%v is not temporary", err)
+	}
+}
 
 func TestPassing(t *testing.T) {
 	for _, err := range []error{

@@ -201,17 +201,11 @@ func (h *Handlers) peopleCalled(ctx context.Context, page *logPage) ([]suggestio
 	return people, nil
 }
 
-// fromApplication says that a kind of entry is an application's: not one of those that the app makes
+// fromApplication reports whether a kind of entry is an application's: not one of those that the app makes
 // of itself.
 func fromApplication(kind entries.Kind) bool {
 	act := action.Action(kind.Action)
-	for _, group := range action.Catalogue() {
-		if group.Name == action.Access && slices.Contains(group.Actions, act) {
-			return false
-		}
-	}
-	return !slices.Contains([]action.Action{action.OrganizationCreate, action.OrganizationUpdate,
-		action.OrganizationDelete, action.OrganizationAuditConfigUpdate}, act)
+	return !act.Own() && act != action.OrganizationCreate && act != action.OrganizationUpdate && act != action.OrganizationDelete
 }
 
 // fillMenus finds what the filters offer.

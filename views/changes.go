@@ -72,12 +72,12 @@ func (b *valueBuilder) parts(path string, before, after json.RawMessage) []Chang
 	if b.left <= 0 || strings.Count(path, ".")+strings.Count(path, "[") > deepestShown {
 		return nil
 	}
-	old, oldErr := objectMembers(before)
-	new, newErr := objectMembers(after)
+	old, oldIs := objectMembers(before)
+	new, newIs := objectMembers(after)
 	switch {
-	case oldErr == nil && newErr == nil && len(old) > 0 && len(new) > 0:
+	case oldIs && newIs && len(old) > 0 && len(new) > 0:
 		return b.memberParts(path, old, new)
-	case oldErr != nil && newErr != nil && compound(before) && compound(after):
+	case !oldIs && !newIs && compound(before) && compound(after):
 		return b.itemParts(path, listItems(before), listItems(after))
 	default:
 		return nil

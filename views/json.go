@@ -3,7 +3,8 @@ package views
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
+
+	"github.com/auditlogs/auditlogs/app/audit/event"
 )
 
 type jsonMember struct {
@@ -11,40 +12,21 @@ type jsonMember struct {
 	raw  json.RawMessage
 }
 
-// objectMembers splits a JSON object, in the order stored; a name that occurs twice is there twice.
-func objectMembers(raw json.RawMessage) ([]jsonMember, error) {
-	decoder := json.NewDecoder(bytes.NewReader(raw))
-	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
-		return nil, fmt.Errorf("not a JSON object: %w", err)
+// objectMembers splits a JSON object, in the order stored; a name that occurs twice is there twice. ok reports
+// whether raw is an object.
+func objectMembers(raw json.RawMessage) (members []jsonMember, ok bool) {
+	if !compound(raw) || bytes.TrimSpace(raw)[0] != '{' || !json.Valid(raw) {
+		return nil, false
 	}
-	var members []jsonMember
-	for decoder.More() {
-		key, err := decoder.Token()
-		if err != nil {
-			return nil, fmt.Errorf("read a name: %w", err)
-		}
-		member := jsonMember{name: key.(string)} // between braces every other token is a string
-		if err := decoder.Decode(&member.raw); err != nil {
-			return nil, fmt.Errorf("read %q: %w", member.name, err)
-		}
-		members = append(members, member)
-	}
-	if _, err := decoder.Token(); err != nil {
-		return nil, fmt.Errorf("read the end of an object: %w", err)
-	}
-	return members, nil
+	return listItems(raw), true
 }
 
-// listItems splits a JSON list.
-func listItems(raw json.RawMessage) []jsonMember {
-	var items []json.RawMessage
-	if err := json.Unmarshal(raw, &items); err != nil {
+// listItems splits JSON that is known to be a list.
+func listItems(raw json.RawMessage) (members []jsonMember) {
+	_ = event.EachMember(string(raw), func(name, value string) error {
+		members = append(members, jsonMember{name, json.RawMessage(value)})
 		return nil
-	}
-	members := make([]jsonMember, len(items))
-	for i, item := range items {
-		members[i].raw = item
-	}
+	})
 	return members
 }
 

@@ -56,8 +56,8 @@ func MetadataOf(stored string) Metadata {
 		return Metadata{}
 	}
 	raw := json.RawMessage(stored)
-	members, err := objectMembers(raw)
-	if err != nil {
+	members, ok := objectMembers(raw)
+	if !ok {
 		return Metadata{Rest: &Value{Kind: "json", Text: stored}, JSON: visibleJSON(stored)}
 	}
 	builder := valueBuilder{left: mostValuesShown}
@@ -91,8 +91,8 @@ type valueBuilder struct{ left int }
 // changes reads {"field": {"before": …, "after": …}, …}. Members of another form come back as an
 // object of their own. Both are nil when raw is not of the form at all.
 func (b *valueBuilder) changes(raw json.RawMessage) (changes []Change, others *Value) {
-	fields, err := objectMembers(raw)
-	if err != nil {
+	fields, ok := objectMembers(raw)
+	if !ok {
 		return nil, nil
 	}
 	for i, field := range fields {
@@ -123,8 +123,8 @@ func withMember(object *Value, member Member) *Value {
 // beforeAndAfter reads an object with one or both of the members "before" and "after" and no
 // other. The one it does not have is nil.
 func beforeAndAfter(raw json.RawMessage) (before, after json.RawMessage, ok bool) {
-	members, err := objectMembers(raw)
-	if err != nil || len(members) == 0 || len(members) > 2 {
+	members, ok := objectMembers(raw)
+	if !ok || len(members) == 0 || len(members) > 2 {
 		return nil, nil, false
 	}
 	for _, member := range members {
@@ -164,8 +164,8 @@ func (b *valueBuilder) value(raw json.RawMessage, depth int) Value {
 		return Value{Kind: "json", Text: string(raw)}
 	}
 	view := Value{Kind: "object", Text: "{}"}
-	members, err := objectMembers(raw)
-	if err != nil {
+	members, ok := objectMembers(raw)
+	if !ok {
 		view = Value{Kind: "list", Text: "[]"}
 		members = listItems(raw)
 	}

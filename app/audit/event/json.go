@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -85,14 +84,13 @@ func (e *Event) UnmarshalJSON(raw []byte) error {
 	var metadata json.RawMessage
 	in := eventJSON{Metadata: &metadata}
 	decoder := json.NewDecoder(bytes.NewReader(raw))
-	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&in); err != nil {
 		return decodingError(err)
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return fault.Newf("event", fault.Malformed, "is followed by something else")
 	}
-	if err := checkNames(raw); err != nil {
+	if err := checkNames(string(raw), ""); err != nil {
 		return err
 	}
 	*e = Event{
@@ -136,13 +134,6 @@ func decodingError(err error) error {
 			field = "event"
 		}
 		return fault.Newf(field, fault.Malformed, "is of type %.60s; %s is expected", mistyped.Value, jsonKind(mistyped.Type.Kind().String()))
-	}
-	if _, quoted, unknown := strings.Cut(err.Error(), "unknown field "); unknown {
-		name, err := strconv.Unquote(quoted)
-		if err != nil || name == "" || len(name) > 100 {
-			return fault.Newf("event", fault.UnknownField, "%.60s is not a field of one", quoted)
-		}
-		return fault.Newf(name, fault.UnknownField, "is not a field of an event")
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return fault.Newf("event", fault.Malformed, "ends before it is complete")

@@ -93,6 +93,7 @@ func TestNamesInMetadataAreTheSendersButNotTwice(t *testing.T) {
 		"twice, deep":       {`{"z":1,"a":[0,{"b":{"x":1,"y":2,"x":{"q":1}}}]}`, "x"},
 		"twice, whole":      {`{"a":{"x":1,"y":2},"b":1,"a":{"z":1}}`, "a"},
 		"twice, not shown":  {`{"password":"1","password":"2"}`, "password"},
+		"twice, deepest":    {strings.Repeat(`{"a":`, 31) + `{"x":1,"x":2}` + strings.Repeat("}", 31), "x"},
 		"twice, empty name": {`{"":1,"":2}`, ""},
 		"twice, not UTF-8":  {"{\"\xff\":1,\"\xfe\":2}", "\ufffd"},
 	} {
@@ -109,5 +110,14 @@ func TestNamesInMetadataAreTheSendersButNotTwice(t *testing.T) {
 				t.Errorf("answers %v", err)
 			}
 		})
+	}
+}
+
+// What a second value overwrites is decoded no more, and must not take long to look through.
+func TestANameThatIsGivenTwiceHidesNoDepth(t *testing.T) {
+	metadata := `{"a":` + strings.Repeat("[", 9_000) + strings.Repeat("]", 9_000) + `,"a":1}`
+	err := event.Validate(t.Context(), anEvent(func(e *event.Event) { e.Metadata = json.RawMessage(metadata) }))
+	if !errors.Is(err, fault.TooLarge) {
+		t.Errorf("answers %v", err)
 	}
 }

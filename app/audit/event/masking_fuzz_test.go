@@ -57,7 +57,7 @@ func checkEncoding(t *testing.T, metadata any) string {
 	if err := json.Unmarshal([]byte(text), &object); err != nil && !strings.Contains(err.Error(), "cannot unmarshal number") {
 		t.Errorf("%s is no JSON object: %v", text, err)
 	}
-	if depth := depthOf(object); len(text) > maxMetadata || depth > maxMetadataDepth {
+	if _, depth := sizeOf(object); len(text) > maxMetadata || depth > maxMetadataDepth {
 		t.Errorf("%d bytes and %d levels were let through", len(text), depth)
 	}
 	if strings.Contains(text, `\u0000`) && !strings.Contains(text, `\\u0000`) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -57,9 +58,6 @@ func CompactMetadata(raw json.RawMessage) (json.RawMessage, error) {
 	text, err := jsonOf(raw)
 	if err != nil {
 		return nil, err
-	}
-	if namesIn(text) != namesOf(object) {
-		return nil, duplicateError(text)
 	}
 	if len(text) > maxMetadata {
 		return nil, tooLarge(text)
@@ -141,14 +139,11 @@ func mendMetadata(text string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if namesIn(text) != namesOf(object) {
-		return "", duplicateError(text)
-	}
 	mask(object)
 	return jsonOf(withoutNUL(object))
 }
 
-// decodeMetadata reads an object, at most maxMetadataDepth deep.
+// decodeMetadata reads an object, at most maxMetadataDepth deep, in which no name is given twice.
 func decodeMetadata(text string) (map[string]any, error) {
 	decoder := json.NewDecoder(strings.NewReader(text))
 	decoder.UseNumber()
@@ -160,8 +155,12 @@ func decodeMetadata(text string) (map[string]any, error) {
 	if !ok {
 		return nil, fault.Newf("metadata", fault.Malformed, "is not a JSON object")
 	}
-	if depth := depthOf(object); depth > maxMetadataDepth {
-		return nil, fault.Newf("metadata", fault.TooLarge, "has %d levels; at most %d are allowed", depth, maxMetadataDepth)
+	names, levels := sizeOf(object)
+	if levels > maxMetadataDepth {
+		return nil, fault.Newf("metadata", fault.TooLarge, "has %d levels; at most %d are allowed", levels, maxMetadataDepth)
+	}
+	if namesIn(text) > names { // one was there twice, and the last one counted
+		return nil, duplicateIn(text, 1)
 	}
 	return object, nil
 }
@@ -170,12 +169,24 @@ func tooLarge(text string) error {
 	return fault.Newf("metadata", fault.TooLarge, "has %d bytes of JSON; at most %d are allowed", len(text), maxMetadata)
 }
 
-func duplicateError(text string) error {
-	return fault.Newf("metadata", fault.Malformed, "%.60q is given twice in one object", duplicateIn(text))
+// duplicateIn returns an error that names the first name that is there twice in one object of JSON, which stands
+// at a level from 1.
+func duplicateIn(text string, level int) error {
+	if level > maxMetadataDepth+1 { // what was overwritten may be deeper than what is left
+		return fault.Newf("metadata", fault.TooLarge, "has more than %d levels", maxMetadataDepth)
+	}
+	isObject := strings.HasPrefix(strings.TrimLeft(text, jsonSpace), "{")
+	seen := map[string]bool{}
+	return EachMember(text, func(name, value string) error {
+		if seen[name] {
+			return fault.Newf("metadata", fault.Malformed, "%.60q is given twice in one object", name)
+		}
+		seen[name] = isObject
+		return duplicateIn(value, level+1)
+	})
 }
 
-// namesIn counts the names in the objects of compact JSON, and namesOf those that are left of it once it
-// is decoded: where that is fewer, one is there twice.
+// namesIn counts the names in the objects of JSON.
 func namesIn(text string) int {
 	names := 0
 	for i := 0; i < len(text); i++ {
@@ -189,77 +200,22 @@ func namesIn(text string) int {
 	return names
 }
 
-func namesOf(value any) int {
-	names := 0
+// sizeOf counts the names in the objects of a decoded value, and its levels: a flat object has one.
+func sizeOf(value any) (names, levels int) {
+	var children iter.Seq[any]
 	switch v := value.(type) {
 	case map[string]any:
-		names = len(v)
-		for _, child := range v {
-			names += namesOf(child)
-		}
+		names, children = len(v), maps.Values(v)
 	case []any:
-		for _, child := range v {
-			names += namesOf(child)
-		}
-	}
-	return names
-}
-
-// duplicateIn is the first name in text, which is JSON, that is there twice in one object, or "".
-func duplicateIn(text string) string {
-	type level struct {
-		names map[string]bool // nil in a list
-		value bool            // what comes next is a value
-	}
-	var levels []level
-	decoder := json.NewDecoder(strings.NewReader(text))
-	decoder.UseNumber()
-	for {
-		token, err := decoder.Token()
-		if err != nil {
-			return ""
-		}
-		delim, _ := token.(json.Delim)
-		if delim == '}' || delim == ']' {
-			levels = levels[:len(levels)-1]
-			continue
-		}
-		if len(levels) > 0 {
-			l := &levels[len(levels)-1]
-			if name, ok := token.(string); ok && l.names != nil && !l.value {
-				if l.names[name] {
-					return name
-				}
-				l.names[name], l.value = true, true
-				continue
-			}
-			l.value = false
-		}
-		switch delim {
-		case '{':
-			levels = append(levels, level{names: map[string]bool{}})
-		case '[':
-			levels = append(levels, level{})
-		}
-	}
-}
-
-// depthOf counts nested objects and lists; a flat object has one level.
-func depthOf(value any) int {
-	deepest := 0
-	switch v := value.(type) {
-	case map[string]any:
-		for _, child := range v {
-			deepest = max(deepest, depthOf(child))
-		}
-	case []any:
-		for _, child := range v {
-			deepest = max(deepest, depthOf(child))
-		}
+		children = slices.Values(v)
 	default:
-		return 0
+		return 0, 0
 	}
-	return deepest + 1
+	for child := range children {
+		within, below := sizeOf(child)
+		names, levels = names+within, max(levels, below)
+	}
+	return names, levels + 1
 }
 
 // withoutNUL replaces U+0000 in every key and text of value, in place where it can.

@@ -2,61 +2,75 @@ package event
 
 import (
 	"encoding/json"
+	"reflect"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 )
 
-// checkNames refuses names that package json takes for those of an event although they are not: one in
-// another case, and one that is there already. raw is JSON that has been read as an event, so each name
-// is that of a field, if case makes no difference.
-func checkNames(raw []byte) error {
-	return checkObject(strings.TrimLeft(string(raw), jsonSpace), "", "actor", "request")
+// namesAt are the names an event's JSON may have, by the path of their object.
+var namesAt = map[string][]string{"": jsonNames[eventJSON](), "actor.": jsonNames[actorJSON](), "request.": jsonNames[requestJSON]()}
+
+func jsonNames[T any]() (names []string) {
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[T]()) {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		names = append(names, name)
+	}
+	return names
 }
 
-// checkObject checks the names of an object, and those of the objects under the names within.
-func checkObject(object, path string, within ...string) error {
+// checkNames refuses what package json lets pass in an object of an event: a name that no event has, one in
+// another case, and one that is given twice.
+func checkNames(object, path string) error {
 	var seen []string
-	return eachName(object, func(name, value string) error {
+	return EachMember(object, func(name, value string) error {
 		switch lower := strings.ToLower(name); {
-		case strings.ContainsFunc(name, func(r rune) bool { return r != '_' && (r < 'a' || r > 'z') }):
+		case !slices.Contains(namesAt[path], lower) && (name == "" || len(name) > 100):
+			return fault.Newf("event", fault.UnknownField, "%.60q is not a field of one", name)
+		case !slices.Contains(namesAt[path], lower):
+			return fault.Newf(name, fault.UnknownField, "is not a field of an event")
+		case name != lower:
 			return fault.Newf(path+name, fault.UnknownField, "is not a field of an event; it is written %q", lower)
 		case slices.Contains(seen, name):
 			return fault.Newf(path+name, fault.Malformed, "is given twice")
-		case slices.Contains(within, name):
-			if err := checkObject(value, path+name+"."); err != nil {
-				return err
-			}
 		}
 		seen = append(seen, name)
+		if at := path + name + "."; namesAt[at] != nil {
+			return checkNames(value, at)
+		}
 		return nil
 	})
 }
 
 const jsonSpace = " \t\r\n"
 
-// eachName hands the names of a JSON object to visit, with their values, until that fails. What is not
-// an object has none.
-func eachName(object string, visit func(name, value string) error) error {
-	if !strings.HasPrefix(object, "{") {
+// EachMember hands the members of an object, or the items of a list, to visit in order until that fails: a name
+// that is given twice is there twice, and an item has none. text is valid JSON; any other value has no members.
+func EachMember(text string, visit func(name, value string) error) error {
+	text = strings.TrimLeft(text, jsonSpace)
+	isObject := strings.HasPrefix(text, "{")
+	if !isObject && !strings.HasPrefix(text, "[") {
 		return nil
 	}
-	for rest := object[1:]; ; {
+	for rest := text[1:]; ; {
 		rest = strings.TrimLeft(rest, jsonSpace+",")
-		if !strings.HasPrefix(rest, `"`) {
+		if rest == "" || rest[0] == '}' || rest[0] == ']' {
 			return nil
 		}
-		length := lengthOfString(rest)
-		quoted := rest[:length]
-		rest = strings.TrimLeft(rest[length:], jsonSpace+":")
-		length = lengthOfValue(rest)
-		name := strings.Trim(quoted, `"`)
-		if strings.ContainsRune(quoted, '\\') {
-			if err := json.Unmarshal([]byte(quoted), &name); err != nil {
-				return err
+		name := ""
+		if isObject {
+			quoted := rest[:lengthOfString(rest)]
+			rest = strings.TrimLeft(rest[len(quoted):], jsonSpace+":")
+			name = strings.Trim(quoted, `"`)
+			if strings.ContainsRune(quoted, '\\') || !utf8.ValidString(quoted) {
+				if err := json.Unmarshal([]byte(quoted), &name); err != nil {
+					return err
+				}
 			}
 		}
+		length := lengthOfValue(rest)
 		if err := visit(name, rest[:length]); err != nil {
 			return err
 		}

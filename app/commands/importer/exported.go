@@ -144,42 +144,31 @@ func checkExported(e *models.Entry) error {
 
 // exportedFields takes a line apart. Two fields of one name are refused: readers would not agree which is
 // meant.
-func exportedFields(line []byte) (map[string]json.RawMessage, error) {
+func exportedFields(line []byte) (fields map[string]json.RawMessage, err error) {
 	decoder := json.NewDecoder(bytes.NewReader(line))
-	if begin, err := decoder.Token(); err != nil {
-		return nil, unreadable(err)
-	} else if begin != json.Delim('{') {
-		return nil, refuse("event", "is not a JSON object")
-	}
-	fields := map[string]json.RawMessage{}
-	for decoder.More() {
-		name, err := decoder.Token()
-		if err != nil {
-			return nil, unreadable(err)
-		}
-		key, _ := name.(string) // the name of a field is nothing else
-		if fields[key] != nil {
-			return nil, refuse(fmt.Sprintf("%.100s", key), "is there twice")
-		}
-		var value json.RawMessage
-		if err := decoder.Decode(&value); err != nil {
-			return nil, unreadable(err)
-		}
-		fields[key] = value
-	}
-	if _, err := decoder.Token(); err != nil {
+	if err := decoder.Decode(&fields); err != nil {
 		return nil, unreadable(err)
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return nil, refuse("event", "is followed by something else")
 	}
-	return fields, nil
+	seen := map[string]bool{}
+	return fields, event.EachMember(string(line), func(name, _ string) error {
+		if seen[name] {
+			return refuse(fmt.Sprintf("%.100s", name), "is there twice")
+		}
+		seen[name] = true
+		return nil
+	})
 }
 
-// unreadable says in words for people what package json could not read.
+// unreadable returns what package json could not read, in words for people.
 func unreadable(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return refuse("event", "ends before it is complete")
+	}
+	if errors.As(err, new(*json.UnmarshalTypeError)) {
+		return refuse("event", "is not a JSON object")
 	}
 	return refuse("event", "is not JSON: %s", strings.TrimPrefix(err.Error(), "json: "))
 }
@@ -270,12 +259,9 @@ func originalText(e *models.Entry) string {
 	if e.Original != "" {
 		return e.Original
 	}
-	original := models.Original{Origin: e.Origin, RecordedAt: e.RecordedAt.Time().Format(exportedTimeLayout)}
+	original := models.Original{Origin: e.Origin, RecordedAt: e.RecordedAt.RFC3339()}
 	if e.APIKeyID != "" {
 		original.APIKey = &models.OriginalAPIKey{ID: e.APIKeyID, Name: e.APIKeyName}
 	}
 	return original.Text()
 }
-
-// exportedTimeLayout is that of times in exports.
-const exportedTimeLayout = "2006-01-02T15:04:05.000000Z"

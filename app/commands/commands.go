@@ -104,8 +104,8 @@ func Run(ctx context.Context, arguments []string, stdin io.Reader, stdout, stder
 	return code
 }
 
-// url is where the log is kept. A demo has a file of its own: a later production start must not find
-// its well-known passwords.
+// url returns the address of the database. A demo has a file of its own, so that a later production
+// start does not find its well-known passwords.
 func (f *databaseFlags) url(demo bool) string {
 	switch {
 	case f.Database != "":
@@ -124,7 +124,7 @@ func (f *databaseFlags) log(to streams) *slog.Logger {
 	return slog.New(slog.NewTextHandler(to.stderr, nil))
 }
 
-// version is that of the module, or of the commit it was built from.
+// version returns that of the module, or of the commit it was built from.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

@@ -71,7 +71,7 @@ func (c *importCommand) Run(ctx context.Context, to streams) error {
 
 const startAgain = "start the same command again: what has been imported stays as it is"
 
-// createBeside makes an empty file that is not the one being read.
+// createBeside creates or empties a file, unless it is the one being read.
 func createBeside(path string, reading *os.File) (*os.File, error) {
 	if info, err := os.Stat(path); err == nil && reading != nil {
 		if own, err := reading.Stat(); err == nil && own.Mode().IsRegular() && os.SameFile(info, own) {

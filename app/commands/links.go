@@ -31,8 +31,8 @@ type inviteCommand struct {
 	Slug string `arg:"" help:"Slug of the organization."`
 }
 
-// Run shows a link with which the owner of the account sets a new password, once. That it
-// was made is recorded in every organization of the account.
+// Run prints a link with which the owner of the account sets a new password, once, and records that in
+// every organization of the account.
 func (c *resetCommand) Run(ctx context.Context, to streams) error {
 	return c.withStore(ctx, to, func(store *models.Store) error {
 		people := accounts.NewStore(store)
@@ -62,8 +62,8 @@ func (c *resetCommand) Run(ctx context.Context, to streams) error {
 	})
 }
 
-// Run shows a link with which somebody joins an organization, once: how one that an application
-// made gets its first admin. That it was made is recorded there.
+// Run prints a link with which somebody joins an organization, once, and records that there. An
+// organization that an application created gets its first admin this way.
 func (c *inviteCommand) Run(ctx context.Context, to streams) error {
 	return c.withStore(ctx, to, func(store *models.Store) error {
 		org, err := store.OrganizationBySlug(ctx, c.Slug)

@@ -20,8 +20,8 @@ import (
 	"github.com/auditlogs/auditlogs/models"
 )
 
-// recordCommand has no variables for what an event says: AUDITLOGS_URL and the like would be taken
-// from an environment that means something else by them.
+// recordCommand has no variables for the fields of an event: AUDITLOGS_URL and the like may be set for
+// something else.
 type recordCommand struct {
 	databaseFlags
 	maskFlags
@@ -85,8 +85,8 @@ func (c *recordCommand) overHTTP(ctx context.Context, to streams, event audit.Ev
 	return receipt, errors.Join(recordingError(err), client.Close(ctx))
 }
 
-// recordingError is one line that names the field of the event that was refused, or unfinished where
-// the log could not be written.
+// recordingError returns one line that names the field for which the event was refused, or an unfinished
+// error if the log could not be written.
 func recordingError(err error) error {
 	if err == nil {
 		return nil
@@ -123,7 +123,7 @@ func (c *recordCommand) meansServer(line *kong.Context) (bool, error) {
 	}
 }
 
-// event is what the flags say.
+// event returns the event that the flags describe.
 func (c *recordCommand) event(stdin io.Reader) (audit.Event, error) {
 	event := audit.Event{
 		ID: c.ID, Organization: c.Organization, Action: action.Action(c.Action),

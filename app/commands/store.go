@@ -9,7 +9,7 @@ import (
 	"github.com/auditlogs/auditlogs/models"
 )
 
-// withStore opens the database for do, having migrated it where its user may, and closes it after.
+// withStore calls do with the database, migrated if its user may, and closes it afterwards.
 func (f *databaseFlags) withStore(ctx context.Context, to streams, do func(*models.Store) error) (err error) {
 	db, err := database.Open(ctx, f.url(false), f.log(to))
 	if err != nil {
@@ -26,8 +26,8 @@ func (f *databaseFlags) withStore(ctx context.Context, to streams, do func(*mode
 	return do(store)
 }
 
-// withExistingStore opens a database for commands that only add to it: they make none, and leave its
-// schema alone, for scripts run them without a thought of either. It closes the database after do.
+// withExistingStore does the same for commands that only add to a database. Scripts run them, so they
+// neither create one nor migrate it.
 func (f *databaseFlags) withExistingStore(ctx context.Context, to streams, do func(*models.Store) error) (err error) {
 	if err := database.CheckExists(f.url(false)); err != nil {
 		return err

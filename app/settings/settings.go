@@ -1,5 +1,5 @@
-// Package settings changes what an organization's admins decide about its log, and records each change
-// in the same transaction.
+// Package settings changes the settings of an organization's log, and records each change in the same
+// transaction.
 package settings
 
 import (
@@ -17,9 +17,10 @@ import (
 // automation is what acts when the grace of a shorter retention ends.
 const automation = "retention"
 
-// Change sets retention and switch of an organization, by the actor of ctx, and records that. It answers
-// the organization before and after: the same, and nothing was recorded, where the settings were already
-// so. A retention below the one in force is in force after grace. Errors: as models.LockOrganization.
+// Change sets retention and switch of an organization, by the actor of ctx, and records that. It returns
+// the organization before and after; they are equal, and nothing was recorded, if the settings were so
+// already. A retention shorter than the one in force takes effect after grace. Errors are those of
+// models.LockOrganization.
 func Change(ctx context.Context, tx *gorm.DB, orgID int64, to models.AuditSettings, grace time.Duration, now time.Time) (before, after models.Organization, err error) {
 	if err := Settle(ctx, tx, orgID, now); err != nil {
 		return before, after, err
@@ -41,9 +42,9 @@ func Change(ctx context.Context, tx *gorm.DB, orgID int64, to models.AuditSettin
 	return before, after, err
 }
 
-// Undo drops a shorter retention that is not in force yet, by the actor of ctx, and records that.
-// Whatever was chosen last is dropped: whoever would rather see it in force can choose it again. Answers
-// and errors are those of Change.
+// Undo drops a shorter retention that has not taken effect yet, by the actor of ctx, and records that.
+// Whatever was chosen last is dropped: whoever would rather have it can choose it again. Results and
+// errors are those of Change.
 func Undo(ctx context.Context, tx *gorm.DB, orgID int64, now time.Time) (before, after models.Organization, err error) {
 	org, err := models.LockOrganization(ctx, tx, orgID)
 	if err != nil {
@@ -52,8 +53,8 @@ func Undo(ctx context.Context, tx *gorm.DB, orgID int64, now time.Time) (before,
 	return Change(ctx, tx, orgID, org.InForce(now).AuditSettings(), 0, now)
 }
 
-// Settle records that a shorter retention came into force, where that is so at now and nobody has
-// recorded it yet. Errors: as models.LockOrganization.
+// Settle records that a shorter retention has taken effect, if it has at now and nobody has recorded it
+// yet. Errors are those of models.LockOrganization.
 func Settle(ctx context.Context, tx *gorm.DB, orgID int64, now time.Time) error {
 	system := audit.System(automation)
 	before, after, chosen, err := models.SettleRetention(ctx, tx, orgID, models.Actor{ID: system.ID, Name: system.Name}, now)
@@ -75,7 +76,7 @@ func Settle(ctx context.Context, tx *gorm.DB, orgID int64, now time.Time) error 
 	return err
 }
 
-// update is the event of a change of the settings, its fields named as in the form.
+// update returns the event for a change of the settings, its fields named as in the form.
 func update(org models.Organization, before, after models.AuditSettings) audit.Event {
 	changes := map[string]audit.Change{}
 	fields := []string{}

@@ -10,9 +10,9 @@ import (
 	"strings"
 )
 
-// Changes compares two states of a thing, structs or maps or pointers to them, and answers with the
-// fields that differ: the value of the metadata key "changes". It is empty, and never nil, where
-// nothing differs.
+// Changes compares two states of a thing, structs or maps or pointers to them, and returns the fields
+// that differ: the value of the metadata key "changes". The result is empty, and never nil, if nothing
+// differs.
 //
 //	before := service
 //	service.Replicas = 5
@@ -40,13 +40,13 @@ import (
 //	UpdatedAt time.Time `json:"updated_at" audit:"ignore"`
 //	DSN       string    `json:"dsn" audit:"secret"`
 //
-// Of a field that is ignored nothing is told. Of a secret one it is told that it changed, and
-// Masked stands for its values; null and absent are still told. A tag on either of the two states
+// An ignored field never appears. A secret one appears when it changed, with Masked in place of its
+// values; null and absent are still shown. A tag on either of the two states
 // counts for both. What looks like a credential need not be tagged: see MaskKeys.
 //
-// The answer shares no memory with before and after. Changes does not fail: of what cannot be
-// encoded as JSON or is more than 32 levels deep, of a value that contains itself, and of an audit
-// tag that is misspelt, it makes a Change that Record refuses as metadata, saying which field it is.
+// The result shares no memory with before and after. Changes does not fail: for what cannot be encoded
+// as JSON or is more than 32 levels deep, for a value that contains itself, and for a misspelt audit
+// tag, it returns a Change that Record refuses as metadata, naming the field.
 func Changes(before, after any) map[string]Change {
 	changes := map[string]Change{}
 	from, to := stateOf(before), stateOf(after)
@@ -90,7 +90,7 @@ type state struct {
 	plain   any               // of all else: what a Change shows, and
 	text    string            // what is compared
 	tag     fieldTag
-	problem error // why it cannot be told; such states never equal each other
+	problem error // why it has no JSON; such states never equal each other
 }
 
 func (s *state) isObject() bool  { return s != nil && s.members != nil }
@@ -104,7 +104,7 @@ func (s *state) member(name string) *state {
 	return s.members[name]
 }
 
-// and is the set of names that s and other have.
+// and returns the names that s or other has.
 func (s *state) and(other *state) map[string]bool {
 	names := map[string]bool{}
 	for _, one := range []*state{s, other} {
@@ -117,7 +117,7 @@ func (s *state) and(other *state) map[string]bool {
 	return names
 }
 
-// equal compares the real values, of secrets too.
+// equal reports whether s and other have the same values, secrets included.
 func (s *state) equal(other *state) bool {
 	switch {
 	case s == nil || other == nil:
@@ -139,13 +139,13 @@ func (s *state) equal(other *state) bool {
 	}
 }
 
-// shown is what a Change holds of s.
+// shown returns what a Change holds of s.
 func (s *state) shown(secret bool) any {
 	switch {
 	case s == nil:
 		return Absent{}
 	case s.problem != nil:
-		return untold{s.problem}
+		return unencodable{s.problem}
 	case secret || s.isSecret():
 		if s.text == "null" {
 			return nil
@@ -170,14 +170,14 @@ func (s *state) shown(secret bool) any {
 	}
 }
 
-// untold is a value that cannot be told; it lets Record refuse the event.
-type untold struct{ problem error }
+// unencodable stands for a value without JSON; it makes Record refuse the event.
+type unencodable struct{ problem error }
 
-func (u untold) MarshalJSON() ([]byte, error) { return nil, u.problem }
+func (u unencodable) MarshalJSON() ([]byte, error) { return nil, u.problem }
 
-func (u untold) String() string { return u.problem.Error() }
+func (u unencodable) String() string { return u.problem.Error() }
 
-// changeError says why a field given to Changes cannot be told.
+// changeError is why a field given to Changes has no JSON.
 type changeError struct {
 	path string
 	err  error
@@ -192,13 +192,12 @@ func (e *changeError) Error() string {
 
 func (e *changeError) Unwrap() error { return e.err }
 
-// problemAt is a state that cannot be told.
+// problemAt returns a state without JSON.
 func problemAt(path, format string, args ...any) *state {
 	return &state{problem: &changeError{path, fmt.Errorf(format, args...)}}
 }
 
-// joinPath adds a name to a path. Every path has one meaning: names that would give it another one
-// are quoted, as in TOML.
+// joinPath adds a name to a path. Names that would make a path ambiguous are quoted, as in TOML.
 func joinPath(path, name string) string {
 	if name == "" || strings.ContainsAny(name, `."`) {
 		name = strconv.Quote(name)
@@ -209,7 +208,7 @@ func joinPath(path, name string) string {
 	return path + "." + name
 }
 
-// stateOf reads what was given to Changes. It is nil for nil.
+// stateOf reads an argument of Changes. It returns nil for nil.
 func stateOf(value any) *state {
 	s := reader{}.read(reflect.ValueOf(value), "", 0)
 	switch {
@@ -222,7 +221,7 @@ func stateOf(value any) *state {
 	}
 }
 
-// plainJSON makes a state of JSON that a type encodes itself as.
+// plainJSON returns the state of what a type encodes itself as.
 func plainJSON(encoded []byte, path string, level int) *state {
 	decoder := json.NewDecoder(bytes.NewReader(encoded))
 	decoder.UseNumber()

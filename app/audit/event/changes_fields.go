@@ -9,7 +9,7 @@ import (
 	"unicode"
 )
 
-// fieldTag is what the struct tag audit says of a field.
+// fieldTag is the value of a field's struct tag audit.
 type fieldTag int
 
 const (
@@ -33,7 +33,7 @@ type field struct {
 
 var fieldsByType sync.Map // reflect.Type to []field
 
-// fieldsOf lists the fields of a struct by name.
+// fieldsOf returns the fields of a struct, ordered by name.
 func fieldsOf(t reflect.Type) []field {
 	if fields, ok := fieldsByType.Load(t); ok {
 		return fields.([]field)
@@ -50,8 +50,8 @@ func fieldsOf(t reflect.Type) []field {
 	return fields
 }
 
-// dominant is the field that a name stands for: the one least deep, of several the one with a json
-// tag. Where that leaves several, the name stands for none.
+// dominant returns the field a name refers to: the least deeply embedded one, of several the one with a
+// json tag. If that leaves several, the name refers to none.
 func dominant(fields []field) (field, bool) {
 	least := slices.MinFunc(fields, func(a, b field) int { return len(a.index) - len(b.index) })
 	fields = slices.DeleteFunc(fields, func(f field) bool { return len(f.index) > len(least.index) })
@@ -128,14 +128,14 @@ func readTag(tag reflect.StructTag) (fieldTag, string) {
 	}
 }
 
-// isJSONName says that package json takes name for the name of a field.
+// isJSONName reports whether package json accepts name in a tag.
 func isJSONName(name string) bool {
 	return name != "" && !strings.ContainsFunc(name, func(r rune) bool {
 		return !strings.ContainsRune("!#$%&()*+-./:;<=>?@[]^_{|}~ ", r) && !unicode.IsLetter(r) && !unicode.IsDigit(r)
 	})
 }
 
-// isQuotable says that the option "string" of a json tag counts.
+// isQuotable reports whether the option "string" of a json tag applies to fields of type t.
 func isQuotable(t reflect.Type) bool {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -150,7 +150,7 @@ func isQuotable(t reflect.Type) bool {
 	}
 }
 
-// fieldAt is a field of v; there is none where it was promoted through a nil pointer.
+// fieldAt returns a field of v; there is none if it is promoted through a nil pointer.
 func fieldAt(v reflect.Value, index []int) (reflect.Value, bool) {
 	for i, at := range index {
 		if i > 0 && v.Kind() == reflect.Pointer {
@@ -164,7 +164,7 @@ func fieldAt(v reflect.Value, index []int) (reflect.Value, bool) {
 	return v, true
 }
 
-// omits says that a field with the value is left out by its json tag.
+// omits reports whether the options of its json tag leave out a field with the value v.
 func (f field) omits(v reflect.Value) bool {
 	if f.omitEmpty {
 		switch v.Kind() {
@@ -197,8 +197,8 @@ func isZero(v reflect.Value) bool {
 	return v.IsZero()
 }
 
-// Undeclared lists the fields of a struct, or of a pointer to one, whose tag audit says neither
-// track, ignore nor secret, by their paths as Changes names them, in order. Fields that package json
+// Undeclared returns the fields of a struct, or of a pointer to one, whose tag audit is none of track,
+// ignore and secret, by their paths as Changes names them, in order. Fields that package json
 // leaves out do not count. A field that holds structs is declared by the fields of these, which need
 // tags of their own even where it is tracked; only the structs of another package that have no such
 // tags at all are tracked with the field. For tests: see package audittest.
@@ -234,8 +234,8 @@ func addUndeclared(t reflect.Type, path string, within map[reflect.Type]bool, mi
 	}
 }
 
-// structWithin is the struct that a type is made of by pointers, lists and maps, or nil: one that
-// encodes itself is a plain value.
+// structWithin returns the struct type that t leads to through pointers, lists and maps, or nil: a type
+// that encodes itself counts as a plain value.
 func structWithin(t reflect.Type) reflect.Type {
 	for t != nil && !encodesItself(t) {
 		switch t.Kind() {
@@ -250,7 +250,7 @@ func structWithin(t reflect.Type) reflect.Type {
 	return nil
 }
 
-// coveredByTrack says that a field of the struct outer declares all of inner where it is tracked.
+// coveredByTrack reports whether the tag track on a field of the struct outer declares all of inner.
 func coveredByTrack(inner, outer reflect.Type) bool {
 	if inner.PkgPath() == "" || inner.PkgPath() == outer.PkgPath() {
 		return false

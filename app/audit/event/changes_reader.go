@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// reader makes states of Go values as package json would make JSON of them. It holds the pointers,
-// maps and slices it is within.
+// reader turns Go values into states, as package json would turn them into JSON. It holds the pointers,
+// maps and slices it is inside of.
 type reader map[within]bool
 
 type within struct {
@@ -111,7 +111,7 @@ func (r reader) readStruct(v reflect.Value, path string, level int) *state {
 	return object
 }
 
-// addressable lets the methods of pointers be found, whether or not a pointer was given.
+// addressable returns v so that methods of pointers are found, whether or not a pointer was given.
 func addressable(v reflect.Value) reflect.Value {
 	if v.CanAddr() {
 		return v
@@ -133,7 +133,7 @@ func (r reader) readMap(v reflect.Value, path string, level int) *state {
 	return object
 }
 
-// keyText names a member of an object by a map's key, as package json does.
+// keyText returns the name package json makes of a map's key.
 func keyText(key reflect.Value) (string, error) {
 	if key.Kind() == reflect.String {
 		return key.String(), nil
@@ -163,7 +163,7 @@ func (r reader) readList(v reflect.Value, path string, level int) *state {
 	return list
 }
 
-// readEncoded leaves a value to package json.
+// readEncoded reads a value through package json.
 func (r reader) readEncoded(v reflect.Value, path string, level int) *state {
 	v = addressable(v)
 	encoded, err := json.Marshal(v.Addr().Interface())
@@ -180,7 +180,7 @@ func (r reader) readEncoded(v reflect.Value, path string, level int) *state {
 	return s
 }
 
-// encodesItself says that a type has its own JSON or text, by a method of its own or of its pointer.
+// encodesItself reports whether a type, or a pointer to it, is a Marshaler of JSON or text.
 func encodesItself(t reflect.Type) bool {
 	if t.Kind() == reflect.Pointer {
 		return false // what it points to is asked

@@ -11,7 +11,7 @@ type Actor struct {
 	ID string
 	// Name is shown and sorted by: at most 200 bytes. Empty means as much of Email, or else of ID.
 	Name string
-	// Email tells namesakes apart: at most 320 bytes, may be empty.
+	// Email distinguishes namesakes: at most 320 bytes, may be empty.
 	Email string
 
 	// automated and source are set by System only.
@@ -22,7 +22,7 @@ type Actor struct {
 // SystemID is the ID of the actor of automated actions. Nobody else can have it.
 const SystemID = "system"
 
-// System is the actor of automated actions. source names the automation, such as
+// System returns the actor of automated actions. source names the automation, such as
 // "github-webhook" or "nightly-backup"; it is shown in the entry's details.
 func System(source string) Actor {
 	return Actor{ID: SystemID, Name: SystemID, automated: true, source: source}
@@ -47,32 +47,32 @@ const (
 	strictKey
 )
 
-// WithActor sets who acts in ctx, usually once per request by middleware.
+// WithActor returns a context in which actor acts, usually set once per request by middleware.
 func WithActor(ctx context.Context, actor Actor) context.Context {
 	return context.WithValue(ctx, actorKey, actor)
 }
 
-// ActorFrom is the actor WithActor set, or the zero Actor.
+// ActorFrom returns the actor that WithActor set, or the zero Actor.
 func ActorFrom(ctx context.Context) Actor {
 	actor, _ := ctx.Value(actorKey).(Actor)
 	return actor
 }
 
-// WithRequest sets where the actions of ctx come from, usually once per request by middleware.
+// WithRequest returns a context whose actions come from request, usually set once per request by middleware.
 func WithRequest(ctx context.Context, request Request) context.Context {
 	return context.WithValue(ctx, requestKey, request)
 }
 
-// RequestFrom is the request WithRequest set, or the zero Request.
+// RequestFrom returns the request that WithRequest set, or the zero Request.
 func RequestFrom(ctx context.Context) Request {
 	request, _ := ctx.Value(requestKey).(Request)
 	return request
 }
 
-// FromOutside marks ctx: what is recorded with it comes from outside of this program, such as from
+// FromOutside returns a context whose events come from outside of this program, such as from
 // whoever has a key, or from a file. Actions that are the web app's own, those of the group action.Access and
 // organization:audit_config_update, are refused then, and so is deployment:status_update, which only
-// GitHub's signed deliveries tell of: a *fault.Field names the field "action".
+// GitHub's signed deliveries report: a *fault.Field names the field "action".
 func FromOutside(ctx context.Context) context.Context {
 	return context.WithValue(ctx, outsideKey, true)
 }

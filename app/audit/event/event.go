@@ -1,5 +1,5 @@
-// Package event is what an application says to an audit log: an Event, who did it, what changed. It checks
-// and masks events and reads and writes their JSON, and depends on nothing but the standard library.
+// Package event defines what an application hands to an audit log: an Event, who did it, what changed. It
+// validates and masks events and encodes them as JSON, and depends on nothing but the standard library.
 //
 // Package audit records events in a database, package client over HTTP.
 package event
@@ -15,7 +15,7 @@ import (
 type Event struct {
 	// ID is the caller's own key of the event, such as the ID of the message it came with: any text
 	// of at most 200 bytes, unique within the organization. For 24 hours a second event with the ID
-	// is not stored: it is answered as the first was, or with ErrIDReused where it is another event.
+	// is not stored: it gets the receipt of the first, or ErrIDReused if it is another event.
 	// With OccurredAt given as well it is not stored again after that time either. Empty means none.
 	// It is not the ID of the entry.
 	ID string
@@ -37,7 +37,7 @@ type Event struct {
 	EntityName string
 
 	// Actor is who did it. The zero Actor means the one of the context; where there is none either,
-	// Record answers ErrNoActor.
+	// Record returns ErrNoActor.
 	Actor Actor
 
 	// OccurredAt is when it happened, cut to the microsecond. Zero means now. At most five minutes
@@ -58,13 +58,13 @@ type Event struct {
 }
 
 // Recorder records events outside of a caller's transaction. Record returns once the event is
-// safely kept, or with an error that says why it is not. audit.Batcher and client.Client are recorders; so
+// safely kept, or the error for which it is not. audit.Batcher and client.Client are recorders; so
 // is the one in memory that package audittest has for tests.
 type Recorder interface {
 	Record(ctx context.Context, event Event) (Receipt, error)
 }
 
-// Receipt is what Record answers.
+// Receipt is the result of recording an event.
 type Receipt struct {
 	// EntryID is the ID of the stored entry; empty when nothing was stored.
 	EntryID string
@@ -75,6 +75,6 @@ type Receipt struct {
 	// nothing was stored now.
 	Repeated bool
 	// Spooled: the event is safe in a Client's spool and has not reached the log yet. What the log
-	// will answer is not known: EntryID is empty and Stored false.
+	// makes of it is not known: EntryID is empty and Stored false.
 	Spooled bool
 }

@@ -75,8 +75,8 @@ func (e Event) MarshalJSON() ([]byte, error) {
 }
 
 // UnmarshalJSON reads what MarshalJSON writes. What it cannot read is a *fault.Field that
-// names the field, as are a field that no event has and one that is given twice. Metadata becomes a json.RawMessage. Whether the
-// values can be stored is found by Validate, or when they are.
+// names the field, as are a field that no event has and one that is given twice. Metadata becomes a
+// json.RawMessage. Whether the values can be stored is up to Validate, or found when they are.
 func (e *Event) UnmarshalJSON(raw []byte) error {
 	if !utf8.Valid(raw) {
 		return fault.Newf("event", fault.Malformed, "is not valid UTF-8")
@@ -125,7 +125,7 @@ func (e *Event) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// decodingError says in the words of this package what package json could not read.
+// decodingError turns an error of package json into a *fault.Field.
 func decodingError(err error) error {
 	var mistyped *json.UnmarshalTypeError
 	if errors.As(err, &mistyped) {

@@ -84,8 +84,8 @@ func mask(value any) {
 	}
 }
 
-// masked is what is stored of a value under a credential's key. Of a Change each side is masked, so
-// that it is still seen what was set, replaced or removed.
+// masked returns what is stored of a value under a credential's key. Of a Change each side is masked by
+// itself, so that what was set, replaced or removed can still be seen.
 func masked(value any) any {
 	object, _ := value.(map[string]any)
 	if !isChange(object) {
@@ -97,7 +97,7 @@ func masked(value any) any {
 	return object
 }
 
-// maskedWhole keeps null and booleans: they say that there is a credential, and hold none.
+// maskedWhole keeps null and booleans, which hold no credential.
 func maskedWhole(value any) any {
 	switch value.(type) {
 	case nil, bool:
@@ -107,7 +107,7 @@ func maskedWhole(value any) any {
 	}
 }
 
-// isChange says that an object has the form of a Change.
+// isChange reports whether an object has the form of a Change.
 func isChange(object map[string]any) bool {
 	for key := range object {
 		if key != "before" && key != "after" {
@@ -117,17 +117,17 @@ func isChange(object map[string]any) bool {
 	return len(object) > 0
 }
 
-// isNaming says that a member of an object names what its other members are about.
+// isNaming reports whether a member with the key names what the other members of its object are about.
 func isNaming(key string) bool {
 	return strings.EqualFold(key, "name") || strings.EqualFold(key, "key") || strings.EqualFold(key, "field")
 }
 
-// isNamed says that a member of an object is the value of what another member names.
+// isNamed reports whether a member with the key is the value of what another member names.
 func isNamed(key string) bool {
 	return strings.EqualFold(key, "value") || strings.EqualFold(key, "before") || strings.EqualFold(key, "after")
 }
 
-// isCredential says whether the value of a key is to be masked.
+// isCredential reports whether the value of a key is to be masked.
 func isCredential(key string) bool {
 	var nameRoom [64]byte // most keys fit: nothing is allocated
 	var beginsRoom [64]bool

@@ -18,7 +18,7 @@ const (
 	maxMetadataDepth = 32
 )
 
-// encodeMetadata makes the stored text of an event's metadata: a JSON object with its keys in
+// encodeMetadata returns the stored text of an event's metadata: a JSON object with its keys in
 // order, numbers as they were written, credentials masked, and U+FFFD in place of what PostgreSQL's
 // JSON functions could not read (U+0000, invalid UTF-8). Nothing and null give the empty string.
 func encodeMetadata(metadata any) (text string, err error) {
@@ -90,9 +90,9 @@ func jsonOf(metadata any) (string, error) {
 	return encoded.String(), nil
 }
 
-// isStorable says that compact JSON can be stored as it is, as most can: one object whose keys are
-// in order, with nothing to mask or to mend. Where it is not sure it says no. Decoding everything
-// and encoding it again would be most of the work of recording an event.
+// isStorable reports whether compact JSON can be stored as it is, as most can: one object whose keys are
+// in order, with nothing to mask or to mend. When in doubt it returns false. Decoding and encoding
+// everything would be most of the work of recording an event.
 func isStorable(text string) bool {
 	if text == "" || text[0] != '{' || !utf8.ValidString(text) || strings.IndexByte(text, '\\') >= 0 ||
 		strings.Contains(text, "\u2028") || strings.Contains(text, "\u2029") {

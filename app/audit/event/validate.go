@@ -33,7 +33,7 @@ const (
 const MaxAhead = 5 * time.Minute
 
 // Resolve checks an event and returns it as it would be stored: with the actor and the request of ctx
-// where it has none, the time cut to the microsecond (now where it says none), texts mended, and metadata
+// where it has none, the time truncated to the microsecond (now where it has none), texts mended, and metadata
 // as a json.RawMessage, masked, or nil. Everything a database could refuse is found here.
 //
 // Errors: ErrNoOrganization where the event names none, ErrNoActor, or a *fault.Field.
@@ -128,7 +128,7 @@ func resolveActor(ctx context.Context, actor Actor) (Actor, error) {
 	return actor, nil
 }
 
-// shortened is text as a name, with a mark where that is not all of it.
+// shortened truncates text to the size of a name, and marks that it did.
 func shortened(text string) string {
 	if len(text) <= MaxName {
 		return text
@@ -178,7 +178,7 @@ func CheckID(field, id string, limit int) error {
 	}
 }
 
-// cleanText mends text for people: what cannot be stored or shown becomes U+FFFD or a space.
+// cleanText mends text that people read: what cannot be stored or shown becomes U+FFFD or a space.
 func cleanText(field, text string, limit int) (string, error) {
 	text = mend(text)
 	if len(text) > limit {
@@ -204,7 +204,7 @@ func mend(text string) string {
 	return strings.TrimSpace(text)
 }
 
-// isPlain says that text is fine as it is, as most is: printable ASCII, without space at its ends.
+// isPlain reports whether text needs no mending, as most does not: printable ASCII, without space at its ends.
 func isPlain(text string) bool {
 	for i := range len(text) {
 		if text[i] < ' ' || text[i] > '~' {
@@ -214,7 +214,7 @@ func isPlain(text string) bool {
 	return text == "" || text[0] != ' ' && text[len(text)-1] != ' '
 }
 
-// cut mends text that is worth keeping in part.
+// cut mends text and truncates it to limit bytes.
 func cut(text string, limit int) string {
 	text = mend(text)
 	if len(text) <= limit {
@@ -226,7 +226,7 @@ func cut(text string, limit int) string {
 	return text[:limit]
 }
 
-// storable says that every database can take s as a value to compare with.
+// storable reports whether every database accepts s as a value to compare with.
 func storable(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
 func checkURL(link string) error {
@@ -242,7 +242,7 @@ func checkURL(link string) error {
 	return nil
 }
 
-// WebAddressFault says why people cannot be led to an address, or must not be; "" where they can: it is
+// WebAddressFault returns why people cannot be led to an address, or must not be; "" if they can: it is
 // absolute, http or https, and signs nobody in. A link is shown to everybody who reads the log, and its
 // host, which people look at, stands behind what is before the @.
 func WebAddressFault(address string) string {

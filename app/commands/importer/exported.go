@@ -25,8 +25,8 @@ type exported struct {
 	entry models.Entry // as in the log it comes from
 }
 
-// isExported says that a line of JSON is, or means to be, that of an export: an event has its actor's ID
-// in an object.
+// isExported reports whether a line of JSON comes, or pretends to come, from an export: an event has its
+// actor's ID in an object.
 func isExported(line []byte) bool {
 	if !bytes.Contains(line, []byte(`"actor_id"`)) {
 		return false
@@ -35,9 +35,8 @@ func isExported(line []byte) bool {
 	return err == nil && fields["actor_id"] != nil
 }
 
-// parseExported reads a line of an NDJSON export. What is none is a *fault.Field that names the
-// field, as is what this log could not have written. Fields that exports of earlier versions lack may be
-// missing.
+// parseExported reads a line of an NDJSON export. What this log could not have written is a *fault.Field.
+// Fields that exports of earlier versions lack may be missing.
 func parseExported(line []byte) (exported, error) {
 	var x exported
 	if !utf8.Valid(line) {
@@ -162,7 +161,7 @@ func exportedFields(line []byte) (fields map[string]json.RawMessage, err error) 
 	})
 }
 
-// unreadable returns what package json could not read, in words for people.
+// unreadable turns an error of package json into a *fault.Field.
 func unreadable(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return refuse("event", "ends before it is complete")
@@ -196,8 +195,7 @@ func exportedTime(field, text string) (models.Micros, error) {
 	return models.MicrosOf(t), nil
 }
 
-// exportedMetadata is metadata as it was stored: exports write it without change, but for {} in place of
-// none.
+// exportedMetadata returns metadata as it was stored: exports write it unchanged, but {} for none.
 func exportedMetadata(raw json.RawMessage) (string, error) {
 	if raw == nil {
 		return "", nil
@@ -206,7 +204,7 @@ func exportedMetadata(raw json.RawMessage) (string, error) {
 	return string(text), err
 }
 
-// exportedOriginal is what was known of the original already.
+// exportedOriginal returns what was known of the original already.
 func exportedOriginal(raw json.RawMessage) (string, error) {
 	if raw == nil || string(raw) == "null" {
 		return "", nil
@@ -231,8 +229,8 @@ func exportedOriginal(raw json.RawMessage) (string, error) {
 	return text, nil
 }
 
-// event is what the entry tells of, to be back-filled. It keeps the ID of its entry, and what the export
-// says of when and with which key it was recorded is kept as the original's.
+// event returns the entry as an event to be back-filled, under the ID of the entry. When and with which
+// key it was recorded is kept as the original's.
 func (x exported) event() event.Event {
 	e := x.entry
 	told := event.Event{
@@ -253,8 +251,8 @@ func (x exported) event() event.Event {
 	return told
 }
 
-// originalText is what an import of an exported entry keeps of it: that of the log it was first recorded
-// in, as far as that is known.
+// originalText returns what an import of an exported entry keeps of how it was recorded, in the log in
+// which it was recorded first if that is known.
 func originalText(e *models.Entry) string {
 	if e.Original != "" {
 		return e.Original

@@ -17,11 +17,11 @@ import (
 	"github.com/auditlogs/auditlogs/models"
 )
 
-// Config says how a history is read. Zero values are fine, but for Report.
+// Config configures Run. Only Report is required.
 type Config struct {
 	Organization string    // the slug for lines that name no organization
 	Size         int64     // of the history in bytes; 0 where it is not known
-	Restore      bool      // put back what this log exported, instead of importing what it tells of
+	Restore      bool      // put back what this log exported, instead of importing its events
 	DryRun       bool      // check everything and store nothing
 	Refused      io.Writer // gets the lines that are refused, as they are; may be nil
 	Report       io.Writer // gets a line for each of them, and the progress
@@ -46,9 +46,9 @@ const pauseSQLite = 25 * time.Millisecond
 // errDryRun undoes a batch.
 var errDryRun = errors.New("dry run")
 
-// Run imports the lines of history into store until it ends, or ctx does, or the database fails; the
-// summary says how far it came. Stopped at any moment it can be run again from the beginning: what
-// has been imported is found there.
+// Run imports the lines of history into store until the end, or until ctx ends or the database fails,
+// and returns how far it came. It can be stopped at any moment and run again from the beginning: what has
+// been imported is recognized.
 func Run(ctx context.Context, store *models.Store, history io.Reader, config Config) (Summary, error) {
 	began := time.Now()
 	ctx, stop := context.WithCancel(ctx)
@@ -108,8 +108,8 @@ func (i *importer) run(ctx context.Context, batches <-chan batch) error {
 	}
 }
 
-// noneHasAnOrganization returns the first line's refusal where all lines are refused for their organization:
-// an export is of one, which has to be there before anything can be put back.
+// noneHasAnOrganization returns the first line's refusal if all lines are refused for their organization:
+// an export is of one, which must exist before anything can be put back.
 func noneHasAnOrganization(lines []line) error {
 	for _, l := range lines {
 		if !errors.Is(l.err, event.ErrNoOrganization) {

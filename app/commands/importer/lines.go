@@ -134,7 +134,7 @@ func (r *lineReader) parse(raw, text []byte, tooLong bool) line {
 		l.event = l.exported.event()
 		return l
 	}
-	// Not json.Unmarshal, which says less about what it cannot read.
+	// Not json.Unmarshal, whose errors name no field.
 	if l.err = l.event.UnmarshalJSON(text); l.err != nil {
 		return l
 	}
@@ -147,7 +147,7 @@ func (r *lineReader) parse(raw, text []byte, tooLong bool) line {
 	return l
 }
 
-// lineID is the ID of an event that brings none: the same for the same line of the same history.
+// lineID returns the ID of an event that has none: the same for the same line of the same history.
 func lineID(number int, text []byte) string {
 	hash := sha256.New()
 	hash.Write([]byte(strconv.Itoa(number) + "\n"))

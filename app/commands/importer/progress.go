@@ -12,7 +12,7 @@ import (
 	"github.com/auditlogs/auditlogs/views"
 )
 
-// quiet is how long a report that is no terminal hears nothing.
+// quiet is the time between two lines of a report that is no terminal.
 const quiet = 10 * time.Second
 
 // progress shows how far an import is: as a bar on a terminal, elsewhere as a line now and then.
@@ -42,7 +42,7 @@ func newProgress(out io.Writer, size int64) *progress {
 	return p
 }
 
-// at says that so many bytes of the history are done, which were so many lines.
+// at shows that the given bytes and lines of the history are done.
 func (p *progress) at(bytes int64, lines int) {
 	text := fmt.Sprintf("%s, %s a second", views.Count(lines, "line", "lines"), views.Number(int(float64(lines)/max(time.Since(p.began).Seconds(), 1))))
 	switch {
@@ -55,7 +55,7 @@ func (p *progress) at(bytes int64, lines int) {
 	}
 }
 
-// say writes a line that stays.
+// say prints a line above the bar.
 func (p *progress) say(format string, values ...any) {
 	if p.bar != nil {
 		_ = p.bar.Clear()
@@ -63,7 +63,7 @@ func (p *progress) say(format string, values ...any) {
 	fmt.Fprintf(p.out, format+"\n", values...)
 }
 
-// end takes the bar away.
+// end removes the bar.
 func (p *progress) end() {
 	if p.bar != nil {
 		_ = p.bar.Clear()

@@ -37,8 +37,8 @@ func (i *importer) keepAll(ctx context.Context, tx *gorm.DB, lines []*line) ([]e
 	return models.Receipts(entries, results)
 }
 
-// imported is the entry that a line is imported as. That of an exported line keeps its ID, and what is known
-// of the log it comes from.
+// imported returns the entry that a line is imported as. That of an exported line keeps its ID, and what
+// is known of the log it comes from.
 func imported(ctx context.Context, l *line, now time.Time) (models.NewEntry, error) {
 	entry, err := models.PastEntryOf(ctx, l.event, now)
 	if err == nil && l.exported.entry.ActorID != "" {
@@ -47,10 +47,9 @@ func imported(ctx context.Context, l *line, now time.Time) (models.NewEntry, err
 	return entry, err
 }
 
-// restored is the entry of an exported line as it is put back: under its own ID, with when it was recorded,
-// the API key and the request as the export says, the app's own entries included. What marks it is its
-// origin; that it had come into its log from elsewhere is not forgotten. It makes no difference whether
-// audit logging is on.
+// restored returns the entry that an exported line is put back as: with its ID, the time it was recorded,
+// the API key and the request of the export, the app's own entries included. Its origin marks it;
+// that it had been imported before is kept beside it. It makes no difference whether audit logging is on.
 //
 // It is for the operator, who can write to the database anyway: nothing vouches for an export but whoever
 // kept it.

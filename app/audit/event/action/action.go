@@ -174,8 +174,8 @@ func (a Action) Own() bool { return own[a] }
 func (a Action) Reserved() bool { return own[a] || a == DeploymentStatusUpdate }
 
 // Catalogue lists the tracked actions in the order in which filters show them; Access comes
-// last. Actions an application registered are not in it, see Registered. The answer is the
-// caller's own copy.
+// last. Actions an application registered are not in it, see Registered. The caller may change the
+// result.
 func Catalogue() []Group {
 	groups := slices.Clone(catalogue)
 	for i := range groups {
@@ -189,8 +189,8 @@ var registered = struct {
 	actions map[Action]bool
 }{actions: map[Action]bool{}}
 
-// Register declares actions of the application's own, so that filters offer them before the first
-// one is recorded: migrate.Up, or audit.SaveRegistered, tells the log of them. Recording an action
+// Register declares actions of the application's own, so that the log's filters offer them before the
+// first one is recorded: migrate.Up, or audit.SaveRegistered, brings them there. Recording an action
 // does not require it. It panics on one that is not entity:verb, as that is a mistake in the program.
 func Register(actions ...Action) {
 	registered.Lock()
@@ -210,7 +210,7 @@ func (a Action) Known() bool {
 	return registered.actions[a] || slices.ContainsFunc(catalogue, func(group Group) bool { return slices.Contains(group.Actions, a) })
 }
 
-// Registered lists what Register declared, in alphabetical order.
+// Registered returns the actions that Register declared, in alphabetical order.
 func Registered() []Action {
 	registered.RLock()
 	defer registered.RUnlock()

@@ -10,8 +10,8 @@ import (
 
 // Backfill stores events of the past in tx, in a few statements however many they are, and returns
 // a receipt for each. It is for taking over a history that was kept elsewhere: every event needs
-// an ID and OccurredAt, which together say what has been stored before. Storing an event again
-// changes nothing, whenever that is, and is answered with Receipt.Repeated; no other memory of IDs is
+// an ID and OccurredAt, which together identify what has been stored before. Storing an event again
+// changes nothing, whenever that is, and returns a Receipt with Repeated; no other memory of IDs is
 // kept, so a history may be as long as it likes.
 //
 // It is all or nothing, as RecordAll is: an *EventsError lists every event that was refused, and tx

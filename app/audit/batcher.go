@@ -80,7 +80,7 @@ func (d Dialect) NewBatcher(db *sql.DB, config BatcherConfig) (*Batcher, error) 
 
 // Record stores event and returns once it is committed.
 //
-// The event is checked, and what ctx says of actor, request and API key is read, before it waits.
+// The event is checked, and actor, request and API key are taken from ctx, before it waits.
 // When ctx ends while it waits, it is withdrawn: it is not stored, and the error is that of ctx.
 // When ctx ends, or the connection is lost for longer than RetryFor, while it is being committed,
 // the error is ErrOutcomeUnknown.
@@ -115,7 +115,7 @@ func (b *Batcher) Close(ctx context.Context) error {
 	return &UnflushedError{b.unflushed}
 }
 
-// whole is event with what it took from ctx and the clock: recorded later, it says the same. One
+// whole is event with what it took from ctx and the clock: recorded later, it is the same. One
 // with an ID keeps its time open: with another time it would be another event.
 func whole(ctx context.Context, e Event, entry models.NewEntry) Event {
 	if e.Actor == (Actor{}) {
@@ -130,7 +130,7 @@ func whole(ctx context.Context, e Event, entry models.NewEntry) Event {
 	return e
 }
 
-// BatcherConfig says how a Batcher works. Zero values mean the defaults.
+// BatcherConfig configures a Batcher. Zero values mean the defaults.
 type BatcherConfig struct {
 	// MaxBatch is the most events one transaction stores, at most 10,000. The default is 512. A batch
 	// whose metadata exceeds 4 MiB is cut short there.

@@ -44,9 +44,9 @@ type UnflushedError struct {
 
 // UnflushedEvent is an event that was accepted and not recorded.
 type UnflushedEvent struct {
-	// Event says by itself what it had from the caller's context, so that it can be kept as JSON, and
-	// recorded later. It says when it occurred too, unless it has an ID and said no time: with one it
-	// would be another event.
+	// Event holds what it had from the caller's context, so that it can be kept as JSON, and recorded
+	// later. It holds when it occurred too, unless it has an ID and had no time: with one it would be
+	// another event.
 	Event Event
 	// Err is what Record returned: ErrOutcomeUnknown where the event may be stored nevertheless.
 	Err error

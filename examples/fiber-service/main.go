@@ -36,7 +36,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit/migrate"
 )
 
-// Service is what this service keeps. Its tags say what the log shows of a change: of the token only
+// Service is what this service keeps. Its tags decide what the log shows of a change: of the token only
 // that it changed.
 type Service struct {
 	ID       string `json:"id" audit:"ignore"`
@@ -178,7 +178,7 @@ func (s *server) remove(c *fiber.Ctx) error {
 	})
 }
 
-// read takes what the request says of a service; its ID is not for the client to choose.
+// read takes from the request what is in it of a service; its ID is not for the client to choose.
 func read(c *fiber.Ctx, service *Service) error {
 	id := service.ID
 	err := c.BodyParser(service)
@@ -186,7 +186,7 @@ func read(c *fiber.Ctx, service *Service) error {
 	return err
 }
 
-// answer says why a handler failed.
+// answer writes why a handler failed.
 func answer(c *fiber.Ctx, err error) error {
 	status := fiber.StatusUnprocessableEntity
 	var known *fiber.Error

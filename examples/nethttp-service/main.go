@@ -33,7 +33,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit/migrate"
 )
 
-// Service is what this service keeps. Its tags say what the log shows of a change: of the token only
+// Service is what this service keeps. Its tags decide what the log shows of a change: of the token only
 // that it changed.
 type Service struct {
 	ID       string `json:"id" audit:"ignore"`
@@ -191,7 +191,7 @@ func find(ctx context.Context, tx *sql.Tx, id string) (service Service, err erro
 	return service, err
 }
 
-// read takes what the request says of a service; its ID is not for the client to choose.
+// read takes from the request what is in it of a service; its ID is not for the client to choose.
 func read(r *http.Request, service *Service) error {
 	id := service.ID
 	err := json.NewDecoder(r.Body).Decode(service)

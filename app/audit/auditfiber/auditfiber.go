@@ -31,14 +31,14 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit/internal/clientip"
 )
 
-// Config says what the middleware cannot know. Zero values are fine.
+// Config holds what the middleware cannot know. Zero values are fine.
 type Config struct {
-	// Actor says who makes the request, from whatever the application's own middleware, which runs
+	// Actor returns who makes the request, from whatever the application's own middleware, which runs
 	// before this one, found out. The zero Actor means nobody: recording then needs an actor of its
 	// own.
 	Actor func(c *fiber.Ctx) event.Actor
 
-	// RequestID says which ID the request goes by. By default it is the X-Request-ID of the answer,
+	// RequestID returns the ID the request goes by. By default it is the X-Request-ID of the answer,
 	// which Fiber's own requestid middleware sets.
 	RequestID func(c *fiber.Ctx) string
 }

@@ -34,9 +34,9 @@ const (
 	requestIDHeader = "X-Request-Id"
 )
 
-// Config says what the middleware cannot know. Zero values are fine.
+// Config holds what the middleware cannot know. Zero values are fine.
 type Config struct {
-	// Actor says who makes the request, from whatever the application's own middleware, which runs
+	// Actor returns who makes the request, from whatever the application's own middleware, which runs
 	// before this one, found out. The zero Actor means nobody: recording then needs an actor of its
 	// own.
 	Actor func(r *http.Request) event.Actor
@@ -45,7 +45,7 @@ type Config struct {
 	// such as 10.0.0.0/8, or 192.0.2.1/32 for one address. Without any, both are ignored.
 	TrustedProxies []netip.Prefix
 
-	// RequestID says which ID the request goes by. By default it is the X-Request-ID of the answer,
+	// RequestID returns the ID the request goes by. By default it is the X-Request-ID of the answer,
 	// where middleware that ran before has set one; or else that of the request, where it comes from
 	// a trusted proxy; or else a new one. The answer carries it then.
 	RequestID func(r *http.Request) string

@@ -20,7 +20,7 @@ type Log interface {
 	*gorm.DB | *sql.Tx | *sql.DB | *Recorder
 }
 
-// read lists what the log holds, newest first. Entries do not tell the IDs of their events: it is
+// read lists what the log holds, newest first. Entries do not hold the IDs of their events: it is
 // looked up which one is of the event with id, where that is not empty.
 func read[L Log](ctx context.Context, log L, id string) ([]facts, error) {
 	switch log := any(log).(type) {

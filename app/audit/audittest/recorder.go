@@ -34,7 +34,7 @@ type namedEvent struct {
 	receipt audit.Receipt
 }
 
-// Record keeps event. One with the ID of another is answered as that was, or with
+// Record keeps event. For one with the ID of another it returns the receipt of that one, or
 // audit.ErrIDReused.
 func (r *Recorder) Record(ctx context.Context, e audit.Event) (audit.Receipt, error) {
 	r.mu.Lock()
@@ -76,14 +76,14 @@ func (r *Recorder) Events() []audit.Event {
 	return slices.Clone(r.events)
 }
 
-// Fail lets Record answer err, and keep nothing, until Fail(nil).
+// Fail makes Record return err, and keep nothing, until Fail(nil).
 func (r *Recorder) Fail(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.failure = err
 }
 
-// resolve fills in what Record takes from elsewhere. said is what tells the event from another one
+// resolve fills in what Record takes from elsewhere. said tells the event from another one
 // with its ID.
 func resolve(ctx context.Context, e audit.Event) (kept audit.Event, said string, err error) {
 	if e.Actor == (audit.Actor{}) {

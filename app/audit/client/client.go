@@ -56,7 +56,7 @@ type Client struct {
 
 var _ event.Recorder = (*Client)(nil)
 
-// Config says where a Client records, and how. Zero values mean the defaults.
+// Config configures a Client. Zero values mean the defaults.
 type Config struct {
 	// URL is the address of the server, such as https://audit.example.com. Required.
 	URL string
@@ -69,12 +69,12 @@ type Config struct {
 	// Empty means no spool.
 	Spool string
 
-	// MaxSpoolBytes is how large the spool may become. Record answers ErrSpoolFull then, until the
+	// MaxSpoolBytes is how large the spool may become. Record returns ErrSpoolFull then, until the
 	// server has taken some. The default is 1 GiB.
 	MaxSpoolBytes int64
 
 	// OnRefused is called for every event in the spool that the server refuses for good, once it has
-	// been written to the file "refused.ndjson" of the spool; why is what Record would have answered
+	// been written to the file "refused.ndjson" of the spool; why is what Record would have returned
 	// without a spool. It must not call Close. Without a spool it is not called.
 	OnRefused func(refused event.Event, why error)
 
@@ -95,14 +95,14 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// ErrClosed says that the Client takes no more events, or was closed before this one's turn.
+// ErrClosed reports that the Client takes no more events, or was closed before this one's turn.
 // The event was not recorded.
 var ErrClosed = errors.New("audit: the client is closed")
 
 // New makes a Client. It has goroutines of its own until it is closed. What an earlier Client
 // left in the spool is sent first.
 //
-// An error says what is wrong with the configuration or the spool: ErrSpoolInUse where another
+// An error is about the configuration or the spool: ErrSpoolInUse where another
 // Client, of this process or another, uses the directory. The server is not asked.
 func New(config Config) (*Client, error) {
 	events, err := config.eventsURL()
@@ -166,16 +166,16 @@ func clientFor(given *http.Client) *http.Client {
 }
 
 // Record records event and returns once the server has committed it or, with a spool, once it is on
-// the disk: Receipt.Spooled says so then. The organization may be left out: it is the key's.
+// the disk: Receipt.Spooled is true then. The organization may be left out: it is the key's.
 //
-// The event is checked, and what ctx says of actor and request is read, before it is sent; secrets
+// The event is checked, and actor and request are taken from ctx, before it is sent; secrets
 // in its metadata are masked here. An event without an ID is given one, and the time where it has
 // none, so that it is stored once however often it has to be sent. The same event recorded again
 // needs the same ID; with a spool it also needs the same OccurredAt.
 //
 // Errors of the event are those of the function Record; with a spool, what only the server can find
-// goes to the file of refused events instead. Others are ErrClosed; ErrSpoolFull, and what the
-// disk answers; *APIError for a server that refuses, or cannot do, what is asked. When ctx ends, or
+// goes to the file of refused events instead. Others are ErrClosed; ErrSpoolFull, and errors of
+// the disk; *APIError for a server that refuses, or cannot do, what is asked. When ctx ends, or
 // RetryFor is over, while the event is on its way, the error is event.ErrOutcomeUnknown. In all other
 // cases the event was not recorded. One event that is refused spoils none that it shares a request
 // with.
@@ -188,7 +188,7 @@ func (c *Client) Record(ctx context.Context, e event.Event) (event.Receipt, erro
 	return c.queue.Record(ctx, encoded, len(encoded))
 }
 
-// encode checks event and writes it as the API takes it, with all that it says later in it.
+// encode checks event and writes it as the API takes it, with all that it takes from elsewhere.
 func (c *Client) encode(ctx context.Context, e event.Event) (json.RawMessage, error) {
 	now := time.Now()
 	if e.OccurredAt.IsZero() && (e.ID == "" || c.spool != nil) {
@@ -215,11 +215,11 @@ func (c *Client) encode(ctx context.Context, e event.Event) (json.RawMessage, er
 	return sent.MarshalJSON()
 }
 
-// Close sends what waits and returns when that is done. Record answers ErrClosed from now on.
+// Close sends what waits and returns when that is done. Record returns ErrClosed from now on.
 //
 // When ctx ends first, what is under way is interrupted. Events in the spool stay there for the next
-// Client; without a spool their callers are told. *UnsentError says how many they are. No goroutine
-// is left behind either way. Closing again answers the same.
+// Client; without a spool their callers are told. *UnsentError counts them. No goroutine
+// is left behind either way. Closing again returns the same.
 //
 // While the server cannot be reached, Close waits until ctx ends: give it a deadline.
 func (c *Client) Close(ctx context.Context) error {
@@ -236,7 +236,7 @@ func (c *Client) Close(ctx context.Context) error {
 	return nil
 }
 
-// UnsentError is what Client.Close answers when the server did not take every event.
+// UnsentError is what Client.Close returns when the server did not take every event.
 type UnsentError struct {
 	Events int64  // that were not sent, or whose outcome is not known
 	Spool  string // where they are kept; empty means that they are not, and that their callers were told

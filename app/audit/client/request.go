@@ -31,7 +31,7 @@ type APIError struct {
 	// RetryAfter is how long the server asks to wait before the next request; 0 where it does not.
 	RetryAfter time.Duration
 
-	// problem says that the answer is problem details: a proxy's page would not be.
+	// problem reports whether the answer is problem details: a proxy's page would not be.
 	problem bool
 }
 
@@ -62,8 +62,8 @@ func (c *Client) newEventsRequest(events []json.RawMessage, which []int) *events
 	return &eventsRequest{client: c, body: append(body, ']'), events: len(which), idempotencyKey: rand.Text()}
 }
 
-// send answers with a receipt for each event; with an *event.EventsError for those the server refuses, each
-// named once; with an *APIError; or with what went wrong on the way.
+// send returns a receipt for each event; an *event.EventsError for those the server refuses, each named once; an
+// *APIError; or what went wrong on the way.
 func (r *eventsRequest) send(ctx context.Context) ([]event.Receipt, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.client.config.Timeout)
 	defer cancel()
@@ -155,7 +155,7 @@ func retryAfter(header string) time.Duration {
 	return 0
 }
 
-// refusesContent says that the server, or what is in front of it, will not take what was sent,
+// refusesContent reports whether the server, or what is in front of it, will not take what was sent,
 // without a word on which event it does not like.
 func refusesContent(err error) bool {
 	var answered *APIError
@@ -185,7 +185,7 @@ func temporary(err error) bool {
 	return answered.Status >= 500
 }
 
-// mayHaveArrived says that the server may have recorded what was sent.
+// mayHaveArrived reports whether the server may have recorded what was sent.
 func mayHaveArrived(err error) bool {
 	var answered *APIError
 	if errors.As(err, &answered) {

@@ -81,16 +81,16 @@ func (c *Client) sendTogether(calls []*call) {
 type delivery struct {
 	client *Client
 	events []json.RawMessage // as many as one request holds
-	// settle is told of each event, in no particular order: recorded, or refused for good.
+	// settle is called for each event, in no particular order: recorded, or refused for good.
 	settle func(i int, receipt event.Receipt, err error)
 	// giveUp is when a temporary failure is the last; zero means that it never is, and that nothing but
 	// a refusal of the events themselves is for good.
 	giveUp time.Time
-	// arrived says that the last events sent may have been recorded.
+	// arrived reports whether the last events sent may have been recorded.
 	arrived bool
 }
 
-// run sends the events until each is settled. It answers with those that are not, and why, when ctx
+// run sends the events until each is settled. It returns those that are not, and why, when ctx
 // ends, when it is time to give up, and when the server refuses the Client rather than its events.
 func (d *delivery) run(ctx context.Context) (rest []int, err error) {
 	rest = make([]int, len(d.events))
@@ -167,7 +167,7 @@ func (d *delivery) attempt(ctx context.Context, which []int) ([]event.Receipt, e
 	}
 }
 
-// final says that sending the same again will not help.
+// final reports whether sending the same again is of no use.
 func (d *delivery) final(err error) bool {
 	var refused *event.EventsError
 	if errors.As(err, &refused) || errors.Is(err, event.ErrOrganizationClosed) || refusesContent(err) {

@@ -24,9 +24,9 @@ import (
 
 // Errors of a spool.
 var (
-	// ErrSpoolFull says that the spool has reached its size: the event was not recorded.
+	// ErrSpoolFull reports that the spool has reached its size: the event was not recorded.
 	ErrSpoolFull = errors.New("audit: the spool is full")
-	// ErrSpoolInUse says that another Client uses the directory.
+	// ErrSpoolInUse reports that another Client uses the directory.
 	ErrSpoolInUse = errors.New("audit: the spool is used by another client")
 )
 
@@ -181,7 +181,7 @@ func (s *spool) found() (events int64) {
 	return events
 }
 
-// room says whether an event more fits in, besides those of bytes that are about to be added.
+// room reports whether an event more fits in, besides those of bytes that are about to be added.
 func (s *spool) room(about, event int64) bool {
 	if s.bytes.Load()+about+event <= s.max {
 		return true
@@ -271,7 +271,7 @@ func (s *spool) drop() {
 	s.sealed = s.sealed[1:]
 }
 
-// read answers with a segment's events, and the number of lines that hold none that can be read. A
+// read returns a segment's events, and the number of lines that hold none that can be read. A
 // last line without its end was never promised to anyone, and is neither.
 func (s *spool) read(from segment) (events []json.RawMessage, damaged int64, err error) {
 	file, err := os.Open(filepath.Join(s.dir, from.name()))
@@ -361,7 +361,7 @@ func (s *spool) close() {
 	if s.current != nil {
 		s.seal()
 	}
-	_ = s.lock.Close() // closed twice it says so, which is of no interest
+	_ = s.lock.Close() // that it was closed before is of no interest
 }
 
 // segmentWriter is a segment being written.

@@ -26,7 +26,7 @@ func ParseProxies(list []string) Proxies {
 	return proxies
 }
 
-// Trusts says whether peer, an address with or without a port, is one of the proxies.
+// Trusts reports whether peer, an address with or without a port, is one of the proxies.
 func (p Proxies) Trusts(peer string) bool { return p.contain(parse(peer)) }
 
 // Of is the client's address: peer, which the connection comes from, or behind proxies the last one

@@ -14,7 +14,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit/event"
 )
 
-// Config says how a Queue works. All of it is required but Full.
+// Config configures a Queue. All of it is required but Full.
 type Config struct {
 	Size     int   // how many events may wait
 	Full     error // what Record returns when they do; nil lets it wait for room

@@ -125,10 +125,11 @@ func ExampleEnsureOrganization() {
 
 // A history that was kept elsewhere. Run again it stores nothing twice.
 func ExampleBackfill() {
+	then := time.Now().AddDate(0, 0, -7).Truncate(time.Second) // as the old log has it
 	err := db.Transaction(func(tx *gorm.DB) error {
 		_, err := audit.Backfill(ctx, tx, []audit.Event{{
 			ID:           "old-log-1742",
-			OccurredAt:   time.Date(2026, 11, 20, 14, 3, 22, 0, time.UTC),
+			OccurredAt:   then,
 			Organization: "acme",
 			Action:       action.ServiceCreate,
 			EntityID:     service.ID,

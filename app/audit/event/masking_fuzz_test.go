@@ -57,7 +57,7 @@ func checkEncoding(t *testing.T, metadata any) string {
 	if err := json.Unmarshal([]byte(text), &object); err != nil && !strings.Contains(err.Error(), "cannot unmarshal number") {
 		t.Errorf("%s is no JSON object: %v", text, err)
 	}
-	if _, depth := sizeOf(object); len(text) > maxMetadata || depth > maxMetadataDepth {
+	if depth := depthOf(object); len(text) > maxMetadata || depth > maxMetadataDepth {
 		t.Errorf("%d bytes and %d levels were let through", len(text), depth)
 	}
 	if strings.Contains(text, `\u0000`) && !strings.Contains(text, `\\u0000`) {
@@ -67,6 +67,24 @@ func checkEncoding(t *testing.T, metadata any) string {
 		t.Errorf("%s, encoded again, is %s, %v", text, again, err)
 	}
 	return text
+}
+
+// depthOf counts nested objects and lists; a flat object has one level.
+func depthOf(value any) int {
+	deepest := 0
+	switch v := value.(type) {
+	case map[string]any:
+		for _, child := range v {
+			deepest = max(deepest, depthOf(child))
+		}
+	case []any:
+		for _, child := range v {
+			deepest = max(deepest, depthOf(child))
+		}
+	default:
+		return 0
+	}
+	return deepest + 1
 }
 
 // plant puts the sentinel into every object, in every form it may have.

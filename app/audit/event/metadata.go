@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -155,67 +154,33 @@ func decodeMetadata(text string) (map[string]any, error) {
 	if !ok {
 		return nil, fault.Newf("metadata", fault.Malformed, "is not a JSON object")
 	}
-	names, levels := sizeOf(object)
-	if levels > maxMetadataDepth {
-		return nil, fault.Newf("metadata", fault.TooLarge, "has %d levels; at most %d are allowed", levels, maxMetadataDepth)
-	}
-	if namesIn(text) > names { // one was there twice, and the last one counted
-		return nil, duplicateIn(text, 1)
-	}
-	return object, nil
+	return object, checkNesting(strings.TrimLeft(text, jsonSpace), 1)
 }
 
 func tooLarge(text string) error {
 	return fault.Newf("metadata", fault.TooLarge, "has %d bytes of JSON; at most %d are allowed", len(text), maxMetadata)
 }
 
-// duplicateIn returns an error that names the first name that is there twice in one object of JSON, which stands
-// at a level from 1.
-func duplicateIn(text string, level int) error {
-	if level > maxMetadataDepth+1 { // what was overwritten may be deeper than what is left
-		return fault.Newf("metadata", fault.TooLarge, "has more than %d levels", maxMetadataDepth)
-	}
-	isObject := strings.HasPrefix(strings.TrimLeft(text, jsonSpace), "{")
+// checkNesting refuses an object or list, at a level from 1, that is too deep or in which one object has a name
+// twice. It looks at the text: decoded, the second value has taken the place of the first.
+func checkNesting(text string, level int) error {
 	seen := map[string]bool{}
 	return EachMember(text, func(name, value string) error {
-		if seen[name] {
+		isObject := text[0] == '{'
+		switch {
+		case isObject && seen[name]:
 			return fault.Newf("metadata", fault.Malformed, "%.60q is given twice in one object", name)
+		case value[0] != '{' && value[0] != '[':
+		case level == maxMetadataDepth:
+			return fault.Newf("metadata", fault.TooLarge, "has more than %d levels", maxMetadataDepth)
+		default:
+			if err := checkNesting(value, level+1); err != nil {
+				return err
+			}
 		}
-		seen[name] = isObject
-		return duplicateIn(value, level+1)
+		seen[name] = true
+		return nil
 	})
-}
-
-// namesIn counts the names in the objects of JSON.
-func namesIn(text string) int {
-	names := 0
-	for i := 0; i < len(text); i++ {
-		switch text[i] {
-		case ':':
-			names++
-		case '"':
-			i += lengthOfString(text[i:]) - 1
-		}
-	}
-	return names
-}
-
-// sizeOf counts the names in the objects of a decoded value, and its levels: a flat object has one.
-func sizeOf(value any) (names, levels int) {
-	var children iter.Seq[any]
-	switch v := value.(type) {
-	case map[string]any:
-		names, children = len(v), maps.Values(v)
-	case []any:
-		children = slices.Values(v)
-	default:
-		return 0, 0
-	}
-	for child := range children {
-		within, below := sizeOf(child)
-		names, levels = names+within, max(levels, below)
-	}
-	return names, levels + 1
 }
 
 // withoutNUL replaces U+0000 in every key and text of value, in place where it can.

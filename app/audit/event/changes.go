@@ -1,8 +1,6 @@
 package event
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"reflect"
 	"slices"
@@ -219,45 +217,4 @@ func stateOf(value any) *state {
 	default:
 		return s
 	}
-}
-
-// plainJSON returns the state of what a type encodes itself as.
-func plainJSON(encoded []byte, path string, level int) *state {
-	decoder := json.NewDecoder(bytes.NewReader(encoded))
-	decoder.UseNumber()
-	var value any
-	if err := decoder.Decode(&value); err != nil {
-		return problemAt(path, "%w", err)
-	}
-	return decodedState(value, path, level)
-}
-
-func decodedState(value any, path string, level int) *state {
-	if level > maxMetadataDepth {
-		return tooDeep(path)
-	}
-	switch v := value.(type) {
-	case map[string]any:
-		object := &state{members: make(map[string]*state, len(v))}
-		for name, member := range v {
-			object.members[name] = decodedState(member, joinPath(path, name), level+1)
-		}
-		return object
-	case []any:
-		list := &state{items: make([]*state, len(v))}
-		for i, item := range v {
-			list.items[i] = decodedState(item, path+"["+strconv.Itoa(i)+"]", level+1)
-		}
-		return list
-	default:
-		text, err := json.Marshal(v)
-		if err != nil {
-			return problemAt(path, "%w", err)
-		}
-		return &state{plain: v, text: string(text)}
-	}
-}
-
-func tooDeep(path string) *state {
-	return problemAt(path, "is more than %d levels deep", maxMetadataDepth)
 }

@@ -140,14 +140,8 @@ func isQuotable(t reflect.Type) bool {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	switch t.Kind() {
-	case reflect.Bool, reflect.String, reflect.Float32, reflect.Float64, reflect.Uintptr,
-		reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
-		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		return !encodesItself(t)
-	default:
-		return false
-	}
+	scalar := t.Kind() == reflect.String || reflect.Bool <= t.Kind() && t.Kind() <= reflect.Float64
+	return scalar && !encodesItself(t)
 }
 
 // fieldAt returns a field of v; there is none if it is promoted through a nil pointer.
@@ -166,33 +160,25 @@ func fieldAt(v reflect.Value, index []int) (reflect.Value, bool) {
 
 // omits reports whether the options of its json tag leave out a field with the value v.
 func (f field) omits(v reflect.Value) bool {
-	if f.omitEmpty {
-		switch v.Kind() {
-		case reflect.Array, reflect.Map, reflect.Slice, reflect.String:
-			if v.Len() == 0 {
-				return true
-			}
-		case reflect.Struct:
-		default:
-			if v.IsZero() {
-				return true
-			}
-		}
+	empty := false
+	switch v.Kind() {
+	case reflect.Array, reflect.Map, reflect.Slice, reflect.String:
+		empty = v.Len() == 0
+	case reflect.Struct: // is never empty
+	default:
+		empty = v.IsZero()
 	}
-	return f.omitZero && isZero(v)
+	return f.omitEmpty && empty || f.omitZero && isZero(v)
 }
-
-type zeroer interface{ IsZero() bool }
 
 func isZero(v reflect.Value) bool {
 	if (v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface) && v.IsNil() {
 		return true
 	}
-	if own, ok := v.Interface().(zeroer); ok {
-		return own.IsZero()
-	}
-	if own, ok := v.Addr().Interface().(zeroer); ok { // fields that are read are addressable
-		return own.IsZero()
+	for _, value := range []reflect.Value{v, v.Addr()} { // fields that are read are addressable
+		if own, ok := value.Interface().(interface{ IsZero() bool }); ok {
+			return own.IsZero()
+		}
 	}
 	return v.IsZero()
 }

@@ -1,9 +1,9 @@
 package event
 
 import (
+	"bytes"
 	"encoding"
 	"encoding/json"
-	"fmt"
 	"reflect"
 	"strconv"
 	"time"
@@ -23,7 +23,6 @@ var (
 	jsonMarshaler = reflect.TypeFor[json.Marshaler]()
 	textMarshaler = reflect.TypeFor[encoding.TextMarshaler]()
 	timeType      = reflect.TypeFor[time.Time]()
-	numberType    = reflect.TypeFor[json.Number]()
 )
 
 var nullState = &state{text: "null"}
@@ -33,7 +32,7 @@ func (r reader) read(v reflect.Value, path string, level int) (s *state) {
 		return nullState
 	}
 	if level > maxMetadataDepth {
-		return tooDeep(path)
+		return problemAt(path, "is more than %d levels deep", maxMetadataDepth)
 	}
 	defer func() {
 		if problem := recover(); problem != nil { // by a method of the value's type
@@ -134,25 +133,17 @@ func (r reader) readMap(v reflect.Value, path string, level int) *state {
 }
 
 // keyText returns the name package json makes of a map's key.
-func keyText(key reflect.Value) (string, error) {
+func keyText(key reflect.Value) (name string, err error) {
 	if key.Kind() == reflect.String {
 		return key.String(), nil
 	}
-	if marshaler, ok := key.Interface().(encoding.TextMarshaler); ok {
-		if key.Kind() == reflect.Pointer && key.IsNil() {
-			return "", nil
-		}
-		text, err := marshaler.MarshalText()
-		return string(text), err
+	object := reflect.MakeMap(reflect.MapOf(key.Type(), reflect.TypeFor[bool]()))
+	object.SetMapIndex(key, reflect.ValueOf(true))
+	encoded, err := json.Marshal(object.Interface())
+	if err != nil {
+		return "", err
 	}
-	switch {
-	case key.CanInt():
-		return strconv.FormatInt(key.Int(), 10), nil
-	case key.CanUint():
-		return strconv.FormatUint(key.Uint(), 10), nil
-	default:
-		return "", fmt.Errorf("keys of type %s have no JSON", key.Type())
-	}
+	return name, EachMember(string(encoded), func(only, _ string) error { name = only; return nil })
 }
 
 func (r reader) readList(v reflect.Value, path string, level int) *state {
@@ -170,10 +161,16 @@ func (r reader) readEncoded(v reflect.Value, path string, level int) *state {
 	if err != nil {
 		return problemAt(path, "%w", err)
 	}
-	if v.Type() != numberType && v.Kind() != reflect.Slice && !encodesItself(v.Type()) {
+	if v.Kind() != reflect.Slice && !encodesItself(v.Type()) {
 		return &state{plain: v.Interface(), text: string(encoded)} // a number stays an int or a float64
 	}
-	s := plainJSON(encoded, path, level)
+	decoder := json.NewDecoder(bytes.NewReader(encoded))
+	decoder.UseNumber()
+	var value any
+	if err := decoder.Decode(&value); err != nil {
+		return problemAt(path, "%w", err)
+	}
+	s := r.read(reflect.ValueOf(value), path, level)
 	if v.Type() == timeType && s.problem == nil {
 		s.text = strconv.Quote(v.Interface().(time.Time).UTC().Format(time.RFC3339Nano))
 	}

@@ -26,15 +26,9 @@ func Backfill(ctx context.Context, tx *gorm.DB, events []Event) ([]Receipt, erro
 		return nil, err
 	}
 	now := models.TransactionNow(tx)
-	entries := make([]models.NewEntry, len(events))
-	var refused EventsError
-	for i, e := range events {
-		var err error
-		entries[i], err = models.PastEntryOf(ctx, e, now)
-		refused.Add(i, err)
-	}
-	if len(refused.Events) > 0 {
-		return nil, &refused
+	entries, err := entriesOf(events, func(e Event) (models.NewEntry, error) { return models.PastEntryOf(ctx, e, now) })
+	if err != nil {
+		return nil, err
 	}
 	results, err := models.BackfillEntries(ctx, tx, entries)
 	if err != nil {

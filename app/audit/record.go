@@ -52,7 +52,8 @@ func RecordAll(ctx context.Context, tx *gorm.DB, events []Event) ([]Receipt, err
 	if err := checkTransaction(ctx, tx); err != nil {
 		return nil, err
 	}
-	entries, err := entriesOf(ctx, events, models.TransactionNow(tx))
+	now := models.TransactionNow(tx)
+	entries, err := entriesOf(events, func(e Event) (models.NewEntry, error) { return entryOf(ctx, e, now) })
 	if err != nil {
 		return nil, err
 	}
@@ -64,12 +65,12 @@ func RecordAll(ctx context.Context, tx *gorm.DB, events []Event) ([]Receipt, err
 }
 
 // entriesOf checks events and makes rows of them, or returns an *EventsError.
-func entriesOf(ctx context.Context, events []Event, now time.Time) ([]models.NewEntry, error) {
+func entriesOf(events []Event, entryOf func(Event) (models.NewEntry, error)) ([]models.NewEntry, error) {
 	entries := make([]models.NewEntry, len(events))
 	var refused EventsError
 	for i, event := range events {
 		var err error
-		entries[i], err = entryOf(ctx, event, now)
+		entries[i], err = entryOf(event)
 		refused.Add(i, err)
 	}
 	if len(refused.Events) > 0 {

@@ -6,17 +6,11 @@ import (
 	"slices"
 
 	"gorm.io/gorm"
-	"gorm.io/gorm/clause"
 
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 )
 
-// registeredAction is an action that an application declared as its own.
-type registeredAction struct{ Action action.Action }
-
-func (registeredAction) TableName() string { return "audit_registered_actions" }
-
-// SaveRegisteredActions adds those of actions that db does not hold yet. It writes only where there are any:
+// SaveRegisteredActions adds those of actions that db does not hold yet. It writes only if there are any:
 // on SQLite writing would wait for others who write.
 func SaveRegisteredActions(ctx context.Context, db *gorm.DB, actions []action.Action) error {
 	if len(actions) == 0 {
@@ -24,15 +18,11 @@ func SaveRegisteredActions(ctx context.Context, db *gorm.DB, actions []action.Ac
 	}
 	db = db.WithContext(ctx)
 	var there []action.Action
-	err := db.Model(&registeredAction{}).Pluck("action", &there).Error
-	var missing []registeredAction
+	err := db.Raw("SELECT action FROM audit_registered_actions").Scan(&there).Error
 	for _, one := range actions {
-		if !slices.Contains(there, one) {
-			missing = append(missing, registeredAction{one})
+		if err == nil && !slices.Contains(there, one) {
+			err = db.Exec("INSERT INTO audit_registered_actions (action) VALUES (?) ON CONFLICT DO NOTHING", one).Error
 		}
-	}
-	if err == nil && len(missing) > 0 {
-		err = db.Clauses(clause.OnConflict{DoNothing: true}).Create(&missing).Error
 	}
 	if err != nil {
 		return fmt.Errorf("save the registered actions: %w", err)

@@ -15,8 +15,8 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
-	"github.com/auditlogs/auditlogs/app/passwords"
 	"github.com/auditlogs/auditlogs/handlers/intake"
+	"github.com/auditlogs/auditlogs/handlers/passwords"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 )
 

@@ -24,6 +24,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/audit/migrate"
+	"github.com/auditlogs/auditlogs/handlers/settings"
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/jobs"
@@ -248,21 +249,21 @@ func TestTheServersRoleServes(t *testing.T) {
 	org := server.Organization(t, "acme")
 	admin := server.As(t, server.Member(t, "ada@example.com", accounts.RoleAdmin, org))
 	jo := server.Member(t, "jo@example.com", accounts.RoleMember, org)
-	const settings = "/orgs/acme/settings"
+	const base = "/orgs/acme/settings"
 	for _, change := range []struct {
 		path   string
 		fields []string
 	}{
-		{settings + "/organization", []string{"name", "ACME"}},
-		{settings + "/audit", []string{"enabled", "on", "retention_days", "120"}},
-		{settings + "/members/invitations", []string{"role", "member"}},
-		{settings + "/members/" + jo.ID + "/reset-link", nil},
-		{settings + "/members/" + jo.ID + "/role", []string{"role", "admin"}},
-		{settings + "/members/" + jo.ID + "/remove", []string{"confirm", "yes"}},
-		{settings + "/api-keys", []string{"name", "ci", "scope", "write", "expires", "never"}},
-		{settings + "/links", []string{"entity_type", "service", "url_template", "https://console.example.com/{id}"}},
-		{settings + "/integrations/github", nil},
-		{settings + "/integrations/github/disconnect", []string{"confirm", "yes"}},
+		{base + "/organization", []string{"name", "ACME"}},
+		{base + "/audit", []string{"enabled", "on", "retention_days", "120"}},
+		{base + "/members/invitations", []string{"role", "member"}},
+		{base + "/members/" + jo.ID + "/reset-link", nil},
+		{base + "/members/" + jo.ID + "/role", []string{"role", "admin"}},
+		{base + "/members/" + jo.ID + "/remove", []string{"confirm", "yes"}},
+		{base + "/api-keys", []string{"name", "ci", "scope", "write", "expires", "never"}},
+		{base + "/links", []string{"entity_type", "service", "url_template", "https://console.example.com/{id}"}},
+		{base + "/integrations/github", nil},
+		{base + "/integrations/github/disconnect", []string{"confirm", "yes"}},
 		{"/orgs/new", []string{"name", "Beta", "slug", "beta"}},
 		{"/orgs/beta/settings/delete", []string{"confirm", "beta"}},
 	} {
@@ -283,19 +284,19 @@ func TestTheServersRoleServes(t *testing.T) {
 			"Authorization", "Bearer "+token, "Content-Type", "application/json", "Idempotency-Key", "once").Expect(http.StatusCreated)
 	}
 	for _, path := range []string{"", "?q=service&sort=user", "?sort=action", "/export?format=csv", "/export?format=ndjson"} {
-		if page := admin.Get(settings + "/audit-logs" + path).Expect(http.StatusOK); !strings.Contains(page.Body, "service:update") {
+		if page := admin.Get(base + "/audit-logs" + path).Expect(http.StatusOK); !strings.Contains(page.Body, "service:update") {
 			t.Errorf("%s shows nothing", path)
 		}
 	}
 	for _, page := range []string{"", "/organization", "/members", "/api-keys", "/integrations"} {
-		admin.Get(settings + page).Expect(http.StatusOK)
+		admin.Get(base + page).Expect(http.StatusOK)
 	}
 	server.Client(t).Get("/healthz").Expect(http.StatusOK)
 	admin.Post("/logout").Expect(http.StatusSeeOther)
 
 	// The clean-up, of entries and of all else that expires.
 	server.Clock.Advance(200 * 24 * time.Hour)
-	cleanUp, err := jobs.NewRetention(server.Store, slog.New(slog.NewTextHandler(t.Output(), nil)), jobs.RetentionConfig{})
+	cleanUp, err := jobs.NewRetention(server.Store, settings.Settle, slog.New(slog.NewTextHandler(t.Output(), nil)), jobs.RetentionConfig{})
 	if err != nil {
 		t.Fatal(err)
 	}

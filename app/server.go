@@ -17,6 +17,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/app/demo"
 	"github.com/auditlogs/auditlogs/handlers/intake"
+	"github.com/auditlogs/auditlogs/handlers/settings"
 	"github.com/auditlogs/auditlogs/jobs"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/accounts"
@@ -177,7 +178,7 @@ func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 
 // startJobs starts what works in the background until ctx ends.
 func (a *App) startJobs(ctx context.Context, background *sync.WaitGroup) error {
-	retention, err := jobs.NewRetention(a.store, a.config.Log, jobs.RetentionConfig{})
+	retention, err := jobs.NewRetention(a.store, settings.Settle, a.config.Log, jobs.RetentionConfig{})
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
-	"github.com/auditlogs/auditlogs/app/passwords"
+	"github.com/auditlogs/auditlogs/handlers/passwords"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/accounts"
 )

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/auditlogs/auditlogs/app/passwords"
+	"github.com/auditlogs/auditlogs/handlers/passwords"
 	"github.com/auditlogs/auditlogs/models"
 )
 

@@ -14,6 +14,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/database"
+	"github.com/auditlogs/auditlogs/handlers/settings"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/accounts"
 )
@@ -42,7 +43,7 @@ func newFixture(t testing.TB, db *database.DB) *fixture {
 // job makes a job that deletes a few rows a batch.
 func (f *fixture) job() *Retention {
 	f.t.Helper()
-	job, err := NewRetention(f.store, newLog(f), RetentionConfig{BatchSize: 3})
+	job, err := NewRetention(f.store, settings.Settle, newLog(f), RetentionConfig{BatchSize: 3})
 	if err != nil {
 		f.t.Fatal(err)
 	}

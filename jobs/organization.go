@@ -8,7 +8,6 @@ import (
 
 	"gorm.io/gorm"
 
-	"github.com/auditlogs/auditlogs/app/settings"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -56,7 +55,7 @@ func (r *Retention) begin(ctx context.Context, id int64, now time.Time) (models.
 	if err != nil || org == org.InForce(now) {
 		return org, cleanup, err
 	}
-	err = r.store.Transaction(ctx, func(tx *gorm.DB) error { return settings.Settle(ctx, tx, id, now) })
+	err = r.store.Transaction(ctx, func(tx *gorm.DB) error { return r.settle(ctx, tx, id, now) })
 	if err != nil {
 		return org, cleanup, err
 	}

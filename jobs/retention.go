@@ -8,8 +8,14 @@ import (
 	"log/slog"
 	"time"
 
+	"gorm.io/gorm"
+
 	"github.com/auditlogs/auditlogs/models"
 )
+
+// Settle records, in tx, that a shorter retention of an organization came into force, where that is so at now and
+// nobody has recorded it yet.
+type Settle func(ctx context.Context, tx *gorm.DB, orgID int64, now time.Time) error
 
 // RetentionConfig says how expired entries are deleted. Zero values mean the defaults.
 type RetentionConfig struct {
@@ -74,6 +80,7 @@ func (c RetentionConfig) validate() error {
 // Retention deletes expired entries, in one server of those that share a database.
 type Retention struct {
 	store  *models.Store
+	settle Settle
 	log    *slog.Logger
 	config RetentionConfig
 	leader leader
@@ -91,7 +98,7 @@ type Retention struct {
 const leaderTrust = time.Second
 
 // NewRetention prepares the job; Run does it. The store's clock decides what has expired.
-func NewRetention(store *models.Store, log *slog.Logger, config RetentionConfig) (*Retention, error) {
+func NewRetention(store *models.Store, settle Settle, log *slog.Logger, config RetentionConfig) (*Retention, error) {
 	config = config.withDefaults(store.Dialect())
 	if err := config.validate(); err != nil {
 		return nil, fmt.Errorf("retention job: %w", err)
@@ -100,7 +107,7 @@ func NewRetention(store *models.Store, log *slog.Logger, config RetentionConfig)
 	if err != nil {
 		return nil, fmt.Errorf("retention job: %w", err)
 	}
-	r := &Retention{store: store, log: log.With("job", models.RetentionJob), config: config, leader: leader}
+	r := &Retention{store: store, settle: settle, log: log.With("job", models.RetentionJob), config: config, leader: leader}
 	if store.Dialect() == "postgres" {
 		r.entries.aim = min(models.StepsOfABatch*config.BatchTime, config.BatchTimeout)
 		// Those of the months take a third longer in all where they are as small as those of the entries.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/auditlogs/auditlogs/app/database"
+	"github.com/auditlogs/auditlogs/handlers/settings"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
 )
@@ -23,7 +24,7 @@ func BenchmarkRetention(b *testing.B) {
 				org := f.organization("acme")
 				f.fill(org, 100*day, expired)
 				f.fill(org, 10*day, expired)
-				job, err := NewRetention(f.store, newLog(f), RetentionConfig{})
+				job, err := NewRetention(f.store, settings.Settle, newLog(f), RetentionConfig{})
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -14,6 +14,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/database"
+	"github.com/auditlogs/auditlogs/handlers/settings"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/accounts"
@@ -370,7 +371,7 @@ func TestRetentionConfigIsChecked(t *testing.T) {
 		{LeaderCheck: -1},
 		{Interval: time.Minute, LeaderCheck: time.Hour},
 	} {
-		if _, err := NewRetention(f.store, slog.New(slog.DiscardHandler), config); err == nil {
+		if _, err := NewRetention(f.store, settings.Settle, slog.New(slog.DiscardHandler), config); err == nil {
 			t.Errorf("%+v is accepted", config)
 		}
 	}

@@ -14,7 +14,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
-	"github.com/auditlogs/auditlogs/app/passwords"
+	"github.com/auditlogs/auditlogs/handlers/passwords"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/accounts"
 )

@@ -17,7 +17,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/database"
-	"github.com/auditlogs/auditlogs/app/passwords"
+	"github.com/auditlogs/auditlogs/handlers/passwords"
 	"github.com/auditlogs/auditlogs/internal/benchdata"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/accounts"

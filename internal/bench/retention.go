@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/auditlogs/auditlogs/app/database"
+	"github.com/auditlogs/auditlogs/handlers/settings"
 	"github.com/auditlogs/auditlogs/internal/benchdata"
 	"github.com/auditlogs/auditlogs/jobs"
 	"github.com/auditlogs/auditlogs/models"
@@ -187,7 +188,7 @@ func bareDelete(ctx context.Context, log *expiringLog) error {
 
 // runJob runs the job as a server does, once.
 func runJob(ctx context.Context, log *expiringLog) error {
-	job, err := jobs.NewRetention(log.store, slog.New(slog.DiscardHandler), jobs.RetentionConfig{})
+	job, err := jobs.NewRetention(log.store, settings.Settle, slog.New(slog.DiscardHandler), jobs.RetentionConfig{})
 	if err != nil {
 		return err
 	}

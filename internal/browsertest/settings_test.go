@@ -12,7 +12,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
-	changing "github.com/auditlogs/auditlogs/app/settings"
+	changing "github.com/auditlogs/auditlogs/handlers/settings"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/entries"
 )

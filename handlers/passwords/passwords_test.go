@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
-	"github.com/auditlogs/auditlogs/app/passwords"
+	"github.com/auditlogs/auditlogs/handlers/passwords"
 )
 
 func TestPasswordsThatAreEasyToGuessAreRefused(t *testing.T) {

@@ -77,7 +77,8 @@ func main() {
 		log.Fatal(err)
 	}
 	fmt.Printf("Listening on http://%s\n", listener.Addr())
-	web := &http.Server{Handler: signedIn(identify(mux))}
+	strict := audit.Strict(context.Background()) // a misspelt action, or a change outside of a transaction, is an error
+	web := &http.Server{Handler: signedIn(identify(mux)), BaseContext: func(net.Listener) context.Context { return strict }}
 	answered := make(chan struct{}) // closed when an interrupt finds no request under way any more
 	context.AfterFunc(ctx, func() {
 		defer close(answered)

@@ -9,6 +9,9 @@
 //			Actor:    audit.Actor{ID: "u1"},
 //		})
 //	}
+//
+// Let tests record with a context of audit.Strict, so that a misspelt action, or a change whose event is not recorded in
+// its transaction, fails them.
 package audittest
 
 import (

@@ -134,7 +134,7 @@ func (s Spec) Questions(slug string) []Question {
 	pages("one resource's history", entries.Query{EntityType: middle.Action.Entity(), EntityID: id})
 	questions = append(questions,
 		Question{Name: ActionMenu, ask: func(ctx context.Context, store *entries.Log, org models.Organization) (int, error) {
-			kinds, err := store.Kinds(ctx, org)
+			kinds, _, err := store.ActionMenu(ctx, org)
 			return len(kinds), err
 		}},
 		Question{Name: ActorMenu, ask: func(ctx context.Context, store *entries.Log, org models.Organization) (int, error) {

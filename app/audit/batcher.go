@@ -41,7 +41,7 @@ type Batcher struct {
 var _ Recorder = (*Batcher)(nil)
 
 // NewBatcher makes a Batcher that records in db, a pool and not a transaction. It has goroutines
-// of its own until it is closed.
+// of its own until it is closed. Errors: ErrNoHandle, ErrHandleFailed, ErrWrongDialect, or what is wrong with config.
 func NewBatcher(db *gorm.DB, config BatcherConfig) (*Batcher, error) {
 	if err := checkHandle(db); err != nil {
 		return nil, err
@@ -71,11 +71,7 @@ func NewBatcher(db *gorm.DB, config BatcherConfig) (*Batcher, error) {
 // NewBatcher makes a Batcher that records in db, for services without GORM: see the function
 // NewBatcher.
 func (d Dialect) NewBatcher(db *sql.DB, config BatcherConfig) (*Batcher, error) {
-	over, err := over(context.Background(), d, db)
-	if err != nil {
-		return nil, err
-	}
-	return NewBatcher(over, config)
+	return within(context.Background(), d, db, func(db *gorm.DB) (*Batcher, error) { return NewBatcher(db, config) })
 }
 
 // Record stores event and returns once it is committed.

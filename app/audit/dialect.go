@@ -42,38 +42,22 @@ func (d Dialect) String() string { return d.name }
 
 // Record stores event in tx, the caller's transaction: see the function Record.
 func (d Dialect) Record(ctx context.Context, tx *sql.Tx, event Event) (Receipt, error) {
-	db, err := over(ctx, d, tx)
-	if err != nil {
-		return Receipt{}, err
-	}
-	return Record(ctx, db, event)
+	return within(ctx, d, tx, func(db *gorm.DB) (Receipt, error) { return Record(ctx, db, event) })
 }
 
 // RecordAll stores events in tx, all or none: see the function RecordAll.
 func (d Dialect) RecordAll(ctx context.Context, tx *sql.Tx, events []Event) ([]Receipt, error) {
-	db, err := over(ctx, d, tx)
-	if err != nil {
-		return nil, err
-	}
-	return RecordAll(ctx, db, events)
+	return within(ctx, d, tx, func(db *gorm.DB) ([]Receipt, error) { return RecordAll(ctx, db, events) })
 }
 
 // Backfill stores events of the past in tx, all or none: see the function Backfill.
 func (d Dialect) Backfill(ctx context.Context, tx *sql.Tx, events []Event) ([]Receipt, error) {
-	db, err := over(ctx, d, tx)
-	if err != nil {
-		return nil, err
-	}
-	return Backfill(ctx, db, events)
+	return within(ctx, d, tx, func(db *gorm.DB) ([]Receipt, error) { return Backfill(ctx, db, events) })
 }
 
 // EnsureOrganization finds or creates an organization in tx: see the function EnsureOrganization.
 func (d Dialect) EnsureOrganization(ctx context.Context, tx *sql.Tx, organization Organization) (slug string, err error) {
-	db, err := over(ctx, d, tx)
-	if err != nil {
-		return "", err
-	}
-	return EnsureOrganization(ctx, db, organization)
+	return within(ctx, d, tx, func(db *gorm.DB) (string, error) { return EnsureOrganization(ctx, db, organization) })
 }
 
 // DialectOf returns that of db, whatever its driver; or ErrNoHandle or ErrWrongDialect.
@@ -89,18 +73,18 @@ func DialectOf(db *gorm.DB) (Dialect, error) {
 	return Dialect{}, fmt.Errorf("%w: %q is neither PostgreSQL nor SQLite", ErrWrongDialect, db.Name())
 }
 
-// over is a *gorm.DB whose statements run in pool.
-func over[Pool interface {
+// within calls a function of this package with a *gorm.DB whose statements run in pool.
+func within[Result any, Pool interface {
 	comparable
 	gorm.ConnPool
-}](ctx context.Context, d Dialect, pool Pool) (*gorm.DB, error) {
+}](ctx context.Context, d Dialect, pool Pool, call func(db *gorm.DB) (Result, error)) (result Result, err error) {
 	var none Pool
 	if pool == none {
-		return nil, ErrNoHandle
+		return result, ErrNoHandle
 	}
 	db, err := models.OpenSQL(ctx, d.name, pool)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrWrongDialect, err)
+		return result, fmt.Errorf("%w: %w", ErrWrongDialect, err)
 	}
-	return db, nil
+	return call(db)
 }

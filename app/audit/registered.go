@@ -28,9 +28,6 @@ func SaveRegistered(ctx context.Context, db *gorm.DB) error {
 
 // SaveRegistered stores the actions this program has registered: see the function SaveRegistered.
 func (d Dialect) SaveRegistered(ctx context.Context, db *sql.DB) error {
-	over, err := over(ctx, d, db)
-	if err != nil {
-		return err
-	}
-	return SaveRegistered(ctx, over)
+	_, err := within(ctx, d, db, func(db *gorm.DB) (none struct{}, err error) { return none, SaveRegistered(ctx, db) })
+	return err
 }

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
 	"encoding/json"
@@ -136,39 +135,18 @@ func (s *spool) find() error {
 
 var errNoSegment = errors.New("audit: not a segment of a spool")
 
-// inspect counts the lines of a segment that another client wrote.
+// inspect counts the lines of a segment that another client wrote. Its header may be broken off, too.
 func (s *spool) inspect(found segment) (segment, error) {
-	file, err := os.Open(filepath.Join(s.dir, found.name()))
+	content, err := os.ReadFile(filepath.Join(s.dir, found.name()))
 	if err != nil {
 		return segment{}, err
 	}
-	defer file.Close()
-	reader := bufio.NewReaderSize(file, 64<<10)
-	header := make([]byte, len(segmentHeader))
-	n, err := io.ReadFull(reader, header)
-	switch {
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		if string(header[:n]) != segmentHeader[:n] {
-			return segment{}, errNoSegment
-		}
-		return segment{number: found.number, bytes: int64(n)}, nil // broken off at once
-	case err != nil:
-		return segment{}, err
-	case string(header) != segmentHeader:
+	header := min(len(content), len(segmentHeader))
+	if string(content[:header]) != segmentHeader[:header] {
 		return segment{}, errNoSegment
 	}
-	found.bytes = int64(n)
-	buffer := make([]byte, 64<<10)
-	for {
-		n, err := reader.Read(buffer)
-		found.bytes += int64(n)
-		found.lines += int64(bytes.Count(buffer[:n], []byte{'\n'}))
-		if errors.Is(err, io.EOF) {
-			return found, nil
-		} else if err != nil {
-			return segment{}, err
-		}
-	}
+	found.bytes, found.lines = int64(len(content)), int64(bytes.Count(content[header:], []byte{'\n'}))
+	return found, nil
 }
 
 // found is how many events wait to be sent.
@@ -274,16 +252,11 @@ func (s *spool) drop() {
 // read returns a segment's events, and the number of lines that hold none that can be read. A
 // last line without its end was never promised to anyone, and is neither.
 func (s *spool) read(from segment) (events []json.RawMessage, damaged int64, err error) {
-	file, err := os.Open(filepath.Join(s.dir, from.name()))
+	content, err := os.ReadFile(filepath.Join(s.dir, from.name()))
 	if err != nil {
 		return nil, 0, err
 	}
-	defer file.Close()
-	content, err := io.ReadAll(io.LimitReader(file, from.bytes))
-	if err != nil {
-		return nil, 0, err
-	}
-	content, _ = bytes.CutPrefix(content, []byte(segmentHeader))
+	content, _ = bytes.CutPrefix(content[:min(int64(len(content)), from.bytes)], []byte(segmentHeader))
 	for {
 		line, rest, complete := bytes.Cut(content, []byte{'\n'})
 		if !complete {

@@ -6,14 +6,14 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-// actionJSON is an action as the API answers it.
+// actionJSON is an action in the API.
 type actionJSON struct {
 	Action   string `json:"action"`
 	Group    string `json:"group"`
 	Recorded bool   `json:"recorded"` // the log holds an entry of it
 }
 
-// ListActions answers with every action the log's page offers: the catalogue, what applications
+// ListActions serves every action that the log's page offers: the catalogue, what applications
 // registered and what the log holds.
 func (h *Handlers) ListActions(c *fiber.Ctx) error {
 	if err := onlyParameters(c); err != nil {

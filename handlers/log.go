@@ -41,12 +41,12 @@ type logPage struct {
 	Actions     actionMenu
 	Actors      actorMenu
 	EntityTypes []string
-	// FirstEvent says that no application has recorded anything yet: what is there is the app's own.
+	// FirstEvent reports that no application has recorded anything yet: all entries are the app's own.
 	FirstEvent bool
 }
 
-// AuditLog shows the entries an address asks for. htmx gets the table and what else changes with the
-// filter; everyone else the whole page.
+// AuditLog serves the entries an address asks for: the table and what else changes with the filter to
+// htmx, the whole page to everyone else.
 func (h *Handlers) AuditLog(c *fiber.Ctx) error {
 	scope, fragment := scopeOf(c), wantsFragment(c)
 	filter, err := ParseFilter(string(c.Request().URI().QueryString()), scope.Location, h.Store.Now())
@@ -114,21 +114,20 @@ func (h *Handlers) AuditLog(c *fiber.Ctx) error {
 	return h.render(c, status, "log/page", page)
 }
 
-// ticksTooMany says that the filter form was sent without script, and that its ticks make a longer address than
-// they may. A link with as many is answered: nobody can tick fewer there. Only a form says what is empty.
+// ticksTooMany reports whether the filter form was sent without script and its ticks make the address too
+// long. A link with as many is served, as nobody could tick fewer there. Only a form sends what is empty.
 func ticksTooMany(c *fiber.Ctx, filter Filter) bool {
 	query := string(c.Request().URI().QueryString())
 	return strings.Contains(query+"&", "=&") && len(filter.At(nil).Address(c.Path())) > maxAddress
 }
 
-// RefusedValue is what the address says where Problem names it.
+// RefusedValue returns the value in the address that Problem is about.
 func (p *logPage) RefusedValue() string { return p.Filter.refused }
 
-// LongestAddress is how long an address may become by ticking, in bytes.
+// LongestAddress returns how long an address may become by ticking, in bytes.
 func (p *logPage) LongestAddress() int { return maxAddress }
 
-// fillEntries asks for the page of entries and says what stands between them. kinds are those of the
-// log, where they are known.
+// fillEntries fills in the entries and what is shown between them. kinds are those of the log, or nil.
 func (h *Handlers) fillEntries(ctx context.Context, page *logPage, kinds []entries.Kind) error {
 	org, query := page.Organization, page.Filter.Query()
 	query.Kinds = kinds
@@ -160,7 +159,7 @@ func (h *Handlers) fillEntries(ctx context.Context, page *logPage, kinds []entri
 	return err
 }
 
-// emptyLogOf says why there is nothing.
+// emptyLogOf returns why there is nothing.
 func emptyLogOf(page *logPage) *emptyLog {
 	f := page.Filter
 	empty := &emptyLog{First: f.At(nil).Address(page.Path)}
@@ -183,8 +182,8 @@ func emptyLogOf(page *logPage) *emptyLog {
 	return empty
 }
 
-// peopleCalled are those whose name the search matches: people are often looked for by name in the search
-// for IDs and actions.
+// peopleCalled returns the people whose names the search matches: people are often looked for in the
+// search for IDs and actions.
 func (h *Handlers) peopleCalled(ctx context.Context, page *logPage) ([]suggestion, error) {
 	f := page.Filter
 	found, _, err := h.Entries.FindActors(ctx, page.Organization, f.Search, suggestedPeople)
@@ -208,7 +207,7 @@ func fromApplication(kind entries.Kind) bool {
 	return !act.Own() && act != action.OrganizationCreate && act != action.OrganizationUpdate && act != action.OrganizationDelete
 }
 
-// fillMenus finds what the filters offer.
+// fillMenus fills in what the filters offer.
 func (h *Handlers) fillMenus(ctx context.Context, page *logPage, kinds []entries.Kind, registered []action.Action, selected []models.Actor) error {
 	latest, more, err := h.Entries.LatestActors(ctx, page.Organization, latestActors)
 	if err != nil {
@@ -220,8 +219,7 @@ func (h *Handlers) fillMenus(ctx context.Context, page *logPage, kinds []entries
 	return nil
 }
 
-// actorsOf finds the names of actors, in the order of ids. One that nobody ever recorded is called
-// by its ID.
+// actorsOf returns the actors with ids, in that order. One that nobody ever recorded is called by its ID.
 func (h *Handlers) actorsOf(ctx context.Context, org models.Organization, ids []string) ([]models.Actor, error) {
 	if len(ids) == 0 {
 		return nil, nil
@@ -245,9 +243,9 @@ func (h *Handlers) actorsOf(ctx context.Context, org models.Organization, ids []
 	return actors, nil
 }
 
-// AuditLogActors answers what is typed into the User filter: those whose name, e-mail or ID contains
-// `text`, or the latest where it is empty. It is a fragment only; as a page of its own it leads to
-// the log.
+// AuditLogActors serves the actors for what is typed into the User filter: those whose name, e-mail or ID
+// contains `text`, or the latest if it is empty. There is only a fragment; asked for as a page it
+// redirects to the log.
 func (h *Handlers) AuditLogActors(c *fiber.Ctx) error {
 	ctx, scope := contextOf(c), scopeOf(c)
 	if !wantsFragment(c) {
@@ -277,7 +275,7 @@ func (h *Handlers) AuditLogActors(c *fiber.Ctx) error {
 	return h.render(c, fiber.StatusOK, "log/actor-options", menu)
 }
 
-// CSV and NDJSON are the addresses of exports of everything the filter lets through.
+// CSV and NDJSON return the addresses of exports of everything the filter lets through.
 func (p *logPage) CSV() string    { return p.export("csv") }
 func (p *logPage) NDJSON() string { return p.export("ndjson") }
 

@@ -16,8 +16,8 @@ type chip struct {
 	Without     string
 }
 
-// chipsOf lists what is on. actors are those of the filter, in its order; keyName is what its API key is called,
-// where that is known.
+// chipsOf returns the parts of the filter that are on. actors are those of the filter, in its order; keyName is
+// the name of its API key, or empty.
 func chipsOf(page *logPage, actors []models.Actor, keyName string) []chip {
 	f := page.Filter
 	var chips []chip
@@ -58,8 +58,8 @@ func chipsOf(page *logPage, actors []models.Actor, keyName string) []chip {
 	return chips
 }
 
-// boundLabel is one end of a range in words. A day is meant in zone, which is named where it is
-// not the reader's; a moment is shown in the reader's.
+// boundLabel returns one end of a range in words. A day is one of zone, which is named if it is not the
+// reader's; a moment is shown in the reader's.
 func boundLabel(b Bound, zone, reader *time.Location) string {
 	switch {
 	case b.Date:

@@ -36,7 +36,7 @@ type actionGroup struct {
 	Options []actionOption
 }
 
-// actionOption is one action, or all of an entity. Group and Place say where it belongs when it is not
+// actionOption is one action, or all of an entity. Group and Place are where it belongs when it is not
 // selected.
 type actionOption struct {
 	Action  string
@@ -55,7 +55,7 @@ const (
 	ownEntity = " · "
 )
 
-// offeredActions is the catalogue, with what the server makes of GitHub's deliveries.
+// offeredActions returns the catalogue, with what the server makes of GitHub's deliveries.
 func offeredActions() []action.Group {
 	groups := action.Catalogue()
 	for i, group := range groups {
@@ -66,7 +66,7 @@ func offeredActions() []action.Group {
 	return groups
 }
 
-// groupsOfActions are the offered actions, and by entity whatever else was registered, recorded or selected.
+// groupsOfActions returns the offered actions, and by entity whatever else was registered, recorded or selected.
 func groupsOfActions(selected []string, kinds []entries.Kind, registered []action.Action) []action.Group {
 	groups := offeredActions()
 	known := map[action.Action]bool{}
@@ -108,15 +108,15 @@ func actionMenuOf(selected []string, kinds []entries.Kind, registered []action.A
 	for _, kind := range kinds {
 		used[action.Action(kind.Action)] = true
 	}
-	unused := func(action action.Action) int {
-		if used[action] {
+	unused := func(actions ...action.Action) int {
+		if slices.ContainsFunc(actions, func(act action.Action) bool { return used[act] }) {
 			return 0
 		}
 		return 1
 	}
 	groups := groupsOfActions(selected, kinds, registered)
 	slices.SortStableFunc(groups, func(a, b action.Group) int {
-		return cmp.Compare(least(a.Actions, unused), least(b.Actions, unused))
+		return cmp.Compare(unused(a.Actions...), unused(b.Actions...))
 	})
 
 	var menu actionMenu
@@ -160,16 +160,7 @@ func actionMenuOf(selected []string, kinds []entries.Kind, registered []action.A
 	return menu
 }
 
-// least is the least value of a list that is not empty.
-func least[T any](list []T, value func(T) int) int {
-	smallest := value(list[0])
-	for _, item := range list[1:] {
-		smallest = min(smallest, value(item))
-	}
-	return smallest
-}
-
-// entityTypesOf lists the types the log holds, and the selected one.
+// entityTypesOf returns the types the log holds, and the selected one.
 func entityTypesOf(selected string, kinds []entries.Kind) []string {
 	var types []string
 	for _, kind := range kinds {
@@ -190,7 +181,7 @@ type actorMenu struct {
 	More     bool   // there are more
 }
 
-// actorOption is one actor. Note tells namesakes apart.
+// actorOption is one actor. Note distinguishes namesakes.
 type actorOption struct {
 	models.Actor
 	Checked bool
@@ -218,7 +209,7 @@ func actorMenuOf(selected []models.Actor, you *accounts.User, latest []models.Ac
 	return actorMenu{Selected: options[:len(selected)], Offered: options[len(selected):], More: more}
 }
 
-// actorOptions describes actors, with what tells those apart whose names look the same.
+// actorOptions returns options for actors, with a note for those whose names look the same.
 func actorOptions(actors []models.Actor, you *accounts.User) []actorOption {
 	names := views.Namesakes{}
 	for _, actor := range actors {
@@ -270,7 +261,7 @@ func rangeMenuOf(page *logPage, now time.Time) rangeMenu {
 	return menu
 }
 
-// show is what the field of a bound shows, and what is carried along with its field empty.
+// show returns the text of a bound's field, and what is carried along if that is empty.
 func (m rangeMenu) show(name string, b Bound, zone *time.Location) (field string, along []carried) {
 	switch {
 	case b.Text == "":

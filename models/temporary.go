@@ -15,7 +15,7 @@ import (
 // Temporary reports whether err may go away by itself, so that the same transaction is worth trying again:
 // the connection was lost or could not be made, the server starts or shuts down or has no resources
 // left, the database is locked, transactions got in each other's way, a statement took too long.
-// What is wrong with a statement or its values does not pass.
+// What is wrong with a statement or its values stays.
 //
 // It knows errors of every driver by what they have in common.
 func Temporary(err error) bool {

@@ -39,7 +39,7 @@ func indentJSON(raw json.RawMessage) string {
 	return out.String()
 }
 
-// compound says that raw is an object or a list.
+// compound reports whether raw is an object or a list.
 func compound(raw json.RawMessage) bool {
 	trimmed := bytes.TrimSpace(raw)
 	return len(trimmed) > 0 && (trimmed[0] == '{' || trimmed[0] == '[')

@@ -9,12 +9,29 @@ import (
 
 // What is recorded, as package event has it.
 type (
-	Event    = event.Event
-	Actor    = event.Actor
-	Request  = event.Request
-	Change   = event.Change
-	Receipt  = event.Receipt
-	Recorder = event.Recorder
+	Event     = event.Event
+	Resource  = event.Resource
+	Outcome   = event.Outcome
+	Actor     = event.Actor
+	ActorType = event.ActorType
+	Principal = event.Principal
+	Request   = event.Request
+	Change    = event.Change
+	Receipt   = event.Receipt
+	Recorder  = event.Recorder
+)
+
+// How it ended, and what kind of actor did it.
+const (
+	OutcomeSuccess = event.OutcomeSuccess
+	OutcomeFailure = event.OutcomeFailure
+	OutcomeDenied  = event.OutcomeDenied
+
+	ActorUser      = event.ActorUser
+	ActorService   = event.ActorService
+	ActorAgent     = event.ActorAgent
+	ActorSystem    = event.ActorSystem
+	ActorAnonymous = event.ActorAnonymous
 )
 
 // Why it was not, as package event has it.
@@ -39,6 +56,9 @@ var ErrOutcomeUnknown = event.ErrOutcomeUnknown
 
 // System is the actor of automated actions: see event.System.
 func System(source string) Actor { return event.System(source) }
+
+// Anonymous is the actor of what nobody known did: see event.Anonymous.
+func Anonymous() Actor { return event.Anonymous() }
 
 // Changes compares two states of a thing: see event.Changes.
 func Changes(before, after any) map[string]Change { return event.Changes(before, after) }

@@ -26,15 +26,26 @@ type Event struct {
 	// ExternalID names the organization by the application's own ID for it.
 	ExternalID string
 
-	// Action is what happened: one of the catalogue, or one the application registered.
+	// Action is what happened: one of the catalogue, or one the application registered. Empty means
+	// what action.Fold makes of NativeAction.
 	Action action.Action
+	// NativeAction is what the system that the event comes from calls it, such as "iam:CreateRole" or
+	// "Login failed": at most 200 bytes. It is kept beside Action unless they are the same.
+	NativeAction string
 	// EntityType is what was affected; empty means the part of the action before the colon.
 	EntityType string
-	// EntityID identifies the affected resource: required, at most 512 bytes, without white space at
-	// its ends.
+	// EntityID identifies the affected resource: at most 512 bytes, without white space at its ends.
+	// Empty means that nothing was affected, as when a list was read.
 	EntityID string
 	// EntityName is its name at this moment: at most 200 bytes, may be empty.
 	EntityName string
+	// Related are further resources that it concerned, at most 20, such as the subnet a server was put into.
+	Related []Resource
+
+	// Outcome is how it ended; empty means OutcomeSuccess.
+	Outcome Outcome
+	// Reason is why, such as why it was denied: at most 500 bytes, may be empty.
+	Reason string
 
 	// Actor is who did it. The zero Actor means the one of the context; where there is none either,
 	// Record returns ErrNoActor.
@@ -56,6 +67,24 @@ type Event struct {
 	// Request is where it came from. The zero Request means the one of the context.
 	Request Request
 }
+
+// Resource is one that an event concerned besides the affected one.
+type Resource struct {
+	Type string // as Event.EntityType, required
+	ID   string // as Event.EntityID, required
+	Name string // as Event.EntityName
+	Role string // what it was to the event, such as "subnet": at most 100 bytes, may be empty
+}
+
+// Outcome is how what was done ended.
+type Outcome string
+
+// The outcomes.
+const (
+	OutcomeSuccess Outcome = "success" // the same as ""
+	OutcomeFailure Outcome = "failure" // it was tried and did not succeed
+	OutcomeDenied  Outcome = "denied"  // the actor was not allowed to
+)
 
 // Recorder records events outside of a caller's transaction. Record returns once the event is
 // safely kept, or the error for which it is not. audit.Batcher and client.Client are recorders; so

@@ -16,27 +16,50 @@ import (
 // eventJSON is an event as the HTTP API, NDJSON files and the client's spool write it. docs/api.md
 // describes it.
 type eventJSON struct {
-	ID           string        `json:"id,omitempty"`
-	Organization string        `json:"organization,omitempty"`
-	ExternalID   string        `json:"external_id,omitempty"`
-	Action       action.Action `json:"action"`
-	EntityType   string        `json:"entity_type,omitempty"`
-	EntityID     string        `json:"entity_id"`
-	EntityName   string        `json:"entity_name,omitempty"`
-	Actor        *actorJSON    `json:"actor,omitempty"`
-	OccurredAt   string        `json:"occurred_at,omitempty"` // RFC 3339
-	Metadata     any           `json:"metadata,omitempty"`
-	URL          string        `json:"url,omitempty"`
-	Request      *requestJSON  `json:"request,omitempty"`
+	ID           string         `json:"id,omitempty"`
+	Organization string         `json:"organization,omitempty"`
+	ExternalID   string         `json:"external_id,omitempty"`
+	Action       string         `json:"action,omitempty"` // where it is not entity:verb, it is native_action
+	NativeAction string         `json:"native_action,omitempty"`
+	EntityType   string         `json:"entity_type,omitempty"`
+	EntityID     string         `json:"entity_id,omitempty"`
+	EntityName   string         `json:"entity_name,omitempty"`
+	Related      []resourceJSON `json:"related,omitempty"`
+	Outcome      Outcome        `json:"outcome,omitempty"`
+	Reason       string         `json:"reason,omitempty"`
+	Actor        *actorJSON     `json:"actor,omitempty"`
+	OccurredAt   string         `json:"occurred_at,omitempty"` // RFC 3339
+	Metadata     any            `json:"metadata,omitempty"`
+	URL          string         `json:"url,omitempty"`
+	Request      *requestJSON   `json:"request,omitempty"`
 }
 
-// actorJSON is an actor. The ID "system" means an automated action; only then there is a source, and
-// neither name nor e-mail.
+// resourceJSON is a Resource.
+type resourceJSON struct {
+	Type string `json:"type"`
+	ID   string `json:"id"`
+	Name string `json:"name,omitempty"`
+	Role string `json:"role,omitempty"`
+}
+
+// actorJSON is an actor. The ID "system" without a type means an automated action; only then there is a
+// source, and neither name nor e-mail.
 type actorJSON struct {
-	ID     string `json:"id"`
-	Name   string `json:"name,omitempty"`
-	Email  string `json:"email,omitempty"`
-	Source string `json:"source,omitempty"`
+	Type       ActorType      `json:"type,omitempty"`
+	ID         string         `json:"id"`
+	Name       string         `json:"name,omitempty"`
+	Email      string         `json:"email,omitempty"`
+	Source     string         `json:"source,omitempty"`
+	OnBehalfOf *principalJSON `json:"on_behalf_of,omitempty"`
+}
+
+// principalJSON is a Principal.
+type principalJSON struct {
+	Type    ActorType `json:"type,omitempty"`
+	ID      string    `json:"id"`
+	Name    string    `json:"name,omitempty"`
+	Email   string    `json:"email,omitempty"`
+	Session string    `json:"session,omitempty"`
 }
 
 type requestJSON struct {
@@ -49,8 +72,12 @@ type requestJSON struct {
 // what is masked does not leave the program.
 func (e Event) MarshalJSON() ([]byte, error) {
 	out := eventJSON{
-		ID: e.ID, Organization: e.Organization, ExternalID: e.ExternalID, Action: e.Action,
-		EntityType: e.EntityType, EntityID: e.EntityID, EntityName: e.EntityName, URL: e.URL,
+		ID: e.ID, Organization: e.Organization, ExternalID: e.ExternalID, Action: string(e.Action), NativeAction: e.NativeAction,
+		EntityType: e.EntityType, EntityID: e.EntityID, EntityName: e.EntityName, Outcome: unlessDefault(e.Outcome, OutcomeSuccess),
+		Reason: e.Reason, URL: e.URL,
+	}
+	for _, r := range e.Related {
+		out.Related = append(out.Related, resourceJSON(r))
 	}
 	metadata, err := encodeMetadata(e.Metadata)
 	if err != nil {
@@ -59,11 +86,8 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	if metadata != "" {
 		out.Metadata = json.RawMessage(metadata)
 	}
-	switch {
-	case e.Actor.automated:
-		out.Actor = &actorJSON{ID: e.Actor.ID, Source: e.Actor.source}
-	case e.Actor != (Actor{}):
-		out.Actor = &actorJSON{ID: e.Actor.ID, Name: e.Actor.Name, Email: e.Actor.Email}
+	if e.Actor != (Actor{}) {
+		out.Actor = actorToJSON(e.Actor)
 	}
 	if !e.OccurredAt.IsZero() {
 		out.OccurredAt = e.OccurredAt.UTC().Format(time.RFC3339Nano)
@@ -94,22 +118,23 @@ func (e *Event) UnmarshalJSON(raw []byte) error {
 		return err
 	}
 	*e = Event{
-		ID: in.ID, Organization: in.Organization, ExternalID: in.ExternalID, Action: in.Action,
-		EntityType: in.EntityType, EntityID: in.EntityID, EntityName: in.EntityName, URL: in.URL,
+		ID: in.ID, Organization: in.Organization, ExternalID: in.ExternalID, Action: action.Action(in.Action), NativeAction: in.NativeAction,
+		EntityType: in.EntityType, EntityID: in.EntityID, EntityName: in.EntityName, Outcome: unlessDefault(in.Outcome, OutcomeSuccess),
+		Reason: in.Reason, URL: in.URL,
+	}
+	if e.NativeAction == "" && !e.Action.Valid() {
+		e.Action, e.NativeAction = "", in.Action
+	}
+	for _, r := range in.Related {
+		e.Related = append(e.Related, Resource(r))
 	}
 	if len(metadata) > 0 && string(metadata) != "null" {
 		e.Metadata = metadata
 	}
 	if in.Actor != nil {
-		e.Actor = Actor{ID: in.Actor.ID, Name: in.Actor.Name, Email: in.Actor.Email}
-		system := System(in.Actor.Source)
-		switch {
-		case in.Actor.ID == system.ID && in.Actor.Name+in.Actor.Email != "" && in.Actor.Name != system.Name:
-			return fault.Newf("actor", fault.Reserved, `"system" is reserved for automated actions, which have a source, but neither name nor e-mail`)
-		case in.Actor.ID == system.ID:
-			e.Actor = system
-		case in.Actor.Source != "":
-			return fault.Newf("actor.source", fault.Invalid, `goes with the actor "system" only`)
+		var err error
+		if e.Actor, err = actorFromJSON(*in.Actor); err != nil {
+			return err
 		}
 	}
 	if in.OccurredAt != "" {
@@ -123,6 +148,40 @@ func (e *Event) UnmarshalJSON(raw []byte) error {
 		e.Request = Request{IP: in.Request.IP, UserAgent: in.Request.UserAgent, ID: in.Request.ID}
 	}
 	return nil
+}
+
+func actorToJSON(a Actor) *actorJSON {
+	out := &actorJSON{Type: unlessDefault(a.Type, ActorUser), ID: a.ID, Name: a.Name, Email: a.Email, Source: a.source}
+	if itself, err := a.itself("actor"); err == nil && itself.Name == string(a.Type) {
+		out.ID, out.Name = itself.ID, ""
+		out.Type = unlessDefault(a.Type, ActorSystem) // its ID says it
+	}
+	if p := a.OnBehalfOf; p != nil {
+		out.OnBehalfOf = &principalJSON{unlessDefault(p.Type, ActorUser), p.ID, p.Name, p.Email, p.Session}
+	}
+	return out
+}
+
+func actorFromJSON(in actorJSON) (Actor, error) {
+	a := Actor{Type: unlessDefault(in.Type, ActorUser), ID: in.ID, Name: in.Name, Email: in.Email, source: in.Source}
+	if in.ID == SystemID && in.Type == "" {
+		a.Type = ActorSystem
+	}
+	if in.Source != "" && a.Type != ActorSystem {
+		return Actor{}, fault.Newf("actor.source", fault.Invalid, `goes with the actor "system" only`)
+	}
+	if p := in.OnBehalfOf; p != nil {
+		a.OnBehalfOf = &Principal{unlessDefault(p.Type, ActorUser), p.ID, p.Name, p.Email, p.Session}
+	}
+	return a.itself("actor")
+}
+
+// unlessDefault returns value, and "" for the default: it means the same, and costs nothing.
+func unlessDefault[T ~string](value, byDefault T) T {
+	if value == byDefault {
+		return ""
+	}
+	return value
 }
 
 // decodingError turns an error of package json into a *fault.Field.

@@ -22,8 +22,18 @@ func TestAnEventSurvivesItsJSON(t *testing.T) {
 			Metadata: json.RawMessage(`{"changes":{"replicas":{"after":2,"before":1}},"n":1.50}`),
 			URL:      "https://example.com/svc-1", Request: event.Request{IP: "192.0.2.1", UserAgent: "curl", ID: "req-1"},
 		},
-		"automated": {ExternalID: "t-1", Action: action.DeploymentCreate, EntityID: "d-1", Actor: event.System("nightly")},
-		"least":     {Action: action.DeploymentCreate, EntityID: "d-1"},
+		"with all that is rare": {
+			Action: action.ServiceUpdate, NativeAction: "svc.Update", EntityID: "svc-1",
+			Related: []event.Resource{{Type: "subnet", ID: "sn-1", Name: "internal", Role: "network"}, {Type: "image", ID: "im-1"}},
+			Outcome: event.OutcomeDenied, Reason: "no permission",
+			Actor: event.Actor{Type: event.ActorAgent, ID: "bot-1", Name: "Deploy bot", OnBehalfOf: &event.Principal{
+				Type: event.ActorService, ID: "ci", Name: "CI", Email: "ci@example.com", Session: "s-1"}},
+		},
+		"by nobody known":   {Action: action.ServiceUpdate, Actor: event.Anonymous(), Outcome: event.OutcomeFailure},
+		"for a person":      {Action: action.ServiceUpdate, Actor: withPrincipal(event.System("nightly"), event.Principal{ID: "u1"})},
+		"by a foreign name": {NativeAction: "iam:CreateRole", EntityType: "role", EntityID: "r-1"},
+		"automated":         {ExternalID: "t-1", Action: action.DeploymentCreate, EntityID: "d-1", Actor: event.System("nightly")},
+		"least":             {Action: action.DeploymentCreate, EntityID: "d-1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			encoded, err := json.Marshal(e)
@@ -41,6 +51,50 @@ func TestAnEventSurvivesItsJSON(t *testing.T) {
 	}
 }
 
+// What clients and spools of before have written, and what they read.
+func TestTheJSONOfAnEventOfBeforeStaysAsItWas(t *testing.T) {
+	for name, tc := range map[string]struct {
+		event event.Event
+		json  string
+	}{
+		"whole": {anEvent(func(e *event.Event) { e.ID, e.Outcome, e.Actor.Type = "1", event.OutcomeSuccess, event.ActorUser }),
+			`{"id":"1","organization":"acme","action":"service:update","entity_id":"svc-1","entity_name":"API",` +
+				`"actor":{"id":"u1","name":"Anna Álvarez","email":"anna@example.com"},"metadata":{"service_name":"API"}}`},
+		"automated": {event.Event{Action: action.ServiceUpdate, EntityID: "1", Actor: event.System("nightly")},
+			`{"action":"service:update","entity_id":"1","actor":{"id":"system","source":"nightly"}}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if encoded, err := json.Marshal(tc.event); string(encoded) != tc.json {
+				t.Errorf("%s, %v\nwant %s", encoded, err, tc.json)
+			}
+		})
+	}
+}
+
+func TestDefaultsMayBeWrittenOut(t *testing.T) {
+	for raw, want := range map[string]event.Event{
+		`{"action":"service:update","outcome":"success","actor":{"type":"user","id":"u1","on_behalf_of":{"type":"user","id":"u2"}}}`: {
+			Action: action.ServiceUpdate, Actor: event.Actor{ID: "u1", OnBehalfOf: &event.Principal{ID: "u2"}}},
+		`{"action":"service:update","actor":{"type":"system"}}`:                               {Action: action.ServiceUpdate, Actor: event.System("")},
+		`{"action":"service:update","actor":{"type":"system","id":"system","name":"system"}}`: {Action: action.ServiceUpdate, Actor: event.System("")},
+		`{"action":"service:update","actor":{"type":"anonymous"}}`:                            {Action: action.ServiceUpdate, Actor: event.Anonymous()},
+		`{"action":"service:update","actor":{"id":"anonymous"}}`:                              {Action: action.ServiceUpdate, Actor: event.Actor{ID: "anonymous"}},
+		`{"action":"iam:CreateRole"}`:                                                         {NativeAction: "iam:CreateRole"},
+		`{"action":"role:create","native_action":"iam:CreateRole","related":[]}`:              {Action: "role:create", NativeAction: "iam:CreateRole"},
+		`{"action":"Role","native_action":"iam:CreateRole"}`:                                  {Action: "Role", NativeAction: "iam:CreateRole"},
+	} {
+		var e event.Event
+		if err := json.Unmarshal([]byte(raw), &e); err != nil || !reflect.DeepEqual(e, want) {
+			t.Errorf("%s\nbecame %+v, %v\nwant   %+v", raw, e, err, want)
+		}
+	}
+}
+
+func withPrincipal(actor event.Actor, principal event.Principal) event.Actor {
+	actor.OnBehalfOf = &principal
+	return actor
+}
+
 func TestAnEventThatCannotBeReadNamesTheField(t *testing.T) {
 	for name, tc := range map[string]struct{ raw, field string }{
 		"unknown field":         {`{"action":"a:b","entity_id":"1","entiy_name":"x"}`, "entiy_name"},
@@ -54,6 +108,11 @@ func TestAnEventThatCannotBeReadNamesTheField(t *testing.T) {
 		"time without zone":     {`{"occurred_at":"2026-11-20 14:03"}`, "occurred_at"},
 		"a list":                {`[]`, "event"},
 		"system with a name":    {`{"actor":{"id":"system","name":"Anna"}}`, "actor"},
+		"anonymous with a name": {`{"actor":{"type":"anonymous","name":"Anna"}}`, "actor"},
+		"unknown in related":    {`{"related":[{"type":"a","id":"1"},{"kind":"b"}]}`, "kind"},
+		"twice in related":      {`{"related":[{"type":"a","id":"1","id":"2"}]}`, "related.id"},
+		"unknown for whom":      {`{"actor":{"id":"1","on_behalf_of":{"id":"2","source":"x"}}}`, "source"},
+		"related to a text":     {`{"related":["a"]}`, "related"},
 		"a person with source":  {`{"actor":{"id":"u1","source":"x"}}`, "actor.source"},
 		"twice":                 {`{"action":"a:b","entity_id":"1","entity_id":"1"}`, "entity_id"},
 		"actor twice":           {`{"actor":{"id":"1"},"actor":{"id":"2"}}`, "actor"},

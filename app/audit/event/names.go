@@ -11,7 +11,10 @@ import (
 )
 
 // namesAt are the names an event's JSON may have, by the path of their object.
-var namesAt = map[string][]string{"": jsonNames[eventJSON](), "actor.": jsonNames[actorJSON](), "request.": jsonNames[requestJSON]()}
+var namesAt = map[string][]string{
+	"": jsonNames[eventJSON](), "related.": jsonNames[resourceJSON](), "actor.": jsonNames[actorJSON](),
+	"actor.on_behalf_of.": jsonNames[principalJSON](), "request.": jsonNames[requestJSON](),
+}
 
 func jsonNames[T any]() (names []string) {
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[T]()) {
@@ -37,10 +40,15 @@ func checkNames(object, path string) error {
 			return fault.Newf(path+name, fault.Malformed, "is given twice")
 		}
 		seen = append(seen, name)
-		if at := path + name + "."; namesAt[at] != nil {
+		at := path + name + "."
+		switch {
+		case namesAt[at] == nil:
+			return nil
+		case value[0] == '[':
+			return EachMember(value, func(_, item string) error { return checkNames(item, at) })
+		default:
 			return checkNames(value, at)
 		}
-		return nil
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -27,6 +28,12 @@ const (
 	MaxUserAgent = 512
 	MaxRequestID = 200
 	MaxIP        = 64
+
+	MaxNativeAction = 200
+	MaxReason       = 500
+	MaxRole         = 100
+	MaxSession      = 200
+	MaxRelated      = 20 // resources
 )
 
 // MaxAhead is how far in the future an event may lie: clocks differ a little.
@@ -34,49 +41,38 @@ const MaxAhead = 5 * time.Minute
 
 // Resolve checks an event and returns it as it would be stored: with the actor and the request of ctx
 // where it has none, the time truncated to the microsecond (now where it has none), texts mended, and metadata
-// as a json.RawMessage, masked, or nil. Everything a database could refuse is found here.
+// as a json.RawMessage, masked, or nil; what is the default, such as OutcomeSuccess, as the empty text.
+// Everything a database could refuse is found here.
 //
-// Errors: ErrNoOrganization where the event names none, ErrNoActor, or a *fault.Field.
+// Errors: a *fault.Field or, where several things are wrong, fault.Fields; ErrNoOrganization where the event
+// names none, and ErrNoActor, are codes of one.
 func Resolve(ctx context.Context, event Event, now time.Time) (Event, error) {
-	fail := func(err error) (Event, error) { return Event{}, err }
+	var faults fault.Fields
 	switch {
 	case event.Organization == "" && event.ExternalID == "":
-		return fail(fault.Newf("organization", ErrNoOrganization, "is required"))
+		faults.Add(fault.Newf("organization", ErrNoOrganization, "is required"))
 	case event.Organization != "" && event.ExternalID != "":
-		return fail(fault.Newf("organization", fault.Invalid, "name it by slug or by external ID, not both"))
+		faults.Add(fault.Newf("organization", fault.Invalid, "name it by slug or by external ID, not both"))
 	case !storable(event.Organization) || !storable(event.ExternalID):
-		return fail(fault.Newf("organization", ErrNoOrganization, "%q does not exist", event.Organization+event.ExternalID))
-	case !event.Action.Valid():
-		return fail(fault.Newf("action", fault.Invalid, "%.120q is not entity:verb, lower case, at most %d bytes", string(event.Action), action.MaxLength))
-	case event.Action.Reserved() && IsFromOutside(ctx):
-		return fail(fault.Newf("action", fault.Reserved, "%q is for what Audit Logs itself records; choose another name", string(event.Action)))
-	case IsStrict(ctx) && !event.Action.Known():
-		return fail(fault.Newf("action", ErrUnregisteredAction, "%q is neither in the catalogue nor registered", string(event.Action)))
+		faults.Add(fault.Newf("organization", ErrNoOrganization, "%q does not exist", event.Organization+event.ExternalID))
 	}
-	event.EntityType = cmp.Or(event.EntityType, event.Action.Entity())
-	if !action.ValidEntityType(event.EntityType) {
-		return fail(fault.Newf("entity_type", fault.Invalid, "%.120q is not lower case letters, digits and _, at most %d bytes", event.EntityType, action.MaxLength))
+	resolveAction(ctx, &event, &faults)
+	if event.EntityID != "" {
+		faults.Add(CheckID("entity_id", event.EntityID, MaxEntityID))
+	} else if event.EntityName != "" {
+		faults.Add(fault.Newf("entity_id", fault.Required, "is required beside entity_name"))
 	}
-	if err := CheckID("entity_id", event.EntityID, MaxEntityID); err != nil {
-		return fail(err)
-	}
+	event.EntityName = text("entity_name", event.EntityName, MaxName, &faults)
+	event.Related = resolveRelated(event.Related, &faults)
+	event.Outcome = resolveOutcome(event.Outcome, &faults)
+	event.Reason = text("reason", event.Reason, MaxReason, &faults)
+	event.Actor = resolveActor(ctx, event.Actor, &faults)
 	var err error
-	if event.EntityName, err = cleanText("entity_name", event.EntityName, MaxName); err != nil {
-		return fail(err)
-	}
-	if event.Actor, err = resolveActor(ctx, event.Actor); err != nil {
-		return fail(err)
-	}
-	if event.OccurredAt, err = resolveTime(event.OccurredAt, now); err != nil {
-		return fail(err)
-	}
-	if err := checkURL(event.URL); err != nil {
-		return fail(err)
-	}
+	event.OccurredAt, err = resolveTime(event.OccurredAt, now)
+	faults.Add(err)
+	faults.Add(checkURL(event.URL))
 	metadata, err := encodeMetadata(event.Metadata)
-	if err != nil {
-		return fail(err)
-	}
+	faults.Add(err)
 	event.Metadata = nil
 	if metadata != "" {
 		event.Metadata = json.RawMessage(metadata)
@@ -88,7 +84,10 @@ func Resolve(ctx context.Context, event Event, now time.Time) (Event, error) {
 		IP: cut(event.Request.IP, MaxIP), UserAgent: cut(event.Request.UserAgent, MaxUserAgent), ID: cut(event.Request.ID, MaxRequestID),
 	}
 	if len(event.ID) > MaxEventID {
-		return fail(fault.Newf("id", fault.TooLarge, "has %d bytes; at most %d are allowed", len(event.ID), MaxEventID))
+		faults.Add(tooLong("id", event.ID, MaxEventID))
+	}
+	if err := faults.Err(); err != nil {
+		return Event{}, err
 	}
 	return event, nil
 }
@@ -99,33 +98,107 @@ func Validate(ctx context.Context, event Event) error {
 	return err
 }
 
-func resolveActor(ctx context.Context, actor Actor) (Actor, error) {
+func resolveAction(ctx context.Context, e *Event, faults *fault.Fields) {
+	e.NativeAction = text("native_action", e.NativeAction, MaxNativeAction, faults)
+	switch {
+	case !e.Action.Valid():
+		faults.Add(fault.Newf("action", fault.Invalid, "%.120q is not entity:verb, lower case, at most %d bytes", string(e.Action), action.MaxLength))
+	case e.Action.Reserved() && IsFromOutside(ctx):
+		faults.Add(fault.Newf("action", fault.Reserved, "%q is for what Audit Logs itself records; choose another name", string(e.Action)))
+	case IsStrict(ctx) && !e.Action.Known():
+		faults.Add(fault.Newf("action", ErrUnregisteredAction, "%q is neither in the catalogue nor registered", string(e.Action)))
+	}
+	if e.EntityType != "" || e.Action.Valid() {
+		e.EntityType = cmp.Or(e.EntityType, e.Action.Entity())
+		faults.Add(checkEntityType("entity_type", e.EntityType))
+	}
+}
+
+func checkEntityType(field, name string) error {
+	if action.ValidEntityType(name) {
+		return nil
+	}
+	return fault.Newf(field, fault.Invalid, "%.120q is not lower case letters, digits and _, at most %d bytes", name, action.MaxLength)
+}
+
+func resolveRelated(related []Resource, faults *fault.Fields) []Resource {
+	if len(related) > MaxRelated {
+		faults.Add(fault.Newf("related", fault.TooLarge, "has %d resources; at most %d are allowed", len(related), MaxRelated))
+		return nil
+	}
+	related = slices.Clone(related) // the caller's stay as they are
+	for i := range related {
+		r, field := &related[i], fmt.Sprintf("related[%d].", i)
+		faults.Add(checkEntityType(field+"type", r.Type))
+		faults.Add(CheckID(field+"id", r.ID, MaxEntityID))
+		r.Name = text(field+"name", r.Name, MaxName, faults)
+		r.Role = text(field+"role", r.Role, MaxRole, faults)
+	}
+	return related
+}
+
+func resolveOutcome(outcome Outcome, faults *fault.Fields) Outcome {
+	switch outcome {
+	case "", OutcomeSuccess, OutcomeFailure, OutcomeDenied:
+	default:
+		faults.Add(fault.Newf("outcome", fault.Invalid, `%.60q is none of "success", "failure" and "denied"`, string(outcome)))
+	}
+	return unlessDefault(outcome, OutcomeSuccess)
+}
+
+func resolveActor(ctx context.Context, actor Actor, faults *fault.Fields) Actor {
 	if actor == (Actor{}) {
 		actor = ActorFrom(ctx)
 	}
-	if actor.ID == "" {
-		return Actor{}, fault.Newf("actor", ErrNoActor, "is required")
+	if actor == (Actor{}) || actor.ID == "" && actor.Type != ActorSystem && actor.Type != ActorAnonymous {
+		faults.Add(fault.Newf("actor", ErrNoActor, "is required"))
+		return actor
 	}
-	if actor.automated {
-		return System(cut(actor.source, MaxSource)), nil
+	actor = resolveWho("actor", actor, faults)
+	actor.source = cut(actor.source, MaxSource)
+	if p := actor.OnBehalfOf; p != nil {
+		who := resolveWho("actor.on_behalf_of", Actor{Type: p.Type, ID: p.ID, Name: p.Name, Email: p.Email}, faults)
+		actor.OnBehalfOf = &Principal{who.Type, who.ID, who.Name, who.Email, text("actor.on_behalf_of.session", p.Session, MaxSession, faults)}
 	}
-	if actor.ID == SystemID {
-		return Actor{}, fault.Newf("actor.id", fault.Reserved, `"system" is reserved for automated actions; use audit.System`)
+	return actor
+}
+
+// resolveWho checks type, ID, name and e-mail.
+func resolveWho(field string, who Actor, faults *fault.Fields) Actor {
+	switch who.Type {
+	case ActorUser:
+		who.Type = ""
+	case "", ActorService, ActorAgent, ActorSystem, ActorAnonymous:
+	default:
+		faults.Add(fault.Newf(field+".type", fault.Invalid, "%.60q is none of %q, %q, %q, %q and %q", string(who.Type),
+			ActorUser, ActorService, ActorAgent, ActorSystem, ActorAnonymous))
 	}
-	if err := CheckID("actor.id", actor.ID, MaxActorID); err != nil {
-		return Actor{}, err
+	who, err := who.itself(field)
+	faults.Add(err)
+	if who.ID == SystemID && who.Type != ActorSystem {
+		faults.Add(fault.Newf(field+".id", fault.Reserved, `"system" is reserved for automated actions; use audit.System`))
 	}
-	var err error
-	if actor.Email, err = cleanText("actor.email", actor.Email, MaxEmail); err != nil {
-		return Actor{}, err
+	faults.Add(CheckID(field+".id", who.ID, MaxActorID))
+	who.Email = text(field+".email", who.Email, MaxEmail, faults)
+	who.Name = text(field+".name", who.Name, MaxName, faults)
+	if who.Name == "" {
+		who.Name = shortened(cmp.Or(who.Email, who.ID))
 	}
-	if actor.Name, err = cleanText("actor.name", actor.Name, MaxName); err != nil {
-		return Actor{}, err
+	return who
+}
+
+// itself returns the actor with the ID and the name that its type alone has, of those that have one: they are
+// as the type is called.
+func (a Actor) itself(field string) (Actor, error) {
+	if a.Type != ActorSystem && a.Type != ActorAnonymous {
+		return a, nil
 	}
-	if actor.Name == "" {
-		actor.Name = shortened(cmp.Or(actor.Email, actor.ID))
+	only := string(a.Type)
+	if cmp.Or(a.ID, only) != only || cmp.Or(a.Name, only) != only || a.Email != "" {
+		return a, fault.Newf(field, fault.Reserved, "of type %q has neither an ID, a name nor an e-mail of its own", only)
 	}
-	return actor, nil
+	a.ID, a.Name = only, only
+	return a, nil
 }
 
 // shortened truncates text to the size of a name, and marks that it did.
@@ -164,7 +237,7 @@ func CheckID(field, id string, limit int) error {
 	case id == "":
 		return fault.Newf(field, fault.Required, "is required")
 	case len(id) > limit:
-		return fault.Newf(field, fault.TooLarge, "has %d bytes; at most %d are allowed", len(id), limit)
+		return tooLong(field, id, limit)
 	case isPlain(id):
 		return nil
 	case !utf8.ValidString(id):
@@ -178,13 +251,17 @@ func CheckID(field, id string, limit int) error {
 	}
 }
 
-// cleanText mends text that people read: what cannot be stored or shown becomes U+FFFD or a space.
-func cleanText(field, text string, limit int) (string, error) {
-	text = mend(text)
-	if len(text) > limit {
-		return "", fault.Newf(field, fault.TooLarge, "has %d bytes; at most %d are allowed", len(text), limit)
+// text mends text that people read: what cannot be stored or shown becomes U+FFFD or a space.
+func text(field, value string, limit int, faults *fault.Fields) string {
+	value = mend(value)
+	if len(value) > limit {
+		faults.Add(tooLong(field, value, limit))
 	}
-	return text, nil
+	return value
+}
+
+func tooLong(field, value string, limit int) error {
+	return fault.Newf(field, fault.TooLarge, "has %d bytes; at most %d are allowed", len(value), limit)
 }
 
 func mend(text string) string {
@@ -234,7 +311,7 @@ func checkURL(link string) error {
 		return nil
 	}
 	if len(link) > MaxURL {
-		return fault.Newf("url", fault.TooLarge, "has %d bytes; at most %d are allowed", len(link), MaxURL)
+		return tooLong("url", link, MaxURL)
 	}
 	if problem := WebAddressFault(link); problem != "" {
 		return fault.Newf("url", fault.Invalid, "%s", problem)

@@ -11,6 +11,7 @@
 package fault
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -69,3 +70,56 @@ func (f *Field) Error() string { return f.Field + ": " + f.Reason }
 
 // Unwrap returns the code.
 func (f *Field) Unwrap() error { return f.Code }
+
+// Fields are all that is wrong with one value of several fields; errors.As finds the first.
+type Fields []*Field
+
+// Add appends err, which is a *Field, Fields or nil.
+func (f *Fields) Add(err error) {
+	if err != nil {
+		*f = append(*f, All(err)...)
+	}
+}
+
+// Err returns nil where nothing is wrong, a single Field as itself, and otherwise f.
+func (f Fields) Err() error {
+	switch len(f) {
+	case 0:
+		return nil
+	case 1:
+		return f[0]
+	default:
+		return f
+	}
+}
+
+// Error returns what each of them says, in one line.
+func (f Fields) Error() string {
+	texts := make([]string, len(f))
+	for i, field := range f {
+		texts[i] = field.Error()
+	}
+	return strings.Join(texts, "; ")
+}
+
+// Unwrap lets errors.Is and errors.As look into each.
+func (f Fields) Unwrap() []error {
+	errs := make([]error, len(f))
+	for i, field := range f {
+		errs[i] = field
+	}
+	return errs
+}
+
+// All returns the fields that err refuses: those of [Fields], the one of a [Field], none of any other error.
+func All(err error) Fields {
+	var several Fields
+	if errors.As(err, &several) {
+		return several
+	}
+	var one *Field
+	if errors.As(err, &one) {
+		return Fields{one}
+	}
+	return nil
+}

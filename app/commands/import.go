@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/auditlogs/auditlogs/app/audit/event"
-	"github.com/auditlogs/auditlogs/app/commands/importer"
+	"github.com/auditlogs/auditlogs/app/importer"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/views"
 )

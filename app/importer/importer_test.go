@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/auditlogs/auditlogs/app/audit"
-	"github.com/auditlogs/auditlogs/app/commands/importer"
+	"github.com/auditlogs/auditlogs/app/importer"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 )
 

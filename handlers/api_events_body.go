@@ -50,6 +50,7 @@ func readsLines(c *fiber.Ctx) (bool, error) {
 // shares no memory with body.
 func decodeEvents(body []byte, lines bool) eventsBody {
 	var b eventsBody
+	body = bytes.TrimPrefix(body, []byte("\ufeff")) // a byte order mark, as some programs begin a file with it
 	switch trimmed := bytes.TrimSpace(body); {
 	case len(trimmed) == 0:
 		b.broken = "The body is empty."

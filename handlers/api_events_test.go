@@ -81,13 +81,18 @@ func TestSeveralEventsAtOnce(t *testing.T) {
 			t.Errorf("three lines have %d receipts", len(answer.Events))
 		}
 		s.wantEntries(1003)
+		const mark = "\ufeff"
+		s.post(mark + " " + list(events[0])).Expect(http.StatusCreated)
+		s.post(mark + events[0]).Expect(http.StatusCreated)
+		s.post(mark+events[0]+"\n", "Content-Type", "application/x-ndjson").Expect(http.StatusCreated)
+		s.wantEntries(1006)
 
 		for _, many := range []string{list(append(events, event())...), "[" + strings.Repeat("{},", 1000) + "{}]"} {
 			if p := problemOf(t, s.post(many), http.StatusBadRequest); !strings.Contains(p.Detail, "more than 1000") {
 				t.Errorf("too many events: %s", p.Detail)
 			}
 		}
-		s.wantEntries(1003)
+		s.wantEntries(1006)
 	})
 }
 

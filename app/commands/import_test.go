@@ -193,6 +193,47 @@ func TestImportNamesLineAndFieldOfWhatItRefuses(t *testing.T) {
 	})
 }
 
+func TestImportOfAnArray(t *testing.T) {
+	onBoth(t, func(t *testing.T, address string, db *database.DB) {
+		event := func(n int, change map[string]any) string { return strings.TrimSpace(historyLine(n, change)) }
+		indented := strings.ReplaceAll(event(2, map[string]any{"id": "two", "metadata": map[string]any{"text": `a "]}, \\ b`}}), `","`, "\",\r\n  \"")
+		refused := strings.ReplaceAll(event(3, map[string]any{"entity_id": nil}), `","`, "\",\n\"")
+		file := filepath.Join(t.TempDir(), "refused.ndjson")
+		read := func(history string) imported {
+			return importHistory(t.Context(), address, strings.NewReader(history), func(i *importCommand) { i.Refused = file })
+		}
+		history := "\ufeff\n [\n" + event(1, nil) + ",\n" + indented + " , " + refused + "," + `"` + strings.Repeat("x", 5<<20) + `",` + event(4, nil) + "\n]\n"
+		got := read(history)
+		if got.err == nil || got.err.Error() != "2 lines refused" || !strings.Contains(got.console, ": 3 imported, 2 refused.") ||
+			got.report != "item 3: entity_id: is required\nitem 4: event: is longer than 4 MiB\n" {
+			t.Errorf("%+v", got)
+		}
+		if kept, err := os.ReadFile(file); err != nil || string(kept) != strings.ReplaceAll(refused, "\n", " ")+"\n" {
+			t.Errorf("the file of refused lines holds %q, %v", kept, err)
+		}
+		if got := read(history); !strings.Contains(got.console, ": 0 imported, 3 there already, 2 refused.") {
+			t.Errorf("the second time: %+v", got)
+		}
+		for broken, reason := range map[string]string{
+			"[" + event(1, nil):             "after item 0: event: the array ends before it is complete",
+			"[" + event(1, nil) + ",":       "after item 1: event: the array ends before it is complete",
+			"[" + event(1, nil) + "]\n{}\n": "after item 1: event: the array is followed by something else",
+		} {
+			if got := read(broken); got.err == nil || !strings.Contains(got.err.Error(), reason) {
+				t.Errorf("%s: %+v", broken[max(0, len(broken)-5):], got)
+			}
+		}
+		for _, empty := range []string{"[]", " [ ] ", "\ufeff", "\n\n"} {
+			if got := read(empty); got.err != nil || !strings.HasPrefix(got.console, "0 lines") {
+				t.Errorf("%q: %+v", empty, got)
+			}
+		}
+		if n := countEntries(t, db); n != 3 {
+			t.Errorf("%d entries, want 3", n)
+		}
+	})
+}
+
 func TestImportIntoALogThatIsOff(t *testing.T) {
 	onBoth(t, func(t *testing.T, address string, db *database.DB) {
 		if err := db.Write.Exec("UPDATE audit_organizations SET logging_enabled = ?", false).Error; err != nil {

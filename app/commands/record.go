@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -36,10 +35,11 @@ type recordCommand struct {
 	ActorName    string `placeholder:"NAME" env:"-" help:"Their name."`
 	ActorEmail   string `placeholder:"EMAIL" env:"-" help:"Their e-mail address."`
 	System       string `placeholder:"SOURCE" env:"-" help:"Instead of an actor: the automation that did it, such as nightly-backup."`
-	OccurredAt   string `placeholder:"TIME" env:"-" help:"When it happened, such as 2026-11-20T14:03:22Z (default: now)."`
 	Metadata     string `placeholder:"JSON" env:"-" help:"A JSON object; @FILE reads it from a file, - from standard input."`
 	URL          string `name:"url" placeholder:"URL" env:"-" help:"Where the affected resource is found."`
 	ID           string `name:"id" placeholder:"ID" env:"-" help:"Key of the event: with the same one it is recorded once."`
+
+	OccurredAt *string `placeholder:"TIME" env:"-" help:"When it happened, such as 2026-11-20T14:03:22Z (default: now)."` // empty is no time
 }
 
 func (c *recordCommand) Run(ctx context.Context, line *kong.Context, to streams) error {
@@ -125,34 +125,34 @@ func (c *recordCommand) meansServer(line *kong.Context) (bool, error) {
 
 // event returns the event that the flags describe.
 func (c *recordCommand) event(stdin io.Reader) (audit.Event, error) {
-	event := audit.Event{
+	e := audit.Event{
 		ID: c.ID, Organization: c.Organization, Action: action.Action(c.Action),
 		EntityType: c.EntityType, EntityID: c.EntityID, EntityName: c.EntityName, URL: c.URL,
 		Actor: audit.Actor{ID: c.ActorID, Name: c.ActorName, Email: c.ActorEmail},
 	}
 	if c.System != "" {
-		if event.Actor != (audit.Actor{}) {
-			return event, errors.New("--system stands for an actor: leave out --actor-id, --actor-name and --actor-email")
+		if e.Actor != (audit.Actor{}) {
+			return e, errors.New("--system stands for an actor: leave out --actor-id, --actor-name and --actor-email")
 		}
-		event.Actor = audit.System(c.System)
+		e.Actor = audit.System(c.System)
 	}
-	if event.Actor.ID == "" {
-		return event, errors.New("actor: is required: say who did it with --actor-id, or with --system for automated actions")
+	if e.Actor.ID == "" {
+		return e, errors.New("actor: is required: say who did it with --actor-id, or with --system for automated actions")
 	}
-	if c.OccurredAt != "" {
+	if c.OccurredAt != nil {
 		var err error
-		if event.OccurredAt, err = time.Parse(time.RFC3339Nano, c.OccurredAt); err != nil {
-			return event, fmt.Errorf("occurred_at: %q is not a time such as 2026-11-20T14:03:22Z", c.OccurredAt)
+		if e.OccurredAt, err = event.ParseTime("occurred_at", *c.OccurredAt); err != nil {
+			return e, err
 		}
 	}
 	metadata, err := c.metadata(stdin)
 	if err != nil {
-		return event, fmt.Errorf("metadata: %w", err)
+		return e, fmt.Errorf("metadata: %w", err)
 	}
 	if len(metadata) > 0 {
-		event.Metadata = json.RawMessage(metadata)
+		e.Metadata = json.RawMessage(metadata)
 	}
-	return event, nil
+	return e, nil
 }
 
 func (c *recordCommand) metadata(stdin io.Reader) ([]byte, error) {

@@ -79,6 +79,7 @@ func TestRecordSaysWhatItRefuses(t *testing.T) {
 			"a person and none":  {[]string{"--actor-id", "u-1", "--system", "backup"}, 1, "--system stands for an actor"},
 			"action":             {[]string{"--system", "x", "--action", "Deploy"}, 1, `action: "Deploy" is not entity:verb`},
 			"the app's own":      {[]string{"--system", "x", "--action", "member:remove"}, 1, `action: "member:remove" is for what Audit Logs itself records`},
+			"an empty time":      {[]string{"--system", "x", "--occurred-at", ""}, 1, `occurred_at: "" is not a time`},
 			"time":               {[]string{"--system", "x", "--occurred-at", "noon"}, 1, `occurred_at: "noon" is not a time`},
 			"metadata":           {[]string{"--system", "x", "--metadata", "[1]"}, 1, "metadata: is not a JSON object"},
 			"metadata file":      {[]string{"--system", "x", "--metadata", "@/nowhere"}, 1, "metadata: open /nowhere"},

@@ -162,7 +162,7 @@ func (i *importer) count(lines []line, receipts []event.Receipt) error {
 			if errors.Is(l.err, event.ErrExpired) {
 				s.Expired++
 			}
-			i.progress.say("line %d: %s", l.number, l.err)
+			i.progress.say("%s %d: %s", l.unit, l.number, l.err)
 			if i.config.Refused != nil && l.raw != nil {
 				raw := l.raw
 				if !bytes.HasSuffix(raw, []byte("\n")) {

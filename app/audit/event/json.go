@@ -28,7 +28,7 @@ type eventJSON struct {
 	Outcome      Outcome        `json:"outcome,omitempty"`
 	Reason       string         `json:"reason,omitempty"`
 	Actor        *actorJSON     `json:"actor,omitempty"`
-	OccurredAt   string         `json:"occurred_at,omitempty"` // RFC 3339
+	OccurredAt   *string        `json:"occurred_at,omitempty"` // RFC 3339
 	Metadata     any            `json:"metadata,omitempty"`
 	URL          string         `json:"url,omitempty"`
 	Request      *requestJSON   `json:"request,omitempty"`
@@ -90,7 +90,8 @@ func (e Event) MarshalJSON() ([]byte, error) {
 		out.Actor = actorToJSON(e.Actor)
 	}
 	if !e.OccurredAt.IsZero() {
-		out.OccurredAt = e.OccurredAt.UTC().Format(time.RFC3339Nano)
+		occurred := e.OccurredAt.UTC().Format(time.RFC3339Nano)
+		out.OccurredAt = &occurred
 	}
 	if e.Request != (Request{}) {
 		out.Request = &requestJSON{e.Request.IP, e.Request.UserAgent, e.Request.ID}
@@ -137,12 +138,11 @@ func (e *Event) UnmarshalJSON(raw []byte) error {
 			return err
 		}
 	}
-	if in.OccurredAt != "" {
-		occurred, err := time.Parse(time.RFC3339Nano, in.OccurredAt)
-		if err != nil {
-			return fault.Newf("occurred_at", fault.Invalid, "%.60q is not a time such as 2026-11-20T14:03:22Z (RFC 3339)", in.OccurredAt)
+	if in.OccurredAt != nil {
+		var err error
+		if e.OccurredAt, err = ParseTime("occurred_at", *in.OccurredAt); err != nil {
+			return err
 		}
-		e.OccurredAt = occurred
 	}
 	if in.Request != nil {
 		e.Request = Request{IP: in.Request.IP, UserAgent: in.Request.UserAgent, ID: in.Request.ID}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -45,7 +46,7 @@ func TestAnEventBecomesAnEntry(t *testing.T) {
 			APIKeyID: s.write.ID, APIKeyName: "The write key", URL: "https://example.com/svc-1",
 			Metadata: `{"changes":{"replicas":{"after":2.50,"before":1}}}`,
 		}
-		if got != want {
+		if !reflect.DeepEqual(got, want) {
 			t.Errorf("stored is %+v\nwant      %+v", got, want)
 		}
 	})

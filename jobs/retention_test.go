@@ -221,6 +221,15 @@ func TestRetentionLeavesNothingOfAnOrganizationThatIsGone(t *testing.T) {
 		f.record("acme", 10*day, 10)
 		f.retain("acme", 30)
 		f.transaction(func(tx *gorm.DB) error {
+			_, err := audit.Record(t.Context(), tx, audit.Event{Organization: "acme", Action: action.ServiceUpdate, NativeAction: "svc.Update",
+				EntityID: "svc-1", Related: []audit.Resource{{Type: "subnet", ID: "sn-1"}}, OccurredAt: f.now.Add(-10 * day),
+				Actor: audit.Actor{Type: audit.ActorAgent, ID: "bot", OnBehalfOf: &audit.Principal{ID: "usr_1"}}})
+			return err
+		})
+		if f.rows("audit_related", org) != 1 || f.rows("audit_on_behalf_of", org) != 1 || f.rows("audit_native_actions", org) != 1 {
+			t.Fatal("nothing of an entry is stored beside it")
+		}
+		f.transaction(func(tx *gorm.DB) error {
 			_, err := models.SetResourceLink(t.Context(), tx, org.ID, "service", "https://example.com/{id}")
 			if err == nil {
 				err = tx.Create(&accounts.Membership{OrgID: org.ID, UserID: "usr_1", Role: accounts.RoleAdmin}).Error
@@ -232,12 +241,15 @@ func TestRetentionLeavesNothingOfAnOrganizationThatIsGone(t *testing.T) {
 		f.now = f.now.Add(29 * day)
 		f.mustRun()
 		f.wantEntries(org, 0)
+		if n := f.rows("audit_related", org) + f.rows("audit_on_behalf_of", org); n != 0 {
+			t.Errorf("%d parts of entries are left", n)
+		}
 		if f.rows("audit_memberships", org) != 1 {
 			t.Error("its admin cannot read on, though it is not gone yet")
 		}
 		f.now = f.now.Add(2 * day)
 		f.mustRun()
-		if f.rows("audit_entities", org)+f.rows("audit_actors", org) != 0 || f.rows("audit_memberships", org) != 1 {
+		if f.rows("audit_entities", org)+f.rows("audit_actors", org)+f.rows("audit_native_actions", org) != 0 || f.rows("audit_memberships", org) != 1 {
 			t.Error("after its last entry expired more is left than who may read its settings history, or less")
 		}
 		f.now = f.now.Add(365 * day)

@@ -20,7 +20,7 @@ type Entry struct {
 	RecordedAt Micros // when the row was written
 	Action     string // entity:verb
 	EntityType string
-	EntityID   string
+	EntityID   string // empty where nothing was affected
 	EntityName string // may be empty
 	ActorID    string // SystemActorID for automated actions
 	ActorKey   string // ActorName folded; the order of "sort by user"
@@ -36,6 +36,16 @@ type Entry struct {
 	Metadata   string // a JSON object, or empty
 	Origin     Origin // how it came into this log
 	Original   string // of what is not OriginHere: a JSON object, see Original; or empty
+
+	Outcome      event.Outcome // empty for a success
+	Reason       string
+	NativeAction string          // what the sender calls the action, where that is something else
+	ActorType    event.ActorType // empty for a person, and for the actor "system", whose ID says it
+	Masked       int             // how many of its values were kept out of the log
+
+	// Related and OnBehalfOf stand in tables of their own.
+	Related    []event.Resource `gorm:"-"`
+	OnBehalfOf *event.Principal `gorm:"-"`
 }
 
 // Origin is how an entry came into this log.
@@ -87,6 +97,30 @@ func OriginalOf(e Entry) (o Original) {
 }
 
 func (Entry) TableName() string { return "audit_entries" }
+
+// Actor returns who did it, as the event had it.
+func (e Entry) Actor() event.Actor {
+	actor := event.Actor{Type: e.ActorType, ID: e.ActorID, Name: e.ActorName, Email: e.ActorEmail}
+	if e.BySystem() {
+		actor = event.System(e.Source)
+	}
+	actor.OnBehalfOf = e.OnBehalfOf
+	return actor
+}
+
+// Further returns as one text what only some entries say: their outcome, for whom the actor acted, and the
+// like. It is empty for all others, and the same where entries say the same.
+func (e *Entry) Further() string {
+	if !e.hasFurther() {
+		return ""
+	}
+	text, _ := json.Marshal([]any{e.Outcome, e.Reason, e.NativeAction, e.ActorType, e.Related, e.OnBehalfOf}) // texts cannot fail
+	return string(text)
+}
+
+func (e *Entry) hasFurther() bool {
+	return e.Outcome != "" || e.Reason != "" || e.NativeAction != "" || e.ActorType != "" || len(e.Related) > 0 || e.OnBehalfOf != nil
+}
 
 // BySystem says that the action was automated.
 func (e Entry) BySystem() bool { return e.ActorID == SystemActorID }

@@ -68,7 +68,7 @@ func (b *backfill) compare(ctx context.Context) (refused bool, err error) {
 			return false, err
 		}
 		outcome := org.outcome(org.KeptSince, true)
-		var stored map[EntryID]Entry
+		var stored map[EntryID]*Entry
 		first := map[EntryID]int{}
 		if outcome == Inserted {
 			if stored, err = b.stored(ctx, org.ID, indexes); err != nil {
@@ -84,7 +84,7 @@ func (b *backfill) compare(ctx context.Context) (refused bool, err error) {
 			case outcome != Inserted:
 			case entry.OccurredAt < org.KeptSince:
 				result.Outcome, result.KeptSince = Expired, org.KeptSince
-			case known && !sameEvent(&earlier, entry) || again && !sameEvent(&b.entries[n].Entry, entry):
+			case known && !sameEvent(earlier, entry) || again && !sameEvent(&b.entries[n].Entry, entry):
 				result.Outcome = KeyReused
 			case known:
 				result.Repeated = true
@@ -109,9 +109,9 @@ func (b *backfill) organization(ctx context.Context, ref OrganizationRef) (state
 }
 
 // stored are those entries of an organization that are in the log already.
-func (b *backfill) stored(ctx context.Context, orgID int64, indexes []int) (map[EntryID]Entry, error) {
+func (b *backfill) stored(ctx context.Context, orgID int64, indexes []int) (map[EntryID]*Entry, error) {
 	const most = 500 // IDs a statement
-	found := make(map[EntryID]Entry, len(indexes))
+	found := make(map[EntryID]*Entry, len(indexes))
 	for chunk := range slices.Chunk(indexes, most) {
 		ids := make([]EntryID, len(chunk))
 		for n, i := range chunk {
@@ -121,14 +121,18 @@ func (b *backfill) stored(ctx context.Context, orgID int64, indexes []int) (map[
 		err := queryRows(ctx, b.run, func(rows *sql.Rows) error {
 			var e Entry
 			err := rows.Scan(&e.ID, &e.Action, &e.EntityType, &e.EntityID, &e.EntityName, &e.ActorID, &e.ActorName, &e.ActorEmail,
-				&e.Source, &e.URL, &e.Metadata)
-			found[e.ID] = e
+				&e.Source, &e.URL, &e.Metadata, &e.Outcome, &e.Reason, &e.NativeAction, &e.ActorType)
+			found[e.ID] = &e
 			return err
-		}, b.dialect.rebind(`SELECT id, action, entity_type, entity_id, entity_name, actor_id, actor_name, actor_email, source, url, metadata
+		}, b.dialect.rebind(`SELECT id, action, entity_type, entity_id, entity_name, actor_id, actor_name, actor_email, source, url, metadata,
+				outcome, reason, native_action, actor_type
 			FROM audit_entries WHERE org_id = ? AND `+among.sql), append([]any{orgID}, among.args...)...)
 		if err != nil {
 			return nil, err
 		}
+	}
+	if err := readParts(ctx, b.dialect, b.run, orgID, found); err != nil {
+		return nil, err
 	}
 	return found, nil
 }
@@ -138,7 +142,7 @@ func (b *backfill) stored(ctx context.Context, orgID int64, indexes []int) (map[
 func sameEvent(a, b *Entry) bool {
 	return a.Action == b.Action && a.EntityType == b.EntityType && a.EntityID == b.EntityID && a.EntityName == b.EntityName &&
 		a.ActorID == b.ActorID && a.ActorName == b.ActorName && a.ActorEmail == b.ActorEmail && a.Source == b.Source &&
-		a.URL == b.URL && a.Metadata == b.Metadata
+		a.URL == b.URL && a.Metadata == b.Metadata && a.Further() == b.Further()
 }
 
 // insert stores the entries that are not there yet.

@@ -83,8 +83,16 @@ type entryBatch struct {
 	organizations []OrganizationRef
 	oldest        []Micros // by organization: when the first of its entries occurred
 	entries       []batchEntry
-	entities      []int // which of entries name an entity that may be new
-	actors        []int // which of entries name an actor that may be new
+	entities      []namedRow // those that may be new, and so
+	actors        []namedRow
+	natives       []namedRow // native actions
+	more          bool       // one of the entries has more than most, see Entry.hasMore
+}
+
+// namedRow is an entity, an actor or a native action that an entry names, on its way into its table.
+type namedRow struct {
+	entry int       // in entryBatch.entries, whose organization and month it has
+	texts [6]string // the columns behind the month, in their order
 }
 
 // settle says what became of an entry whose organization is in that state.
@@ -123,29 +131,60 @@ func newEntryBatch(entries []NewEntry, results []InsertResult, options BatchOpti
 		batch.oldest[organization] = min(batch.oldest[organization], e.Entry.OccurredAt)
 		n := len(batch.entries)
 		batch.entries = append(batch.entries, batchEntry{newEntryRow(e.Entry), i, organization, e.EvenWhenOff, entryNames{}})
-		row := &batch.entries[n]
-		entity, actor := entityNameKey(e.Organization, &row.entryRow), actorNameKey(e.Organization, &row.entryRow)
-		row.names = entryNames{entity, actor}
-		batch.entities = batch.name(batch.entities, seen, n, entity, options.Names)
-		batch.actors = batch.name(batch.actors, seen, n, actor, options.Names)
+		batch.nameAll(n, seen, options.Names)
 	}
 	return batch
 }
 
-// namedKey is an entity or an actor in the batch, of those entries that are stored although logging is
+// nameAll notes what the entry n names.
+func (b *entryBatch) nameAll(n int, seen map[namedKey]int, known *NameCache) {
+	e := &b.entries[n]
+	o := b.organizations[e.organization]
+	entity := func(texts [6]string) nameKey {
+		key := keyOf("entity", o, e.Month, texts[0], texts[1], texts[3])
+		b.entities = b.name(b.entities, seen, n, key, texts, known)
+		return key
+	}
+	actor := func(texts [6]string) nameKey {
+		key := keyOf("actor", o, e.Month, texts[0], texts[2], texts[3], texts[5])
+		b.actors = b.name(b.actors, seen, n, key, texts, known)
+		return key
+	}
+	if e.EntityID != "" {
+		e.names.entity = entity(e.entityTexts())
+	}
+	e.names.actor = actor(e.actorTexts())
+	if !e.hasMore() {
+		return
+	}
+	b.more = true
+	for _, r := range e.Related {
+		entity([6]string{r.Type, r.ID, Fold(r.ID), Fold(r.Name)})
+	}
+	if p := e.OnBehalfOf; p != nil {
+		key := Fold(p.Name)
+		actor([6]string{p.ID, key, p.Name, p.Email, actorText(p.ID, key, p.Email), string(storedActorType(p.Type))})
+	}
+	if e.NativeAction != "" {
+		key := keyOf("native", o, e.Month, e.Action, e.NativeAction)
+		b.natives = b.name(b.natives, seen, n, key, [6]string{e.Action, e.NativeAction, Fold(e.NativeAction)}, known)
+	}
+}
+
+// namedKey is what entries of the batch name, of those that are stored although logging is
 // off or of the others: neither speaks for the other.
 type namedKey struct {
 	nameKey
 	evenWhenOff bool
 }
 
-// name lets the entry n name an entity or actor, in place of one that occurred before: where that has
-// expired the later one may not have. seen is where in named each is.
-func (b *entryBatch) name(named []int, seen map[namedKey]int, n int, key nameKey, known *NameCache) []int {
+// name lets the entry n name an entity, actor or native action, in place of one that occurred before: where that
+// has expired the later one may not have. seen is where in named each is.
+func (b *entryBatch) name(named []namedRow, seen map[namedKey]int, n int, key nameKey, texts [6]string, known *NameCache) []namedRow {
 	id := namedKey{key, b.entries[n].evenWhenOff}
 	if at, again := seen[id]; again {
-		if b.entries[n].OccurredAt > b.entries[named[at]].OccurredAt {
-			named[at] = n
+		if b.entries[n].OccurredAt > b.entries[named[at].entry].OccurredAt {
+			named[at].entry = n
 		}
 		return named
 	}
@@ -153,5 +192,5 @@ func (b *entryBatch) name(named []int, seen map[namedKey]int, n int, key nameKey
 		return named
 	}
 	seen[id] = len(named)
-	return append(named, n)
+	return append(named, namedRow{n, texts})
 }

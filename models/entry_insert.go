@@ -75,7 +75,7 @@ type InsertResult struct {
 // stored already is left as it is. No other transaction is waited for, except by an entry with a
 // Key, which waits for one that is storing the same key.
 func InsertEntry(ctx context.Context, tx *gorm.DB, entry NewEntry) (InsertResult, error) {
-	if entry.Key != nil {
+	if entry.Key != nil || entry.Entry.hasMore() {
 		results, err := InsertEntries(ctx, tx, []NewEntry{entry}, BatchOptions{})
 		if err != nil {
 			return InsertResult{}, err
@@ -163,9 +163,21 @@ func newEntryRow(e Entry) entryRow {
 		Month:     MonthOf(e.OccurredAt),
 		IDKey:     Fold(e.EntityID),
 		NameKey:   Fold(e.EntityName),
-		ActorText: Fold(e.ActorID) + "\n" + e.ActorKey + "\n" + Fold(e.ActorEmail),
+		ActorText: actorText(e.ActorID, e.ActorKey, e.ActorEmail),
 	}
 }
+
+// entityTexts and actorTexts are what a namedRow holds.
+func (r *entryRow) entityTexts() [6]string {
+	return [6]string{r.EntityType, r.EntityID, r.IDKey, r.NameKey}
+}
+
+func (r *entryRow) actorTexts() [6]string {
+	return [6]string{r.ActorID, r.ActorKey, r.ActorName, r.ActorEmail, r.ActorText, string(r.ActorType)}
+}
+
+// actorText is what search finds an actor by: its ID, folded name and e-mail.
+func actorText(id, key, email string) string { return Fold(id) + "\n" + key + "\n" + Fold(email) }
 
 // MonthOf counts the months of the calendar (UTC): year × 12 + month − 1. Rows of entities and
 // actors carry it, so that a month of them goes once it has wholly expired.
@@ -177,6 +189,18 @@ func MonthOf(t Micros) int {
 // entryColumns are the columns of an entry in the order of its values, org_id and id aside.
 const entryColumns = "occurred_at, recorded_at, action, entity_type, entity_id, entity_name, " +
 	"actor_id, actor_key, actor_name, actor_email, source, ip, user_agent, request_id, api_key_id, api_key_name, url, metadata, origin, original"
+
+// furtherColumns are those that few entries have anything in, in the order of furtherValues. A statement with them is
+// for entries that do.
+const furtherColumns = ", outcome, reason, native_action, actor_type, masked"
+
+func furtherValues(e *Entry) []any {
+	return []any{string(e.Outcome), e.Reason, e.NativeAction, string(e.ActorType), e.Masked}
+}
+
+// hasMore reports whether the statement that is for most entries would lose something of this one: what is in
+// furtherColumns and in the tables beside it, or that nothing was affected.
+func (e *Entry) hasMore() bool { return e.hasFurther() || e.Masked > 0 || e.EntityID == "" }
 
 // appendEntryValues adds the values of entryColumns.
 func appendEntryValues(values []any, e *Entry) []any {

@@ -22,7 +22,7 @@ const nameGeneration = 1 << 16
 // nameKey is the beginning of the SHA-256 of an entity or actor of a month.
 type nameKey [16]byte
 
-// entryNames are the entity and the actor of an entry.
+// entryNames are the entity and the actor of an entry; zero for what it has none of.
 type entryNames struct{ entity, actor nameKey }
 
 func (k *NameCache) has(key nameKey) bool {
@@ -63,14 +63,6 @@ func (k *NameCache) add(key nameKey) {
 		k.older, k.recent = k.recent, make(map[nameKey]struct{})
 	}
 	k.recent[key] = struct{}{}
-}
-
-func entityNameKey(o OrganizationRef, row *entryRow) nameKey {
-	return keyOf("entity", o, row.Month, row.EntityType, row.EntityID, row.NameKey)
-}
-
-func actorNameKey(o OrganizationRef, row *entryRow) nameKey {
-	return keyOf("actor", o, row.Month, row.ActorID, row.ActorName, row.ActorEmail)
 }
 
 // keyOf hashes texts that hold no NUL.

@@ -129,8 +129,19 @@ func (postgres) insertEntry(ctx context.Context, tx *gorm.DB, ref OrganizationRe
 func (postgres) beginWriting(context.Context, statements) error { return nil }
 
 // postgresInsertBatch stores any number of entries, which come as one array a column, in one
-// statement.
-var postgresInsertBatch = postgres{}.rebind(`
+// statement; postgresInsertMore such as have more than most.
+var postgresInsertBatch, postgresInsertMore = postgres{}.insertBatchSQL(false), postgres{}.insertBatchSQL(true)
+
+func (d postgres) insertBatchSQL(more bool) string {
+	columns, types, actorType, otherType := entryColumns, strings.Repeat(", ?::text[]", 18), "", ""
+	returning, parts := "", ""
+	if more {
+		columns += furtherColumns
+		types += strings.Repeat(", ?::text[]", 4) + ", ?::integer[]"
+		actorType, otherType = ", actor_type", " AND known.actor_type = v.actor_type"
+		returning, parts = "\n\tRETURNING org_id, id", postgresInsertParts
+	}
+	return d.rebind(`
 WITH org AS MATERIALIZED (
 	SELECT (r.n - 1)::integer AS n, o.*, o.closed_at = 0 AND r.oldest >= o.kept_since AS takes_all
 	FROM unnest(?::text[], ?::text[], ?::bigint[]) WITH ORDINALITY AS r(slug, external_id, oldest, n)
@@ -144,12 +155,12 @@ WITH org AS MATERIALIZED (
 	SELECT n, id AS org_id, logging_enabled, kept_since FROM org
 	WHERE closed_at = 0 AND (NOT ?::boolean OR ?::bigint = (SELECT COUNT(*) FROM org WHERE takes_all))
 ), entry AS (
-	INSERT INTO audit_entries (org_id, id, ` + entryColumns + `)
-	SELECT allowed.org_id, v.id, ` + "v." + strings.ReplaceAll(entryColumns, ", ", ", v.") + `
-	FROM unnest(?::integer[], ?::boolean[], ?::uuid[], ?::bigint[], ?::bigint[]` + strings.Repeat(", ?::text[]", 18) + `)
-		AS v(n, even_when_off, id, ` + entryColumns + `)
+	INSERT INTO audit_entries (org_id, id, ` + columns + `)
+	SELECT allowed.org_id, v.id, ` + "v." + strings.ReplaceAll(columns, ", ", ", v.") + `
+	FROM unnest(?::integer[], ?::boolean[], ?::uuid[], ?::bigint[], ?::bigint[]` + types + `)
+		AS v(n, even_when_off, id, ` + columns + `)
 	JOIN allowed ON ` + postgresAllowed + `
-	ON CONFLICT (org_id, id) DO NOTHING
+	ON CONFLICT (org_id, id) DO NOTHING` + returning + `
 ), entity AS (
 	INSERT INTO audit_entities (org_id, month, entity_type, entity_id, id_key, name_key)
 	SELECT allowed.org_id, v.month, v.entity_type, v.entity_id, v.id_key, v.name_key
@@ -158,14 +169,41 @@ WITH org AS MATERIALIZED (
 	JOIN allowed ON ` + postgresAllowed + `
 	WHERE (SELECT true FROM ` + postgresKnownEntity("allowed.org_id", "v") + ` LIMIT 1) IS NULL
 ), actor AS (
-	INSERT INTO audit_actors (org_id, month, actor_id, actor_key, actor_name, actor_email, search_key)
-	SELECT allowed.org_id, v.month, v.actor_id, v.actor_key, v.actor_name, v.actor_email, v.search_key
-	FROM unnest(?::integer[], ?::boolean[], ?::bigint[], ?::integer[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[])
-		AS v(n, even_when_off, occurred_at, month, actor_id, actor_key, actor_name, actor_email, search_key)
+	INSERT INTO audit_actors (org_id, month, actor_id, actor_key, actor_name, actor_email, search_key` + actorType + `)
+	SELECT allowed.org_id, v.month, v.actor_id, v.actor_key, v.actor_name, v.actor_email, v.search_key` + strings.Replace(actorType, "actor", "v.actor", 1) + `
+	FROM unnest(?::integer[], ?::boolean[], ?::bigint[], ?::integer[]` + strings.Repeat(", ?::text[]", 5+len(actorType)/len(", actor_type")) + `)
+		AS v(n, even_when_off, occurred_at, month, actor_id, actor_key, actor_name, actor_email, search_key` + actorType + `)
 	JOIN allowed ON ` + postgresAllowed + `
-	WHERE (SELECT true FROM ` + postgresKnownActor("allowed.org_id", "v") + ` LIMIT 1) IS NULL
-)
+	WHERE (SELECT true FROM ` + postgresKnownActor("allowed.org_id", "v") + otherType + ` LIMIT 1) IS NULL
+)` + parts + `
 SELECT n, id, logging_enabled, closed_at, kept_since FROM org`)
+}
+
+// postgresInsertParts stores what stands in tables beside the entries: only of those that are stored by the same
+// statement, as parts are not added to an entry.
+var postgresInsertParts = `, native AS (
+	INSERT INTO audit_native_actions (org_id, month, action, native_action, native_key)
+	SELECT allowed.org_id, v.month, v.action, v.native_action, v.native_key
+	FROM unnest(?::integer[], ?::boolean[], ?::bigint[], ?::integer[], ?::text[], ?::text[], ?::text[])
+		AS v(n, even_when_off, occurred_at, month, action, native_action, native_key)
+	JOIN allowed ON ` + postgresAllowed + `
+	WHERE (SELECT true FROM audit_native_actions known WHERE known.org_id = allowed.org_id AND known.month = v.month
+		AND known.action = v.action AND known.native_action = v.native_action LIMIT 1) IS NULL
+), related AS (
+	INSERT INTO audit_related (org_id, entry_id, position, entity_type, entity_id, entity_name, role)
+	SELECT entry.org_id, entry.id, v.position, v.entity_type, v.entity_id, v.entity_name, v.role
+	FROM unnest(?::integer[], ?::uuid[], ?::integer[], ?::text[], ?::text[], ?::text[], ?::text[])
+		AS v(n, id, position, entity_type, entity_id, entity_name, role)
+	JOIN allowed ON allowed.n = v.n JOIN entry ON entry.org_id = allowed.org_id AND entry.id = v.id
+	ON CONFLICT DO NOTHING
+), principal AS (
+	INSERT INTO audit_on_behalf_of (org_id, entry_id, actor_type, actor_id, actor_name, actor_email, session)
+	SELECT entry.org_id, entry.id, v.actor_type, v.actor_id, v.actor_name, v.actor_email, v.session
+	FROM unnest(?::integer[], ?::uuid[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[])
+		AS v(n, id, actor_type, actor_id, actor_name, actor_email, session)
+	JOIN allowed ON allowed.n = v.n JOIN entry ON entry.org_id = allowed.org_id AND entry.id = v.id
+	ON CONFLICT DO NOTHING
+)`
 
 // What postgresInsertBatch asks of an organization, and which of the rows v it lets in.
 var (
@@ -178,25 +216,20 @@ func (postgres) insertBatch(ctx context.Context, run statements, batch *entryBat
 	for i, o := range batch.organizations {
 		organizations.add(o.Slug, o.ExternalID, strconv.FormatInt(int64(batch.oldest[i]), 10))
 	}
-	entries := newArrays(23)
+	statement, entryArrays, actorTexts := postgresInsertBatch, 23, 5
+	if batch.more {
+		statement, entryArrays, actorTexts = postgresInsertMore, 28, 6
+	}
+	entries := newArrays(entryArrays)
 	for i := range batch.entries {
 		e := &batch.entries[i]
-		entries.add(strconv.Itoa(e.organization), strconv.FormatBool(e.evenWhenOff), e.ID.String(),
+		entries[:23].add(strconv.Itoa(e.organization), strconv.FormatBool(e.evenWhenOff), e.ID.String(),
 			strconv.FormatInt(int64(e.OccurredAt), 10), strconv.FormatInt(int64(e.RecordedAt), 10),
 			e.Action, e.EntityType, e.EntityID, e.EntityName, e.ActorID, e.ActorKey, e.ActorName, e.ActorEmail,
 			e.Source, e.IP, e.UserAgent, e.RequestID, e.APIKeyID, e.APIKeyName, e.URL, e.Metadata, string(e.Origin), e.Original)
-	}
-	entities := newArrays(8)
-	for _, i := range batch.entities {
-		e := &batch.entries[i]
-		entities.add(strconv.Itoa(e.organization), strconv.FormatBool(e.evenWhenOff), strconv.FormatInt(int64(e.OccurredAt), 10), strconv.Itoa(e.Month),
-			e.EntityType, e.EntityID, e.IDKey, e.NameKey)
-	}
-	actors := newArrays(9)
-	for _, i := range batch.actors {
-		e := &batch.entries[i]
-		actors.add(strconv.Itoa(e.organization), strconv.FormatBool(e.evenWhenOff), strconv.FormatInt(int64(e.OccurredAt), 10), strconv.Itoa(e.Month),
-			e.ActorID, e.ActorKey, e.ActorName, e.ActorEmail, e.ActorText)
+		if batch.more {
+			entries[23:].add(string(e.Outcome), e.Reason, e.NativeAction, string(e.ActorType), strconv.Itoa(e.Masked))
+		}
 	}
 	values := organizations.appendTo(nil)
 	needed := len(batch.organizations) // to take all that is for them, where it is all or nothing
@@ -204,7 +237,13 @@ func (postgres) insertBatch(ctx context.Context, run statements, batch *entryBat
 		needed = -1
 	}
 	values = append(values, int64(batch.now), batch.allOrNothing, needed)
-	values = actors.appendTo(entities.appendTo(entries.appendTo(values)))
+	values = entries.appendTo(values)
+	values = batch.namedArrays(batch.entities, 4).appendTo(values)
+	values = batch.namedArrays(batch.actors, actorTexts).appendTo(values)
+	if batch.more {
+		values = batch.namedArrays(batch.natives, 3).appendTo(values)
+		values = batch.appendParts(values)
+	}
 	states := make([]organizationState, len(batch.organizations))
 	err := queryRows(ctx, run, func(rows *sql.Rows) error {
 		var n int
@@ -214,8 +253,35 @@ func (postgres) insertBatch(ctx context.Context, run statements, batch *entryBat
 		}
 		states[n] = state
 		return nil
-	}, postgresInsertBatch, values...)
+	}, statement, values...)
 	return states, err
+}
+
+// namedArrays are the columns of rows, of whose texts each has so many.
+func (b *entryBatch) namedArrays(rows []namedRow, texts int) arrays {
+	columns := newArrays(4 + texts)
+	for i := range rows {
+		e := &b.entries[rows[i].entry]
+		columns[:4].add(strconv.Itoa(e.organization), strconv.FormatBool(e.evenWhenOff), strconv.FormatInt(int64(e.OccurredAt), 10), strconv.Itoa(e.Month))
+		columns[4:].add(rows[i].texts[:texts]...)
+	}
+	return columns
+}
+
+// appendParts adds the related resources and the principals of the batch.
+func (b *entryBatch) appendParts(values []any) []any {
+	related, principals := newArrays(7), newArrays(7)
+	for i := range b.entries {
+		e := &b.entries[i]
+		organization, id := strconv.Itoa(e.organization), e.ID.String()
+		for n, r := range e.Related {
+			related.add(organization, id, strconv.Itoa(n+1), r.Type, r.ID, r.Name, r.Role)
+		}
+		if p := e.OnBehalfOf; p != nil {
+			principals.add(organization, id, string(p.Type), p.ID, p.Name, p.Email, p.Session)
+		}
+	}
+	return principals.appendTo(related.appendTo(values))
 }
 
 func (postgres) claimKeys(ctx context.Context, run statements, keys []claimedKey, now Micros) (map[keyID]bool, error) {

@@ -47,9 +47,19 @@ func NewEntryOf(ctx context.Context, e event.Event, now time.Time) NewEntry {
 			APIKeyName: key.Name,
 			URL:        e.URL,
 			Metadata:   string(metadata),
+
+			Outcome: e.Outcome, Reason: e.Reason, NativeAction: e.NativeAction, ActorType: storedActorType(e.Actor.Type), Masked: e.Masked(),
+			Related: e.Related, OnBehalfOf: e.Actor.OnBehalfOf,
 		},
 		EvenWhenOff: storedWhenOff(ctx, e.Action),
 	}
+}
+
+func storedActorType(t event.ActorType) event.ActorType {
+	if t == event.ActorSystem {
+		return "" // as in entries from before there were types
+	}
+	return t
 }
 
 // PastEntryOf checks an event of the past and makes an entry of it, for BackfillEntries. It is marked as

@@ -31,6 +31,12 @@ func (sqlite) deleteOldest(ctx context.Context, e *ExpiredEntries, limit int) (d
 			return gone.Error
 		}
 		deleted = int(gone.RowsAffected)
+		for _, table := range []string{"audit_related", "audit_on_behalf_of"} {
+			err := tx.Exec("DELETE FROM "+table+" WHERE org_id = ? AND entry_id > ? AND entry_"+bound, e.cleanup.OrgID, e.upTo, end).Error
+			if err != nil {
+				return err
+			}
+		}
 		if next = e.forward(end, deleted); deleted == 0 {
 			return nil
 		}

@@ -56,12 +56,12 @@ func (d sqlite) insertEntry(ctx context.Context, tx *gorm.DB, ref OrganizationRe
 			return err
 		}
 		if !entityKnown {
-			if _, err := run.ExecContext(ctx, sqliteInsertEntity, entityValues(orgID, &row)...); err != nil {
+			if _, err := run.ExecContext(ctx, sqliteInsertEntity, entityValues(orgID, row.Month, row.entityTexts())...); err != nil {
 				return err
 			}
 		}
 		if !actorKnown {
-			_, err = run.ExecContext(ctx, sqliteInsertActor, actorValues(orgID, &row)...)
+			_, err = run.ExecContext(ctx, sqliteInsertActor, actorValues(orgID, row.Month, row.actorTexts())...)
 		}
 		return err
 	})
@@ -77,22 +77,25 @@ SELECT (SELECT COALESCE(MAX(id), ?) + 1 FROM audit_entities WHERE id BETWEEN ? A
 WHERE NOT EXISTS (SELECT 1 FROM audit_entities WHERE org_id = ?
 	AND entity_type = ? AND entity_id = ? AND month = ? AND name_key = ?)`
 	sqliteInsertActor = `
-INSERT INTO audit_actors (id, org_id, month, actor_id, actor_key, actor_name, actor_email, search_key)
-SELECT (SELECT COALESCE(MAX(id), ?) + 1 FROM audit_actors WHERE id BETWEEN ? AND ?), ?, ?, ?, ?, ?, ?, ?
+INSERT INTO audit_actors (id, org_id, month, actor_id, actor_key, actor_name, actor_email, search_key, actor_type)
+SELECT (SELECT COALESCE(MAX(id), ?) + 1 FROM audit_actors WHERE id BETWEEN ? AND ?), ?, ?, ?, ?, ?, ?, ?, ?
 WHERE NOT EXISTS (SELECT 1 FROM audit_actors WHERE org_id = ?
-	AND actor_id = ? AND month = ? AND actor_name = ? AND actor_email = ?)`
+	AND actor_id = ? AND month = ? AND actor_name = ? AND actor_email = ? AND actor_type = ?)`
+	sqliteInsertNative    = "INSERT INTO audit_native_actions (org_id, month, action, native_action, native_key) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+	sqliteInsertRelated   = "INSERT INTO audit_related (org_id, entry_id, position, entity_type, entity_id, entity_name, role) VALUES (?, ?, ?, ?, ?, ?, ?)"
+	sqliteInsertPrincipal = "INSERT INTO audit_on_behalf_of (org_id, entry_id, actor_type, actor_id, actor_name, actor_email, session) VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
 
-func entityValues(orgID int64, row *entryRow) []any {
+func entityValues(orgID int64, month int, texts [6]string) []any {
 	first, last := SQLiteIDs(orgID)
-	return []any{first, first, last, orgID, row.Month, row.EntityType, row.EntityID, row.IDKey, row.NameKey,
-		orgID, row.EntityType, row.EntityID, row.Month, row.NameKey}
+	kind, id, idKey, nameKey := texts[0], texts[1], texts[2], texts[3]
+	return []any{first, first, last, orgID, month, kind, id, idKey, nameKey, orgID, kind, id, month, nameKey}
 }
 
-func actorValues(orgID int64, row *entryRow) []any {
+func actorValues(orgID int64, month int, texts [6]string) []any {
 	first, last := SQLiteIDs(orgID)
-	return []any{first, first, last, orgID, row.Month, row.ActorID, row.ActorKey, row.ActorName, row.ActorEmail, row.ActorText,
-		orgID, row.ActorID, row.Month, row.ActorName, row.ActorEmail}
+	id, key, name, email, text, kind := texts[0], texts[1], texts[2], texts[3], texts[4], texts[5]
+	return []any{first, first, last, orgID, month, id, key, name, email, text, kind, orgID, id, month, name, email, kind}
 }
 
 // SQLiteIDs is the range of IDs that rows of an organization's entities and actors have.
@@ -108,13 +111,17 @@ func (sqlite) beginWriting(ctx context.Context, run statements) error {
 // sqliteRows is how many entries one statement of a batch stores.
 const sqliteRows = 32
 
-func sqliteInsertRows(n int) string {
-	row := "(?, ?" + strings.Repeat(", ?", 20) + ")"
-	return "INSERT INTO audit_entries (org_id, id, " + entryColumns + ") VALUES " +
+func sqliteInsertRows(n int, columns string) string {
+	row := "(?, ?" + strings.Repeat(", ?", 1+strings.Count(columns, ",")) + ")"
+	return "INSERT INTO audit_entries (org_id, id, " + columns + ") VALUES " +
 		strings.Repeat(row+", ", n-1) + row + " ON CONFLICT (org_id, id) DO NOTHING"
 }
 
-var sqliteInsertMany, sqliteInsertSingle = sqliteInsertRows(sqliteRows), sqliteInsertRows(1)
+// For entries that have no more than most, and for batches with such as do.
+var (
+	sqliteInsertMany, sqliteInsertSingle         = sqliteInsertRows(sqliteRows, entryColumns), sqliteInsertRows(1, entryColumns)
+	sqliteInsertManyMore, sqliteInsertSingleMore = sqliteInsertRows(sqliteRows, entryColumns+furtherColumns), sqliteInsertRows(1, entryColumns+furtherColumns)
+)
 
 func (d sqlite) insertBatch(ctx context.Context, run statements, batch *entryBatch) ([]organizationState, error) {
 	states := make([]organizationState, len(batch.organizations))
@@ -138,15 +145,24 @@ func (d sqlite) insertBatch(ctx context.Context, run statements, batch *entryBat
 	}
 
 	many, single := preparing{run: run, sql: sqliteInsertMany}, preparing{run: run, sql: sqliteInsertSingle}
+	if batch.more {
+		many.sql, single.sql = sqliteInsertManyMore, sqliteInsertSingleMore
+		if err := insertParts(ctx, run, batch, states, allowed); err != nil {
+			return nil, err
+		}
+	}
 	defer many.close()
 	defer single.close()
-	values, waiting := make([]any, 0, sqliteRows*22), 0
+	values, waiting := make([]any, 0, sqliteRows*27), 0
 	for i := range batch.entries {
 		if !allowed(i) {
 			continue
 		}
 		e := &batch.entries[i]
 		values = appendEntryValues(append(values, states[e.organization].ID, e.ID[:]), &e.Entry)
+		if batch.more {
+			values = append(values, furtherValues(&e.Entry)...)
+		}
 		if waiting++; waiting == sqliteRows {
 			if err := many.exec(ctx, values...); err != nil {
 				return nil, err
@@ -160,24 +176,58 @@ func (d sqlite) insertBatch(ctx context.Context, run statements, batch *entryBat
 		}
 	}
 
-	entity, actor := preparing{run: run, sql: sqliteInsertEntity}, preparing{run: run, sql: sqliteInsertActor}
-	defer entity.close()
-	defer actor.close()
-	for _, i := range batch.entities {
-		if e := &batch.entries[i]; allowed(i) {
-			if err := entity.exec(ctx, entityValues(states[e.organization].ID, &e.entryRow)...); err != nil {
-				return nil, err
+	for _, named := range []struct {
+		rows   []namedRow
+		sql    string
+		values func(orgID int64, month int, texts [6]string) []any
+	}{
+		{batch.entities, sqliteInsertEntity, entityValues},
+		{batch.actors, sqliteInsertActor, actorValues},
+		{batch.natives, sqliteInsertNative, nativeValues},
+	} {
+		insert := preparing{run: run, sql: named.sql}
+		defer insert.close()
+		for _, row := range named.rows {
+			if !allowed(row.entry) {
+				continue
 			}
-		}
-	}
-	for _, i := range batch.actors {
-		if e := &batch.entries[i]; allowed(i) {
-			if err := actor.exec(ctx, actorValues(states[e.organization].ID, &e.entryRow)...); err != nil {
+			e := &batch.entries[row.entry]
+			if err := insert.exec(ctx, named.values(states[e.organization].ID, e.Month, row.texts)...); err != nil {
 				return nil, err
 			}
 		}
 	}
 	return states, nil
+}
+
+func nativeValues(orgID int64, month int, texts [6]string) []any {
+	return []any{orgID, month, texts[0], texts[1], texts[2]}
+}
+
+// insertParts stores what stands in tables beside the entries, before those: a trigger leaves out what would be
+// added to an entry.
+func insertParts(ctx context.Context, run statements, batch *entryBatch, states []organizationState, allowed func(i int) bool) error {
+	related, principal := preparing{run: run, sql: sqliteInsertRelated}, preparing{run: run, sql: sqliteInsertPrincipal}
+	defer related.close()
+	defer principal.close()
+	for i := range batch.entries {
+		if !allowed(i) {
+			continue
+		}
+		e := &batch.entries[i]
+		orgID := states[e.organization].ID
+		for n, r := range e.Related {
+			if err := related.exec(ctx, orgID, e.ID[:], n+1, r.Type, r.ID, r.Name, r.Role); err != nil {
+				return err
+			}
+		}
+		if p := e.OnBehalfOf; p != nil {
+			if err := principal.exec(ctx, orgID, e.ID[:], string(p.Type), p.ID, p.Name, p.Email, p.Session); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (sqlite) claimKeys(ctx context.Context, run statements, keys []claimedKey, now Micros) (map[keyID]bool, error) {

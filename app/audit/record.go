@@ -111,5 +111,6 @@ func eventKey(e Event, entry *models.Entry) *models.EventKey {
 	if !e.OccurredAt.IsZero() {
 		said = strconv.AppendInt(said, int64(entry.OccurredAt), 10)
 	}
+	said = append(said, entry.Further()...) // begins with a bracket, or is not there
 	return &models.EventKey{Hash: sha256.Sum256([]byte(e.ID)), Fingerprint: sha256.Sum256(said), KeepFor: idKeptFor}
 }

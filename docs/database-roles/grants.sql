@@ -7,10 +7,10 @@
 
 -- auditlogs_server is for "auditlogs serve": pages, API, clean-up, sign-in. It can delete entries, as the
 -- clean-up does, and cannot change them.
-GRANT SELECT, INSERT, DELETE ON audit_entries TO auditlogs_server;
+GRANT SELECT, INSERT, DELETE ON audit_entries, audit_related, audit_on_behalf_of TO auditlogs_server;
 GRANT SELECT, INSERT ON audit_settings_changes TO auditlogs_server;
 GRANT SELECT, INSERT, UPDATE ON audit_organizations TO auditlogs_server;
-GRANT SELECT, INSERT, DELETE ON audit_entities, audit_actors TO auditlogs_server;
+GRANT SELECT, INSERT, DELETE ON audit_entities, audit_actors, audit_native_actions TO auditlogs_server;
 GRANT SELECT, INSERT, UPDATE, DELETE ON
     audit_api_keys,
     audit_cleanups,
@@ -46,8 +46,9 @@ GRANT EXECUTE ON FUNCTION audit_trigrams(bigint, text) TO auditlogs_server, audi
 -- a database it shares with the log: GRANT auditlogs_recorder TO the application's own role. It adds entries.
 -- It reads no more of them than recording asks for, and changes and deletes none.
 GRANT INSERT, SELECT (org_id, id, action, entity_type, entity_id, entity_name, actor_id, actor_key, actor_name,
-    actor_email, source, url, metadata) ON audit_entries TO auditlogs_recorder;
-GRANT SELECT, INSERT ON audit_entities, audit_actors, audit_registered_actions TO auditlogs_recorder;
+    actor_email, source, url, metadata, outcome, reason, native_action, actor_type) ON audit_entries TO auditlogs_recorder;
+GRANT SELECT, INSERT ON audit_related, audit_on_behalf_of, audit_entities, audit_actors, audit_native_actions, audit_registered_actions
+    TO auditlogs_recorder;
 GRANT SELECT, INSERT, UPDATE, DELETE ON audit_event_keys TO auditlogs_recorder;
 -- INSERT is for audit.EnsureOrganization; leave it out where an organization is made in the web app.
 GRANT SELECT, INSERT ON audit_organizations TO auditlogs_recorder;
@@ -60,8 +61,11 @@ GRANT SELECT ON
     audit_cleanups,
     audit_entities,
     audit_entries,
+    audit_native_actions,
+    audit_on_behalf_of,
     audit_organizations,
     audit_registered_actions,
+    audit_related,
     audit_resource_links,
     audit_schema_version,
     audit_settings_changes

@@ -77,6 +77,40 @@ func TestTheViewShowsAnEntryInUsualTypes(t *testing.T) {
 	})
 }
 
+func TestTheViewShowsWhatFewEntriesSay(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		organization(t, db, "acme")
+		plain := audit.Event{Organization: "acme", Action: action.ServiceUpdate, EntityID: "plain", Actor: audit.System("test")}
+		full := audit.Event{Organization: "acme", Action: action.ServiceUpdate, NativeAction: "svc.Update", EntityID: "full",
+			Related: []audit.Resource{{Type: "subnet", ID: "sn-1", Name: "internal", Role: "network"}, {Type: "image", ID: "im-1"}},
+			Outcome: audit.OutcomeDenied, Reason: "no permission", Metadata: map[string]any{"password": "x"},
+			Actor: audit.Actor{Type: audit.ActorAgent, ID: "bot", OnBehalfOf: &audit.Principal{ID: "u-7", Name: "Ada", Session: "s-1"}}}
+		record(t, db, plain, full)
+		path := func(column, sqlite, postgres string) string {
+			if db.Write.Name() == "postgres" {
+				return column + " #>> '" + postgres + "'"
+			}
+			return column + " ->> '" + sqlite + "'"
+		}
+		for expression, want := range map[string]string{
+			"outcome": "success\ndenied", "reason": "NULL\nno permission", "native_action": "NULL\nsvc.Update", "actor_type": "system\nagent",
+			"masked": "0\n1", "on_behalf_of": "", "related": "",
+			path("on_behalf_of", "$.name", "{name}"): "NULL\nAda", path("on_behalf_of", "$.type", "{type}"): "NULL\nuser",
+			path("on_behalf_of", "$.session", "{session}"): "NULL\ns-1", path("on_behalf_of", "$.email", "{email}"): "NULL\nNULL",
+			path("related", "$[0].role", "{0,role}"): "NULL\nnetwork", path("related", "$[1].id", "{1,id}"): "NULL\nim-1",
+			path("related", "$[1].name", "{1,name}"): "NULL\nNULL", path("related", "$[2].id", "{2,id}"): "NULL\nNULL",
+		} {
+			got := reported(t, db, "SELECT CAST("+expression+" AS text) FROM audit_log ORDER BY entity_id DESC")
+			if want == "" && strings.HasPrefix(got, "NULL\n") {
+				continue
+			}
+			if got != want {
+				t.Errorf("%s is %q, want %q", expression, got, want)
+			}
+		}
+	})
+}
+
 // What has expired is gone from the view at once, by whichever of the three bounds, before any clean-up.
 func TestTheViewHidesWhatHasExpired(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -340,7 +341,7 @@ func TestEntryIsRead(t *testing.T) {
 			URL: "https://example.com", Metadata: `{"a":1}`, OccurredAt: models.MicrosOf(now.Add(-time.Hour)), RecordedAt: models.MicrosOf(now)}
 		want = insert(t, store, org, want)[0]
 		got, err := store.Find(t.Context(), org, want.ID)
-		if err != nil || got != want {
+		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("got %+v, %v, want %+v", got, err, want)
 		}
 		if _, err := store.Find(t.Context(), other, want.ID); err == nil {

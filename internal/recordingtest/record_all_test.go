@@ -3,6 +3,7 @@ package recordingtest
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"testing"
 	"time"
 
@@ -75,7 +76,7 @@ func TestRecordAllStoresWhatRecordStores(t *testing.T) {
 				t.Fatalf("%d entries at %v", len(pair), e.OccurredAt.Time())
 			}
 			pair[0].ID, pair[1].ID = models.EntryID{}, models.EntryID{}
-			if pair[0] != pair[1] {
+			if !reflect.DeepEqual(pair[0], pair[1]) {
 				t.Errorf("together %+v\nalone    %+v", pair[0], pair[1])
 			}
 		}

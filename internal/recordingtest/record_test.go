@@ -3,6 +3,7 @@ package recordingtest
 import (
 	"encoding/json"
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -249,7 +250,7 @@ func TestEntriesNeverChange(t *testing.T) {
 		if err := db.Write.Save(&before[0]).Error; err == nil {
 			t.Error("an entry was saved again")
 		}
-		if after := entries(t, db.Write); len(after) != 1 || after[0] != before[0] {
+		if after := entries(t, db.Write); len(after) != 1 || !reflect.DeepEqual(after[0], before[0]) {
 			t.Errorf("the entry changed: %+v", after)
 		}
 	})

@@ -6,6 +6,8 @@ package event
 
 import (
 	"context"
+	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
@@ -66,6 +68,13 @@ type Event struct {
 
 	// Request is where it came from. The zero Request means the one of the context.
 	Request Request
+}
+
+// Masked returns how many values of a resolved event's metadata are not in it: Masked stands in their place. Those that
+// somebody masked before are among them, such as the client that sent the event.
+func (e Event) Masked() int {
+	metadata, _ := e.Metadata.(json.RawMessage)
+	return strings.Count(string(metadata), Masked)
 }
 
 // Resource is one that an event concerned besides the affected one.

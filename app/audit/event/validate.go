@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -126,7 +125,7 @@ func resolveRelated(related []Resource, faults *fault.Fields) []Resource {
 		faults.Add(fault.Newf("related", fault.TooLarge, "has %d resources; at most %d are allowed", len(related), MaxRelated))
 		return nil
 	}
-	related = slices.Clone(related) // the caller's stay as they are
+	related = append([]Resource(nil), related...) // the caller's stay as they are
 	for i := range related {
 		r, field := &related[i], fmt.Sprintf("related[%d].", i)
 		faults.Add(checkEntityType(field+"type", r.Type))

@@ -17,6 +17,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/auditlogs/auditlogs/app/audit/event"
+	"github.com/auditlogs/auditlogs/app/importer"
 )
 
 // Main runs the command line the process was started with, and ends the process.
@@ -82,7 +83,7 @@ func Run(ctx context.Context, arguments []string, stdin io.Reader, stdout, stder
 		kong.Name("auditlogs"),
 		kong.Description("An organization's audit log."),
 		kong.DefaultEnvars("AUDITLOGS"),
-		kong.Vars{"version": version()},
+		kong.Vars{"version": version(), "formats": strings.Join(importer.Formats(), ", ")},
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(code int) { panic(exit(code)) }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,16 +17,22 @@ import (
 type importCommand struct {
 	databaseFlags
 	maskFlags
-	Organization string `placeholder:"SLUG" help:"Organization of the lines that name none."`
-	Refused      string `placeholder:"FILE" env:"-" help:"File that gets the lines which are refused, to be mended and imported."`
-	Restore      bool   `env:"-" help:"Put back an NDJSON export of this log: every entry as it was, the app's own included."`
-	DryRun       bool   `env:"-" help:"Check everything and store nothing."`
-	File         string `arg:"" help:"File to import; - for standard input."`
+	Organization string            `placeholder:"SLUG" help:"Organization of the lines that name none."`
+	Format       string            `default:"auditlogs" enum:"${formats}" env:"-" placeholder:"NAME" help:"How the file is written: ${formats}."`
+	Map          string            `placeholder:"FILE" env:"-" help:"For csv: which column is which field of an event, as a JSON object."`
+	Column       map[string]string `placeholder:"FIELD=HEADING" mapsep:"none" env:"-" help:"For csv: the column of one field, such as occurred_at=When; may be repeated."`
+	Refused      string            `placeholder:"FILE" env:"-" help:"File that gets the lines which are refused, to be mended and imported."`
+	Restore      bool              `env:"-" help:"Put back an NDJSON export of this log: every entry as it was, the app's own included."`
+	DryRun       bool              `env:"-" help:"Check everything and store nothing."`
+	File         string            `arg:"" help:"File to import; - for standard input."`
 }
 
 // Run imports the file. Its error is one line: unfinished where the import broke off.
 func (c *importCommand) Run(ctx context.Context, to streams) error {
-	config := importer.Config{Organization: c.Organization, Restore: c.Restore, DryRun: c.DryRun, Report: to.stderr}
+	config := importer.Config{Organization: c.Organization, Format: cmp.Or(c.Format, importer.Own), Restore: c.Restore, DryRun: c.DryRun, Report: to.stderr}
+	if err := c.readColumns(&config); err != nil {
+		return err
+	}
 	history := to.stdin
 	file, _ := to.stdin.(*os.File) // where it is one
 	if c.File != "-" {
@@ -67,6 +74,35 @@ func (c *importCommand) Run(ctx context.Context, to streams) error {
 		}
 		return nil
 	})
+}
+
+// readColumns checks what goes with which format, and reads the columns of CSV.
+func (c *importCommand) readColumns(config *importer.Config) error {
+	switch given := c.Map != "" || len(c.Column) > 0; {
+	case c.Restore && config.Format != importer.Own:
+		return errors.New("--restore puts back an export of this log: it goes with no other --format")
+	case given && config.Format != importer.CSV:
+		return errors.New("--map and --column go with --format csv")
+	case !given && config.Format == importer.CSV:
+		return errors.New("--format csv needs --map FILE or --column FIELD=HEADING, which say what the columns are")
+	case config.Format != importer.CSV:
+		return nil
+	}
+	config.Columns = importer.Columns{}
+	if c.Map != "" {
+		file, err := os.Open(c.Map)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		if config.Columns, err = importer.ReadColumns(file); err != nil {
+			return fmt.Errorf("%s: %w", c.Map, err)
+		}
+	}
+	for field, heading := range c.Column {
+		config.Columns[field] = importer.Column{Column: heading}
+	}
+	return config.Columns.Check()
 }
 
 const startAgain = "start the same command again: what has been imported stays as it is"

@@ -21,6 +21,8 @@ import (
 type Config struct {
 	Organization string    // the slug for lines that name no organization
 	Size         int64     // of the history in bytes; 0 where it is not known
+	Format       string    // one of Formats; "" is our own
+	Columns      Columns   // of CSV
 	Restore      bool      // put back what this log exported, instead of importing its events
 	DryRun       bool      // check everything and store nothing
 	Refused      io.Writer // gets the lines that are refused, as they are; may be nil
@@ -70,6 +72,7 @@ type importer struct {
 	store    *models.Store
 	progress *progress
 	summary  Summary
+	headed   bool // the refused lines are, where they are CSV
 }
 
 func (i *importer) run(ctx context.Context, batches <-chan batch) error {
@@ -157,6 +160,9 @@ func (i *importer) count(lines []line, receipts []event.Receipt) error {
 	s := &i.summary
 	for _, l := range lines {
 		s.Lines++
+		if l.note != "" {
+			i.progress.say("%s %d: %s", l.unit, l.number, l.note)
+		}
 		if l.err != nil {
 			s.Refused++
 			if errors.Is(l.err, event.ErrExpired) {
@@ -165,6 +171,9 @@ func (i *importer) count(lines []line, receipts []event.Receipt) error {
 			i.progress.say("%s %d: %s", l.unit, l.number, l.err)
 			if i.config.Refused != nil && l.raw != nil {
 				raw := l.raw
+				if !i.headed {
+					raw, i.headed = append(bytes.Clone(l.head), raw...), true
+				}
 				if !bytes.HasSuffix(raw, []byte("\n")) {
 					raw = append(raw, '\n') // the last line of the history
 				}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +20,7 @@ const (
 	maxLine       = 4 << 20 // bytes
 	maxBatch      = 1000    // lines
 	maxBatchBytes = 4 << 20
+	bufferSize    = 256 << 10
 )
 
 // line is a line of a history, or an item of one that is a JSON array, and what it stands for or why it is refused.
@@ -26,8 +28,10 @@ type line struct {
 	unit   string // "line", or "item" of an array
 	number int    // from 1
 	raw    []byte // with its end; nil where it is longer than maxLine
+	head   []byte // the line with the headings of CSV
 	event  event.Event
 	err    error
+	note   string // what else there is to say
 
 	exported exported // of the line of an export, what event was made of
 }
@@ -47,10 +51,16 @@ type lineReader struct {
 	in           *bufio.Reader
 	organization string // for lines that name none
 	restore      bool
-	items        bool // of an array are read, rather than lines
-	ended        bool // the array is
+	format       *format // nil is our own, or CSV
+	columns      Columns
+	table        *table // of CSV, or nil
+	items        bool   // of an array are read, rather than lines
+	around       bool   // an object is around the array
+	ended        bool   // the array is
 	number       int
 	offset       int64
+	zipped       *counter // what is read of a history in gzip
+	turned
 	// batches holds the one that waits. It grows there until somebody takes it.
 	batches chan batch
 	err     error // why the history broke off, once the channel is closed
@@ -58,26 +68,42 @@ type lineReader struct {
 
 func newLineReader(history io.Reader, config Config) *lineReader {
 	return &lineReader{
-		in: bufio.NewReaderSize(history, 256<<10), organization: config.Organization, restore: config.Restore, batches: make(chan batch, 1),
+		in: bufio.NewReaderSize(history, bufferSize), organization: config.Organization, restore: config.Restore,
+		format: formatNamed(config.Format), columns: config.Columns, batches: make(chan batch, 1),
 	}
 }
 
 // read sends the history in batches and closes the channel.
 func (r *lineReader) read(ctx context.Context) {
 	defer close(r.batches)
+	if r.err = r.unzip(); r.err != nil {
+		return
+	}
+	if r.format != nil {
+		r.order = r.format.order
+	}
 	next := r.next
-	if r.skipMark(); r.beginsArray() {
+	switch r.skipMark(); {
+	case r.beginsArray() || r.beginsObjectAroundList():
 		next, r.items = r.nextItem, true
+	case r.columns != nil || r.format == &cloudTrail && !r.begins('{'):
+		if r.err = r.readHeadings(); r.err != nil {
+			return
+		}
+		next = r.nextRow
 	}
 	for {
 		raw, tooLong, err := next()
 		r.number++
 		if text := bytes.TrimSpace(raw); len(text) > 0 || tooLong {
-			if !r.send(ctx, r.parse(raw, text, tooLong)) {
+			if !r.turn(ctx, r.parse(raw, text, tooLong)) {
 				return
 			}
 		}
 		if err != nil {
+			if !r.release(ctx) {
+				return
+			}
 			if !errors.Is(err, io.EOF) {
 				r.err = fmt.Errorf("read the history after %s %d: %w", r.unit(), r.number-1, err)
 			}
@@ -98,7 +124,7 @@ func (r *lineReader) send(ctx context.Context, l line) bool {
 		r.batches <- b
 		b = batch{}
 	}
-	b.lines, b.size, b.end = append(b.lines, l), b.size+len(l.raw), r.offset
+	b.lines, b.size, b.end = append(b.lines, l), b.size+len(l.raw), r.position()
 	select {
 	case r.batches <- b:
 		return true
@@ -123,118 +149,42 @@ func (r *lineReader) next() (raw []byte, tooLong bool, err error) {
 	}
 }
 
-// skipMark reads the byte order mark with which some programs begin a file.
-func (r *lineReader) skipMark() {
-	const mark = "\ufeff"
-	if begin, _ := r.in.Peek(len(mark)); string(begin) == mark {
-		n, _ := r.in.Discard(len(mark))
-		r.offset += int64(n)
-	}
-}
-
-// beginsArray reports whether the history is a JSON array, and reads its bracket then.
-func (r *lineReader) beginsArray() bool {
-	for n := 1; ; n++ { // as much as there is: a history may trickle in
-		begin, err := r.in.Peek(n)
-		switch space := len(bytes.TrimSpace(begin)) == 0; {
-		case space && err == nil:
-		case space || begin[n-1] != '[':
-			return false
-		default:
-			discarded, _ := r.in.Discard(n)
-			r.offset += int64(discarded)
-			return true
-		}
-	}
-}
-
-// nextItem reads up to the comma behind an item of the array, or to the array's end. Line breaks become spaces, so that
-// an item is a line. Of one that is too long nothing is kept.
-func (r *lineReader) nextItem() (raw []byte, tooLong bool, err error) {
-	if r.ended {
-		return nil, false, r.endOfArray()
-	}
-	depth, quoted, escaped := 0, false, false
-	for {
-		char, err := r.in.ReadByte()
-		if errors.Is(err, io.EOF) {
-			err = fault.Newf("event", fault.Malformed, "the array ends before it is complete")
-		}
-		if err != nil {
-			return nil, false, err
-		}
-		r.offset++
-		switch {
-		case escaped:
-			escaped = false
-		case quoted:
-			escaped, quoted = char == '\\', char != '"'
-		case char == '"':
-			quoted = true
-		case char == '{' || char == '[':
-			depth++
-		case depth > 0 && (char == '}' || char == ']'):
-			depth--
-		case depth == 0 && char == ',':
-			return raw, tooLong, nil
-		case depth == 0 && char == ']':
-			r.ended = true
-			return raw, tooLong, nil
-		case isSpace(char) && len(raw) == 0:
-			continue
-		case isSpace(char):
-			char = ' '
-		}
-		if tooLong = tooLong || len(raw) == maxLine; tooLong {
-			raw = nil
-		} else {
-			raw = append(raw, char)
-		}
-	}
-}
-
-// endOfArray returns io.EOF, or another error where anything but space follows the array.
-func (r *lineReader) endOfArray() error {
-	for {
-		char, err := r.in.ReadByte()
-		switch {
-		case err != nil:
-			return err
-		case !isSpace(char):
-			return fault.Newf("event", fault.Malformed, "the array is followed by something else")
-		}
-		r.offset++
-	}
-}
-
-func isSpace(char byte) bool { return char == ' ' || char == '\t' || char == '\r' || char == '\n' }
-
-// unit is what is counted.
-func (r *lineReader) unit() string {
-	if r.items {
-		return "item"
-	}
-	return "line"
-}
-
 // parse reads text, which is raw without the space around it.
 func (r *lineReader) parse(raw, text []byte, tooLong bool) line {
+	if r.format == &cloudTrail && bytes.HasPrefix(text, []byte("[")) { // of GetQueryResults
+		raw = joinedCells(text)
+		text = raw
+	}
 	l := line{unit: r.unit(), number: r.number, raw: raw}
+	if r.table != nil {
+		l.head = r.table.head
+	}
 	if tooLong {
 		l.err = fault.Newf("event", fault.TooLarge, "is longer than %d MiB", maxLine>>20)
 		return l
 	}
-	if r.restore || isExported(text) {
-		l.exported, l.err = parseExported(text)
+	switch entry := r.entry(text); {
+	case entry != nil:
+		l.exported, l.err = parseExported(entry)
 		if l.exported.organization == "" {
 			l.exported.organization = r.organization
 		}
 		l.event = l.exported.event()
 		return l
+	case r.columns != nil:
+		l.event, l.err = r.columns.read(r.table, text)
+	case r.table != nil:
+		l.event, l.err = r.table.read(r.format, text)
+	case r.format != nil:
+		l.event, l.err = r.format.read(text)
+	default: // not json.Unmarshal, whose errors name no field
+		l.err = l.event.UnmarshalJSON(text)
 	}
-	// Not json.Unmarshal, whose errors name no field.
-	if l.err = l.event.UnmarshalJSON(text); l.err != nil {
+	if l.err != nil {
 		return l
+	}
+	if r.format != nil && r.organization != "" { // what others call the organization need not be known here
+		l.event.Organization, l.event.ExternalID = r.organization, ""
 	}
 	if l.event.Organization == "" && l.event.ExternalID == "" {
 		l.event.Organization = r.organization
@@ -243,6 +193,22 @@ func (r *lineReader) parse(raw, text []byte, tooLong bool) line {
 		l.event.ID = lineID(l.number, text)
 	}
 	return l
+}
+
+// entry returns the line of an export that text is, or that it holds; nil for anything else.
+func (r *lineReader) entry(text []byte) []byte {
+	switch {
+	case r.restore:
+		return text
+	case r.format == &cloudEvents:
+		var around struct{ Data json.RawMessage }
+		if json.Unmarshal(text, &around) == nil && isExported(around.Data) {
+			return around.Data
+		}
+	case r.format == nil && r.columns == nil && isExported(text):
+		return text
+	}
+	return nil
 }
 
 // lineID returns the ID of an event that has none: the same for the same line of the same history.

@@ -51,6 +51,15 @@ func Fold(native, entityType string) Action {
 	return Action(entity + ":" + verb)
 }
 
+// FoldType returns the type of entity that another system calls name, such as AppInstance, by the rules of
+// Fold: app_instance. It is empty where no Latin letter or digit is left.
+func FoldType(name string) string {
+	if name = words(name); name != "" {
+		name = digitsLater(name)
+	}
+	return name[:min(len(name), MaxLength)]
+}
+
 // lastSeparator returns where the last separator with a letter or a digit on both sides is in name, or -1.
 func lastSeparator(name string) int {
 	for end := len(name); ; {

@@ -1,0 +1,116 @@
+package importer
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/auditlogs/auditlogs/app/audit/event"
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
+)
+
+// table is CSV: what its first line says.
+type table struct {
+	head     []byte // the line
+	comma    rune
+	headings []string
+	rows     int // lines that the last row has
+}
+
+// readHeadings reads the first line. The separator is the one of comma, semicolon and tab that it has most of.
+func (r *lineReader) readHeadings() error {
+	head, tooLong, err := r.nextRow()
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("read the headings: %w", err)
+	}
+	t := &table{head: head, comma: ','}
+	for _, other := range ";\t" {
+		if bytes.Count(head, []byte(string(other))) > bytes.Count(head, []byte(string(t.comma))) {
+			t.comma = other
+		}
+	}
+	if t.headings, err = t.cells(head); err != nil || tooLong {
+		return fault.Newf("event", fault.Malformed, "the first line has no headings of CSV: %v", err)
+	}
+	for i, heading := range t.headings {
+		if slices.Contains(t.headings[:i], heading) {
+			return fault.Newf("event", fault.Malformed, "the heading %.60q is there twice", heading)
+		}
+	}
+	r.table = t
+	r.number++
+	return nil
+}
+
+// nextRow reads a row, which has several lines where there are line breaks in quotes.
+func (r *lineReader) nextRow() (row []byte, tooLong bool, err error) {
+	if r.table != nil {
+		r.number += r.table.rows // as many more than one
+		r.table.rows = 0
+	}
+	for {
+		raw, long, err := r.next()
+		row, tooLong = append(row, raw...), tooLong || long || len(row)+len(raw) > maxLine
+		if tooLong {
+			row = nil
+		}
+		if err != nil || tooLong || bytes.Count(row, []byte(`"`))%2 == 0 {
+			return row, tooLong, err
+		}
+		if r.table != nil {
+			r.table.rows++
+		}
+	}
+}
+
+func (t *table) cells(row []byte) ([]string, error) {
+	reader := csv.NewReader(bytes.NewReader(row))
+	reader.Comma, reader.FieldsPerRecord = t.comma, -1
+	cells, err := reader.Read()
+	var wrong *csv.ParseError
+	switch {
+	case errors.As(err, &wrong):
+		return nil, fault.Newf("event", fault.Malformed, "is not CSV: %s", wrong.Err)
+	case errors.Is(err, io.EOF):
+		return nil, fault.Newf("event", fault.Malformed, "is empty")
+	case err == nil && t.headings != nil && len(cells) != len(t.headings):
+		return nil, fault.Newf("event", fault.Malformed, "has %d cells; the headings are %d", len(cells), len(t.headings))
+	}
+	for i := range cells {
+		cells[i] = strings.TrimSpace(cells[i])
+	}
+	return cells, err
+}
+
+// record returns a row as an object.
+func (t *table) record(row []byte) (record, error) {
+	cells, err := t.cells(row)
+	if err != nil {
+		return nil, err
+	}
+	r := record{}
+	for i, heading := range t.headings {
+		if cells[i] != "" {
+			r[heading] = cells[i]
+		}
+	}
+	return r, nil
+}
+
+// read returns the event of a row in which a system's record stands.
+func (t *table) read(f *format, row []byte) (event.Event, error) {
+	r, err := t.record(row)
+	if err != nil {
+		return event.Event{}, err
+	}
+	raw, err := json.Marshal(r)
+	if err != nil {
+		return event.Event{}, err
+	}
+	return f.read(raw)
+}

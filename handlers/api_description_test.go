@@ -125,7 +125,7 @@ func TestTheServerIsAsDescribed(t *testing.T) {
 		}
 
 		person := event("id", `"m-1"`, "organization", `"acme"`, "entity_type", `"service"`, "entity_name", `"API"`,
-			"occurred_at", `"2026-05-20T09:00:00+02:00"`, "metadata", `{"n":1}`, "url", `"https://example.com/1"`, "request", `{"ip":"192.0.2.7","user_agent":"x","id":"y"}`)
+			"occurred_at", `"2026-05-20T09:00:00+02:00"`, "sequence", "7", "metadata", `{"n":1}`, "url", `"https://example.com/1"`, "request", `{"ip":"192.0.2.7","user_agent":"x","id":"y"}`)
 		system := event("external_id", `"t-1"`, "actor", `{"id":"system","source":"nightly"}`, "metadata", "null")
 		ask("POST /events 201", "", s.write, person, "Idempotency-Key", "k 1")
 		ask("POST /events 201", "", s.write, person, "Idempotency-Key", "k 1")

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -57,7 +58,7 @@ func TestClientSendsTheWholeEvent(t *testing.T) {
 			ID: id, Action: action.ServiceUpdate, EntityID: "svc-1", EntityName: "<API>", Actor: event.System("nightly"),
 			OccurredAt: time.Now().UTC().Truncate(time.Microsecond), URL: "https://example.com/a?b&c", Request: event.RequestFrom(ctx),
 		}
-		if got != want {
+		if !reflect.DeepEqual(got, want) {
 			t.Errorf("arrived %+v\nwant    %+v", got, want)
 		}
 		if stats := c.Stats(); stats != (client.Stats{Recorded: 1, Requests: 1}) {

@@ -57,6 +57,11 @@ type Event struct {
 	// in the future.
 	OccurredAt time.Time
 
+	// Sequence orders events of the same microsecond, from 0 to MaxSequence: a client.Client counts its
+	// events with it, so that they stay in order whichever way they go. Nil means the order in which they
+	// are recorded. It does not make another event of one with the same ID.
+	Sequence *int64
+
 	// Metadata is additional context: anything that encodes to a JSON object, at most 256 KiB and
 	// 32 levels. The usual keys are "changes" (see Changes), "changed_fields" and "service_name".
 	// Values under keys that look like credentials are not stored: see MaskKeys.

@@ -29,6 +29,7 @@ type eventJSON struct {
 	Reason       string         `json:"reason,omitempty"`
 	Actor        *actorJSON     `json:"actor,omitempty"`
 	OccurredAt   *string        `json:"occurred_at,omitempty"` // RFC 3339
+	Sequence     *int64         `json:"sequence,omitempty"`
 	Metadata     any            `json:"metadata,omitempty"`
 	URL          string         `json:"url,omitempty"`
 	Request      *requestJSON   `json:"request,omitempty"`
@@ -74,7 +75,7 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	out := eventJSON{
 		ID: e.ID, Organization: e.Organization, ExternalID: e.ExternalID, Action: string(e.Action), NativeAction: e.NativeAction,
 		EntityType: e.EntityType, EntityID: e.EntityID, EntityName: e.EntityName, Outcome: unlessDefault(e.Outcome, OutcomeSuccess),
-		Reason: e.Reason, URL: e.URL,
+		Reason: e.Reason, Sequence: e.Sequence, URL: e.URL,
 	}
 	for _, r := range e.Related {
 		out.Related = append(out.Related, resourceJSON(r))
@@ -121,7 +122,7 @@ func (e *Event) UnmarshalJSON(raw []byte) error {
 	*e = Event{
 		ID: in.ID, Organization: in.Organization, ExternalID: in.ExternalID, Action: action.Action(in.Action), NativeAction: in.NativeAction,
 		EntityType: in.EntityType, EntityID: in.EntityID, EntityName: in.EntityName, Outcome: unlessDefault(in.Outcome, OutcomeSuccess),
-		Reason: in.Reason, URL: in.URL,
+		Reason: in.Reason, Sequence: in.Sequence, URL: in.URL,
 	}
 	if e.NativeAction == "" && !e.Action.Valid() {
 		e.Action, e.NativeAction = "", in.Action
@@ -201,8 +202,12 @@ func decodingError(err error) error {
 }
 
 func jsonKind(kind string) string {
-	if kind == "struct" {
+	switch kind {
+	case "struct":
 		return "an object"
+	case "int64":
+		return "a whole number"
+	default:
+		return "a " + kind
 	}
-	return "a " + kind
 }

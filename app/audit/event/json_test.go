@@ -25,7 +25,7 @@ func TestAnEventSurvivesItsJSON(t *testing.T) {
 		"with all that is rare": {
 			Action: action.ServiceUpdate, NativeAction: "svc.Update", EntityID: "svc-1",
 			Related: []event.Resource{{Type: "subnet", ID: "sn-1", Name: "internal", Role: "network"}, {Type: "image", ID: "im-1"}},
-			Outcome: event.OutcomeDenied, Reason: "no permission",
+			Outcome: event.OutcomeDenied, Reason: "no permission", Sequence: new(int64),
 			Actor: event.Actor{Type: event.ActorAgent, ID: "bot-1", Name: "Deploy bot", OnBehalfOf: &event.Principal{
 				Type: event.ActorService, ID: "ci", Name: "CI", Email: "ci@example.com", Session: "s-1"}},
 		},
@@ -106,6 +106,7 @@ func TestAnEventThatCannotBeReadNamesTheField(t *testing.T) {
 		"text for the actor":    {`{"actor":"anna"}`, "actor"},
 		"number in the actor":   {`{"actor":{"id":7}}`, "actor.id"},
 		"time without zone":     {`{"occurred_at":"2026-11-20 14:03"}`, "occurred_at"},
+		"a fraction":            {`{"sequence":1.5}`, "sequence"},
 		"a list":                {`[]`, "event"},
 		"system with a name":    {`{"actor":{"id":"system","name":"Anna"}}`, "actor"},
 		"anonymous with a name": {`{"actor":{"type":"anonymous","name":"Anna"}}`, "actor"},

@@ -35,6 +35,9 @@ const (
 	MaxRelated      = 20 // resources
 )
 
+// MaxSequence is the largest Event.Sequence.
+const MaxSequence = 1<<30 - 1
+
 // MaxAhead is how far in the future an event may lie: clocks differ a little.
 const MaxAhead = 5 * time.Minute
 
@@ -69,6 +72,9 @@ func Resolve(ctx context.Context, event Event, now time.Time) (Event, error) {
 	var err error
 	event.OccurredAt, err = resolveTime(event.OccurredAt, now)
 	faults.Add(err)
+	if n := event.Sequence; n != nil && (*n < 0 || *n > MaxSequence) {
+		faults.Add(fault.Newf("sequence", fault.Invalid, "%d is not between 0 and %d", *n, MaxSequence))
+	}
 	faults.Add(checkURL(event.URL))
 	metadata, err := encodeMetadata(event.Metadata)
 	faults.Add(err)

@@ -14,11 +14,12 @@ import (
 )
 
 func TestAnEventIsRefusedForAllItsFaultsAtOnce(t *testing.T) {
+	tooMuch := int64(event.MaxSequence + 1)
 	_, err := event.Resolve(t.Context(), event.Event{
 		Action: "service:update", EntityName: "API", Outcome: "maybe", Reason: strings.Repeat("r", 501),
 		Related: []event.Resource{{Type: "subnet", ID: "1"}, {Type: "Sub net", Role: strings.Repeat("r", 101)}},
 		Actor:   event.Actor{Type: "robot", ID: " u1", OnBehalfOf: &event.Principal{ID: "system", Session: strings.Repeat("s", 201)}},
-		URL:     "ftp://example.com", Metadata: "text", ID: strings.Repeat("i", 201),
+		URL:     "ftp://example.com", Metadata: "text", ID: strings.Repeat("i", 201), Sequence: &tooMuch,
 	}, time.Now())
 	var fields []string
 	for _, fault := range fault.All(err) {
@@ -27,7 +28,7 @@ func TestAnEventIsRefusedForAllItsFaultsAtOnce(t *testing.T) {
 	want := []string{
 		"organization unknown_organization", "entity_id required", "related[1].type invalid", "related[1].id required", "related[1].role too_large",
 		"outcome invalid", "reason too_large", "actor.type invalid", "actor.id invalid", "actor.on_behalf_of.id reserved",
-		"actor.on_behalf_of.session too_large", "url invalid", "metadata malformed", "id too_large",
+		"actor.on_behalf_of.session too_large", "sequence invalid", "url invalid", "metadata malformed", "id too_large",
 	}
 	if !slices.Equal(fields, want) {
 		t.Errorf("%q\nwant %q", fields, want)

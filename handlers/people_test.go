@@ -11,6 +11,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app"
 	"github.com/auditlogs/auditlogs/app/database"
+	"github.com/auditlogs/auditlogs/handlers/passwords"
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
@@ -21,6 +22,8 @@ const auditLogs = "/settings/audit-logs"
 
 // password is that of every account the tests make.
 const password = "correct horse"
+
+func init() { passwords.Cost = apptest.CheapPasswords }
 
 // town is a running app with accounts and organizations.
 type town struct {

@@ -14,6 +14,7 @@ import (
 	"github.com/auditlogs/auditlogs/handlers/passwords"
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
+	"github.com/auditlogs/auditlogs/internal/logtest"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/accounts"
 )
@@ -61,10 +62,7 @@ func (p *town) user(name string) (user accounts.User) {
 // organization makes one with its admins.
 func (p *town) organization(slug string, admins ...accounts.User) (org models.Organization) {
 	p.t.Helper()
-	p.do(func(tx *gorm.DB) (err error) {
-		org, err = models.CreateOrganization(p.t.Context(), tx, strings.ToUpper(slug), slug, "")
-		return err
-	})
+	org = logtest.Organization(p.t, p.Store, slug)
 	for _, admin := range admins {
 		p.join(org, admin, accounts.RoleAdmin)
 	}

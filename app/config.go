@@ -83,10 +83,10 @@ func (c *Config) validate() error {
 	return nil
 }
 
-// secure says that people reach the app by HTTPS.
+// secure reports whether people reach the app by HTTPS.
 func (c *Config) secure() bool { return strings.HasPrefix(c.BaseURL, "https://") }
 
-// isLoopback says that only this machine can connect. A name is looked up, and all its addresses
+// isLoopback reports whether only this machine can connect. A name is looked up, and all its addresses
 // must be loopback; the empty host means every interface.
 func isLoopback(host string) bool {
 	if host == "" {

@@ -64,7 +64,7 @@ func (a *App) noteUnknownProxy(c *fiber.Ctx) error {
 // unknownProxyHint is what to do about a proxy that is not trusted.
 const unknownProxyHint = "if there is one in front of this server, name it with --trusted-proxies; until then all people behind it count as one address"
 
-// isToken says that s is safe to show and to log as it is.
+// isToken reports whether s is safe to show and to log as it is.
 func isToken(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
 }

@@ -160,7 +160,7 @@ func (h *Handlers) record(ctx context.Context, tx *gorm.DB, caller apiCaller, ev
 	return accounts.Answer{Status: status, Body: string(body) + "\n"}, err
 }
 
-// settle puts events into org, and answers those that belong to another.
+// settle puts events into org, and returns those that belong to another.
 func settle(org models.Organization, events []audit.Event) (refused []audit.EventError) {
 	for i := range events {
 		e := &events[i]

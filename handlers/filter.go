@@ -119,7 +119,7 @@ func ParseFilter(query string, zone *time.Location, now time.Time) (Filter, erro
 	return f, nil
 }
 
-// set reads one value and answers why it cannot, or "".
+// set reads one value and returns why it cannot, or "".
 func (f *Filter) set(name, value string, now time.Time) string {
 	switch name {
 	case "action":
@@ -198,7 +198,7 @@ func (f *Filter) set(name, value string, now time.Time) string {
 	return ""
 }
 
-// isText says that s can be looked for in a database: PostgreSQL takes neither other bytes than
+// isText reports whether s can be looked for in a database: PostgreSQL takes neither other bytes than
 // UTF-8 nor NUL.
 func isText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
@@ -229,7 +229,7 @@ func (f Filter) Query() entries.Query {
 	}
 }
 
-// Narrows says that some entries may be left out.
+// Narrows reports whether some entries may be left out.
 func (f Filter) Narrows() bool { return f.Parts() > 0 }
 
 // Parts counts what is on: as many as there are chips.

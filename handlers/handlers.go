@@ -71,10 +71,10 @@ type Scope struct {
 	access []accounts.Access // Organizations with User's role in each
 }
 
-// secure says that people reach the app by HTTPS.
+// secure reports whether people reach the app by HTTPS.
 func (h *Handlers) secure() bool { return strings.HasPrefix(h.BaseURL, "https://") }
 
-// Admin says that the asker may change the organization's settings.
+// Admin reports whether the asker may change the organization's settings.
 func (s *Scope) Admin() bool { return s.Role == accounts.RoleAdmin }
 
 type localsKey int

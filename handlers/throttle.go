@@ -87,7 +87,7 @@ type attempt struct {
 	now      time.Time
 }
 
-// begin is called before a password is looked at, and end of what it answers after. It answers how long
+// begin is called before a password is looked at, and end of what it returns after. It returns how long
 // to wait instead where there were too many wrong ones. Where there would be too many if those being
 // looked at now were wrong, it waits for them for a while. Errors: models.ErrBusy after that, or that
 // of ctx.
@@ -112,7 +112,7 @@ func (t *throttle) begin(ctx context.Context, now time.Time, bounds []bound) (*a
 	}
 }
 
-// take takes a place of each bound. Where one has none left it takes nothing and answers how long to
+// take takes a place of each bound. Where one has none left it takes nothing and returns how long to
 // wait, or what will tell that another place may be free.
 func (t *throttle) take(now time.Time, bounds []bound) (wait time.Duration, settled <-chan struct{}) {
 	t.mu.Lock()

@@ -88,5 +88,5 @@ func OriginalOf(e Entry) (o Original) {
 
 func (Entry) TableName() string { return "audit_entries" }
 
-// BySystem says that the action was automated.
+// BySystem reports whether the action was automated.
 func (e Entry) BySystem() bool { return e.ActorID == SystemActorID }

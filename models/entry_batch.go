@@ -17,7 +17,7 @@ type BatchOptions struct {
 }
 
 // InsertEntries stores entries in tx, each as InsertEntry would, in a few statements however many
-// they are, and answers what became of each. tx may be a plain pool: then they are one transaction.
+// they are, and returns what became of each. tx may be a plain pool: then they are one transaction.
 //
 // Entries with a Key wait for a transaction that is storing the same key.
 func InsertEntries(ctx context.Context, tx *gorm.DB, entries []NewEntry, options BatchOptions) ([]InsertResult, error) {

@@ -134,7 +134,7 @@ func (s *Store) ResourceLinks(ctx context.Context, org Organization) (ResourceLi
 }
 
 // SetResourceLink adds or changes the URL template of an entity type in the caller's transaction.
-// It answers the template before, "" for none; where that is the same nothing was written. Errors:
+// It returns the template before, "" for none; where that is the same nothing was written. Errors:
 // *fault.Field for the template, and those of LockOrganization.
 func SetResourceLink(ctx context.Context, tx *gorm.DB, orgID int64, entityType, template string) (before string, err error) {
 	if err := CheckURLTemplate(template); err != nil {

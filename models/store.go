@@ -89,7 +89,7 @@ type dialect interface {
 	// insertBatch stores those entries that the states of their organizations, which it answers,
 	// allow; or none of them where the batch is all or nothing and one of them is not allowed.
 	insertBatch(ctx context.Context, run statements, batch *entryBatch) ([]organizationState, error)
-	// claimKeys stores event keys that are new, or were and have expired, and answers which.
+	// claimKeys stores event keys that are new, or were and have expired, and returns which.
 	claimKeys(ctx context.Context, run statements, keys []claimedKey, now Micros) (fresh map[keyID]bool, err error)
 	// idAmong is the condition that an entry's ID is one of ids, of which there is at least one and at
 	// most a few hundred.

@@ -80,7 +80,7 @@ func CheckExists(url string) error {
 	return nil
 }
 
-// IsBusy says that err is SQLite's, and that another process wrote for so long that waiting for it was
+// IsBusy reports whether err is SQLite's because another process wrote for so long that waiting for it was
 // given up. Nothing was done; it may be tried again.
 func IsBusy(err error) bool {
 	var sqliteError *sqlite.Error

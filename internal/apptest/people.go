@@ -78,7 +78,7 @@ func (s *Server) As(t testing.TB, user accounts.User) *Client {
 	return client
 }
 
-// Key makes an API key of org and answers what a program shows.
+// Key makes an API key of org and returns what a program shows.
 func (s *Server) Key(t testing.TB, org models.Organization, scope accounts.KeyScope) (token string) {
 	t.Helper()
 	err := s.Store.Transaction(t.Context(), func(tx *gorm.DB) (err error) {

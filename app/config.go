@@ -28,7 +28,7 @@ type Config struct {
 	WithoutJobs    bool          // leave what works in the background to another server; for tests
 	Log            *slog.Logger
 
-	// ReadProblems says which of ReadDatabases are not read from, and why; Run sets it. nil: none.
+	// ReadProblems returns which of ReadDatabases are not read from, and why; Run sets it. nil: none.
 	ReadProblems func() []string
 
 	// Listing is what the log's page reads its entries from where that is not the database: rows in

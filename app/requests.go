@@ -50,7 +50,7 @@ func (a *App) requestID(c *fiber.Ctx) string {
 	return strings.ToLower(rand.Text()[:20])
 }
 
-// noteUnknownProxy is middleware that says once, in the log and from then on at /healthz, that requests come
+// noteUnknownProxy is middleware that reports once, in the log and from then on at /healthz, that requests come
 // by way of a proxy which is not trusted: bounds by address are then everybody's together. Anybody can send
 // the header, so nothing else is believed for it.
 func (a *App) noteUnknownProxy(c *fiber.Ctx) error {

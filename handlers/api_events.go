@@ -91,7 +91,7 @@ func (r *eventsRequest) idempotencyKey() accounts.IdempotencyKey {
 	}
 }
 
-// recordOnce records the events of a request, or answers as it did when the request came before.
+// recordOnce records the events of a request, or responds as it did when the request came before.
 func (h *Handlers) recordOnce(ctx context.Context, request eventsRequest, events []audit.Event) (answer accounts.Answer, repeated bool, err error) {
 	err = h.Store.Transaction(ctx, func(tx *gorm.DB) error {
 		if request.key == "" {

@@ -57,7 +57,7 @@ func makerOf(entry models.Entry) *linkMaker {
 // OwnName reports whether the entity has a name other than its ID.
 func (v entryView) OwnName() bool { return v.EntityName != "" && v.EntityName != v.EntityID }
 
-// originView says how an entry that was not recorded here came into this log.
+// originView describes how an entry that was not recorded here came into this log.
 type originView struct {
 	Restored bool             // from an export; or else it was imported
 	At       views.ExactTime  // when it was imported

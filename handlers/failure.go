@@ -51,7 +51,7 @@ func (h *Handlers) Failure(c *fiber.Ctx, err error) error {
 	return nil
 }
 
-// wordsFor says what happened, and what to do about it.
+// wordsFor returns what happened, and what to do about it.
 func wordsFor(code fault.Code, status int, err error) (heading, text string) {
 	var bad *fault.Field
 	switch {

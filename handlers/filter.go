@@ -243,7 +243,7 @@ func (f Filter) Parts() int {
 	return parts
 }
 
-// DefaultOrder says newest first: the order in which pages are called newer and older.
+// DefaultOrder reports whether newest is first: the order in which pages are called newer and older.
 func (f Filter) DefaultOrder() bool { return f.Sort == entries.SortTimestamp && !f.Ascending }
 
 // ZoneName is the name of the zone that From and To are meant in.

@@ -52,7 +52,7 @@ type Handlers struct {
 	refusedKeys buckets[string]            // requests with one that cannot, by the client's network
 }
 
-// Listing answers with the entries of a log, and with the times nothing was recorded.
+// Listing returns the entries of a log, and with the times nothing was recorded.
 type Listing interface {
 	Page(context.Context, models.Organization, entries.Query) (entries.Page, error)
 	LoggingGaps(context.Context, models.Organization) ([]models.Gap, error)

@@ -127,7 +127,7 @@ func resourceOf(c *fiber.Ctx) (entityType, entityID string, err error) {
 	return entityType, entityID, nil
 }
 
-// fillBriefs says under each line what changed.
+// fillBriefs writes under each line what changed.
 func (h *Handlers) fillBriefs(ctx context.Context, page *historyPage, entries []models.Entry) error {
 	found, err := h.Entries.ShortMetadata(ctx, page.Organization, entries, views.MaxBriefMetadata)
 	if err != nil {

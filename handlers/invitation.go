@@ -148,13 +148,13 @@ func (h *Handlers) renderInvitation(c *fiber.Ctx, status int, invitation account
 	})
 }
 
-// deadLinkPage says that a link leads nowhere any more, and what to do.
+// deadLinkPage shows that a link leads nowhere any more, and what to do.
 type deadLinkPage struct {
 	Frame Frame
 	Kind  string // "invitation" or "reset link"
 }
 
-// deadLink answers 404 in words of its own where a link was used, revoked or has expired; other
+// deadLink responds with 404 in words of its own where a link was used, revoked or has expired; other
 // errors stay what they are.
 func (h *Handlers) deadLink(c *fiber.Ctx, err error, kind string) error {
 	if !errors.Is(err, models.ErrNotFound) && !errors.Is(err, models.ErrClosed) {

@@ -130,7 +130,7 @@ func (h *Handlers) fillAudit(c *fiber.Ctx, page *organizationPage) error {
 	return nil
 }
 
-// answerAuditSection answers with the section alone where htmx asks, otherwise with the page.
+// answerAuditSection responds with the section alone where htmx asks, otherwise with the page.
 func (h *Handlers) answerAuditSection(c *fiber.Ctx, status int, page organizationPage) error {
 	if !wantsFragment(c) {
 		return h.answerOrganizationPage(c, status, page)
@@ -317,7 +317,7 @@ func (h *Handlers) auditQuestion(current models.Organization, to models.AuditSet
 	return question
 }
 
-// askAboutAuditSettings answers with the question: a page of its own, or in place of the form.
+// askAboutAuditSettings responds with the question: a page of its own, or in place of the form.
 func (h *Handlers) askAboutAuditSettings(c *fiber.Ctx, page organizationPage, current models.Organization, to models.AuditSettings) error {
 	question := h.auditQuestion(current, to, h.Store.Now())
 	if question.Lowers() {
@@ -340,7 +340,7 @@ func (h *Handlers) askAboutAuditSettings(c *fiber.Ctx, page organizationPage, cu
 	return h.render(c, fiber.StatusOK, "organization/confirm", page)
 }
 
-// parseRetention reads a number of days, or says what is wrong with it.
+// parseRetention reads a number of days, or returns what is wrong with it.
 func parseRetention(typed string) (days int, reason string) {
 	const bounds = "1 to 365"
 	if typed == "" {
@@ -356,7 +356,7 @@ func parseRetention(typed string) (days int, reason string) {
 	return days, ""
 }
 
-// retentionMeaning says what a retention period means in a date.
+// retentionMeaning returns what a retention period means in a date.
 func (h *Handlers) retentionMeaning(typed string, org models.Organization, zone *time.Location) string {
 	days, reason := parseRetention(strings.TrimSpace(typed))
 	if reason != "" {
@@ -375,7 +375,7 @@ func (h *Handlers) retentionMeaning(typed string, org models.Organization, zone 
 	return fmt.Sprintf("Entries before %s are deleted.", dateOf(cutoff, zone))
 }
 
-// savedSettings says what was changed, a sentence each.
+// savedSettings returns what was changed, a sentence each.
 func savedSettings(before, after models.Organization, zone *time.Location) []string {
 	if before == after {
 		return []string{"Nothing to save: these settings are already in force."}

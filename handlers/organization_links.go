@@ -143,7 +143,7 @@ func orNull(template string) any {
 	return template
 }
 
-// answerLinks answers with the section alone where htmx asks, otherwise with the page.
+// answerLinks responds with the section alone where htmx asks, otherwise with the page.
 func (h *Handlers) answerLinks(c *fiber.Ctx, status int, page organizationPage) error {
 	if !wantsFragment(c) {
 		return h.answerOrganizationPage(c, status, page)

@@ -130,7 +130,7 @@ func metadataOf(t *testing.T, e models.Entry) (metadata map[string]any) {
 	return metadata
 }
 
-// wantReason is a page whose field says why its value was refused.
+// wantReason wants a page whose field says why its value was refused.
 func wantReason(t *testing.T, page *apptest.Page, field, reason string) {
 	t.Helper()
 	control := page.Find(`[name="` + field + `"]`)

@@ -72,7 +72,7 @@ func fromHTMX(c *fiber.Ctx) bool {
 	return c.Get("HX-Request") == "true" || c.Get("HX-Request-Type") != ""
 }
 
-// redirect answers 303 to path; a full redirect of the page where htmx asked.
+// redirect responds with 303 to path; a full redirect of the page where htmx asked.
 func redirect(c *fiber.Ctx, path string) error {
 	if fromHTMX(c) {
 		c.Set("HX-Redirect", path)

@@ -153,7 +153,7 @@ const (
 	right // forgives the wrong ones before, but for the address altogether
 )
 
-// end says how the password was.
+// end notes how the password was.
 func (a *attempt) end(as outcome) {
 	t := a.throttle
 	t.mu.Lock()

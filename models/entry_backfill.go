@@ -55,7 +55,7 @@ type backfill struct {
 	now     Micros
 }
 
-// compare answers entries that are not to be stored: they are there already, or are refused.
+// compare settles entries that are not to be stored: they are there already, or are refused.
 func (b *backfill) compare(ctx context.Context) (refused bool, err error) {
 	byOrganization := map[OrganizationRef][]int{}
 	for i := range b.entries {

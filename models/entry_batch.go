@@ -7,7 +7,7 @@ import (
 	"gorm.io/gorm"
 )
 
-// BatchOptions say how InsertEntries works. The zero value is fine.
+// BatchOptions are how InsertEntries works. The zero value is fine.
 type BatchOptions struct {
 	// AllOrNothing stores nothing where one entry's outcome is neither Inserted nor LoggingOff (nor
 	// DryRun).
@@ -87,7 +87,7 @@ type entryBatch struct {
 	actors        []int // which of entries name an actor that may be new
 }
 
-// settle says what became of an entry whose organization is in that state.
+// settle notes what became of an entry whose organization is in that state.
 func (r *InsertResult) settle(state organizationState, e *batchEntry) {
 	of := state.of(e.OccurredAt, e.evenWhenOff)
 	r.Outcome, r.KeptSince = of.Outcome, of.KeptSince

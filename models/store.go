@@ -80,7 +80,7 @@ type dialect interface {
 	name() string
 	// rebind turns the ? of a statement into the database's own placeholders.
 	rebind(sql string) string
-	// greatest is the function that answers the greatest of its values.
+	// greatest is the SQL function that returns the greatest of its values.
 	greatest() string
 	// insertEntry stores one entry, if the organization's state allows it.
 	insertEntry(ctx context.Context, tx *gorm.DB, ref OrganizationRef, row entryRow, evenWhenOff bool) (InsertResult, error)

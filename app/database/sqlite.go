@@ -66,7 +66,7 @@ func openSQLite(ctx context.Context, path string, log *slog.Logger) (*DB, error)
 	return db, nil
 }
 
-// CheckExists answers with an error where url names a SQLite file that does not exist: Open would
+// CheckExists returns an error where url names a SQLite file that does not exist: Open would
 // make it. Whether a PostgreSQL database exists is found by Open.
 func CheckExists(url string) error {
 	path, isFile := strings.CutPrefix(url, "sqlite:")

@@ -60,7 +60,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 }
 
-// admit makes room for conn, or returns that there is none.
+// admit makes room for conn and reports whether there was any.
 func (l *Listener) admit(conn *Conn) bool {
 	l.mu.Lock()
 	var leaves *Conn

@@ -188,7 +188,7 @@ func (r PasswordReset) lockMaker(ctx context.Context, tx *gorm.DB) error {
 	return nil
 }
 
-// checkMaker answers nil, and the organizations of the account, where who made the link may make it at
+// checkMaker returns nil, and the organizations of the account, where who made the link may make it at
 // now. Errors are those of CreatePasswordReset.
 func (r PasswordReset) checkMaker(db *gorm.DB, now time.Time) (asked []int64, err error) {
 	var rows []struct {

@@ -55,7 +55,7 @@ type tries struct {
 }
 
 // atSignIn bounds sign-ins to an account. What counts is the browser alone where it is known for the
-// account. crowd says that many clients seem to stand behind the address: it is allowed more, and not any
+// account. crowd reports whether many clients seem to stand behind the address: it is allowed more, and not any
 // number, since any client can make it seem so.
 func atSignIn(ip, email, device string, crowd bool) []bound {
 	address, account := networkOf(ip), models.Fold(email)

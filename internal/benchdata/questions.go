@@ -34,7 +34,7 @@ const (
 	ByActionAsc  = "sort by action, A to Z"
 )
 
-// IsPage says that the question asks for a page of the log.
+// IsPage reports whether the question asks for a page of the log.
 func (q Question) IsPage() bool { return q.ask == nil }
 
 // Ask asks the question and answers how many rows there were.

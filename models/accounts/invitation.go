@@ -166,7 +166,7 @@ func AcceptInvitation(ctx context.Context, tx *gorm.DB, token string, user User)
 }
 
 // RevokeInvitation ends an invitation that has not been used, named by Invitation.ID. ErrNotFound
-// says that the organization has no such invitation open.
+// means that the organization has no such invitation open.
 func RevokeInvitation(ctx context.Context, tx *gorm.DB, orgID int64, id string) (Invitation, error) {
 	hash, err := hex.DecodeString(strings.TrimPrefix(id, "inv_"))
 	if err != nil {

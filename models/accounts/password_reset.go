@@ -101,7 +101,7 @@ func (s *Store) OpenPasswordResets(ctx context.Context, orgID int64) ([]Password
 }
 
 // RevokePasswordReset ends a reset link that has not been used, named by PasswordReset.ID. ErrNotFound
-// says that none such was made in the organization, or that it has ended already.
+// means that none such was made in the organization, or that it has ended already.
 func RevokePasswordReset(ctx context.Context, tx *gorm.DB, orgID int64, id string) (PasswordReset, error) {
 	hash, err := hex.DecodeString(strings.TrimPrefix(id, "rst_"))
 	if err != nil {

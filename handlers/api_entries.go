@@ -136,7 +136,7 @@ func (h *Handlers) ShowEntry(c *fiber.Ctx) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", models.ErrNotFound, err)
 	}
-	entry, err := h.Entries.Find(contextOf(c), callerOf(c).org, id)
+	entry, err := h.Store.FindEntry(contextOf(c), callerOf(c).org, id)
 	if err != nil {
 		return err
 	}

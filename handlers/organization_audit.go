@@ -321,7 +321,7 @@ func (h *Handlers) auditQuestion(current models.Organization, to models.AuditSet
 func (h *Handlers) askAboutAuditSettings(c *fiber.Ctx, page organizationPage, current models.Organization, to models.AuditSettings) error {
 	question := h.auditQuestion(current, to, h.Store.Now())
 	if question.Lowers() {
-		n, err := h.Entries.CountBefore(contextOf(c), current, question.Before, countedEntries+1)
+		n, err := h.Store.CountBefore(contextOf(c), current, question.Before, countedEntries+1)
 		switch {
 		case err != nil:
 			return err

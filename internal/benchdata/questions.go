@@ -7,6 +7,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/actors"
 	"github.com/auditlogs/auditlogs/models/entries"
 )
 
@@ -138,8 +139,8 @@ func (s Spec) Questions(slug string) []Question {
 			return len(kinds), err
 		}},
 		Question{Name: ActorMenu, ask: func(ctx context.Context, store *entries.Log, org models.Organization) (int, error) {
-			actors, _, err := store.LatestActors(ctx, org, 20)
-			return len(actors), err
+			latest, _, err := actors.Latest(ctx, store.Store, org, 20)
+			return len(latest), err
 		}},
 		Question{Name: CappedCount, ask: func(ctx context.Context, store *entries.Log, org models.Organization) (int, error) {
 			return store.CountBefore(ctx, org, at, CountedEntries+1)

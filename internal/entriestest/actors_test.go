@@ -10,6 +10,7 @@ import (
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/internal/logtest"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/actors"
 	"github.com/auditlogs/auditlogs/models/entries"
 )
 
@@ -35,19 +36,19 @@ func TestActors(t *testing.T) {
 			models.Entry{ActorID: "just", ActorName: "Just Gone", OccurredAt: at(90) - 1})
 		ctx := t.Context()
 
-		latest, _, err := store.LatestActors(ctx, org, 20)
+		latest, _, err := actors.Latest(ctx, store.Store, org, 20)
 		if err != nil || !slices.Equal(ids(latest), []string{"system", "u1", "u2"}) || latest[1].Name != "New Name" {
 			t.Errorf("latest: %v, %v", latest, err)
 		}
 		for text, want := range map[string][]string{
 			"NAME": {"u1"}, "émi": {"u2"}, "EXAMPLE.COM": {"u1", "u2"}, "u2": {"u2"}, "%": nil, "gone": nil,
 		} {
-			found, _, err := store.FindActors(ctx, org, text, 10)
+			found, _, err := actors.Find(ctx, store.Store, org, text, 10)
 			if err != nil || !slices.Equal(ids(found), want) {
 				t.Errorf("find %q: %v, %v; want %v", text, found, err, want)
 			}
 		}
-		known, err := store.ActorsByID(ctx, org, []string{"u2", "nobody", "just", "u1"})
+		known, err := actors.ByID(ctx, store.Store, org, []string{"u2", "nobody", "just", "u1"})
 		if err != nil || !slices.Equal(ids(known), []string{"u2", "u1"}) || known[1].Name != "New Name" {
 			t.Errorf("by ID: %v, %v", known, err)
 		}

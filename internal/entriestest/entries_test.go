@@ -25,6 +25,14 @@ func newStore(t *testing.T, db *database.DB) *entries.Log {
 	return entries.NewLog(logtest.Store(t, db))
 }
 
+// seekAtOnce has searches seek after a first look at one entry.
+func seekAtOnce(log *entries.Log) {
+	log.Limits.FirstLook, log.Limits.Worthwhile, log.Limits.Resources, log.Limits.Gathered = 1, 0, 1000, 1000
+}
+
+// scanInSteps has searches never seek, and look through a few entries at a time.
+func scanInSteps(log *entries.Log) { log.Limits.FirstLook, log.Limits.Worthwhile = 3, 1<<40 }
+
 // sampleLog is a few hundred entries with everything that makes order and search hard: equal
 // times, namesakes, actors and resources that changed their names, one action on two types, letters
 // that only fold outside ASCII, wildcards, expired entries.
@@ -186,11 +194,11 @@ func TestEntriesAnswersLikeAPlainScan(t *testing.T) {
 		ctx := t.Context()
 		seeking, scanning := newStore(t, db), newStore(t, db)
 		narrow, narrower := newStore(t, db), newStore(t, db)
-		narrow.BoundTo(6, 120)
-		narrower.BoundTo(3, 60)
-		narrower.SeekAtOnce()
-		seeking.SeekAtOnce()
-		scanning.ScanInSteps()
+		narrow.Limits.Runs, narrow.Limits.Rows = 6, 120
+		narrower.Limits.Runs, narrower.Limits.Rows = 3, 60
+		seekAtOnce(narrower)
+		seekAtOnce(seeking)
+		scanInSteps(scanning)
 		for i, q := range queries(random) {
 			store := []*entries.Log{store, seeking, scanning, narrow, seeking, narrower}[i%6]
 			want := expected(stored, org, q)
@@ -292,15 +300,15 @@ func TestEntryIsRead(t *testing.T) {
 			ActorName: "Anna", ActorEmail: "a@example.com", Source: "cli", IP: "::1", UserAgent: "ua", RequestID: "r1",
 			URL: "https://example.com", Metadata: `{"a":1}`, OccurredAt: models.MicrosOf(now.Add(-time.Hour)), RecordedAt: models.MicrosOf(now)}
 		want = logtest.Insert(t, store.Store, org, want)[0]
-		got, err := store.Find(t.Context(), org, want.ID)
+		got, err := store.FindEntry(t.Context(), org, want.ID)
 		if err != nil || got != want {
 			t.Errorf("got %+v, %v, want %+v", got, err, want)
 		}
-		if _, err := store.Find(t.Context(), other, want.ID); err == nil {
+		if _, err := store.FindEntry(t.Context(), other, want.ID); err == nil {
 			t.Error("another organization reads the entry")
 		}
 		expired := logtest.Insert(t, store.Store, org, models.Entry{OccurredAt: models.MicrosOf(now.AddDate(0, 0, -91))})[0]
-		if _, err := store.Find(t.Context(), org, expired.ID); err == nil {
+		if _, err := store.FindEntry(t.Context(), org, expired.ID); err == nil {
 			t.Error("an expired entry can be read")
 		}
 	})

@@ -9,6 +9,7 @@ import (
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/internal/logtest"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/history"
 )
 
 func TestNamesAResourceHad(t *testing.T) {
@@ -28,22 +29,12 @@ func TestNamesAResourceHad(t *testing.T) {
 		)
 		logtest.Insert(t, store.Store, other, models.Entry{EntityName: "foreign"})
 
-		names := func(limit int) []string {
-			found, err := store.ResourceNames(t.Context(), org, "service", "svc-1", limit)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var list []string
-			for _, name := range found {
-				list = append(list, name.EntityName)
-			}
-			return list
+		resource, err := history.Lately(t.Context(), store, org, "service", "svc-1")
+		if err != nil {
+			t.Fatal(err)
 		}
-		if got, want := names(10), []string{"third", "first", "second"}; !slices.Equal(got, want) {
+		if got, want := resource.Names, []string{"third", "first", "second"}; !slices.Equal(got, want) {
 			t.Errorf("names are %q, want %q", got, want)
-		}
-		if got, want := names(2), []string{"third", "first"}; !slices.Equal(got, want) {
-			t.Errorf("two names are %q, want %q", got, want)
 		}
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/internal/logtest"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/actors"
 	"github.com/auditlogs/auditlogs/models/entries"
 )
 
@@ -60,6 +61,35 @@ func TestASearchOfMoreWordsThanAnybodyTypes(t *testing.T) {
 			}
 			if len(page.Entries) != want {
 				t.Errorf("%.20s… and so on finds %d entries, want %d", search, len(page.Entries), want)
+			}
+		}
+	})
+}
+
+// Ten people of one name take all runs that the page may begin, and looking through them as many again: the search
+// that then asks the entities may have none of them, but not fewer than none.
+func TestASearchThatAsksTheEntitiesWithNoRunsLeft(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		store := newStore(t, db)
+		org := logtest.Organization(t, store.Store, "acme")
+		stored := []models.Entry{{EntityID: "gateway", ActorName: "Zoe"}}
+		for i := range 200 {
+			stored = append(stored, models.Entry{EntityID: "database", ActorID: fmt.Sprint("u", i%10), ActorName: "Ada"})
+		}
+		logtest.Insert(t, store.Store, org, stored...)
+		seekAtOnce(store)
+		store.Limits.Runs, store.Limits.Rows = 10, 100
+		q := entries.Query{Search: "gateway", Sort: entries.SortUser, Ascending: true}
+		for pages := 1; ; pages++ {
+			page, err := store.Page(t.Context(), org, q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(page.Entries) == 1 && page.Entries[0].EntityID == "gateway" {
+				break
+			}
+			if q.Cursor = page.Next; len(page.Entries) > 0 || page.Looked == nil || pages == 300 {
+				t.Fatalf("page %d has %d entries, and looked up to %v", pages, len(page.Entries), page.Looked)
 			}
 		}
 	})
@@ -142,7 +172,7 @@ func TestASearchOfMoreStreamsThanOneStatementReads(t *testing.T) {
 // search may take.
 func TestInvisibleCharactersAreNotSearched(t *testing.T) {
 	paths := map[string]func(*entries.Log){
-		"usual": func(*entries.Log) {}, "seek": (*entries.Log).SeekAtOnce, "scan": (*entries.Log).ScanInSteps,
+		"usual": func(*entries.Log) {}, "seek": seekAtOnce, "scan": scanInSteps,
 	}
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		store := newStore(t, db)
@@ -177,7 +207,7 @@ func TestInvisibleCharactersAreNotSearched(t *testing.T) {
 		}
 		people := logtest.Insert(t, store.Store, org, models.Entry{ActorID: "usr_\u200b7", ActorName: "Grace\u202e Hopper", ActorEmail: "gra\u00adce@example.com"})
 		for _, text := range []string{"grace hop", "usr_7", "grace@", "gr\u200cace"} {
-			found, _, err := store.FindActors(t.Context(), org, text, 10)
+			found, _, err := actors.Find(t.Context(), store.Store, org, text, 10)
 			if err != nil || len(found) != 1 || found[0].ID != people[0].ActorID {
 				t.Errorf("%q finds %v, %v", text, found, err)
 			}

@@ -12,6 +12,9 @@ const (
 	SortUser       Sort = "user"
 )
 
+// sortedColumn is the column of the entries that a sort other than that of time goes by.
+var sortedColumn = map[Sort]string{SortAction: "action", SortEntityType: "entity_type", SortUser: "actor_key"}
+
 // Query is a question to the log. Zero values do not restrict. Entries that have expired are
 // never part of an answer.
 type Query struct {

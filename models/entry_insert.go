@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strings"
 
 	"gorm.io/gorm"
 )
@@ -177,6 +178,12 @@ func MonthOf(t Micros) int {
 // entryColumns are the columns of an entry in the order of its values, org_id and id aside.
 const entryColumns = "occurred_at, recorded_at, action, entity_type, entity_id, entity_name, " +
 	"actor_id, actor_key, actor_name, actor_email, source, ip, user_agent, request_id, api_key_id, api_key_name, url, metadata, origin, original"
+
+// entryPlaceholders are those of entryColumns, each behind a comma; times are the first two, the others text.
+var (
+	entryPlaceholders = strings.Repeat(", ?", strings.Count(entryColumns, ",")+1)
+	entryTexts        = strings.TrimPrefix(entryPlaceholders, ", ?, ?")
+)
 
 // appendEntryValues adds the values of entryColumns.
 func appendEntryValues(values []any, e *Entry) []any {

@@ -59,7 +59,7 @@ WITH org AS (
 		AND $4::bigint >= ` + keptSinceSQL(d, "$5::bigint") + ` -- occurred_at, recorded_at
 ), entry AS (
 	INSERT INTO audit_entries (org_id, id, ` + entryColumns + `)
-	SELECT id, ?::uuid, ?::bigint, ?::bigint, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM org
+	SELECT id, ?::uuid, ?::bigint, ?::bigint` + entryTexts + ` FROM org
 	ON CONFLICT (org_id, id) DO NOTHING
 	RETURNING org_id, entity_type, entity_id, actor_id, actor_key, actor_name, actor_email
 ), derived AS (
@@ -146,7 +146,7 @@ WITH org AS MATERIALIZED (
 ), entry AS (
 	INSERT INTO audit_entries (org_id, id, ` + entryColumns + `)
 	SELECT allowed.org_id, v.id, ` + "v." + strings.ReplaceAll(entryColumns, ", ", ", v.") + `
-	FROM unnest(?::integer[], ?::boolean[], ?::uuid[], ?::bigint[], ?::bigint[]` + strings.Repeat(", ?::text[]", 18) + `)
+	FROM unnest(?::integer[], ?::boolean[], ?::uuid[], ?::bigint[], ?::bigint[]` + strings.ReplaceAll(entryTexts, "?", "?::text[]") + `)
 		AS v(n, even_when_off, id, ` + entryColumns + `)
 	JOIN allowed ON ` + postgresAllowed + `
 	ON CONFLICT (org_id, id) DO NOTHING
@@ -178,7 +178,7 @@ func (postgres) insertBatch(ctx context.Context, run statements, batch *entryBat
 	for i, o := range batch.organizations {
 		organizations.add(o.Slug, o.ExternalID, strconv.FormatInt(int64(batch.oldest[i]), 10))
 	}
-	entries := newArrays(23)
+	entries := newArrays(3 + strings.Count(entryPlaceholders, "?"))
 	for i := range batch.entries {
 		e := &batch.entries[i]
 		entries.add(strconv.Itoa(e.organization), strconv.FormatBool(e.evenWhenOff), e.ID.String(),

@@ -128,6 +128,9 @@ func (p *logPage) RefusedValue() string { return p.Filter.refused }
 // LongestAddress returns how long an address may become by ticking, in bytes.
 func (p *logPage) LongestAddress() int { return maxAddress }
 
+// Provenance returns the names of the filters by where an event was sent from.
+func (p *logPage) Provenance() string { return strings.Join(provenanceNames, " ") }
+
 // fillEntries fills in the entries and what is shown between them. kinds are those of the log, or nil.
 func (h *Handlers) fillEntries(ctx context.Context, page *logPage, kinds []entries.Kind) error {
 	org, query := page.Organization, page.Filter.Query()

@@ -241,11 +241,21 @@ func (f Filter) Narrows() bool { return f.Parts() > 0 }
 // Parts counts what is on: as many as there are chips.
 func (f Filter) Parts() int {
 	texts := []string{f.EntityType, f.Search, f.From.Text, f.To.Text}
-	for _, p := range provenance {
-		texts = append(texts, *p.of(&f))
-	}
 	texts = slices.DeleteFunc(texts, func(text string) bool { return text == "" })
-	return len(f.Actions) + len(f.Actors) + len(texts)
+	return len(f.Actions) + len(f.Actors) + len(f.Provenance()) + len(texts)
+}
+
+// parameter is one value of the address, and what it is called in words.
+type parameter struct{ Name, Kind, Value string }
+
+// Provenance returns those of its filters that are on.
+func (f Filter) Provenance() (on []parameter) {
+	for _, p := range provenance {
+		if value := *p.of(&f); value != "" {
+			on = append(on, parameter{p.name, p.kind, value})
+		}
+	}
+	return on
 }
 
 // DefaultOrder reports whether newest is first: the order in which pages are called newer and older.
@@ -352,8 +362,8 @@ func (f Filter) String() string {
 		add("actor", actor)
 	}
 	add("entity_type", f.EntityType)
-	for _, p := range provenance {
-		add(p.name, *p.of(&f))
+	for _, p := range f.Provenance() {
+		add(p.Name, p.Value)
 	}
 	add("q", f.Search)
 	add("from", f.From.Text)

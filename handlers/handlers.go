@@ -1,5 +1,5 @@
-// Package handlers answers requests: one file a resource; each handler parses its input, makes one
-// call to the models and renders.
+// Package handlers answers requests: one file a resource; each handler parses its input, asks
+// the models and renders.
 package handlers
 
 import (

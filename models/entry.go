@@ -23,7 +23,7 @@ type Entry struct {
 	EntityID   string
 	EntityName string // may be empty
 	ActorID    string // SystemActorID for automated actions
-	ActorKey   string // ActorName folded; the order of "sort by user"
+	ActorKey   string // ActorName folded (see Fold), which is no key of anything; the order of "sort by user"
 	ActorName  string // as it was then; never empty
 	ActorEmail string
 	Source     string // the automation behind "system", such as "github-webhook"

@@ -72,7 +72,7 @@ type InsertResult struct {
 // InsertEntry stores an entry in tx.
 //
 // The organization, its switch, its retention and the entry are one statement, without a lock: what read "on" is
-// stored. Whatever the outcome, no statement has failed and tx stays usable. An entry whose ID is
+// stored. On SQLite an entity or an actor that is new is another one, in the same transaction. Whatever the outcome, no statement has failed and tx stays usable. An entry whose ID is
 // stored already is left as it is. No other transaction is waited for, except by an entry with a
 // Key, which waits for one that is storing the same key.
 func InsertEntry(ctx context.Context, tx *gorm.DB, entry NewEntry) (InsertResult, error) {

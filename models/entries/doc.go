@@ -1,6 +1,7 @@
 // Package entries answers questions about an organization's log: pages of any sort and filter, searches and
 // exports. It is one idea, used for everything. What is asked and answered is in query.go; page.go makes a page of
-// what a walk reads, as plan.go decides. A filter on one more column is a field of Query and a line of listFilters.
+// what a walk reads, as plan.go decides; log.go, span.go and read.go are what they stand on. A filter on one more
+// column is a field of Query and a line of listFilters.
 //
 // # Runs
 //
@@ -17,7 +18,7 @@
 //	ORDER BY run.group_number, hit.id DESC LIMIT 51
 //
 // SQLite has no LATERAL: there it is a UNION ALL of one SELECT a run. The values of the cursor are part of the
-// condition, so page 100,000 is read as page 1 is, and nothing is ever skipped with OFFSET or counted.
+// condition, so page 100,000 is read as page 1 is: no page is reached by skipping the entries before it.
 //
 // # Groups
 //
@@ -31,9 +32,9 @@
 //
 // # Conditions
 //
-// What no index tells apart (a country, two filters of which an index has one, the words of a search) are conditions
+// What no index tells apart (two filters of which an index has one, the words of a search) are conditions
 // on the entries of the runs. Such a run may hold a million entries that do not answer, so how far to read is
-// found out first, in the index alone: the 250th entry of each run is
+// found out first, in the index alone: the 250th entry of a run (of several, of each the share that is due to it) is
 //
 //	… ORDER BY id DESC LIMIT 1 OFFSET 249 …
 //
@@ -46,7 +47,7 @@
 // search the distinct entities know, of which there are far fewer than entries. Their index lists each three letters
 // in a row (words.go):
 //
-//	audit_trigrams(org_id, id_key || E'\n' || name_key) @@ '1:10. & 1:0.0 & …'   -- 10.0.0.12
+//	audit_trigrams(org_id, id_key || E'\n' || name_key) @@ '1:2.1 & 1:.10 & …'   -- v2.10.1
 //	audit_trigrams(…) @@ '1:本社':*                                                -- any three that begin so
 //
 // What it finds is read by the runs of (entity_type, entity_id), up to 2,000 of them, besides those of the actions

@@ -15,8 +15,8 @@ type plan struct {
 	span    span     // of IDs that may answer
 	words   []string // of the search, folded
 	filters []filter
-	// kinds is every kind of the log, where the query cannot be answered without: the values of a sorted column,
-	// and what "deployment:*" stands for.
+	// kinds is every kind of the log, once something has needed them: the values of a sorted column, what
+	// "deployment:*" stands for, words that actions hold.
 	kinds   []Kind
 	actions []string   // those asked for, one by one
 	base    selection  // what the filters let through that the indexes of the sorts know
@@ -33,16 +33,16 @@ func (l *Log) plan(ctx context.Context, org models.Organization, q Query) (*plan
 	if q.To != 0 {
 		p.span.to = models.FirstEntryID(q.To)
 	}
-	groups := slices.ContainsFunc(q.Actions, func(action string) bool { return strings.HasSuffix(action, AnyVerb) })
+	anyVerb := slices.ContainsFunc(q.Actions, func(action string) bool { return strings.HasSuffix(action, AnyVerb) })
 	typed := q.Sort == SortEntityType || q.EntityType != "" && !q.oneResource()
-	if p.kinds == nil && (groups || typed || q.Sort == SortAction && len(q.Actions) == 0) {
+	if p.kinds == nil && (anyVerb || typed || q.Sort == SortAction && len(q.Actions) == 0) {
 		var err error
 		if p.kinds, err = l.Kinds(ctx, org); err != nil {
 			return nil, err
 		}
 	}
 	switch {
-	case groups, typed && (len(q.Actions) > 0 || q.EntityType != ""):
+	case anyVerb, typed && (len(q.Actions) > 0 || q.EntityType != ""):
 		if p.base.kinds = p.asked(); len(q.Actions) > 0 {
 			p.actions = project(p.base.kinds, func(k Kind) string { return k.Action })
 		}

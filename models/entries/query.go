@@ -51,7 +51,7 @@ const AnyVerb = ":*"
 type Cursor struct {
 	Before bool           // the page that ends before the entry, instead of the one that begins after it
 	Value  string         // the entry's value in the sorted column; empty for SortTimestamp
-	ID     models.EntryID // the entry
+	ID     models.EntryID // the entry; zero for the end of all entries with that value
 }
 
 // value is the entry's value in the sorted column.

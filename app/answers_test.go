@@ -20,7 +20,7 @@ import (
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 )
 
-// serveWith serves an app that change has had its way with, until the test ends, and answers its address.
+// serveWith serves an app that change has had its way with, until the test ends, and returns its address.
 func serveWith(t *testing.T, change func(*App)) string {
 	t.Helper()
 	store, err := databasetest.SQLite(t).Store(nil)

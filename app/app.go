@@ -109,7 +109,7 @@ func New(config Config, store *models.Store) (*App, error) {
 			return nil, err
 		}
 	}
-	if a.handlers.Views, err = views.Load(a.files.Address); err != nil {
+	if a.handlers.Views, err = views.Load(); err != nil {
 		return nil, err
 	}
 	a.fiber = fiber.New(fiber.Config{

@@ -58,7 +58,7 @@ type brotliBuffer struct {
 	answer bytes.Buffer
 }
 
-// compress answers with memory that the next call uses again.
+// compress returns memory that the next call uses again.
 func (b *brotliBuffer) compress(body []byte) []byte {
 	b.answer.Reset()
 	b.writer.Reset(&b.answer)

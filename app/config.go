@@ -28,7 +28,7 @@ type Config struct {
 	WithoutJobs    bool          // leave what works in the background to another server; for tests
 	Log            *slog.Logger
 
-	// ReadProblems says which of ReadDatabases are not read from, and why; Run sets it. nil: none.
+	// ReadProblems returns which of ReadDatabases are not read from, and why; Run sets it. nil: none.
 	ReadProblems func() []string
 
 	// Listing is what the log's page reads its entries from where that is not the database: rows in
@@ -83,10 +83,10 @@ func (c *Config) validate() error {
 	return nil
 }
 
-// secure says that people reach the app by HTTPS.
+// secure reports whether people reach the app by HTTPS.
 func (c *Config) secure() bool { return strings.HasPrefix(c.BaseURL, "https://") }
 
-// isLoopback says that only this machine can connect. A name is looked up, and all its addresses
+// isLoopback reports whether only this machine can connect. A name is looked up, and all its addresses
 // must be loopback; the empty host means every interface.
 func isLoopback(host string) bool {
 	if host == "" {

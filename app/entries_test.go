@@ -17,7 +17,7 @@ import (
 	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
-// record stores an event as an application would, and answers the entry's ID.
+// record stores an event as an application would, and returns the entry's ID.
 func record(t *testing.T, server *apptest.Server, event audit.Event) string {
 	t.Helper()
 	receipt, err := audit.Record(t.Context(), server.Store.Writer(t.Context()), event)

@@ -98,10 +98,10 @@ func readFields(head []byte) (map[string][]string, error) {
 	return fields, nil
 }
 
-// isNameChar says that r may stand in the name of a header.
+// isNameChar reports whether r may stand in the name of a header.
 func isNameChar(r rune) bool { return isAlphanumeric(r) || strings.ContainsRune("!#$%&'*+-.^_`|~", r) }
 
-// isHostChar says that r may stand in a host, as names and addresses are written, with a port.
+// isHostChar reports whether r may stand in a host, as names and addresses are written, with a port.
 func isHostChar(r rune) bool { return isAlphanumeric(r) || strings.ContainsRune("-._:[]", r) }
 
 func isAlphanumeric(r rune) bool {

@@ -23,7 +23,7 @@ import (
 	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
-// exchange sends raw bytes and answers the statuses of what comes back, until last is answered or the server
+// exchange sends raw bytes and returns the statuses of what comes back, until last is answered or the server
 // closes the connection. With half, the client is at its end and says so.
 func exchange(t *testing.T, server *apptest.Server, raw string, half bool) (statuses []int, closed bool) {
 	t.Helper()

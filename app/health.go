@@ -13,7 +13,7 @@ import (
 // healthTimeout is how long the database may take to prove that it is there.
 const healthTimeout = 3 * time.Second
 
-// health answers what a load balancer and an operator need: 200, or 503 naming what fails. Why is
+// health responds with what a load balancer and an operator need: 200, or 503 naming what fails. Why is
 // in the log, not in the answer, which anybody may read. A replica that is not read from is named
 // and no failure: the primary answers in its place, and leaving out the server would cure nothing. So is a proxy that is not trusted.
 func (a *App) health(c *fiber.Ctx) error {

@@ -50,7 +50,7 @@ func (a *App) requestID(c *fiber.Ctx) string {
 	return strings.ToLower(rand.Text()[:20])
 }
 
-// noteUnknownProxy is middleware that says once, in the log and from then on at /healthz, that requests come
+// noteUnknownProxy is middleware that reports once, in the log and from then on at /healthz, that requests come
 // by way of a proxy which is not trusted: bounds by address are then everybody's together. Anybody can send
 // the header, so nothing else is believed for it.
 func (a *App) noteUnknownProxy(c *fiber.Ctx) error {
@@ -64,7 +64,7 @@ func (a *App) noteUnknownProxy(c *fiber.Ctx) error {
 // unknownProxyHint is what to do about a proxy that is not trusted.
 const unknownProxyHint = "if there is one in front of this server, name it with --trusted-proxies; until then all people behind it count as one address"
 
-// isToken says that s is safe to show and to log as it is.
+// isToken reports whether s is safe to show and to log as it is.
 func isToken(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
 }

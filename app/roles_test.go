@@ -101,7 +101,7 @@ func (r roles) exec(address, statements string) {
 	}
 }
 
-// refused says that a role may do none of these.
+// refused checks that a role may do none of these.
 func (r roles) refused(role string, statements ...string) {
 	r.t.Helper()
 	for _, statement := range statements {
@@ -136,7 +136,7 @@ var tampering = []string{
 	"SET ROLE auditlogs_owner",
 }
 
-// start runs a server until it answers, and answers what it told the log; or why it did not start.
+// start runs a server until it answers, and returns what it told the log; or why it did not start.
 func start(t *testing.T, address string) (log string, err error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -118,7 +118,7 @@ func TestAFloodOfOneOrganizationHoldsUpNobodyElse(t *testing.T) {
 	})
 }
 
-// slowListing answers with the error that the database gives a question that takes too long.
+// slowListing returns the error that the database gives a question that takes too long.
 type slowListing struct {
 	*entries.Log
 	ask func(context.Context) error

@@ -66,7 +66,7 @@ func newReplicated(t *testing.T) *replicated {
 	return r
 }
 
-// record records an event as an application does, and answers the ID of its entry.
+// record records an event as an application does, and returns the ID of its entry.
 func (r *replicated) record(action action.Action) (id string) {
 	r.t.Helper()
 	err := r.one.Store.Transaction(r.t.Context(), func(tx *gorm.DB) error {
@@ -95,7 +95,7 @@ func (r *replicated) onStandby(statement string) {
 	}
 }
 
-// pause stops the standby's replay when it answers the reader and the admin, and answers the ID of an
+// pause stops the standby's replay when it answers the reader and the admin, and returns the ID of an
 // entry that it does not hold.
 func (r *replicated) pause() (missing string) {
 	r.t.Helper()
@@ -123,7 +123,7 @@ func (r *replicated) resume(missing string) {
 	}
 }
 
-// sees says that somebody's log shows an entry.
+// sees reports whether somebody's log shows an entry.
 func (r *replicated) sees(client *apptest.Client, id string) bool {
 	r.t.Helper()
 	return client.Get(acmeLog).Expect(http.StatusOK).Find(`tbody[data-entry-id="`+id+`"]`).Length() == 1

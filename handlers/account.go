@@ -36,10 +36,10 @@ type sessionView struct {
 	This   bool   // the one that reads the page
 }
 
-// Others says that there is more than the session that reads the page.
+// Others reports whether there is more than the session that reads the page.
 func (p accountPage) Others() bool { return len(p.Sessions) > 1 }
 
-// Account answers GET /account.
+// Account handles GET /account.
 func (h *Handlers) Account(c *fiber.Ctx) error {
 	return h.renderAccount(c, fiber.StatusOK, Form{})
 }
@@ -71,7 +71,7 @@ func browserInWords(session accounts.Session) string {
 	return "Unknown browser"
 }
 
-// ChangePassword answers POST /account/password with `current_password` and `password`: it sets a new
+// ChangePassword handles POST /account/password with `current_password` and `password`: it sets a new
 // password and ends every session of the account but this one, which goes on under another cookie.
 // Wrong passwords are bounded as at sign-in, and recorded.
 func (h *Handlers) ChangePassword(c *fiber.Ctx) error {
@@ -127,7 +127,7 @@ func (h *Handlers) ChangePassword(c *fiber.Ctx) error {
 	return h.toAccount(c, "Your password was changed. You are signed out everywhere else.")
 }
 
-// EndSession answers POST /account/sessions/end with the `id` of one of the reader's sessions. The one
+// EndSession handles POST /account/sessions/end with the `id` of one of the reader's sessions. The one
 // they read with is signed out.
 func (h *Handlers) EndSession(c *fiber.Ctx) error {
 	scope, id := scopeOf(c), posted(c, "id")
@@ -156,7 +156,7 @@ func (h *Handlers) EndSession(c *fiber.Ctx) error {
 	return h.toAccount(c, "The session was ended.")
 }
 
-// EndOtherSessions answers POST /account/sessions/end-others: it ends every session of the reader but
+// EndOtherSessions handles POST /account/sessions/end-others: it ends every session of the reader but
 // the one they read with.
 func (h *Handlers) EndOtherSessions(c *fiber.Ctx) error {
 	scope := scopeOf(c)

@@ -12,7 +12,7 @@ import (
 // apiRoot is where the addresses of the HTTP API begin. docs/api.md and openapi.yaml describe it.
 const apiRoot = "/api/v1"
 
-// sendJSON answers with value.
+// sendJSON responds with value.
 func sendJSON(c *fiber.Ctx, status int, contentType string, value any) error {
 	var body bytes.Buffer
 	encoder := json.NewEncoder(&body)

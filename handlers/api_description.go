@@ -9,7 +9,7 @@ import (
 //go:embed openapi.yaml
 var openAPI []byte
 
-// APIDescription answers with the OpenAPI description of the API.
+// APIDescription responds with the OpenAPI description of the API.
 func (h *Handlers) APIDescription(c *fiber.Ctx) error {
 	c.Set(fiber.HeaderContentType, "application/yaml")
 	return c.Send(openAPI)

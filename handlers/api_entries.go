@@ -85,7 +85,7 @@ type entriesJSON struct {
 	LookedTo *string     `json:"looked_to,omitempty"` // how far was looked then, where that is a time
 }
 
-// ListEntries answers with a page of entries: the same as the log's page for the same query.
+// ListEntries responds with a page of entries: the same as the log's page for the same query.
 func (h *Handlers) ListEntries(c *fiber.Ctx) error {
 	if err := onlyParameters(c, filterParameters...); err != nil {
 		return err
@@ -127,7 +127,7 @@ func (h *Handlers) ListEntries(c *fiber.Ctx) error {
 	return sendJSON(c, fiber.StatusOK, fiber.MIMEApplicationJSON, answer)
 }
 
-// ShowEntry answers with one entry. A malformed, unknown, expired or foreign ID is the same 404.
+// ShowEntry responds with one entry. A malformed, unknown, expired or foreign ID is the same 404.
 func (h *Handlers) ShowEntry(c *fiber.Ctx) error {
 	if err := onlyParameters(c); err != nil {
 		return err
@@ -136,7 +136,7 @@ func (h *Handlers) ShowEntry(c *fiber.Ctx) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", models.ErrNotFound, err)
 	}
-	entry, err := h.Entries.Find(contextOf(c), callerOf(c).org, id)
+	entry, err := h.Store.FindEntry(contextOf(c), callerOf(c).org, id)
 	if err != nil {
 		return err
 	}

@@ -134,7 +134,7 @@ func TestHowAnEntryCameIntoTheLogIsAnswered(t *testing.T) {
 	})
 }
 
-// jsonEqual says that got is the JSON want, or that there is neither.
+// jsonEqual reports whether got is the JSON want, or whether there is neither.
 func jsonEqual(t *testing.T, got json.RawMessage, want string) bool {
 	t.Helper()
 	if len(got) == 0 || want == "" {

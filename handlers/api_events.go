@@ -91,7 +91,7 @@ func (r *eventsRequest) idempotencyKey() accounts.IdempotencyKey {
 	}
 }
 
-// recordOnce records the events of a request, or answers as it did when the request came before.
+// recordOnce records the events of a request, or responds as it did when the request came before.
 func (h *Handlers) recordOnce(ctx context.Context, request eventsRequest, events []audit.Event) (answer accounts.Answer, repeated bool, err error) {
 	err = h.Store.Transaction(ctx, func(tx *gorm.DB) error {
 		if request.key == "" {
@@ -160,7 +160,7 @@ func (h *Handlers) record(ctx context.Context, tx *gorm.DB, caller apiCaller, ev
 	return accounts.Answer{Status: status, Body: string(body) + "\n"}, err
 }
 
-// settle puts events into org, and answers those that belong to another.
+// settle puts events into org, and returns those that belong to another.
 func settle(org models.Organization, events []audit.Event) (refused []audit.EventError) {
 	for i := range events {
 		e := &events[i]

@@ -27,7 +27,7 @@ type eventsBody struct {
 	broken  string             // why the body could not be read to its end
 }
 
-// readsLines says whether the body of the request is NDJSON rather than JSON, by its media type; or
+// readsLines reports whether the body of the request is NDJSON rather than JSON, by its media type; or
 // why it cannot be read at all.
 func readsLines(c *fiber.Ctx) (bool, error) {
 	refuse := func(detail string) error {

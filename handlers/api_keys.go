@@ -43,7 +43,7 @@ type shownKey struct {
 	Token string
 }
 
-// CanSet says that the reader may make and revoke keys.
+// CanSet reports whether the reader may make and revoke keys.
 func (p apiKeysPage) CanSet() bool { return p.Frame.Admin() && !p.Frame.Organization.Closed() }
 
 // Path is the address below which forms change keys.
@@ -54,7 +54,7 @@ func (p apiKeysPage) EarlierPath() string {
 	return p.Frame.SettingsPath("audit-logs") + "?entity_type=" + action.APIKeyCreate.Entity()
 }
 
-// APIKeys answers GET /orgs/:slug/settings/api-keys.
+// APIKeys handles GET /orgs/:slug/settings/api-keys.
 func (h *Handlers) APIKeys(c *fiber.Ctx) error {
 	return h.renderAPIKeys(c, fiber.StatusOK, apiKeysPage{})
 }
@@ -107,7 +107,7 @@ func (f apiKeyForm) expiry(now time.Time, zone *time.Location) (models.Micros, e
 	}
 }
 
-// CreateAPIKey answers POST /orgs/:slug/settings/api-keys with `name`, `scope` (write or read) and
+// CreateAPIKey handles POST /orgs/:slug/settings/api-keys with `name`, `scope` (write or read) and
 // `expires`: never, a number of days (30, 90, 365), or "date" with the last day in `expires_on`. It
 // shows the new key, once.
 func (h *Handlers) CreateAPIKey(c *fiber.Ctx) error {
@@ -172,7 +172,7 @@ type revokePage struct {
 	Key   accounts.APIKey
 }
 
-// RevokeAPIKey answers POST /orgs/:slug/settings/api-keys/:key/revoke. Without `confirm=yes` it
+// RevokeAPIKey handles POST /orgs/:slug/settings/api-keys/:key/revoke. Without `confirm=yes` it
 // changes nothing and asks.
 func (h *Handlers) RevokeAPIKey(c *fiber.Ctx) error {
 	scope, id := scopeOf(c), c.Params("key")

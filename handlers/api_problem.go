@@ -56,19 +56,19 @@ func problemFor(code fault.Code, m meaning, detail string, fields ...problemFiel
 	return p
 }
 
-// InAPI says that a program asks: it reads JSON, errors included.
+// InAPI reports whether a program asks: it reads JSON, errors included.
 func InAPI(c *fiber.Ctx) bool {
 	return c.Path() == "/api" || strings.HasPrefix(c.Path(), "/api/") || strings.HasPrefix(c.Path(), "/webhooks/")
 }
 
-// brokeOff says that the request's body could not be read to its end: too little of it came, or too
+// brokeOff reports whether the request's body could not be read to its end: too little of it came, or too
 // much, or too slowly. By then the server has forgotten its head. Pages send no such bodies, so a
 // program asked.
 func brokeOff(c *fiber.Ctx, status int) bool {
 	return len(c.Request().Header.Host()) == 0 && status != fiber.StatusRequestHeaderFieldsTooLarge
 }
 
-// sendProblem answers with what err means for the program that asked.
+// sendProblem responds with what err means for the program that asked.
 func sendProblem(c *fiber.Ctx, err error) error {
 	p := problemOf(err)
 	p.Instance = "#" + c.GetRespHeader(fiber.HeaderXRequestID)

@@ -127,7 +127,7 @@ func copyChunks(w io.Writer, c *fiber.Ctx, limit int) error {
 	return nil
 }
 
-// awaiting says that the server waits for what comes from the client, until what it answers is called.
+// awaiting notes that the server waits for what comes from the client, until what it returns is called.
 func awaiting(c *fiber.Ctx) (over func()) {
 	conn, ok := c.Context().Conn().(*intake.Conn)
 	if !ok {
@@ -201,7 +201,7 @@ func (h *Handlers) WithForm(c *fiber.Ctx) error {
 	return c.Next()
 }
 
-// isUTF8 says that a charset is what all of the app is written in; "" is none, which means the same.
+// isUTF8 reports whether a charset is what all of the app is written in; "" is none, which means the same.
 func isUTF8(charset string) bool { return charset == "" || strings.EqualFold(charset, "utf-8") }
 
 // readEvents reads the body of a request with events.

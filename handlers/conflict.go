@@ -29,7 +29,7 @@ func loaded(c *fiber.Ctx, field string) loadedValue {
 	return loadedValue{string(arguments.Peek(field)), arguments.Has(field)}
 }
 
-// conflicts says that saving typed would undo what somebody else has stored since.
+// conflicts reports whether saving typed would undo what somebody else has stored since.
 func (l loadedValue) conflicts(stored, typed string) bool {
 	return l.says && l.value != stored && typed != stored
 }

@@ -24,7 +24,7 @@ func (h *Handlers) Entry(c *fiber.Ctx) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", models.ErrNotFound, err)
 	}
-	entry, err := h.Entries.Find(ctx, scope.Organization, id)
+	entry, err := h.Store.FindEntry(ctx, scope.Organization, id)
 	if err != nil {
 		return err
 	}

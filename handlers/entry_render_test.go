@@ -15,10 +15,10 @@ import (
 	"github.com/auditlogs/auditlogs/views"
 )
 
-// testViews is the engine pages are rendered with, with assets under plain names.
+// testViews is the engine pages are rendered with.
 func testViews(t *testing.T) *html.Engine {
 	t.Helper()
-	engine, err := views.Load(func(name string) string { return "/static/" + name })
+	engine, err := views.Load()
 	if err != nil {
 		t.Fatal(err)
 	}

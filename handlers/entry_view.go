@@ -54,10 +54,10 @@ func makerOf(entry models.Entry) *linkMaker {
 	return said.Maker
 }
 
-// OwnName says that the entity has a name other than its ID.
+// OwnName reports whether the entity has a name other than its ID.
 func (v entryView) OwnName() bool { return v.EntityName != "" && v.EntityName != v.EntityID }
 
-// originView says how an entry that was not recorded here came into this log.
+// originView describes how an entry that was not recorded here came into this log.
 type originView struct {
 	Restored bool             // from an export; or else it was imported
 	At       views.ExactTime  // when it was imported
@@ -80,7 +80,7 @@ func viewOrigin(entry models.Entry, zone *time.Location) *originView {
 	return view
 }
 
-// lateView says that an entry was written some time after (or before) it happened.
+// lateView marks an entry that was written some time after (or before) it happened.
 type lateView struct {
 	views.ExactTime
 	Difference string // as in "3 h later"

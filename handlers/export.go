@@ -93,7 +93,7 @@ func refuseForeign(c *fiber.Ctx) error {
 	return nil
 }
 
-// recordExport records that the file was taken, and answers the ID of the entry; "" where nothing
+// recordExport records that the file was taken, and returns the ID of the entry; "" where nothing
 // was stored, because the organization is closed. That stops nobody from
 // reading what there is.
 func (h *Handlers) recordExport(ctx context.Context, org models.Organization, format string, filter Filter) (string, error) {

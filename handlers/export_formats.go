@@ -171,5 +171,5 @@ func jsonString(s string) []byte {
 	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
 }
 
-// needsEscape says that JSON, or its encoder, may write r otherwise than as it is.
+// needsEscape reports whether JSON, or its encoder, may write r otherwise than as it is.
 func needsEscape(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }

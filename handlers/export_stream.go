@@ -74,7 +74,7 @@ func (s entryStream) send(c *fiber.Ctx) {
 	c.Context().SetBodyStream(streamBody{reader, cancel}, -1)
 }
 
-// write hands all entries to w and answers how many there were.
+// write hands all entries to w and returns how many there were.
 func (s entryStream) write(ctx context.Context, w io.Writer, conn net.Conn) (count int, err error) {
 	defer func() { // nobody else would catch it, and the process would end
 		if r := recover(); r != nil {

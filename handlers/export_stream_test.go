@@ -18,7 +18,7 @@ import (
 	"github.com/auditlogs/auditlogs/models"
 )
 
-// serveStream serves an export on a real connection and answers its address.
+// serveStream serves an export on a real connection and returns its address.
 func serveStream(t *testing.T, read func(context.Context, func([]models.Entry) error) error) (address string, server *fiber.App) {
 	t.Helper()
 	server = fiber.New(fiber.Config{DisableStartupMessage: true, WriteTimeout: time.Minute})

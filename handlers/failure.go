@@ -20,7 +20,7 @@ type failurePage struct {
 	Form      string // the page whose form was not saved; empty where nothing was to be
 }
 
-// Failure answers with what err means for whoever asked: a page for a person, or a paragraph where
+// Failure responds with what err means for whoever asked: a page for a person, or a paragraph where
 // htmx asked for a part of one; problem details for a program. What is wrong inside is for the log
 // alone.
 func (h *Handlers) Failure(c *fiber.Ctx, err error) error {
@@ -51,7 +51,7 @@ func (h *Handlers) Failure(c *fiber.Ctx, err error) error {
 	return nil
 }
 
-// wordsFor says what happened, and what to do about it.
+// wordsFor returns what happened, and what to do about it.
 func wordsFor(code fault.Code, status int, err error) (heading, text string) {
 	var bad *fault.Field
 	switch {

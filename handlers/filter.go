@@ -50,11 +50,7 @@ const (
 	maxAddress = 4096
 )
 
-// filterParameters are the names the log's address knows, in the order it writes them.
-var filterParameters = []string{"action", "actor", "entity_type", "ip", "request_id", "api_key", "source",
-	"q", "from", "to", "tz", "sort", "dir", "limit", "cursor"}
-
-// provenance are the filters by where an entry came from, each by exact value: their names in the address and
+// provenance are the filters by where an event was sent from, each by exact value: their names in the address and
 // in words, the longest value that is stored, in bytes, and where the filter keeps it.
 var provenance = []struct {
 	name, kind string
@@ -66,6 +62,17 @@ var provenance = []struct {
 	{"api_key", "API key", 100, func(f *Filter) *string { return &f.APIKey }},
 	{"source", "Source", 100, func(f *Filter) *string { return &f.Source }},
 }
+
+var provenanceNames = func() (names []string) {
+	for _, p := range provenance {
+		names = append(names, p.name)
+	}
+	return names
+}()
+
+// filterParameters are the names the log's address knows, in the order it writes them.
+var filterParameters = slices.Concat([]string{"action", "actor", "entity_type"}, provenanceNames,
+	[]string{"q", "from", "to", "tz", "sort", "dir", "limit", "cursor"})
 
 // ParseFilter reads the query of an address. zone is the reader's: what dates mean where the query
 // has no tz. now is what relative times count from.
@@ -101,8 +108,7 @@ func ParseFilter(query string, zone *time.Location, now time.Time) (Filter, erro
 	}
 
 	// Zone, sort and direction come first: others are read by them.
-	for _, name := range []string{"tz", "sort", "dir", "limit", "entity_type", "ip", "request_id", "api_key", "source",
-		"q", "from", "to", "action", "actor", "cursor"} {
+	for _, name := range slices.Concat([]string{"tz", "sort", "dir"}, filterParameters) {
 		for _, value := range values[name] {
 			if reason := f.set(name, value, now); reason != "" {
 				refuse(name, fault.Invalid, value, reason)
@@ -119,7 +125,7 @@ func ParseFilter(query string, zone *time.Location, now time.Time) (Filter, erro
 	return f, nil
 }
 
-// set reads one value and answers why it cannot, or "".
+// set reads one value and returns why it cannot, or "".
 func (f *Filter) set(name, value string, now time.Time) string {
 	switch name {
 	case "action":
@@ -143,13 +149,6 @@ func (f *Filter) set(name, value string, now time.Time) string {
 			return "must be lower case letters, digits and _, such as notification_channel"
 		}
 		f.EntityType = value
-	case "ip", "request_id", "api_key", "source":
-		for _, p := range provenance {
-			if p.name == name && len(value) > p.longest {
-				return fmt.Sprintf("is longer than %d bytes, which no entry has", p.longest)
-			}
-		}
-		*f = f.With(name, value)
 	case "q":
 		if len(value) > maxSearchBytes {
 			return fmt.Sprintf("is longer than %d bytes", maxSearchBytes)
@@ -194,11 +193,18 @@ func (f *Filter) set(name, value string, now time.Time) string {
 			return "does not belong to this list; begin again at its first page"
 		}
 		f.Cursor = &cursor
+	default:
+		for _, p := range provenance {
+			if p.name == name && len(value) > p.longest {
+				return fmt.Sprintf("is longer than %d bytes, which no entry has", p.longest)
+			}
+		}
+		*f = f.With(name, value)
 	}
 	return ""
 }
 
-// isText says that s can be looked for in a database: PostgreSQL takes neither other bytes than
+// isText reports whether s can be looked for in a database: PostgreSQL takes neither other bytes than
 // UTF-8 nor NUL.
 func isText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
@@ -229,21 +235,30 @@ func (f Filter) Query() entries.Query {
 	}
 }
 
-// Narrows says that some entries may be left out.
+// Narrows reports whether some entries may be left out.
 func (f Filter) Narrows() bool { return f.Parts() > 0 }
 
 // Parts counts what is on: as many as there are chips.
 func (f Filter) Parts() int {
-	parts := len(f.Actions) + len(f.Actors)
-	for _, text := range []string{f.EntityType, f.IP, f.RequestID, f.APIKey, f.Source, f.Search, f.From.Text, f.To.Text} {
-		if text != "" {
-			parts++
-		}
-	}
-	return parts
+	texts := []string{f.EntityType, f.Search, f.From.Text, f.To.Text}
+	texts = slices.DeleteFunc(texts, func(text string) bool { return text == "" })
+	return len(f.Actions) + len(f.Actors) + len(f.Provenance()) + len(texts)
 }
 
-// DefaultOrder says newest first: the order in which pages are called newer and older.
+// parameter is one value of the address, and what it is called in words.
+type parameter struct{ Name, Kind, Value string }
+
+// Provenance returns those of its filters that are on.
+func (f Filter) Provenance() (on []parameter) {
+	for _, p := range provenance {
+		if value := *p.of(&f); value != "" {
+			on = append(on, parameter{p.name, p.kind, value})
+		}
+	}
+	return on
+}
+
+// DefaultOrder reports whether newest is first: the order in which pages are called newer and older.
 func (f Filter) DefaultOrder() bool { return f.Sort == entries.SortTimestamp && !f.Ascending }
 
 // ZoneName is the name of the zone that From and To are meant in.
@@ -280,7 +295,7 @@ func (f Filter) Without(name, value string) Filter {
 	return f
 }
 
-// With restricts to one value of where entries came from: an IP, a request ID, an API key or a source.
+// With restricts to one value of the provenance: an IP, a request ID, an API key or a source.
 func (f Filter) With(name, value string) Filter {
 	f.Cursor = nil
 	for _, p := range provenance {
@@ -347,8 +362,8 @@ func (f Filter) String() string {
 		add("actor", actor)
 	}
 	add("entity_type", f.EntityType)
-	for _, p := range provenance {
-		add(p.name, *p.of(&f))
+	for _, p := range f.Provenance() {
+		add(p.Name, p.Value)
 	}
 	add("q", f.Search)
 	add("from", f.From.Text)

@@ -23,7 +23,7 @@ type Form struct {
 	first string // the first field with an error: it takes the focus
 }
 
-// OK says that nothing is wrong with the form.
+// OK reports whether nothing is wrong with the form.
 func (f Form) OK() bool { return len(f.Errors) == 0 }
 
 // Refuse notes what is wrong with a field.
@@ -36,7 +36,7 @@ func (f *Form) Refuse(field, reason string) {
 	}
 }
 
-// RefuseError notes what a rule of the models found wrong, and says whether err was that. rename
+// RefuseError notes what a rule of the models found wrong, and reports whether err was that. rename
 // gives the form's own names for fields of the models ("name" → "organization").
 func (f *Form) RefuseError(err error, rename map[string]string) bool {
 	var invalid *fault.Field
@@ -141,7 +141,7 @@ type Field struct {
 // ID is the control's ID.
 func (f Field) ID() string { return "field-" + f.Name }
 
-// ShowsHint says that there is a hint besides the error: what is wrong with a password repeats it.
+// ShowsHint reports whether there is a hint besides the error: what is wrong with a password repeats it.
 func (f Field) ShowsHint() bool { return f.Hint != "" && (f.Error == "" || f.Type != "password") }
 
 // DescribedBy lists the IDs of what explains the control.

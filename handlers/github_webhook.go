@@ -34,7 +34,7 @@ type received struct {
 	Repeated bool   `json:"repeated,omitempty"`
 }
 
-// GitHubWebhook answers POST /webhooks/github/:connection: what GitHub delivers. Nothing is believed
+// GitHubWebhook handles POST /webhooks/github/:connection: what GitHub delivers. Nothing is believed
 // before its signature has been checked, and an address without a connection is refused like a wrong
 // signature. What is refused leaves the log as it was.
 func (h *Handlers) GitHubWebhook(c *fiber.Ctx) error {

@@ -1,5 +1,5 @@
-// Package handlers answers requests: one file a resource; each handler parses its input, makes one
-// call to the models and renders.
+// Package handlers answers requests: one file a resource; each handler parses its input, asks
+// the models and renders.
 package handlers
 
 import (
@@ -52,7 +52,7 @@ type Handlers struct {
 	refusedKeys buckets[string]            // requests with one that cannot, by the client's network
 }
 
-// Listing answers with the entries of a log, and with the times nothing was recorded.
+// Listing returns the entries of a log, and with the times nothing was recorded.
 type Listing interface {
 	Page(context.Context, models.Organization, entries.Query) (entries.Page, error)
 	LoggingGaps(context.Context, models.Organization) ([]models.Gap, error)
@@ -71,10 +71,10 @@ type Scope struct {
 	access []accounts.Access // Organizations with User's role in each
 }
 
-// secure says that people reach the app by HTTPS.
+// secure reports whether people reach the app by HTTPS.
 func (h *Handlers) secure() bool { return strings.HasPrefix(h.BaseURL, "https://") }
 
-// Admin says that the asker may change the organization's settings.
+// Admin reports whether the asker may change the organization's settings.
 func (s *Scope) Admin() bool { return s.Role == accounts.RoleAdmin }
 
 type localsKey int

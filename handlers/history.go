@@ -13,6 +13,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/entries"
+	"github.com/auditlogs/auditlogs/models/history"
 	"github.com/auditlogs/auditlogs/views"
 )
 
@@ -86,16 +87,16 @@ func (h *Handlers) History(c *fiber.Ctx) error {
 		return h.render(c, fiber.StatusOK, "history/fragment", page)
 	}
 
-	names, err := h.Entries.ResourceNames(ctx, scope.Organization, entityType, entityID, mostNames)
+	lately, err := history.Lately(ctx, h.Entries, scope.Organization, entityType, entityID)
 	if err != nil {
 		return err
 	}
-	for i, name := range names {
+	for i, name := range lately.Names[:min(len(lately.Names), mostNames)] {
 		switch {
 		case i > 0:
-			page.EarlierNames = append(page.EarlierNames, name.EntityName)
-		case name.EntityName != entityID:
-			page.Name = name.EntityName
+			page.EarlierNames = append(page.EarlierNames, name)
+		case name != entityID:
+			page.Name = name
 		}
 	}
 	links, err := h.Store.ResourceLinks(ctx, scope.Organization)
@@ -103,7 +104,7 @@ func (h *Handlers) History(c *fiber.Ctx) error {
 		return err
 	}
 	page.ResourceURL = resourceURL(listed.Entries, entityType, entityID, links)
-	if err := h.fillHistoryFilter(ctx, page); err != nil {
+	if err := h.fillHistoryFilter(ctx, page, lately); err != nil {
 		return err
 	}
 	return h.render(c, fiber.StatusOK, "history/page", page)
@@ -127,9 +128,9 @@ func resourceOf(c *fiber.Ctx) (entityType, entityID string, err error) {
 	return entityType, entityID, nil
 }
 
-// fillBriefs says under each line what changed.
+// fillBriefs writes under each line what changed.
 func (h *Handlers) fillBriefs(ctx context.Context, page *historyPage, entries []models.Entry) error {
-	found, err := h.Entries.ShortMetadata(ctx, page.Organization, entries, views.MaxBriefMetadata)
+	found, err := history.ShortMetadataOf(ctx, h.Store, page.Organization, entries, views.MaxBriefMetadata)
 	if err != nil {
 		return err
 	}
@@ -151,30 +152,26 @@ func (h *Handlers) fillBriefs(ctx context.Context, page *historyPage, entries []
 
 // fillHistoryFilter offers those who did something to the resource lately, and what they did, besides
 // what is chosen.
-func (h *Handlers) fillHistoryFilter(ctx context.Context, page *historyPage) error {
-	activity, err := h.Entries.ResourceActivity(ctx, page.Organization, page.EntityType, page.EntityID)
-	if err != nil {
-		return err
-	}
+func (h *Handlers) fillHistoryFilter(ctx context.Context, page *historyPage, lately history.Resource) error {
 	chosen, err := h.actorsOf(ctx, page.Organization, page.Filter.Actors)
 	if err != nil {
 		return err
 	}
 	for _, actor := range chosen {
-		if !slices.ContainsFunc(activity.Actors, sameActor(actor)) {
-			activity.Actors = append(activity.Actors, actor)
+		if !slices.ContainsFunc(lately.Actors, sameActor(actor)) {
+			lately.Actors = append(lately.Actors, actor)
 		}
 	}
-	page.Actors = actorOptions(activity.Actors, page.User)
+	page.Actors = actorOptions(lately.Actors, page.User)
 	for i := range page.Actors {
 		page.Actors[i].Checked = slices.Contains(page.Filter.Actors, page.Actors[i].ID)
 	}
 	for _, action := range page.Filter.Actions {
-		if !slices.Contains(activity.Actions, action) {
-			activity.Actions = append(activity.Actions, action)
+		if !slices.Contains(lately.Actions, action) {
+			lately.Actions = append(lately.Actions, action)
 		}
 	}
-	for _, action := range activity.Actions {
+	for _, action := range lately.Actions {
 		page.Actions = append(page.Actions, actionOption{Action: action, Checked: slices.Contains(page.Filter.Actions, action)})
 	}
 	return nil

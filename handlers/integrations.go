@@ -39,13 +39,13 @@ func loadedConnection(connection accounts.GitHubConnection) string {
 // Loaded is the connection as the page shows it.
 func (p integrationsPage) Loaded() string { return loadedConnection(*p.GitHub) }
 
-// MaySet says that the reader may change the connections.
+// MaySet reports whether the reader may change the connections.
 func (p integrationsPage) MaySet() bool { return p.Frame.Admin() && !p.Frame.Organization.Closed() }
 
 // Path is the address below which forms change the connection to GitHub.
 func (p integrationsPage) Path() string { return p.Frame.SettingsPath("integrations") + "/github" }
 
-// Integrations answers GET /orgs/:slug/settings/integrations.
+// Integrations handles GET /orgs/:slug/settings/integrations.
 func (h *Handlers) Integrations(c *fiber.Ctx) error {
 	return h.renderIntegrations(c, fiber.StatusOK, integrationsPage{})
 }
@@ -67,7 +67,7 @@ func (h *Handlers) renderIntegrations(c *fiber.Ctx, status int, page integration
 // webhookPath is where deliveries for a connection arrive.
 func webhookPath(connectionID string) string { return "/webhooks/github/" + connectionID }
 
-// ConnectGitHub answers POST /orgs/:slug/settings/integrations/github: it makes the address that
+// ConnectGitHub handles POST /orgs/:slug/settings/integrations/github: it makes the address that
 // GitHub delivers to and shows its secret, once.
 func (h *Handlers) ConnectGitHub(c *fiber.Ctx) error {
 	scope := scopeOf(c)
@@ -86,7 +86,7 @@ func (h *Handlers) ConnectGitHub(c *fiber.Ctx) error {
 	return err
 }
 
-// ReplaceGitHubSecret answers POST /orgs/:slug/settings/integrations/github/secret: with
+// ReplaceGitHubSecret handles POST /orgs/:slug/settings/integrations/github/secret: with
 // `confirm=yes` it replaces the secret at once and shows the new one, once; without it asks.
 // `loaded_connection` is the connection that was shown with the question.
 func (h *Handlers) ReplaceGitHubSecret(c *fiber.Ctx) error {
@@ -111,7 +111,7 @@ func (h *Handlers) ReplaceGitHubSecret(c *fiber.Ctx) error {
 	return err
 }
 
-// githubConflict answers a *conflictError where the connection, or its secret, is not the one a form was
+// githubConflict returns a *conflictError where the connection, or its secret, is not the one a form was
 // loaded with any more.
 func githubConflict(ctx context.Context, tx *gorm.DB, orgID int64, opened loadedValue) error {
 	connection, err := accounts.LockGitHub(ctx, tx, orgID)
@@ -129,7 +129,7 @@ func githubConflict(ctx context.Context, tx *gorm.DB, orgID int64, opened loaded
 	}
 }
 
-// DisconnectGitHub answers POST /orgs/:slug/settings/integrations/github/disconnect: with
+// DisconnectGitHub handles POST /orgs/:slug/settings/integrations/github/disconnect: with
 // `confirm=yes` it ends the connection; without it asks. `loaded_connection` is as for the secret.
 func (h *Handlers) DisconnectGitHub(c *fiber.Ctx) error {
 	if posted(c, "confirm") != "yes" {

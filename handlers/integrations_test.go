@@ -17,7 +17,7 @@ import (
 
 const integrations = "/orgs/acme/settings/integrations"
 
-// connectGitHub connects acme as its admin and answers the webhook's path and secret.
+// connectGitHub connects acme as its admin and returns the webhook's path and secret.
 func connectGitHub(t *testing.T, admin *apptest.Client) (path, secret string) {
 	t.Helper()
 	page := admin.Post(integrations + "/github").Expect(200)

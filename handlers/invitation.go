@@ -30,7 +30,7 @@ type invitationPage struct {
 	LoginPath  string // for people with an account: leads back here
 }
 
-// InvitationPage answers GET /invitations/:token.
+// InvitationPage handles GET /invitations/:token.
 func (h *Handlers) InvitationPage(c *fiber.Ctx) error {
 	invitation, organization, err := h.Accounts.OpenInvitation(contextOf(c), c.Params("token"))
 	if err != nil {
@@ -42,7 +42,7 @@ func (h *Handlers) InvitationPage(c *fiber.Ctx) error {
 	return h.renderInvitation(c, fiber.StatusOK, invitation, organization, Form{})
 }
 
-// AcceptInvitation answers POST /invitations/:token: who is signed in joins, and everybody else
+// AcceptInvitation handles POST /invitations/:token: who is signed in joins, and everybody else
 // makes an account with `name`, `email` and `password` and joins with that.
 func (h *Handlers) AcceptInvitation(c *fiber.Ctx) error {
 	ctx, scope, token := contextOf(c), scopeOf(c), c.Params("token")
@@ -148,13 +148,13 @@ func (h *Handlers) renderInvitation(c *fiber.Ctx, status int, invitation account
 	})
 }
 
-// deadLinkPage says that a link leads nowhere any more, and what to do.
+// deadLinkPage shows that a link leads nowhere any more, and what to do.
 type deadLinkPage struct {
 	Frame Frame
 	Kind  string // "invitation" or "reset link"
 }
 
-// deadLink answers 404 in words of its own where a link was used, revoked or has expired; other
+// deadLink responds with 404 in words of its own where a link was used, revoked or has expired; other
 // errors stay what they are.
 func (h *Handlers) deadLink(c *fiber.Ctx, err error, kind string) error {
 	if !errors.Is(err, models.ErrNotFound) && !errors.Is(err, models.ErrClosed) {
@@ -164,7 +164,7 @@ func (h *Handlers) deadLink(c *fiber.Ctx, err error, kind string) error {
 	return h.render(c, fiber.StatusNotFound, "account/dead-link", page)
 }
 
-// reads says that an organization is among those the reader may read.
+// reads reports whether an organization is among those the reader may read.
 func (s *Scope) reads(orgID int64) bool {
 	for _, a := range s.access {
 		if a.ID == orgID {

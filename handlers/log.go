@@ -11,6 +11,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/actors"
 	"github.com/auditlogs/auditlogs/models/entries"
 )
 
@@ -127,6 +128,9 @@ func (p *logPage) RefusedValue() string { return p.Filter.refused }
 // LongestAddress returns how long an address may become by ticking, in bytes.
 func (p *logPage) LongestAddress() int { return maxAddress }
 
+// Provenance returns the names of the filters by where an event was sent from.
+func (p *logPage) Provenance() string { return strings.Join(provenanceNames, " ") }
+
 // fillEntries fills in the entries and what is shown between them. kinds are those of the log, or nil.
 func (h *Handlers) fillEntries(ctx context.Context, page *logPage, kinds []entries.Kind) error {
 	org, query := page.Organization, page.Filter.Query()
@@ -186,7 +190,7 @@ func emptyLogOf(page *logPage) *emptyLog {
 // search for IDs and actions.
 func (h *Handlers) peopleCalled(ctx context.Context, page *logPage) ([]suggestion, error) {
 	f := page.Filter
-	found, _, err := h.Entries.FindActors(ctx, page.Organization, f.Search, suggestedPeople)
+	found, _, err := actors.Find(ctx, h.Store, page.Organization, f.Search, suggestedPeople)
 	if err != nil {
 		return nil, err
 	}
@@ -209,7 +213,7 @@ func fromApplication(kind entries.Kind) bool {
 
 // fillMenus fills in what the filters offer.
 func (h *Handlers) fillMenus(ctx context.Context, page *logPage, kinds []entries.Kind, registered []action.Action, selected []models.Actor) error {
-	latest, more, err := h.Entries.LatestActors(ctx, page.Organization, latestActors)
+	latest, more, err := actors.Latest(ctx, h.Store, page.Organization, latestActors)
 	if err != nil {
 		return err
 	}
@@ -224,7 +228,7 @@ func (h *Handlers) actorsOf(ctx context.Context, org models.Organization, ids []
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	known, err := h.Entries.ActorsByID(ctx, org, ids)
+	known, err := actors.ByID(ctx, h.Store, org, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -260,13 +264,13 @@ func (h *Handlers) AuditLogActors(c *fiber.Ctx) error {
 	}
 	var menu actorMenu
 	if text == "" {
-		latest, more, err := h.Entries.LatestActors(ctx, scope.Organization, latestActors)
+		latest, more, err := actors.Latest(ctx, h.Store, scope.Organization, latestActors)
 		if err != nil {
 			return err
 		}
 		menu = actorMenuOf(nil, scope.User, latest, more)
 	} else {
-		found, more, err := h.Entries.FindActors(ctx, scope.Organization, text, foundActors)
+		found, more, err := actors.Find(ctx, h.Store, scope.Organization, text, foundActors)
 		if err != nil {
 			return err
 		}

@@ -40,14 +40,12 @@ func chipsOf(page *logPage, actors []models.Actor, keyName string) []chip {
 	if f.EntityType != "" {
 		add("entity_type", f.EntityType, "Entity type", f.EntityType)
 	}
-	for _, p := range provenance {
-		if value := *p.of(&f); value != "" {
-			label := value
-			if p.name == "api_key" {
-				label = cmp.Or(keyName, value)
-			}
-			add(p.name, value, p.kind, label)
+	for _, p := range f.Provenance() {
+		label := p.Value
+		if p.Name == "api_key" {
+			label = cmp.Or(keyName, label)
 		}
+		add(p.Name, p.Value, p.Kind, label)
 	}
 	if f.From.Text != "" {
 		add("from", f.From.Text, "From", boundLabel(f.From, f.Zone, page.Location))

@@ -3,7 +3,6 @@ package handlers
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -14,10 +13,10 @@ import (
 
 	"github.com/PuerkitoBio/goquery"
 	"github.com/gofiber/fiber/v2"
-	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/database"
+	"github.com/auditlogs/auditlogs/internal/logtest"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/accounts"
 	"github.com/auditlogs/auditlogs/models/entries"
@@ -77,44 +76,19 @@ func newLogFixture(t *testing.T, db *database.DB) *logFixture {
 
 func (d *logFixture) organization(slug string) models.Organization {
 	d.t.Helper()
-	var org models.Organization
-	err := d.store.Transaction(d.t.Context(), func(tx *gorm.DB) (err error) {
-		org, err = models.CreateOrganization(d.t.Context(), tx, strings.ToUpper(slug), slug, "")
-		return err
-	})
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	return org
+	return logtest.Organization(d.t, d.store, slug)
 }
 
-// insert stores entries of org, with what was left out made up, and answers them as stored.
+// insert is logtest.Insert, of Ada unless somebody else is named.
 func (d *logFixture) insert(org models.Organization, entries ...models.Entry) []models.Entry {
 	d.t.Helper()
-	err := d.store.Transaction(d.t.Context(), func(tx *gorm.DB) error {
-		for i := range entries {
-			e := &entries[i]
-			e.OrgID = org.ID
-			e.OccurredAt = cmp.Or(e.OccurredAt, models.MicrosOf(d.now))
-			e.RecordedAt = cmp.Or(e.RecordedAt, e.OccurredAt)
-			e.Action = cmp.Or(e.Action, "service:update")
-			e.EntityType = cmp.Or(e.EntityType, strings.Split(e.Action, ":")[0])
-			e.EntityID = cmp.Or(e.EntityID, "srv_1")
-			e.ActorID = cmp.Or(e.ActorID, "usr_1")
-			e.ActorName = cmp.Or(e.ActorName, "Ada Lovelace")
-			e.ActorKey = models.Fold(e.ActorName)
-			e.ID = models.NewEntryID(e.OccurredAt)
-			result, err := models.InsertEntry(d.t.Context(), tx, models.NewEntry{Organization: models.OrganizationRef{Slug: org.Slug}, Entry: *e})
-			if err != nil || result.Outcome != models.Inserted {
-				return fmt.Errorf("outcome %d: %w", result.Outcome, err)
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		d.t.Fatal(err)
+	for i := range entries {
+		e := &entries[i]
+		e.EntityID = cmp.Or(e.EntityID, "srv_1")
+		e.ActorID = cmp.Or(e.ActorID, "usr_1")
+		e.ActorName = cmp.Or(e.ActorName, "Ada Lovelace")
 	}
-	return entries
+	return logtest.Insert(d.t, d.store, org, entries...)
 }
 
 // ago is a moment before now.

@@ -42,7 +42,7 @@ func gapsOn(page *logPage, listed entries.Page, gaps []models.Gap) []models.Gap 
 // switching is how long the entry of a switch may have been written after the switch itself.
 const switching = models.Micros(time.Second / time.Microsecond)
 
-// precedes says that a gap comes in the list before an entry that occurred then. It goes by the gap's
+// precedes reports whether a gap comes in the list before an entry that occurred then. It goes by the gap's
 // beginning: what is recorded even while logging is off happened after that.
 func precedes(gap models.Gap, occurred models.Micros, ascending bool) bool {
 	during := occurred > gap.From+switching

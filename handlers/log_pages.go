@@ -34,7 +34,7 @@ func pageLinksOf(page *logPage, listed entries.Page) pageLinks {
 	return links
 }
 
-// partialPage says how far was looked where the page ended before it was full.
+// partialPage shows how far was looked where the page ended before it was full.
 type partialPage struct {
 	Text    string // "No match back to Nov 3, 14:02"
 	Address string // goes on from there
@@ -52,7 +52,7 @@ func partialPageOf(page *logPage, listed entries.Page) *partialPage {
 	return partial
 }
 
-// lookedTo says how far was looked: "back to Nov 3, 14:02".
+// lookedTo returns how far was looked: "back to Nov 3, 14:02".
 func (p *logPage) lookedTo(place entries.Cursor) string {
 	if p.Filter.Sort != entries.SortTimestamp {
 		return "as far as " + place.Value

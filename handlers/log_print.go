@@ -8,7 +8,7 @@ import (
 	"github.com/auditlogs/auditlogs/views"
 )
 
-// printedOf says which entries are on a page, of which list, and what lies on either side: on paper
+// printedOf returns which entries are on a page, of which list, and what lies on either side: on paper
 // there is nothing else to tell.
 func printedOf(page *logPage, entries []models.Entry) string {
 	if len(entries) == 0 {

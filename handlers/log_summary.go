@@ -7,10 +7,10 @@ import (
 	"github.com/auditlogs/auditlogs/views"
 )
 
-// Summary says how many entries are shown and in which order, for those who can't see it.
+// Summary returns how many entries are shown and in which order, for those who can't see it.
 func (p *logPage) Summary() string { return p.summary("") }
 
-// ShownSummary says the same beside the table, where a number must not read as that of all pages.
+// ShownSummary returns the same beside the table, where a number must not read as that of all pages.
 func (p *logPage) ShownSummary() string {
 	if p.Pages.Previous != "" || p.Pages.Next != "" {
 		return p.summary(" on this page")

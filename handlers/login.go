@@ -39,7 +39,7 @@ type loginPage struct {
 	Lost   bool   // a form was sent after the session had ended
 }
 
-// LoginPage answers GET /login.
+// LoginPage handles GET /login.
 func (h *Handlers) LoginPage(c *fiber.Ctx) error {
 	if scopeOf(c).User != nil {
 		return redirect(c, orRoot(safeReturn(c.Query("return"))))
@@ -61,7 +61,7 @@ func (h *Handlers) LoginPage(c *fiber.Ctx) error {
 	return h.renderLogin(c, fiber.StatusOK, page)
 }
 
-// Login answers POST /login.
+// Login handles POST /login.
 func (h *Handlers) Login(c *fiber.Ctx) error {
 	var input loginForm
 	form, err := readForm(c, &input)
@@ -108,8 +108,8 @@ func (h *Handlers) Login(c *fiber.Ctx) error {
 	return h.renderLogin(c, fiber.StatusUnprocessableEntity, page)
 }
 
-// tryPassword says whether a password belongs to hash, unless too many wrong ones were tried: then it
-// does not look and answers how long to wait.
+// tryPassword reports whether a password belongs to hash, unless too many wrong ones were tried: then it
+// does not look and returns how long to wait.
 func (h *Handlers) tryPassword(ctx context.Context, bounds []bound, hash, password string) (matches bool, wait time.Duration, err error) {
 	attempt, wait, err := h.signIns.begin(ctx, h.Store.Now(), bounds)
 	if err != nil || wait > 0 {

@@ -8,12 +8,12 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 )
 
-// LogoutPage answers GET /logout: it asks, since following a link must not sign anybody out.
+// LogoutPage handles GET /logout: it asks, since following a link must not sign anybody out.
 func (h *Handlers) LogoutPage(c *fiber.Ctx) error {
 	return h.render(c, fiber.StatusOK, "account/logout", struct{ Frame Frame }{h.frame(c, "Sign out", "")})
 }
 
-// Logout answers POST /logout.
+// Logout handles POST /logout.
 func (h *Handlers) Logout(c *fiber.Ctx) error {
 	ctx, scope := contextOf(c), scopeOf(c)
 	if scope.User == nil {

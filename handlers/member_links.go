@@ -20,7 +20,7 @@ type inviteForm struct {
 	Role  string `form:"role" validate:"oneof=member admin"`
 }
 
-// Invite answers POST /orgs/:slug/settings/members/invitations with `role` and, where the invitation is
+// Invite handles POST /orgs/:slug/settings/members/invitations with `role` and, where the invitation is
 // for one address only, `email`: it shows the link of a new invitation, once.
 func (h *Handlers) Invite(c *fiber.Ctx) error {
 	var input inviteForm
@@ -74,7 +74,7 @@ func MakeInvitationLink(ctx context.Context, tx *gorm.DB, baseURL string, org mo
 	return baseURL + "/invitations/" + token, invitation, err
 }
 
-// RevokeInvitation answers POST /orgs/:slug/settings/members/invitations/revoke with the
+// RevokeInvitation handles POST /orgs/:slug/settings/members/invitations/revoke with the
 // invitation's `id`.
 func (h *Handlers) RevokeInvitation(c *fiber.Ctx) error {
 	scope := scopeOf(c)
@@ -99,7 +99,7 @@ func (h *Handlers) RevokeInvitation(c *fiber.Ctx) error {
 	return h.toMembers(c, "The invitation was revoked. Its link no longer works.")
 }
 
-// MemberResetLink answers POST /orgs/:slug/settings/members/:user/reset-link: it shows a link with
+// MemberResetLink handles POST /orgs/:slug/settings/members/:user/reset-link: it shows a link with
 // which the member sets a new password, once.
 //
 // Whoever has the link has the account, so it takes an admin of every organization the account can
@@ -139,7 +139,7 @@ func (h *Handlers) MemberResetLink(c *fiber.Ctx) error {
 	}})
 }
 
-// RevokeResetLink answers POST /orgs/:slug/settings/members/reset-links/revoke with the link's `id`.
+// RevokeResetLink handles POST /orgs/:slug/settings/members/reset-links/revoke with the link's `id`.
 func (h *Handlers) RevokeResetLink(c *fiber.Ctx) error {
 	ctx, org, id := contextOf(c), scopeOf(c).Organization.ID, posted(c, "id")
 	open, err := h.Accounts.OpenPasswordResets(ctx, org)

@@ -67,16 +67,16 @@ type resetLinkView struct {
 	MadeByName string
 }
 
-// CanSet says that the reader may change who belongs to the organization.
+// CanSet reports whether the reader may change who belongs to the organization.
 func (p membersPage) CanSet() bool { return p.Frame.Admin() && !p.Frame.Organization.Closed() }
 
 // Path is the address below which forms change members.
 func (p membersPage) Path() string { return p.Frame.SettingsPath("members") }
 
-// IsReader says that the member is the one who reads the page.
+// IsReader reports whether the member is the one who reads the page.
 func (p membersPage) IsReader(m accounts.Member) bool { return m.UserID == p.Frame.User.ID }
 
-// Members answers GET /orgs/:slug/settings/members.
+// Members handles GET /orgs/:slug/settings/members.
 func (h *Handlers) Members(c *fiber.Ctx) error {
 	return h.renderMembers(c, fiber.StatusOK, membersPage{})
 }
@@ -112,7 +112,7 @@ func (h *Handlers) renderMembers(c *fiber.Ctx, status int, page membersPage) err
 	return h.render(c, status, "members/page", page)
 }
 
-// ChangeRole answers POST /orgs/:slug/settings/members/:user/role with `role` and `loaded_role`.
+// ChangeRole handles POST /orgs/:slug/settings/members/:user/role with `role` and `loaded_role`.
 func (h *Handlers) ChangeRole(c *fiber.Ctx) error {
 	role := accounts.Role(posted(c, "role"))
 	if !role.Valid() {
@@ -146,7 +146,7 @@ func (h *Handlers) ChangeRole(c *fiber.Ctx) error {
 	})
 }
 
-// memberConflict answers a *conflictError where a member has another role than the one a form was loaded
+// memberConflict returns a *conflictError where a member has another role than the one a form was loaded
 // with, and than the one it asks for, or is no member any more.
 func memberConflict(ctx context.Context, tx *gorm.DB, orgID int64, userID string, opened loadedValue, role accounts.Role) error {
 	if !opened.says {
@@ -199,7 +199,7 @@ type removePage struct {
 	Conflict *conflicts
 }
 
-// RemoveMember answers POST /orgs/:slug/settings/members/:user/remove. Without `confirm=yes` it
+// RemoveMember handles POST /orgs/:slug/settings/members/:user/remove. Without `confirm=yes` it
 // changes nothing and asks; `loaded_role` is the role that was shown with the question. Everybody may remove themself, that is leave; admins anybody.
 func (h *Handlers) RemoveMember(c *fiber.Ctx) error {
 	scope, userID := scopeOf(c), c.Params("user")

@@ -17,19 +17,19 @@ type organizationPage struct {
 	Delete  deleteSection
 }
 
-// MaySet says that the page has controls: for admins, while the organization is open.
+// MaySet reports whether the page has controls: for admins, while the organization is open.
 func (p organizationPage) MaySet() bool { return p.Admin() && !p.Organization.Closed() }
 
 func (h *Handlers) newOrganizationPage(c *fiber.Ctx) organizationPage {
 	return organizationPage{Frame: h.frame(c, "Organization", "organization")}
 }
 
-// SettingsOverview answers GET /orgs/{slug}/settings: it leads to the sections.
+// SettingsOverview handles GET /orgs/{slug}/settings: it leads to the sections.
 func (h *Handlers) SettingsOverview(c *fiber.Ctx) error {
 	return h.render(c, fiber.StatusOK, "organization/overview", organizationPage{Frame: h.frame(c, "Settings", "")})
 }
 
-// OrganizationSettings answers GET /orgs/{slug}/settings/organization. With `days` the retention
+// OrganizationSettings handles GET /orgs/{slug}/settings/organization. With `days` the retention
 // period is filled in and not saved: a quick choice. htmx gets the audit configuration alone.
 func (h *Handlers) OrganizationSettings(c *fiber.Ctx) error {
 	page := h.newOrganizationPage(c)

@@ -41,7 +41,7 @@ type auditSection struct {
 	Saved    []string
 	Question *auditQuestion // to be answered before anything is saved
 	Pending  *pendingRetention
-	// Cancelled says that the section comes back after a question: it takes the focus.
+	// Cancelled reports whether the section comes back after a question: it takes the focus.
 	Cancelled bool
 
 	QuickChoices []int
@@ -78,12 +78,12 @@ type auditQuestion struct {
 	Effect  models.Micros // when a shorter retention is in force; zero: at once
 }
 
-// Lowers says that a shorter retention is asked for, and not only kept as it was chosen before.
+// Lowers reports whether a shorter retention is asked for, and not only kept as it was chosen before.
 func (q auditQuestion) Lowers() bool {
 	return q.To.RetentionDays < q.From.RetentionDays && q.To.RetentionDays != q.Chosen.RetentionDays
 }
 
-// SwitchesOff says that nothing would be recorded any more.
+// SwitchesOff reports whether nothing would be recorded any more.
 func (q auditQuestion) SwitchesOff() bool { return q.From.LoggingEnabled && !q.To.LoggingEnabled }
 
 // fillAudit completes the section: what is in force where nothing was typed, and its history.
@@ -130,7 +130,7 @@ func (h *Handlers) fillAudit(c *fiber.Ctx, page *organizationPage) error {
 	return nil
 }
 
-// answerAuditSection answers with the section alone where htmx asks, otherwise with the page.
+// answerAuditSection responds with the section alone where htmx asks, otherwise with the page.
 func (h *Handlers) answerAuditSection(c *fiber.Ctx, status int, page organizationPage) error {
 	if !wantsFragment(c) {
 		return h.answerOrganizationPage(c, status, page)
@@ -141,7 +141,7 @@ func (h *Handlers) answerAuditSection(c *fiber.Ctx, status int, page organizatio
 	return h.render(c, status, "organization/audit", page)
 }
 
-// AuditSettings answers GET /orgs/{slug}/settings/audit: what `retention_days` would mean, while it
+// AuditSettings handles GET /orgs/{slug}/settings/audit: what `retention_days` would mean, while it
 // is typed. As a page there is only Settings → Organization.
 func (h *Handlers) AuditSettings(c *fiber.Ctx) error {
 	if !wantsFragment(c) {
@@ -152,7 +152,7 @@ func (h *Handlers) AuditSettings(c *fiber.Ctx) error {
 	return h.render(c, fiber.StatusOK, "organization/meaning", page)
 }
 
-// SaveAuditSettings answers POST /orgs/{slug}/settings/audit (`enabled` = on or absent,
+// SaveAuditSettings handles POST /orgs/{slug}/settings/audit (`enabled` = on or absent,
 // `retention_days`, `confirm`, `loaded_enabled` = on or off, `loaded_retention_days`). A shorter
 // retention, and switching off, are asked about first: without `confirm=yes` nothing is changed.
 func (h *Handlers) SaveAuditSettings(c *fiber.Ctx) error {
@@ -220,7 +220,7 @@ func (h *Handlers) changeAuditSettings(c *fiber.Ctx, to models.AuditSettings, co
 	return before, after, err
 }
 
-// auditConflict answers a *conflictError where saving to would undo what somebody else has changed since
+// auditConflict returns a *conflictError where saving to would undo what somebody else has changed since
 // the form was loaded. The caller holds the organization's lock.
 func auditConflict(c *fiber.Ctx, tx *gorm.DB, current models.Organization, to models.AuditSettings) error {
 	stored := current.ChosenSettings()
@@ -259,7 +259,7 @@ func auditConflict(c *fiber.Ctx, tx *gorm.DB, current models.Organization, to mo
 	return conflict
 }
 
-// UndoRetention answers POST /orgs/{slug}/settings/audit/undo: a lowered retention that is not in force
+// UndoRetention handles POST /orgs/{slug}/settings/audit/undo: a lowered retention that is not in force
 // yet never will be. It asks for no more than that, whatever was chosen in the meantime: nobody loses
 // anything by it.
 func (h *Handlers) UndoRetention(c *fiber.Ctx) error {
@@ -317,11 +317,11 @@ func (h *Handlers) auditQuestion(current models.Organization, to models.AuditSet
 	return question
 }
 
-// askAboutAuditSettings answers with the question: a page of its own, or in place of the form.
+// askAboutAuditSettings responds with the question: a page of its own, or in place of the form.
 func (h *Handlers) askAboutAuditSettings(c *fiber.Ctx, page organizationPage, current models.Organization, to models.AuditSettings) error {
 	question := h.auditQuestion(current, to, h.Store.Now())
 	if question.Lowers() {
-		n, err := h.Entries.CountBefore(contextOf(c), current, question.Before, countedEntries+1)
+		n, err := h.Store.CountBefore(contextOf(c), current, question.Before, countedEntries+1)
 		switch {
 		case err != nil:
 			return err
@@ -340,7 +340,7 @@ func (h *Handlers) askAboutAuditSettings(c *fiber.Ctx, page organizationPage, cu
 	return h.render(c, fiber.StatusOK, "organization/confirm", page)
 }
 
-// parseRetention reads a number of days, or says what is wrong with it.
+// parseRetention reads a number of days, or returns what is wrong with it.
 func parseRetention(typed string) (days int, reason string) {
 	const bounds = "1 to 365"
 	if typed == "" {
@@ -356,7 +356,7 @@ func parseRetention(typed string) (days int, reason string) {
 	return days, ""
 }
 
-// retentionMeaning says what a retention period means in a date.
+// retentionMeaning returns what a retention period means in a date.
 func (h *Handlers) retentionMeaning(typed string, org models.Organization, zone *time.Location) string {
 	days, reason := parseRetention(strings.TrimSpace(typed))
 	if reason != "" {
@@ -375,7 +375,7 @@ func (h *Handlers) retentionMeaning(typed string, org models.Organization, zone 
 	return fmt.Sprintf("Entries before %s are deleted.", dateOf(cutoff, zone))
 }
 
-// savedSettings says what was changed, a sentence each.
+// savedSettings returns what was changed, a sentence each.
 func savedSettings(before, after models.Organization, zone *time.Location) []string {
 	if before == after {
 		return []string{"Nothing to save: these settings are already in force."}

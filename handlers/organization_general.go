@@ -40,7 +40,7 @@ type deleteSection struct {
 	Error   string
 }
 
-// RenameOrganization answers POST /orgs/{slug}/settings/organization (`name`, `loaded_name`).
+// RenameOrganization handles POST /orgs/{slug}/settings/organization (`name`, `loaded_name`).
 func (h *Handlers) RenameOrganization(c *fiber.Ctx) error {
 	page := h.newOrganizationPage(c)
 	name, opened := strings.TrimSpace(posted(c, "name")), loaded(c, "name")
@@ -111,7 +111,7 @@ func organizationUpdate(org models.Organization, field string, before, after any
 	}
 }
 
-// DeleteOrganization answers POST /orgs/{slug}/settings/delete (`confirm` = the slug). The
+// DeleteOrganization handles POST /orgs/{slug}/settings/delete (`confirm` = the slug). The
 // organization is closed: its admins read its log until the last entry has expired.
 func (h *Handlers) DeleteOrganization(c *fiber.Ctx) error {
 	page := h.newOrganizationPage(c)

@@ -37,7 +37,7 @@ type linkRow struct {
 	opened loadedValue // as the form says, until Loaded is set
 }
 
-// SaveResourceLink answers POST /orgs/{slug}/settings/links (`entity_type`, `url_template`,
+// SaveResourceLink handles POST /orgs/{slug}/settings/links (`entity_type`, `url_template`,
 // `loaded_url_template`, which is empty where there was none): it adds the link of an entity type, or
 // changes it.
 func (h *Handlers) SaveResourceLink(c *fiber.Ctx) error {
@@ -59,7 +59,7 @@ func (h *Handlers) SaveResourceLink(c *fiber.Ctx) error {
 	})
 }
 
-// RemoveResourceLink answers POST /orgs/{slug}/settings/links/remove (`entity_type`,
+// RemoveResourceLink handles POST /orgs/{slug}/settings/links/remove (`entity_type`,
 // `loaded_url_template`).
 func (h *Handlers) RemoveResourceLink(c *fiber.Ctx) error {
 	page := h.newOrganizationPage(c)
@@ -143,7 +143,7 @@ func orNull(template string) any {
 	return template
 }
 
-// answerLinks answers with the section alone where htmx asks, otherwise with the page.
+// answerLinks responds with the section alone where htmx asks, otherwise with the page.
 func (h *Handlers) answerLinks(c *fiber.Ctx, status int, page organizationPage) error {
 	if !wantsFragment(c) {
 		return h.answerOrganizationPage(c, status, page)

@@ -25,12 +25,12 @@ type newOrganizationPage struct {
 	Form  Form
 }
 
-// NewOrganizationPage answers GET /orgs/new.
+// NewOrganizationPage handles GET /orgs/new.
 func (h *Handlers) NewOrganizationPage(c *fiber.Ctx) error {
 	return h.renderNewOrganization(c, fiber.StatusOK, Form{})
 }
 
-// NewOrganization answers POST /orgs/new: whoever creates an organization is its first admin.
+// NewOrganization handles POST /orgs/new: whoever creates an organization is its first admin.
 func (h *Handlers) NewOrganization(c *fiber.Ctx) error {
 	var input newOrganizationForm
 	form, err := readForm(c, &input)

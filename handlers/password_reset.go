@@ -46,7 +46,7 @@ func recordResetLink(ctx context.Context, tx *gorm.DB, baseURL, token string, ac
 	return baseURL + "/reset/" + token, recordOfUser(ctx, tx, access, user, audit.Event{Action: action.UserPasswordResetLink})
 }
 
-// ResetPage answers GET /reset/:token.
+// ResetPage handles GET /reset/:token.
 func (h *Handlers) ResetPage(c *fiber.Ctx) error {
 	user, _, err := h.Accounts.OpenPasswordReset(contextOf(c), c.Params("token"))
 	if err != nil {
@@ -55,7 +55,7 @@ func (h *Handlers) ResetPage(c *fiber.Ctx) error {
 	return h.renderReset(c, fiber.StatusOK, user, Form{})
 }
 
-// ResetPassword answers POST /reset/:token with `password`: it sets the password and signs the
+// ResetPassword handles POST /reset/:token with `password`: it sets the password and signs the
 // account out everywhere. The entry says who made the link: whoever used it need not be the account's
 // owner.
 func (h *Handlers) ResetPassword(c *fiber.Ctx) error {

@@ -11,8 +11,10 @@ import (
 
 	"github.com/auditlogs/auditlogs/app"
 	"github.com/auditlogs/auditlogs/app/database"
+	"github.com/auditlogs/auditlogs/handlers/passwords"
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
+	"github.com/auditlogs/auditlogs/internal/logtest"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/accounts"
 )
@@ -21,6 +23,8 @@ const auditLogs = "/settings/audit-logs"
 
 // password is that of every account the tests make.
 const password = "correct horse"
+
+func init() { passwords.Cost = apptest.CheapPasswords }
 
 // town is a running app with accounts and organizations.
 type town struct {
@@ -58,10 +62,7 @@ func (p *town) user(name string) (user accounts.User) {
 // organization makes one with its admins.
 func (p *town) organization(slug string, admins ...accounts.User) (org models.Organization) {
 	p.t.Helper()
-	p.do(func(tx *gorm.DB) (err error) {
-		org, err = models.CreateOrganization(p.t.Context(), tx, strings.ToUpper(slug), slug, "")
-		return err
-	})
+	org = logtest.Organization(p.t, p.Store, slug)
 	for _, admin := range admins {
 		p.join(org, admin, accounts.RoleAdmin)
 	}
@@ -129,7 +130,7 @@ func metadataOf(t *testing.T, e models.Entry) (metadata map[string]any) {
 	return metadata
 }
 
-// wantReason is a page whose field says why its value was refused.
+// wantReason wants a page whose field says why its value was refused.
 func wantReason(t *testing.T, page *apptest.Page, field, reason string) {
 	t.Helper()
 	control := page.Find(`[name="` + field + `"]`)

@@ -34,7 +34,7 @@ func readPreferences(c *fiber.Ctx, scope *Scope) {
 	}
 }
 
-// Preferences answers POST /preferences: `tz` is the reader's zone by its IANA name, `theme` is
+// Preferences handles POST /preferences: `tz` is the reader's zone by its IANA name, `theme` is
 // light, dark or system; what is absent stays. Scripts get 204, a form leads back to its page.
 func (h *Handlers) Preferences(c *fiber.Ctx) error {
 	scope := scopeOf(c)

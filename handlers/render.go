@@ -24,7 +24,7 @@ func (h *Handlers) frame(c *fiber.Ctx, title, section string) Frame {
 	return Frame{Scope: scopeOf(c), Title: title, Section: section, Path: c.Path(), Demo: h.Demo}
 }
 
-// InOrganization says that the page belongs to an organization.
+// InOrganization reports whether the page belongs to an organization.
 func (f Frame) InOrganization() bool { return f.Organization.ID != 0 }
 
 // SettingsPath is the address of a settings page of the current organization.
@@ -60,19 +60,19 @@ func (h *Handlers) render(c *fiber.Ctx, status int, template string, data any) e
 	return nil
 }
 
-// wantsFragment says that a part of the page is asked for: if and only if the request says so. htmx
+// wantsFragment reports whether a part of the page is asked for: if and only if the request says so. htmx
 // asks for all of it on its way back and forward.
 func wantsFragment(c *fiber.Ctx) bool {
 	c.Vary("HX-Request", "HX-Request-Type")
 	return c.Get("HX-Request-Type") == "partial"
 }
 
-// fromHTMX says that htmx asks, for a part or for the whole page.
+// fromHTMX reports whether htmx asks, for a part or for the whole page.
 func fromHTMX(c *fiber.Ctx) bool {
 	return c.Get("HX-Request") == "true" || c.Get("HX-Request-Type") != ""
 }
 
-// redirect answers 303 to path; a full redirect of the page where htmx asked.
+// redirect responds with 303 to path; a full redirect of the page where htmx asked.
 func redirect(c *fiber.Ctx, path string) error {
 	if fromHTMX(c) {
 		c.Set("HX-Redirect", path)

@@ -28,7 +28,7 @@ type setupPage struct {
 	Form  Form
 }
 
-// SetupPage answers GET /setup while there are no users, and is not found afterwards.
+// SetupPage handles GET /setup while there are no users, and is not found afterwards.
 func (h *Handlers) SetupPage(c *fiber.Ctx) error {
 	over, err := h.Accounts.AnyUser(contextOf(c))
 	if err != nil {
@@ -41,7 +41,7 @@ func (h *Handlers) SetupPage(c *fiber.Ctx) error {
 	return h.renderSetup(c, fiber.StatusOK, form)
 }
 
-// Setup answers POST /setup: it creates the first admin with their organization and signs them in.
+// Setup handles POST /setup: it creates the first admin with their organization and signs them in.
 func (h *Handlers) Setup(c *fiber.Ctx) error {
 	ctx := contextOf(c)
 	over, err := h.Accounts.AnyUser(ctx)

@@ -55,7 +55,7 @@ type tries struct {
 }
 
 // atSignIn bounds sign-ins to an account. What counts is the browser alone where it is known for the
-// account. crowd says that many clients seem to stand behind the address: it is allowed more, and not any
+// account. crowd reports whether many clients seem to stand behind the address: it is allowed more, and not any
 // number, since any client can make it seem so.
 func atSignIn(ip, email, device string, crowd bool) []bound {
 	address, account := networkOf(ip), models.Fold(email)
@@ -87,7 +87,7 @@ type attempt struct {
 	now      time.Time
 }
 
-// begin is called before a password is looked at, and end of what it answers after. It answers how long
+// begin is called before a password is looked at, and end of what it returns after. It returns how long
 // to wait instead where there were too many wrong ones. Where there would be too many if those being
 // looked at now were wrong, it waits for them for a while. Errors: models.ErrBusy after that, or that
 // of ctx.
@@ -112,7 +112,7 @@ func (t *throttle) begin(ctx context.Context, now time.Time, bounds []bound) (*a
 	}
 }
 
-// take takes a place of each bound. Where one has none left it takes nothing and answers how long to
+// take takes a place of each bound. Where one has none left it takes nothing and returns how long to
 // wait, or what will tell that another place may be free.
 func (t *throttle) take(now time.Time, bounds []bound) (wait time.Duration, settled <-chan struct{}) {
 	t.mu.Lock()
@@ -153,7 +153,7 @@ const (
 	right // forgives the wrong ones before, but for the address altogether
 )
 
-// end says how the password was.
+// end notes how the password was.
 func (a *attempt) end(as outcome) {
 	t := a.throttle
 	t.mu.Lock()

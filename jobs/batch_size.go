@@ -46,7 +46,7 @@ func (p *batchSize) follow(took, aim time.Duration, full bool) {
 	}
 }
 
-// inBatches calls step with a size until it says that there is no more; while there is, the batch was
+// inBatches calls step with a size until it reports that there is no more; while there is, the batch was
 // full. Each call has the time-out of a batch; after one that took too long the size is smaller.
 func (r *Retention) inBatches(ctx context.Context, p *batchSize, step func(ctx context.Context, size int) (more bool, err error)) error {
 	least := min(minBatchSize(r.store.Dialect()), r.config.BatchSize)

@@ -9,7 +9,7 @@ import (
 var (
 	// errNotLeading ends a run in a server that another has taken over from.
 	errNotLeading = errors.New("this server does not clean up any more")
-	// errTooLong says that even the smallest batch did not end in its time-out.
+	// errTooLong means that even the smallest batch did not end in its time-out.
 	errTooLong = errors.New("a batch took too long")
 	// errPanic is a mistake in the program.
 	errPanic = errors.New("panic")

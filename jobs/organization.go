@@ -65,7 +65,7 @@ func (r *Retention) begin(ctx context.Context, id int64, now time.Time) (models.
 	return org, cleanup, err
 }
 
-// deleteExpired answers how far it came, also with an error.
+// deleteExpired returns how far it came, also with an error.
 func (r *Retention) deleteExpired(ctx context.Context, org models.Organization, cleanup models.Cleanup, now time.Time) (progress models.Cleanup, err error) {
 	progress = cleanup
 	defer recoverTo(&err)

@@ -17,7 +17,7 @@ import (
 // nobody has recorded it yet.
 type Settle func(ctx context.Context, tx *gorm.DB, orgID int64, now time.Time) error
 
-// RetentionConfig says how expired entries are deleted. Zero values mean the defaults.
+// RetentionConfig is how expired entries are deleted. Zero values mean the defaults.
 type RetentionConfig struct {
 	// Interval is the time between the beginnings of two runs. The default is 5 minutes: an expired
 	// entry is invisible at once, and runs that come often have little to do each.

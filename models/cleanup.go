@@ -20,13 +20,13 @@ type Cleanup struct {
 	Error       string  // why it failed, in words for an admin; empty when it did not
 	CleanedTo   EntryID // entries up to this ID are gone, those recorded since aside
 
-	// counting says that this is the clean-up of its row, in which the database counts what is Deleted.
+	// counting reports whether this is the clean-up of its row, in which the database counts what is Deleted.
 	counting bool
 }
 
 func (Cleanup) TableName() string { return "audit_cleanups" }
 
-// Unfinished says that the run was cut off, or still goes on.
+// Unfinished reports whether the run was cut off, or still goes on.
 func (c Cleanup) Unfinished() bool { return c.FinishedAt < c.StartedAt }
 
 // OrganizationIDs lists all organizations, deleted ones too, in pages: those after the ID after, by
@@ -40,7 +40,7 @@ func (s *Store) OrganizationIDs(ctx context.Context, after int64, limit int) ([]
 	return ids, nil
 }
 
-// BeginCleanup answers what a clean-up of an organization at now starts from: the organization, and
+// BeginCleanup returns what a clean-up of an organization at now starts from: the organization, and
 // the clean-up that was cut off, or a new one that begins at now. It writes nothing.
 //
 // now must have been read before the call: an admin who raises retention meanwhile then keeps all
@@ -86,7 +86,7 @@ func (s *Store) ExpiredEntries(c Cleanup, after, before EntryID) *ExpiredEntries
 func (e *ExpiredEntries) Cleanup() Cleanup { return e.cleanup }
 
 // DeleteBatch deletes the oldest of those that are left, at most limit on SQLite and about limit on
-// PostgreSQL, and says whether more are left. On SQLite a batch is one transaction, on PostgreSQL up to
+// PostgreSQL, and reports whether more are left. On SQLite a batch is one transaction, on PostgreSQL up to
 // StepsOfABatch, some of which may be done after an error. Each also keeps in the clean-up what it deleted.
 func (e *ExpiredEntries) DeleteBatch(ctx context.Context, limit int) (more bool, err error) {
 	for deleted := 0; e.upTo != e.before && deleted <= limit/2; {
@@ -110,7 +110,7 @@ func (e *ExpiredEntries) forward(end EntryID, deleted int) ExpiredEntries {
 	return next
 }
 
-// contiguous says that the range goes on where all is known to be gone.
+// contiguous reports whether the range goes on where all is known to be gone.
 func (e *ExpiredEntries) contiguous() bool { return e.upTo == e.cleanup.CleanedTo }
 
 // nth is the n-th of those that are left, before where there are fewer.
@@ -158,7 +158,7 @@ func upsertCleanup(tx *gorm.DB, c Cleanup, columns ...string) error {
 }
 
 // DeleteMonthsBefore deletes at most limit rows a table of what search and the User filter look
-// through, of months that ended before t. Where it answers less than limit, nothing is left.
+// through, of months that ended before t. Where it returns less than limit, nothing is left.
 func (s *Store) DeleteMonthsBefore(ctx context.Context, orgID int64, t Micros, limit int) (deleted int, err error) {
 	return s.deleteKnown(ctx, orgID, MonthOf(t), limit)
 }
@@ -209,7 +209,7 @@ func (s *Store) DeleteRemains(ctx context.Context, org Organization, now time.Ti
 }
 
 // DeleteExpiredAccess deletes at most limit each of the sessions, invitations and reset links that
-// cannot be used any more at now, and says whether there may be more.
+// cannot be used any more at now, and reports whether there may be more.
 func (s *Store) DeleteExpiredAccess(ctx context.Context, now time.Time, limit int) (more bool, err error) {
 	for _, table := range []string{"audit_sessions", "audit_invitations", "audit_password_resets"} {
 		deleted := s.Writer(ctx).Exec(`DELETE FROM `+table+` WHERE token_hash IN (
@@ -223,7 +223,7 @@ func (s *Store) DeleteExpiredAccess(ctx context.Context, now time.Time, limit in
 }
 
 // DeleteExpiredKeys forgets at most limit each of the event keys and idempotency keys that have
-// expired at now, and says whether there may be more.
+// expired at now, and reports whether there may be more.
 func (s *Store) DeleteExpiredKeys(ctx context.Context, now time.Time, limit int) (more bool, err error) {
 	for _, table := range []string{"audit_event_keys", "audit_idempotency_keys"} {
 		// The time stands there twice: a key that is taken anew while this waits for it stays.

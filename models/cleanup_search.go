@@ -23,7 +23,7 @@ func (s *Store) DeferSearchMerge(ctx context.Context) error {
 }
 
 // MergeSearch rewrites about so many pages of SQLite's full-text index without what was deleted, and
-// says whether there are more. begin starts with the whole index, other calls go on. On PostgreSQL,
+// reports whether there are more. begin starts with the whole index, other calls go on. On PostgreSQL,
 // whose vacuum does that, it does nothing.
 func (s *Store) MergeSearch(ctx context.Context, pages int, begin bool) (more bool, err error) {
 	if s.Dialect() != "sqlite" {

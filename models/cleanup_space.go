@@ -14,7 +14,7 @@ const (
 )
 
 // GiveBackSpace returns up to pages free pages of a SQLite database file to the file system, and
-// says whether it keeps more than it needs. Each call is one short write. PostgreSQL's autovacuum
+// reports whether it keeps more than it needs. Each call is one short write. PostgreSQL's autovacuum
 // makes room for new rows by itself; there it does nothing.
 func (s *Store) GiveBackSpace(ctx context.Context, pages int) (more bool, err error) {
 	if s.Dialect() != "sqlite" {

@@ -27,7 +27,7 @@ type Job struct {
 
 func (Job) TableName() string { return "audit_jobs" }
 
-// Overdue says at now that the job should have run and has not, or runs and does not get ahead.
+// Overdue reports whether at now the job should have run and has not, or runs and does not get ahead.
 func (j Job) Overdue(now time.Time) bool {
 	return j.NextRunAt != 0 && now.After(j.NextRunAt.Time().Add(overdueAfter))
 }

@@ -76,5 +76,5 @@ func (sqlDialector) Explain(sql string, _ ...any) string { return sql }
 
 func (sqlDialector) DataTypeOf(*schema.Field) string { return "" }
 
-// Migrator answers nil: the schema is made by package migrations.
+// Migrator returns nil: the schema is made by package migrations.
 func (sqlDialector) Migrator(*gorm.DB) gorm.Migrator { return nil }

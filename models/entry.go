@@ -23,7 +23,7 @@ type Entry struct {
 	EntityID   string // empty where nothing was affected
 	EntityName string // may be empty
 	ActorID    string // SystemActorID for automated actions
-	ActorKey   string // ActorName folded; the order of "sort by user"
+	ActorKey   string // ActorName folded (see Fold), which is no key of anything; the order of "sort by user"
 	ActorName  string // as it was then; never empty
 	ActorEmail string
 	Source     string // the automation behind "system", such as "github-webhook"
@@ -122,5 +122,5 @@ func (e *Entry) hasFurther() bool {
 	return e.Outcome != "" || e.Reason != "" || e.NativeAction != "" || e.ActorType != "" || len(e.Related) > 0 || e.OnBehalfOf != nil
 }
 
-// BySystem says that the action was automated.
+// BySystem reports whether the action was automated.
 func (e Entry) BySystem() bool { return e.ActorID == SystemActorID }

@@ -55,7 +55,7 @@ type backfill struct {
 	now     Micros
 }
 
-// compare answers entries that are not to be stored: they are there already, or are refused.
+// compare settles entries that are not to be stored: they are there already, or are refused.
 func (b *backfill) compare(ctx context.Context) (refused bool, err error) {
 	byOrganization := map[OrganizationRef][]int{}
 	for i := range b.entries {
@@ -137,7 +137,7 @@ func (b *backfill) stored(ctx context.Context, orgID int64, indexes []int) (map[
 	return found, nil
 }
 
-// sameEvent says whether two entries with one ID, and so with one time, tell of the same event:
+// sameEvent reports whether two entries with one ID, and so with one time, tell of the same event:
 // where the request came from makes no difference.
 func sameEvent(a, b *Entry) bool {
 	return a.Action == b.Action && a.EntityType == b.EntityType && a.EntityID == b.EntityID && a.EntityName == b.EntityName &&

@@ -7,7 +7,7 @@ import (
 	"gorm.io/gorm"
 )
 
-// BatchOptions say how InsertEntries works. The zero value is fine.
+// BatchOptions are how InsertEntries works. The zero value is fine.
 type BatchOptions struct {
 	// AllOrNothing stores nothing where one entry's outcome is neither Inserted nor LoggingOff (nor
 	// DryRun).
@@ -17,7 +17,7 @@ type BatchOptions struct {
 }
 
 // InsertEntries stores entries in tx, each as InsertEntry would, in a few statements however many
-// they are, and answers what became of each. tx may be a plain pool: then they are one transaction.
+// they are, and returns what became of each. tx may be a plain pool: then they are one transaction.
 //
 // Entries with a Key wait for a transaction that is storing the same key.
 func InsertEntries(ctx context.Context, tx *gorm.DB, entries []NewEntry, options BatchOptions) ([]InsertResult, error) {
@@ -95,7 +95,7 @@ type namedRow struct {
 	texts [6]string // the columns behind the month, in their order
 }
 
-// settle says what became of an entry whose organization is in that state.
+// settle notes what became of an entry whose organization is in that state.
 func (r *InsertResult) settle(state organizationState, e *batchEntry) {
 	of := state.of(e.OccurredAt, e.evenWhenOff)
 	r.Outcome, r.KeptSince = of.Outcome, of.KeptSince

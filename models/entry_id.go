@@ -74,7 +74,7 @@ func ParseEntryID(s string) (EntryID, error) {
 	return EntryID(id), nil
 }
 
-// IsOf says that it is the ID of something that occurred at t.
+// IsOf reports whether it is the ID of something that occurred at t.
 func (id EntryID) IsOf(t Micros) bool {
 	first := FirstEntryID(t)
 	return [8]byte(id[:8]) == [8]byte(first[:8]) && id[8]&0xc0 == first[8]&0xc0
@@ -83,7 +83,7 @@ func (id EntryID) IsOf(t Micros) bool {
 // String is the usual text form of a UUID.
 func (id EntryID) String() string { return uuid.UUID(id).String() }
 
-// IsZero says that the ID is not set.
+// IsZero reports whether the ID is not set.
 func (id EntryID) IsZero() bool { return id == EntryID{} }
 
 // Occurred is the time the ID carries.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strings"
 
 	"gorm.io/gorm"
 )
@@ -71,7 +72,7 @@ type InsertResult struct {
 // InsertEntry stores an entry in tx.
 //
 // The organization, its switch, its retention and the entry are one statement, without a lock: what read "on" is
-// stored. Whatever the outcome, no statement has failed and tx stays usable. An entry whose ID is
+// stored. On SQLite an entity or an actor that is new is another one, in the same transaction. Whatever the outcome, no statement has failed and tx stays usable. An entry whose ID is
 // stored already is left as it is. No other transaction is waited for, except by an entry with a
 // Key, which waits for one that is storing the same key.
 func InsertEntry(ctx context.Context, tx *gorm.DB, entry NewEntry) (InsertResult, error) {
@@ -189,6 +190,12 @@ func MonthOf(t Micros) int {
 // entryColumns are the columns of an entry in the order of its values, org_id and id aside.
 const entryColumns = "occurred_at, recorded_at, action, entity_type, entity_id, entity_name, " +
 	"actor_id, actor_key, actor_name, actor_email, source, ip, user_agent, request_id, api_key_id, api_key_name, url, metadata, origin, original"
+
+// placeholders are those of a list of columns, each behind a comma.
+func placeholders(columns string) string { return strings.Repeat(", ?", strings.Count(columns, ",")+1) }
+
+// entryTexts are the placeholders of those of entryColumns that are texts: all behind the two times.
+var entryTexts = strings.TrimPrefix(placeholders(entryColumns), ", ?, ?")
 
 // furtherColumns are those that few entries have anything in, in the order of furtherValues. A statement with them is
 // for entries that do.

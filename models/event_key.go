@@ -112,7 +112,7 @@ func organizationID(ctx context.Context, d dialect, run statements, ref Organiza
 	return id, err
 }
 
-// earlierResults answers keys that have been taken before with what became of the event that did.
+// earlierResults settles keys that have been taken before with what became of the event that did.
 func earlierResults(ctx context.Context, d dialect, run statements, keys []claimedKey, results []InsertResult) error {
 	return eachKeyAmong(d, keys, func(keys []claimedKey, among condition) error {
 		byHash := make(map[[sha256.Size]byte]*claimedKey, len(keys))
@@ -173,7 +173,7 @@ func releaseKeys(ctx context.Context, d dialect, run statements, keys []claimedK
 	})
 }
 
-// repeat answers repeats within the batch as what they repeat.
+// repeat settles repeats within the batch as what they repeat.
 func (c *keyClaim) repeat(results []InsertResult) {
 	for _, r := range c.repeats {
 		results[r.index] = results[r.first]

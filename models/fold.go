@@ -18,3 +18,8 @@ func Fold(s string) string {
 	}
 	return strings.ToLower(s)
 }
+
+var likeEscaper = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
+
+// EscapeLike makes s stand for itself in a LIKE pattern with ESCAPE '\'.
+func EscapeLike(s string) string { return likeEscaper.Replace(s) }

@@ -43,7 +43,7 @@ type Organization struct {
 
 func (Organization) TableName() string { return "audit_organizations" }
 
-// Closed says that the organization was deleted: its log can be read by its admins, nothing is
+// Closed reports whether the organization was deleted: its log can be read by its admins, nothing is
 // recorded any more.
 func (o Organization) Closed() bool { return o.ClosedAt != 0 }
 
@@ -69,7 +69,7 @@ func keptSinceSQL(d dialect, now string) string {
 	return d.greatest() + "(expired_before, " + now + " - (" + days + ") * 86400000000)"
 }
 
-// LogGone says that the organization was deleted and its last entry has expired.
+// LogGone reports whether the organization was deleted and its last entry has expired.
 func (o Organization) LogGone(now time.Time) bool {
 	return o.Closed() && o.ClosedAt < o.KeptSince(now)
 }
@@ -92,7 +92,7 @@ func (o Organization) sinceClosed(days int) Micros {
 	return MicrosOf(o.ClosedAt.Time().AddDate(0, 0, days))
 }
 
-// Gone says that the organization was deleted, its last entry has expired, and so has the time in
+// Gone reports whether the organization was deleted, its last entry has expired, and so has the time in
 // which its settings history could still be read: nothing is left that anyone could read.
 func (o Organization) Gone(now time.Time) bool {
 	return o.Closed() && o.HistoryUntil() < MicrosOf(now)

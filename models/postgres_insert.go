@@ -59,7 +59,7 @@ WITH org AS (
 		AND $4::bigint >= ` + keptSinceSQL(d, "$5::bigint") + ` -- occurred_at, recorded_at
 ), entry AS (
 	INSERT INTO audit_entries (org_id, id, ` + entryColumns + `)
-	SELECT id, ?::uuid, ?::bigint, ?::bigint, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM org
+	SELECT id, ?::uuid, ?::bigint, ?::bigint` + entryTexts + ` FROM org
 	ON CONFLICT (org_id, id) DO NOTHING
 	RETURNING org_id, entity_type, entity_id, actor_id, actor_key, actor_name, actor_email
 ), derived AS (
@@ -133,7 +133,7 @@ func (postgres) beginWriting(context.Context, statements) error { return nil }
 var postgresInsertBatch, postgresInsertMore = postgres{}.insertBatchSQL(false), postgres{}.insertBatchSQL(true)
 
 func (d postgres) insertBatchSQL(more bool) string {
-	columns, types, actorType, otherType := entryColumns, strings.Repeat(", ?::text[]", 18), "", ""
+	columns, types, actorType, otherType := entryColumns, strings.ReplaceAll(entryTexts, "?", "?::text[]"), "", ""
 	returning, parts := "", ""
 	if more {
 		columns += furtherColumns
@@ -216,19 +216,20 @@ func (postgres) insertBatch(ctx context.Context, run statements, batch *entryBat
 	for i, o := range batch.organizations {
 		organizations.add(o.Slug, o.ExternalID, strconv.FormatInt(int64(batch.oldest[i]), 10))
 	}
-	statement, entryArrays, actorTexts := postgresInsertBatch, 23, 5
+	most := 3 + strings.Count(placeholders(entryColumns), "?")
+	statement, entryArrays, actorTexts := postgresInsertBatch, most, 5
 	if batch.more {
-		statement, entryArrays, actorTexts = postgresInsertMore, 28, 6
+		statement, entryArrays, actorTexts = postgresInsertMore, most+strings.Count(furtherColumns, ","), 6
 	}
 	entries := newArrays(entryArrays)
 	for i := range batch.entries {
 		e := &batch.entries[i]
-		entries[:23].add(strconv.Itoa(e.organization), strconv.FormatBool(e.evenWhenOff), e.ID.String(),
+		entries[:most].add(strconv.Itoa(e.organization), strconv.FormatBool(e.evenWhenOff), e.ID.String(),
 			strconv.FormatInt(int64(e.OccurredAt), 10), strconv.FormatInt(int64(e.RecordedAt), 10),
 			e.Action, e.EntityType, e.EntityID, e.EntityName, e.ActorID, e.ActorKey, e.ActorName, e.ActorEmail,
 			e.Source, e.IP, e.UserAgent, e.RequestID, e.APIKeyID, e.APIKeyName, e.URL, e.Metadata, string(e.Origin), e.Original)
 		if batch.more {
-			entries[23:].add(string(e.Outcome), e.Reason, e.NativeAction, string(e.ActorType), strconv.Itoa(e.Masked))
+			entries[most:].add(string(e.Outcome), e.Reason, e.NativeAction, string(e.ActorType), strconv.Itoa(e.Masked))
 		}
 	}
 	values := organizations.appendTo(nil)

@@ -80,7 +80,7 @@ func originLength(template string) int {
 }
 
 // expandURLTemplate puts an entity ID into a template, escaped for the place it stands in. It
-// answers "" where the ID would change what the path means, as ".." does.
+// returns "" where the ID would change what the path means, as ".." does.
 func expandURLTemplate(template, id string) string {
 	if CheckURLTemplate(template) != nil {
 		return ""
@@ -134,7 +134,7 @@ func (s *Store) ResourceLinks(ctx context.Context, org Organization) (ResourceLi
 }
 
 // SetResourceLink adds or changes the URL template of an entity type in the caller's transaction.
-// It answers the template before, "" for none; where that is the same nothing was written. Errors:
+// It returns the template before, "" for none; where that is the same nothing was written. Errors:
 // *fault.Field for the template, and those of LockOrganization.
 func SetResourceLink(ctx context.Context, tx *gorm.DB, orgID int64, entityType, template string) (before string, err error) {
 	if err := CheckURLTemplate(template); err != nil {
@@ -157,7 +157,7 @@ func SetResourceLink(ctx context.Context, tx *gorm.DB, orgID int64, entityType, 
 }
 
 // RemoveResourceLink removes the URL template of an entity type in the caller's transaction. It
-// answers the template that was; "" where there was none. Errors: as LockOrganization.
+// returns the template that was; "" where there was none. Errors: as LockOrganization.
 func RemoveResourceLink(ctx context.Context, tx *gorm.DB, orgID int64, entityType string) (before string, err error) {
 	before, err = LockResourceLink(ctx, tx, orgID, entityType)
 	if err != nil || before == "" {

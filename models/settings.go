@@ -62,17 +62,17 @@ func (c SettingsChange) New() AuditSettings {
 	return AuditSettings{RetentionDays: cmp.Or(c.NewPendingDays, c.NewRetentionDays), LoggingEnabled: c.NewLoggingEnabled}
 }
 
-// Scheduled says that a shorter retention was chosen that was to be in force later.
+// Scheduled reports whether a shorter retention was chosen that was to be in force later.
 func (c SettingsChange) Scheduled() bool {
 	return c.NewPendingDays != 0 && c.Old().RetentionDays != c.NewPendingDays
 }
 
-// TookEffect says that a shorter retention which had been chosen before came into force.
+// TookEffect reports whether a shorter retention which had been chosen before came into force.
 func (c SettingsChange) TookEffect() bool {
 	return c.OldPendingDays != 0 && c.NewPendingDays == 0 && c.NewRetentionDays == c.OldPendingDays
 }
 
-// Undone says that a shorter retention which had been chosen never came into force.
+// Undone reports whether a shorter retention which had been chosen never came into force.
 func (c SettingsChange) Undone() bool {
 	return c.OldPendingDays != 0 && c.NewPendingDays == 0 && c.NewRetentionDays >= c.OldRetentionDays
 }
@@ -87,7 +87,7 @@ type Gap struct {
 
 // LockOrganization reads an organization that the rest of tx is going to change: whoever else
 // wants to change it waits until tx ends, so what is read here is still true when it is changed.
-// It answers ErrNotFound, or ErrClosed for one that has been deleted.
+// It returns ErrNotFound, or ErrClosed for one that has been deleted.
 //
 // Recording takes no such lock and never waits for it.
 func LockOrganization(ctx context.Context, tx *gorm.DB, id int64) (Organization, error) {
@@ -106,7 +106,7 @@ func LockOrganization(ctx context.Context, tx *gorm.DB, id int64) (Organization,
 }
 
 // ChangeAuditSettings sets retention and switch of an organization in the caller's transaction and
-// keeps who did it in the settings history. It answers the organization before and after; both are
+// keeps who did it in the settings history. It returns the organization before and after; both are
 // the same, and nothing was written, where the settings were already so.
 //
 // A retention below the one in force is in force after grace, at once where that is zero. Until then it
@@ -149,7 +149,7 @@ func (o Organization) WithRetention(days int, grace time.Duration, now time.Time
 }
 
 // SettleRetention brings the database up to a shorter retention whose moment has come (see InForce),
-// in the caller's transaction, and keeps in the settings history that the system did. It answers the
+// in the caller's transaction, and keeps in the settings history that the system did. It returns the
 // line in which an admin chose it, or nil where nothing had to be done: of several servers that settle
 // the same at once, one does. Errors: as LockOrganization.
 func SettleRetention(ctx context.Context, tx *gorm.DB, orgID int64, system Actor, now time.Time) (before, after Organization, chosen *SettingsChange, err error) {

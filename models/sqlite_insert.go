@@ -17,7 +17,7 @@ func (sqlite) greatest() string { return "max" }
 func (d sqlite) insertOneSQL(column string) string {
 	return `
 INSERT INTO audit_entries (org_id, id, ` + entryColumns + `)
-SELECT id, ?` + strings.Repeat(", ?", 20) + ` FROM audit_organizations
+SELECT id, ?` + placeholders(entryColumns) + ` FROM audit_organizations
 WHERE ` + column + ` = ? AND closed_at = 0 AND (logging_enabled OR ?)
 	AND ?2 >= ` + keptSinceSQL(d, "?3") + ` -- occurred_at, recorded_at
 ON CONFLICT (org_id, id) DO NOTHING
@@ -112,7 +112,7 @@ func (sqlite) beginWriting(ctx context.Context, run statements) error {
 const sqliteRows = 32
 
 func sqliteInsertRows(n int, columns string) string {
-	row := "(?, ?" + strings.Repeat(", ?", 1+strings.Count(columns, ",")) + ")"
+	row := "(?, ?" + placeholders(columns) + ")"
 	return "INSERT INTO audit_entries (org_id, id, " + columns + ") VALUES " +
 		strings.Repeat(row+", ", n-1) + row + " ON CONFLICT (org_id, id) DO NOTHING"
 }

@@ -80,7 +80,7 @@ type dialect interface {
 	name() string
 	// rebind turns the ? of a statement into the database's own placeholders.
 	rebind(sql string) string
-	// greatest is the function that answers the greatest of its values.
+	// greatest is the SQL function that returns the greatest of its values.
 	greatest() string
 	// insertEntry stores one entry, if the organization's state allows it.
 	insertEntry(ctx context.Context, tx *gorm.DB, ref OrganizationRef, row entryRow, evenWhenOff bool) (InsertResult, error)
@@ -89,7 +89,7 @@ type dialect interface {
 	// insertBatch stores those entries that the states of their organizations, which it answers,
 	// allow; or none of them where the batch is all or nothing and one of them is not allowed.
 	insertBatch(ctx context.Context, run statements, batch *entryBatch) ([]organizationState, error)
-	// claimKeys stores event keys that are new, or were and have expired, and answers which.
+	// claimKeys stores event keys that are new, or were and have expired, and returns which.
 	claimKeys(ctx context.Context, run statements, keys []claimedKey, now Micros) (fresh map[keyID]bool, err error)
 	// idAmong is the condition that an entry's ID is one of ids, of which there is at least one and at
 	// most a few hundred.

@@ -54,7 +54,7 @@ func VisitOf(ctx context.Context) *Visit {
 	return visit
 }
 
-// Copy answers which of n copies, from 0, the visit's next question goes to; ok is false where that is
+// Copy returns which of n copies, from 0, the visit's next question goes to; ok is false where that is
 // the primary. at says where a copy is, and whether it can be asked.
 func (v *Visit) Copy(n int, at func(copy int) (Position, bool)) (copy int, ok bool) {
 	if v == nil || v.wrote.Load() {
@@ -81,15 +81,15 @@ func (v *Visit) Copy(n int, at func(copy int) (Position, bool)) (copy int, ok bo
 	return 0, false
 }
 
-// LeaveCopies has the primary answer the rest of the visit, and says whether that is new.
+// LeaveCopies has the primary answer the rest of the visit, and reports whether that is new.
 func (v *Visit) LeaveCopies() bool {
 	return v != nil && v.copy.Swap(onPrimary) != onPrimary && !v.wrote.Load()
 }
 
-// Wrote says that a transaction of the visit has committed.
+// Wrote reports whether a transaction of the visit has committed.
 func (v *Visit) Wrote() bool { return v != nil && v.wrote.Load() }
 
-// noteWriting says that a transaction of the visit that ctx belongs to has committed.
+// noteWriting notes that a transaction of the visit that ctx belongs to has committed.
 func noteWriting(ctx context.Context) {
 	if visit := VisitOf(ctx); visit != nil {
 		visit.wrote.Store(true)

@@ -56,7 +56,7 @@ var contentTypes = map[string]string{
 	".svg": "image/svg+xml",
 }
 
-// Serve answers with a file, or 304 to a browser that has it and asks whether it is still so.
+// Serve responds with a file, or with 304 to a browser that has it and asks whether it is still so.
 func (f *Files) Serve(c *fiber.Ctx) error {
 	found, ok := f.byAddress[c.Path()]
 	if !ok {

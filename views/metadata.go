@@ -43,10 +43,10 @@ type Member struct {
 	Value Value
 }
 
-// List says that the value is a list with at least one item.
+// List reports whether the value is a list with at least one item.
 func (v Value) List() bool { return v.Kind == "list" && len(v.Members) > 0 }
 
-// Object says that the value is an object with at least one member.
+// Object reports whether the value is an object with at least one member.
 func (v Value) Object() bool { return v.Kind == "object" && len(v.Members) > 0 }
 
 // MetadataOf reads stored metadata. What is not a JSON object (nothing this program stores) is
@@ -217,7 +217,7 @@ func scalar(raw json.RawMessage) Value {
 	return Value{Kind: "string", Text: s}
 }
 
-// ambiguous says that a string reads like another kind of value, or that its ends cannot be seen.
+// ambiguous reports whether a string reads like another kind of value, or has ends that cannot be seen.
 func ambiguous(s string) bool {
 	return s == "" || s == "absent" || s != strings.TrimSpace(s) || s[0] == '"' || json.Valid([]byte(s))
 }

@@ -9,18 +9,24 @@ import (
 	htmltemplate "html/template"
 	"io"
 	"net/http"
+	"sync"
 
 	"github.com/gofiber/template/html/v2"
+
+	"github.com/auditlogs/auditlogs/static"
 )
 
 //go:embed *.html */*.html
 var files embed.FS
 
-// Load parses the templates, which are named by their path: "log/page". asset returns the address of a
-// static file by its name.
-func Load(asset func(name string) string) (*html.Engine, error) {
+// Load parses the templates, which are named by their path: "log/page". They are the same for the whole process.
+var Load = sync.OnceValues(func() (*html.Engine, error) {
+	assets, err := static.Load()
+	if err != nil {
+		return nil, err
+	}
 	engine := html.NewFileSystem(http.FS(files), ".html")
-	engine.AddFuncMap(functions(asset))
+	engine.AddFuncMap(functions(assets.Address))
 	if err := engine.Load(); err != nil {
 		return nil, fmt.Errorf("templates: %w", err)
 	}
@@ -34,4 +40,4 @@ func Load(asset func(name string) string) (*html.Engine, error) {
 		}
 	}
 	return engine, nil
-}
+})

@@ -10,7 +10,7 @@ import (
 )
 
 func TestTemplatesParse(t *testing.T) {
-	if _, err := Load(func(name string) string { return "/static/" + name }); err != nil {
+	if _, err := Load(); err != nil {
 		t.Fatal(err)
 	}
 }

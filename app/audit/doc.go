@@ -51,8 +51,8 @@ Receipt.Stored is false, and there is no error. Applications need not ask before
 # Errors
 
 What is wrong with an event is found before any statement has failed: the transaction stays usable, also on PostgreSQL,
-and whether to go on without the entry is the caller's to decide. It is a [fault.Field], which has a field, a code and a
-reason, or an [EventsError] of several. What is wrong with the database, or with the handle to it, is one of [ErrNoHandle],
+and whether to go on without the entry is the caller's to decide. It is an [*InvalidEventError] (a [fault.Field]), which
+has a field, a code and a reason, or an [EventsError] of several. What is wrong with the database, or with the handle to it, is one of [ErrNoHandle],
 [ErrHandleFailed], [ErrHandleClosed], [ErrWrongDialect] and [ErrNotMigrated], or the database's own error. A recorder that
 cannot tell whether an event is stored returns [ErrOutcomeUnknown]: recorded again with the same Event.ID it is stored
 once. [Strict] refuses more: pools where a transaction should be, and actions nobody has registered.
@@ -69,6 +69,7 @@ Each is as much as a service needs, and brings no version it does not:
 	audit/auditfiber   middleware for Fiber
 	audit/audittest    for an application's tests
 
-Read on with [Event], then [Record] or [NewBatcher], and the examples of both.
+Read on with [Event], then [Record] or [NewBatcher], and the examples of both. A whole program, which opens a database,
+makes the tables and records, is examples/first-event in the repository.
 */
 package audit

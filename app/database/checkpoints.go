@@ -102,7 +102,7 @@ func (c *checkpoints) moveBeside(ctx context.Context) (pages, left int, err erro
 	return pages, left, err
 }
 
-// checkpoint says how many pages the log has, and how many of them are not in the file.
+// checkpoint returns how many pages the log has, and how many of them are not in the file.
 func checkpoint(ctx context.Context, pool *sql.DB, mode string) (pages, left int, err error) {
 	var busy, moved int
 	err = pool.QueryRowContext(ctx, "PRAGMA wal_checkpoint("+mode+")").Scan(&busy, &pages, &moved)

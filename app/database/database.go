@@ -51,7 +51,7 @@ func Open(ctx context.Context, url string, log *slog.Logger) (*DB, error) {
 // Migrate brings the schema up to date. It may run on several hosts at once.
 func (db *DB) Migrate(ctx context.Context) error { return migrate.Up(ctx, db.Write) }
 
-// UpToDate says whether the schema is there and is that of this program, or of a later version. It
+// UpToDate reports whether the schema is there and is that of this program, or of a later version. It
 // changes nothing.
 func (db *DB) UpToDate(ctx context.Context) (bool, error) {
 	there, ours, err := migrate.Versions(ctx, db.Write)

@@ -124,7 +124,7 @@ func waitForPostgres(ctx context.Context, pool interface{ PingContext(context.Co
 	}
 }
 
-// comingUp says that err may go away by itself: nobody answers yet, or the server is starting.
+// comingUp reports whether err may go away by itself: nobody answers yet, or the server is starting.
 func comingUp(err error) bool {
 	var answer *pgconn.PgError
 	if errors.As(err, &answer) {

@@ -66,7 +66,7 @@ func openSQLite(ctx context.Context, path string, log *slog.Logger) (*DB, error)
 	return db, nil
 }
 
-// CheckExists answers with an error where url names a SQLite file that does not exist: Open would
+// CheckExists returns an error where url names a SQLite file that does not exist: Open would
 // make it. Whether a PostgreSQL database exists is found by Open.
 func CheckExists(url string) error {
 	path, isFile := strings.CutPrefix(url, "sqlite:")
@@ -80,7 +80,7 @@ func CheckExists(url string) error {
 	return nil
 }
 
-// IsBusy says that err is SQLite's, and that another process wrote for so long that waiting for it was
+// IsBusy reports whether err is SQLite's because another process wrote for so long that waiting for it was
 // given up. Nothing was done; it may be tried again.
 func IsBusy(err error) bool {
 	var sqliteError *sqlite.Error

@@ -104,7 +104,7 @@ func (s *standbys) reader() *gorm.DB {
 	return s.gorm
 }
 
-// ReadProblems says, a line each, which replicas the log is not read from, and why. The primary
+// ReadProblems returns, a line each, which replicas the log is not read from, and why. The primary
 // answers instead. Replicas are called by their number: anybody may read it.
 func (db *DB) ReadProblems() (problems []string) {
 	if db.standbys == nil {

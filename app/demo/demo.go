@@ -37,12 +37,12 @@ func Accounts() []Account {
 	}
 }
 
-// ErrNotDemo says that the database is in use by others than the demo.
+// ErrNotDemo means that the database is in use by others than the demo.
 var ErrNotDemo = errors.New("this database holds organizations or people that are not the demo's; " +
 	"demo mode fills an empty database only (--database names another one)")
 
 // Prepare makes sure that store holds the demo: it fills an empty database, and leaves one that it
-// filled before as it is. It answers ErrNotDemo, and changes nothing, where the database holds
+// filled before as it is. It returns ErrNotDemo, and changes nothing, where the database holds
 // anything else.
 //
 // Everything is written in one transaction, the mark included, so a start that is interrupted
@@ -82,13 +82,13 @@ func Prepare(ctx context.Context, store *models.Store, logger *slog.Logger) erro
 	return nil
 }
 
-// Filled says that store holds the demo.
+// Filled reports whether store holds the demo.
 func Filled(ctx context.Context, store *models.Store) (bool, error) {
 	_, found, err := readMark(store.Reader(ctx))
 	return found, err
 }
 
-// inUse says that somebody has put something into the database already.
+// inUse reports whether somebody has put something into the database already.
 func inUse(tx *gorm.DB) (bool, error) {
 	for _, table := range []string{"audit_organizations", "audit_users", "audit_entries"} {
 		var one []int
@@ -149,7 +149,7 @@ func hashPasswords(ctx context.Context) (hashes passwordHashes, err error) {
 	return hashes, err
 }
 
-// record writes down what happened, at the moment it was written down. It answers false when the
+// record writes down what happened, at the moment it was written down. It returns false when the
 // organization's log was off.
 func record(ctx context.Context, tx *gorm.DB, h happening) (stored bool, err error) {
 	at := models.WithClock(tx, func() time.Time { return h.recorded })

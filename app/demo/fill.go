@@ -13,7 +13,7 @@ import (
 	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
-// fill writes both organizations, their people and their past, and the mark. It answers how many
+// fill writes both organizations, their people and their past, and the mark. It returns how many
 // entries were written.
 func fill(ctx context.Context, tx *gorm.DB, anchor time.Time, hashes passwordHashes) (int, error) {
 	worlds := []*world{northwind(anchor), acmeLabs(anchor)}

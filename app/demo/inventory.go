@@ -203,7 +203,7 @@ var possible = map[string][]any{
 	},
 }
 
-// alter sets fields to other values than they have and says what changed.
+// alter sets fields to other values than they have and returns what changed.
 func (w *world) alter(settings map[string]any, fields ...string) changes {
 	what := changes{}
 	for _, field := range fields {

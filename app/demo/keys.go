@@ -81,7 +81,7 @@ func (w *world) makeKeys(ctx context.Context, at func(time.Time) *gorm.DB, org m
 	return nil
 }
 
-// noteUses says of each key when it was last used.
+// noteUses stores when each key was last used.
 func (w *world) noteUses(ctx context.Context, tx *gorm.DB) error {
 	for _, k := range w.keys {
 		err := tx.WithContext(ctx).Model(&accounts.APIKey{}).Where("id = ?", k.id).Update("last_used_at", models.MicrosOf(k.used)).Error

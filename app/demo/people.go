@@ -125,7 +125,7 @@ func (w *world) joinedAt(p *person) time.Time {
 	return w.dayAgo(p.joined).Add(8*time.Hour + 5*time.Minute)
 }
 
-// hasJoined says that the person is at the company already.
+// hasJoined reports whether the person is at the company already.
 func (w *world) hasJoined(p *person) bool { return p.joined == 0 || !w.now.Before(w.joinedAt(p)) }
 
 // workday plans a person's day, if they work on it: signing in, and pieces of work with their

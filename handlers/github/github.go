@@ -20,7 +20,7 @@ var (
 // signaturePrefix names how X-Hub-Signature-256 was made.
 const signaturePrefix = "sha256="
 
-// CheckSignature answers nil where header, the value of X-Hub-Signature-256, is the HMAC-SHA256 of
+// CheckSignature returns nil where header, the value of X-Hub-Signature-256, is the HMAC-SHA256 of
 // body, as it came over the wire, with secret. It takes the same time for every wrong signature.
 func CheckSignature(header string, secret, body []byte) error {
 	signature, err := ParseSignature(header)
@@ -55,7 +55,7 @@ func Sign(secret, body []byte) string {
 	return signaturePrefix + hex.EncodeToString(mac.Sum(nil))
 }
 
-// IgnoredError says that the log keeps nothing of deliveries of this kind.
+// IgnoredError means that the log keeps nothing of deliveries of this kind.
 type IgnoredError struct {
 	Delivery string // such as "push", or "installation.renamed"
 }

@@ -33,7 +33,7 @@ func NewBudget(all, each int64, patience time.Duration) *Budget {
 }
 
 // Take takes size bytes for all of owners; "" is nobody, who has no bound of their own. It waits where
-// there is no room, and answers ErrBusy where none has come of it, or the error of ctx. Whoever took
+// there is no room, and returns ErrBusy where none has come of it, or the error of ctx. Whoever took
 // gives back, once.
 func (b *Budget) Take(ctx context.Context, size int64, owners ...string) (giveBack func(), err error) {
 	var over <-chan time.Time
@@ -66,7 +66,7 @@ func (b *Budget) Owe(size int64, owners ...string) (giveBack func()) {
 	return sync.OnceFunc(func() { b.give(size, owners) })
 }
 
-// try takes size bytes and answers nil, or a channel that is closed when trying again may help.
+// try takes size bytes and returns nil, or a channel that is closed when trying again may help.
 func (b *Budget) try(size int64, owners []string) <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()

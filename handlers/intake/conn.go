@@ -37,14 +37,14 @@ type Conn struct {
 	since   int64
 }
 
-// Await says that the server waits for the client to send, and has since something came last: a client with many
+// Await notes that the server waits for the client to send, and has since something came last: a client with many
 // requests in one go is not new after each.
 func (c *Conn) Await() { c.listener.await(c, c.heard.Load()) }
 
-// Send says that the server waits for the client to read, from now on.
+// Send notes that the server waits for the client to read, from now on.
 func (c *Conn) Send() { c.listener.await(c, time.Now().UnixNano()) }
 
-// Answer says that the server works on an answer: the connection is left alone.
+// Answer notes that the server works on an answer: the connection is left alone.
 func (c *Conn) Answer() { c.listener.leave(c) }
 
 // Read reads what comes from the other side.

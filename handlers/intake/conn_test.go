@@ -22,7 +22,7 @@ func listen(t *testing.T, trusted ...string) *Listener {
 	return Listen(inner, ParseProxies(trusted), time.Minute)
 }
 
-// connect answers both ends of a new connection.
+// connect returns both ends of a new connection.
 func connect(t *testing.T, l *Listener) (client net.Conn, accepted *Conn) {
 	t.Helper()
 	client, err := net.Dial("tcp", l.Addr().String())

@@ -60,7 +60,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 }
 
-// admit makes room for conn, or answers that there is none.
+// admit makes room for conn and reports whether there was any.
 func (l *Listener) admit(conn *Conn) bool {
 	l.mu.Lock()
 	var leaves *Conn
@@ -156,7 +156,7 @@ func ParseProxies(list []string) (proxies Proxies) {
 	return proxies
 }
 
-// Trusts says whether address is one of the proxies.
+// Trusts reports whether address is one of the proxies.
 func (p Proxies) Trusts(address netip.Addr) bool {
 	address = address.Unmap().WithZone("")
 	return slices.ContainsFunc(p, func(prefix netip.Prefix) bool { return prefix.Contains(address) })

@@ -18,8 +18,8 @@ const (
 	MaxBytes      = 200
 )
 
-// params cost 19 MiB and about 30 ms a password.
-var params = &argon2id.Params{
+// Cost of a new password is 19 MiB and about 30 ms. Tests of other packages may lower it.
+var Cost = &argon2id.Params{
 	Memory:      19 * 1024,
 	Iterations:  2,
 	Parallelism: 1,
@@ -33,7 +33,7 @@ const ErrBusy = fault.Busy
 // nobodysHash is what a password is compared with where there is no account: the same work, so the
 // time of the answer does not tell which addresses have one.
 var nobodysHash = sync.OnceValues(func() (string, error) {
-	return argon2id.CreateHash("the password of nobody", params)
+	return argon2id.CreateHash("the password of nobody", Cost)
 })
 
 // CheckLength returns a *fault.Field where password is too short or too long.
@@ -59,7 +59,7 @@ func HashAny(ctx context.Context, password string) (string, error) {
 		return "", err
 	}
 	defer done()
-	hash, err := argon2id.CreateHash(password, params)
+	hash, err := argon2id.CreateHash(password, Cost)
 	if err != nil {
 		return "", fmt.Errorf("hash a password: %w", err)
 	}

@@ -18,9 +18,9 @@ const keySize = 32
 const version = 1
 
 var (
-	// ErrKey says that a text holds no keys. It never quotes the text.
+	// ErrKey means that a text holds no keys. It never quotes the text.
 	ErrKey = errors.New("is not the base64 of 32 bytes; make a key with: openssl rand -base64 32")
-	// ErrSealed says that none of the keys opens what is sealed, or that it was sealed for something
+	// ErrSealed means that none of the keys opens what is sealed, or that it was sealed for something
 	// else or changed since.
 	ErrSealed = errors.New("cannot be decrypted with the secret key")
 )
@@ -67,7 +67,7 @@ func (b *Box) Seal(purpose string, plain []byte) []byte {
 	return b.ciphers[0].Seal([]byte{version}, nil, plain, associated(purpose))
 }
 
-// Open decrypts what Seal made for the same purpose, or answers ErrSealed. renew says that it was
+// Open decrypts what Seal made for the same purpose, or returns ErrSealed. renew reports whether it was
 // sealed with an earlier key and had better be sealed again.
 func (b *Box) Open(purpose string, sealed []byte) (plain []byte, renew bool, err error) {
 	if len(sealed) == 0 || sealed[0] != version {

@@ -153,9 +153,9 @@ func (s *Store) Save(r *http.Request, w http.ResponseWriter, session *gorilla.Se
 
 // Start signs somebody in: in one transaction sign decides who, and does whatever belongs to it, the
 // old session ends and a new one with a token of its own begins. Values are carried over. When it
-// answers an error nothing has changed.
+// returns an error nothing has changed.
 //
-// models.ErrNotFound (not wrapped by sign) says that the password was reset meanwhile.
+// models.ErrNotFound (not wrapped by sign) means that the password was reset meanwhile.
 func (s *Store) Start(ctx context.Context, session *gorilla.Session, sign func(tx *gorm.DB) (accounts.User, error)) error {
 	data, err := encode(session)
 	if err != nil {

@@ -63,7 +63,7 @@ func (s *site) open(r *http.Request) *gorilla.Session {
 	return session
 }
 
-// save ends a request and answers the cookies it sends.
+// save ends a request and returns the cookies it sends.
 func (s *site) save(r *http.Request) []*http.Cookie {
 	s.t.Helper()
 	w := httptest.NewRecorder()
@@ -73,7 +73,7 @@ func (s *site) save(r *http.Request) []*http.Cookie {
 	return w.Result().Cookies()
 }
 
-// signIn starts a session in a request with the given cookie and answers the new token.
+// signIn starts a session in a request with the given cookie and returns the new token.
 func (s *site) signIn(token string) string {
 	s.t.Helper()
 	r := s.request(token)

@@ -41,7 +41,7 @@ func (p *town) revoke(org models.Organization, id string) (before accounts.APIKe
 	return before, err
 }
 
-// opens answers the error of showing a token.
+// opens returns the error of showing a token.
 func (p *town) opens(token string) error {
 	_, _, err := p.people.APIKeyByToken(p.t.Context(), token)
 	return err
@@ -179,7 +179,7 @@ func TestTheUseOfAnAPIKeyIsNotedOnceAMinute(t *testing.T) {
 		acme := p.organization("acme")
 		_, token := p.key(acme, time.Time{})
 		p.key(acme, time.Time{}) // another, never used
-		// read answers the key as the database has it.
+		// read returns the key as the database has it.
 		read := func() accounts.APIKey {
 			t.Helper()
 			key, _, err := p.people.APIKeyByToken(t.Context(), token)

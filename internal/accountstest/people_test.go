@@ -38,7 +38,7 @@ func eachTown(t *testing.T, test func(t *testing.T, town *town)) {
 	})
 }
 
-// do runs change in a transaction and answers its error.
+// do runs change in a transaction and returns its error.
 func (p *town) do(change func(tx *gorm.DB) error) error {
 	return p.Transaction(p.t.Context(), change)
 }

@@ -56,11 +56,14 @@ func (s *Server) Member(t testing.TB, email string, role accounts.Role, organiza
 	return user
 }
 
-// PasswordHash is what is stored of a password that costs next to nothing to check. A real one is slow on
-// purpose, and checking it would be most of the time that tests take.
+// CheapPasswords cost next to nothing to hash and to check. Real ones are slow on purpose, and would be most of
+// the time that tests take.
+var CheapPasswords = &argon2id.Params{Memory: 8, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32}
+
+// PasswordHash returns what is stored of a password that is cheap to check.
 func PasswordHash(t testing.TB, password string) string {
 	t.Helper()
-	hash, err := argon2id.CreateHash(password, &argon2id.Params{Memory: 8, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32})
+	hash, err := argon2id.CreateHash(password, CheapPasswords)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +78,7 @@ func (s *Server) As(t testing.TB, user accounts.User) *Client {
 	return client
 }
 
-// Key makes an API key of org and answers what a program shows.
+// Key makes an API key of org and returns what a program shows.
 func (s *Server) Key(t testing.TB, org models.Organization, scope accounts.KeyScope) (token string) {
 	t.Helper()
 	err := s.Store.Transaction(t.Context(), func(tx *gorm.DB) (err error) {

@@ -107,7 +107,7 @@ func merged(runs []query, order string) query {
 }
 
 // page is the best SQL known for a page. values bounds how many values of the sorted column are read.
-func (f *floors) page(question benchdata.Question, values int) query {
+func (f *floors) page(question benchdata.Question, values int) (query, error) {
 	q := question.Query
 	base := query{"org_id = ?", []any{f.org.ID}}
 	if !q.Ascending || q.Sort != "" || q.Cursor == nil {
@@ -129,17 +129,25 @@ func (f *floors) page(question benchdata.Question, values int) query {
 			}
 		}
 	case question.Sparse || question.Rare && f.org.Slug != benchdata.Large:
-		return f.sought(q, base)
+		return f.sought(q, base), nil
 	default:
-		sql, args := f.matching(q.Search)
-		base = base.and(sql, args...)
+		for _, word := range strings.Fields(q.Search) {
+			matching := f.matching(word)
+			base = base.and(matching.sql, matching.args...)
+		}
+	}
+	for column, value := range provenanceOf(q) {
+		if question.Sparse {
+			return f.cameFrom(q, base, column, value)
+		}
+		base = base.and(column+" || '' = ?", value)
 	}
 	order := "DESC"
 	if q.Sort == "" || q.Sort == entries.SortTimestamp {
 		if q.Ascending {
 			order = "ASC"
 		}
-		return merged(f.runs(f.behind(base, q), q, nil), order)
+		return merged(f.runs(f.behind(base, q), q, nil), order), nil
 	}
 	var pages []query
 	for i, value := range f.values(q) {
@@ -153,7 +161,7 @@ func (f *floors) page(question benchdata.Question, values int) query {
 		pages = append(pages, query{"SELECT * FROM (" + merged(f.runs(at, q, &value), order).sql + ") AS value", merged(f.runs(at, q, &value), order).args})
 	}
 	all := union(pages)
-	return query{all.sql + " LIMIT " + read, all.args}
+	return query{all.sql + " LIMIT " + read, all.args}, nil
 }
 
 // behind leaves out what comes before the page.
@@ -236,8 +244,10 @@ func (f *floors) runs(base query, q entries.Query, value *string) []query {
 func (f *floors) values(q entries.Query) (values []string) {
 	switch q.Sort {
 	case entries.SortUser:
-		for _, name := range f.names {
-			values = append(values, name)
+		for id, name := range f.names {
+			if q.APIKey+q.Source == "" || id == models.SystemActorID { // people have neither
+				values = append(values, name)
+			}
 		}
 	default:
 		for _, kind := range f.kinds {
@@ -258,14 +268,14 @@ func (f *floors) values(q entries.Query) (values []string) {
 	})
 }
 
-// matching is a search as a condition on the entries.
-func (f *floors) matching(search string) (sql string, args []any) {
+// matching is a word as a condition on the entries.
+func (f *floors) matching(word string) query {
 	id, name := "entity_id", "entity_name"
 	if f.postgres != nil {
 		id, name = `lower(entity_id COLLATE "C")`, `lower(entity_name COLLATE "C")`
 	}
-	pattern := "%" + strings.ReplaceAll(search, "_", `\_`) + "%"
-	return "(" + id + ` LIKE ? ESCAPE '\' OR ` + name + ` LIKE ? ESCAPE '\' OR action LIKE ? ESCAPE '\')`, []any{pattern, pattern, pattern}
+	pattern := "%" + strings.ReplaceAll(word, "_", `\_`) + "%"
+	return query{"(" + id + ` LIKE ? ESCAPE '\' OR ` + name + ` LIKE ? ESCAPE '\' OR action LIKE ? ESCAPE '\')`, []any{pattern, pattern, pattern}}
 }
 
 // sought is a search that finds little, through the index of entities.
@@ -274,38 +284,91 @@ func (f *floors) sought(q entries.Query, base query) query {
 		base = base.and("action || '' = ? AND actor_id || '' = ?", q.Actions[0], q.Actors[0]) // not their index
 	}
 	found := query{"SELECT DISTINCT entity_type, entity_id FROM ", nil}
-	short := len(q.Search) < 3
+	words := strings.Fields(q.Search)
+	// The last letters of the words, by which the index finds them; a short one is of no use beside others.
+	var ends []string
+	for _, word := range words {
+		if letters := []rune(word); len(letters) > 2 {
+			ends = append(ends, string(letters[max(0, len(letters)-8):]))
+		}
+	}
 	switch {
 	case f.postgres != nil:
-		const text = `(id_key || E'\n' || name_key)`
 		var grams []string
-		for i := range max(1, min(len(q.Search), 8)-2) {
-			grams = append(grams, fmt.Sprintf("'%d:%s'", f.org.ID, q.Search[max(0, len(q.Search)-8):][i:min(i+3, len(q.Search))]))
+		for _, end := range ends {
+			for letters := []rune(end); len(letters) > 2; letters = letters[1:] {
+				grams = append(grams, fmt.Sprintf("'%d:%s'", f.org.ID, string(letters[:3])))
+			}
 		}
-		if short {
-			grams[0] += ":*"
+		if len(grams) == 0 {
+			grams = []string{fmt.Sprintf("'%d:%s':*", f.org.ID, q.Search)}
 		}
-		found = query{found.sql + "(SELECT * FROM audit_entities WHERE audit_trigrams(org_id, id_key || E'\\n' || name_key) @@ $GRAMS::tsquery OFFSET 0) AS found WHERE org_id = ? AND " + text + " LIKE ?",
-			[]any{f.org.ID, "%" + strings.ReplaceAll(q.Search, "_", `\_`) + "%"}}
-		found.sql = strings.Replace(found.sql, "$GRAMS", "'"+strings.ReplaceAll(strings.Join(grams, " & "), "'", "''")+"'", 1)
-	case short:
-		found = query{found.sql + `audit_entities_search_terms AS s CROSS JOIN audit_entities AS a ON a.id = s.doc WHERE s.term >= ? AND s.term < ? AND a.org_id = ?`,
-			[]any{q.Search, q.Search + "\U0010FFFF", f.org.ID}}
+		found.sql += "(SELECT * FROM audit_entities WHERE audit_trigrams(org_id, id_key || E'\\n' || name_key) @@ '" +
+			strings.ReplaceAll(strings.Join(grams, " & "), "'", "''") + "'::tsquery OFFSET 0) AS found WHERE org_id = ?"
+		found.args = []any{f.org.ID}
+	case len(ends) == 0:
+		found.sql += `audit_entities_search_terms AS s CROSS JOIN audit_entities AS a ON a.id = s.doc
+WHERE s.term >= ? AND s.term < ? AND a.org_id = ?`
+		found.args = []any{q.Search, q.Search + "\U0010FFFF", f.org.ID}
 	default:
-		found = query{found.sql + `audit_entities_search AS s CROSS JOIN audit_entities AS a ON a.id = s.rowid
-WHERE s.text MATCH ? AND s.rowid BETWEEN ? AND ? AND instr(id_key || char(10) || name_key, ?) > 0`,
-			[]any{`"` + q.Search[max(0, len(q.Search)-8):] + `"`, f.org.ID << 40, (f.org.ID+1)<<40 - 1, q.Search}}
+		found.sql += `audit_entities_search AS s CROSS JOIN audit_entities AS a ON a.id = s.rowid
+WHERE s.text MATCH ? AND s.rowid BETWEEN ? AND ?`
+		found.args = []any{`"` + strings.Join(ends, `" AND "`) + `"`, f.org.ID << 40, (f.org.ID+1)<<40 - 1}
 	}
-	entries := query{"entity_type = found.entity_type AND entity_id = found.entity_id", nil}.and(base.sql, base.args...)
+	for _, word := range words {
+		pattern := "%" + strings.ReplaceAll(word, "_", `\_`) + "%"
+		found = found.and(`(id_key LIKE ? ESCAPE '\' OR name_key LIKE ? ESCAPE '\')`, pattern, pattern)
+	}
+	of := query{"entity_type = found.entity_type AND entity_id = found.entity_id", nil}.and(base.sql, base.args...)
+	order := f.orderOf(q)
 	if f.postgres != nil {
-		entries = run(entries, "DESC")
-		return query{"SELECT e.* FROM (" + found.sql + ") AS found CROSS JOIN LATERAL (" + entries.sql + ") AS e ORDER BY id DESC LIMIT " + read,
-			append(found.args, entries.args...)}
+		of = f.whole(q, of)
+		return query{"SELECT e.* FROM (" + found.sql + ") AS found CROSS JOIN LATERAL (" + of.sql + ") AS e ORDER BY " + order + " LIMIT " + read,
+			append(found.args, of.args...)}
 	}
 	columns := "e." + strings.ReplaceAll(entryList, ", ", ", e.")
-	where := strings.NewReplacer("entity_type =", "e.entity_type =", "entity_id =", "e.entity_id =").Replace(entries.sql)
-	return query{"SELECT " + columns + " FROM (" + found.sql + ") AS found CROSS JOIN audit_entries AS e ON " + where + " ORDER BY e.id DESC LIMIT " + read,
-		append(found.args, entries.args...)}
+	where := strings.NewReplacer("entity_type =", "e.entity_type =", "entity_id =", "e.entity_id =").Replace(of.sql)
+	return query{"SELECT " + columns + " FROM (" + found.sql + ") AS found CROSS JOIN audit_entries AS e ON " + where +
+		" ORDER BY " + strings.Replace("e."+order, ", id", ", e.id", 1) + " LIMIT " + read, append(found.args, of.args...)}
+}
+
+// cameFrom is what came from one IP, request, API key or source that has little, through the index by days of
+// the days that the log has.
+func (f *floors) cameFrom(q entries.Query, base query, column, value string) (query, error) {
+	base = base.and(column+" = ? AND "+column+" <> ''", value)
+	day := "occurred_at / 86400000000 = ?"
+	if f.postgres != nil {
+		base = base.and("(hashtextextended("+column+", org_id) >> 32)::integer = (hashtextextended(?, ?) >> 32)::integer", value, f.org.ID)
+		day = "(occurred_at / 86400000000)::integer = ?"
+	}
+	var bounds [2]int64
+	for i, order := range []string{"", " DESC"} {
+		err := f.log.Read.Raw("SELECT occurred_at / 86400000000 FROM audit_entries WHERE org_id = ? ORDER BY id"+order+" LIMIT 1", f.org.ID).Scan(&bounds[i]).Error
+		if err != nil {
+			return query{}, err
+		}
+	}
+	var days []query
+	for d := bounds[0]; d <= bounds[1]; d++ {
+		days = append(days, f.whole(q, base.and(day, d)))
+	}
+	all := union(days)
+	return query{"SELECT * FROM (" + all.sql + ") AS days ORDER BY " + f.orderOf(q) + " LIMIT " + read, all.args}, nil
+}
+
+// whole is the entries of a run that a page of q may need: all, where it is not sorted by time.
+func (f *floors) whole(q entries.Query, where query) query {
+	if q.Sort == entries.SortUser {
+		return query{"SELECT * FROM (SELECT " + entryList + " FROM audit_entries WHERE " + where.sql + ") AS run", where.args}
+	}
+	return run(where, "DESC")
+}
+
+func (f *floors) orderOf(q entries.Query) string {
+	if q.Sort == entries.SortUser {
+		return "actor_key, id DESC"
+	}
+	return "id DESC"
 }
 
 // id is an entry's ID as the driver takes it.

@@ -29,7 +29,11 @@ func (f *floors) prepare(ctx context.Context, q benchdata.Question) (*floor, err
 	}
 	// As few values of the sorted column as fill the page.
 	for values := 1; ; values *= 2 {
-		made, err := f.entries(ctx, f.page(q, values))
+		best, err := f.page(q, values)
+		if err != nil {
+			return nil, err
+		}
+		made, err := f.entries(ctx, best)
 		if err != nil {
 			return nil, err
 		}

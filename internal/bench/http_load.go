@@ -82,7 +82,7 @@ func (a asker) highest(ctx context.Context, guess float64, duration time.Duratio
 	return math.Round(low), nil
 }
 
-// holds says whether a rate is held, in one of two tries: whatever else the machine does may spoil one.
+// holds reports whether a rate is held, in one of two tries: whatever else the machine does may spoil one.
 func (a asker) holds(ctx context.Context, rate float64, duration time.Duration) (bool, error) {
 	for range 2 {
 		found, err := a.at(ctx, rate, duration)

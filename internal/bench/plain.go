@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"maps"
+	"strings"
 	"time"
 
 	"gorm.io/gorm"
@@ -45,6 +47,12 @@ func (f *floors) plainWay(ctx context.Context, question benchdata.Question) (fun
 			return ofOrganization().Select("actor_id, actor_name, MAX(occurred_at) AS latest").Group("actor_id, actor_name").
 				Order("latest DESC").Limit(20).Find(&actors).Error
 		}, nil
+	case benchdata.ActorNames:
+		return func() error {
+			var actors []struct{ ActorID, ActorName string }
+			return ofOrganization().Select("actor_id, actor_name, MAX(occurred_at) AS latest").Where("actor_id IN ?", benchdata.NamedActors).
+				Group("actor_id, actor_name").Find(&actors).Error
+		}, nil
 	case benchdata.CappedCount:
 		return func() error {
 			var total int64
@@ -69,8 +77,11 @@ func (f *floors) plainWay(ctx context.Context, question benchdata.Question) (fun
 		if q.To != 0 {
 			db = db.Where("occurred_at < ?", q.To)
 		}
-		if q.Search != "" {
-			like, pattern := "LIKE", "%"+q.Search+"%"
+		for column, value := range provenanceOf(q) {
+			db = db.Where(column+" = ?", value)
+		}
+		for _, word := range strings.Fields(q.Search) {
+			like, pattern := "LIKE", "%"+word+"%"
 			if f.postgres != nil {
 				like = "ILIKE"
 			}
@@ -114,4 +125,11 @@ func (f *floors) offset(db *gorm.DB, q entries.Query, column string) (int, error
 	var before int64
 	err := db.Count(&before).Error
 	return int(before), err
+}
+
+// provenanceOf is the filters of a question by where events were sent from: their values by column.
+func provenanceOf(q entries.Query) map[string]string {
+	values := map[string]string{"ip": q.IP, "request_id": q.RequestID, "api_key_id": q.APIKey, "source": q.Source}
+	maps.DeleteFunc(values, func(_, value string) bool { return value == "" })
+	return values
 }

@@ -73,7 +73,7 @@ type writer interface {
 
 var (
 	entryColumns = []string{"org_id", "id", "occurred_at", "recorded_at", "action", "entity_type", "entity_id", "entity_name",
-		"actor_id", "actor_key", "actor_name", "actor_email", "source", "ip", "user_agent", "request_id", "metadata"}
+		"actor_id", "actor_key", "actor_name", "actor_email", "source", "ip", "user_agent", "request_id", "api_key_id", "api_key_name", "metadata"}
 	entityColumns = []string{"org_id", "id", "month", "entity_type", "entity_id", "id_key", "name_key"}
 	actorColumns  = []string{"org_id", "id", "month", "actor_id", "actor_key", "actor_name", "actor_email", "search_key"}
 )
@@ -114,11 +114,12 @@ func fill(ctx context.Context, w writer, spec Spec, organizations []int64, progr
 			actorID, actorName, actorEmail = h.actorID(), h.actorName(), h.actorEmail()
 			ip, agent, request = h.ip(), userAgent, h.requestID()
 		}
+		key := h.apiKey()
 		entityType, entityID, entityName := h.action.Entity(), h.entityID(), h.entityName()
 		actorKey := models.Fold(actorName)
 		id := models.DerivedEntryID(occurred, fmt.Sprint(spec.Seed, n))
 		entries = append(entries, []any{orgID, id, int64(occurred), int64(occurred), string(h.action), entityType, entityID, entityName,
-			actorID, actorKey, actorName, actorEmail, h.source(), ip, agent, request, h.metadata()})
+			actorID, actorKey, actorName, actorEmail, h.source(), ip, agent, request, key.ID, key.Name, h.metadata()})
 		if number := seen.entity(entityOf{h.org, entityType, h.entity}, month); number > 0 {
 			entities = append(entities, []any{orgID, rowID{orgID, number}, month, entityType, entityID, models.Fold(entityID), models.Fold(entityName)})
 		}

@@ -44,12 +44,18 @@ func TestFillWritesWhatRecordWould(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		events := make([]audit.Event, spec.Rows)
-		for n := range events {
-			events[n] = spec.Event(n)
+		events := map[models.OriginalAPIKey][]audit.Event{}
+		for n := range spec.Rows {
+			events[spec.APIKey(n)] = append(events[spec.APIKey(n)], spec.Event(n))
 		}
-		if _, err := audit.RecordAll(t.Context(), recorded.Write, events); err != nil {
-			t.Fatal(err)
+		for key, events := range events {
+			ctx := t.Context()
+			if key.ID != "" {
+				ctx = models.WithAPIKey(ctx, key.ID, key.Name)
+			}
+			if _, err := audit.RecordAll(ctx, recorded.Write, events); err != nil {
+				t.Fatal(err)
+			}
 		}
 		for table, columns := range tables {
 			got, want := rows(t, filled, table, columns), rows(t, recorded, table, columns)
@@ -126,6 +132,8 @@ func answers(t *testing.T, db *database.DB) map[string][]string {
 		"an ID":           {Search: some.EntityID},
 		"one resource":    {EntityType: some.Action.Entity(), EntityID: some.EntityID},
 		"nobody's search": {Search: "nothing like it"},
+		"a source":        {Source: "github-webhook"},
+		"an API key":      {APIKey: "key_common", Sort: entries.SortAction},
 	} {
 		q.Limit = 100
 		page, err := entries.NewLog(store).Page(t.Context(), org, q)

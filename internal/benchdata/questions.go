@@ -7,6 +7,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/actors"
 	"github.com/auditlogs/auditlogs/models/entries"
 )
 
@@ -27,6 +28,7 @@ type Question struct {
 const (
 	ActionMenu   = "dropdown: actions and types"
 	ActorMenu    = "dropdown: users"
+	ActorNames   = "names of users"
 	CappedCount  = "count behind the retention question"
 	DeepPage     = "page 100,000"
 	NothingFound = "search: nothing found"
@@ -34,7 +36,10 @@ const (
 	ByActionAsc  = "sort by action, A to Z"
 )
 
-// IsPage says that the question asks for a page of the log.
+// NamedActors are those that ActorNames asks for.
+var NamedActors = []string{"usr_0000", "usr_0199", "usr_9999", models.SystemActorID}
+
+// IsPage reports whether the question asks for a page of the log.
 func (q Question) IsPage() bool { return q.ask == nil }
 
 // Ask asks the question and answers how many rows there were.
@@ -131,6 +136,30 @@ func (s Spec) Questions(slug string) []Question {
 	sorted.Sort = entries.SortAction
 	pages("search, sorted by action", sorted)
 
+	for _, kind := range []struct{ name, search string }{
+		{"an address", "10.0.0.12"}, {"a version", "v2.10.1"}, {"a name and a number", "checkout 1.4"},
+		{"two letters", "zq"}, {"two letters of Chinese", "本社"},
+	} {
+		sparse("search: "+kind.name, entries.Query{Search: kind.search})
+	}
+	pages("search: two letters of very many entities", entries.Query{Search: "9f"})
+	sparse("search: two letters, sorted by user", entries.Query{Search: "zq", Sort: entries.SortUser, Ascending: true})
+
+	for _, asked := range []struct {
+		name   string
+		query  entries.Query
+		sparse bool
+	}{
+		{"IP: common", entries.Query{IP: commonIP}, false}, {"IP: rare", entries.Query{IP: rareIP}, true},
+		{"request ID", entries.Query{RequestID: s.requestID(slug)}, true},
+		{"API key: common", entries.Query{APIKey: commonAPIKey}, false}, {"API key: rare", entries.Query{APIKey: rareAPIKey}, true},
+		{"source: common", entries.Query{Source: commonSource}, false}, {"source: rare", entries.Query{Source: rareSource}, true},
+	} {
+		questions = append(questions, Question{Name: asked.name, Query: asked.query, Sparse: asked.sparse})
+		asked.query.Sort, asked.query.Ascending = entries.SortUser, true
+		questions = append(questions, Question{Name: asked.name + ", sorted by user", Query: asked.query, Sparse: asked.sparse})
+	}
+
 	pages("one resource's history", entries.Query{EntityType: middle.Action.Entity(), EntityID: id})
 	questions = append(questions,
 		Question{Name: ActionMenu, ask: func(ctx context.Context, store *entries.Log, org models.Organization) (int, error) {
@@ -138,8 +167,12 @@ func (s Spec) Questions(slug string) []Question {
 			return len(kinds), err
 		}},
 		Question{Name: ActorMenu, ask: func(ctx context.Context, store *entries.Log, org models.Organization) (int, error) {
-			actors, _, err := store.LatestActors(ctx, org, 20)
-			return len(actors), err
+			latest, _, err := actors.Latest(ctx, store.Store, org, 20)
+			return len(latest), err
+		}},
+		Question{Name: ActorNames, ask: func(ctx context.Context, store *entries.Log, org models.Organization) (int, error) {
+			found, err := actors.ByID(ctx, store.Store, org, NamedActors)
+			return len(found), err
 		}},
 		Question{Name: CappedCount, ask: func(ctx context.Context, store *entries.Log, org models.Organization) (int, error) {
 			return store.CountBefore(ctx, org, at, CountedEntries+1)
@@ -158,10 +191,15 @@ func (q Question) buffers() int {
 	switch query := q.Query; {
 	case q.Name == ActionMenu:
 		return 800
-	case q.Name == ActorMenu:
+	case q.Name == ActorMenu, q.Name == ActorNames:
 		return 300
 	case q.Name == CappedCount:
 		return 1500
+	case query.IP+query.RequestID+query.APIKey+query.Source != "":
+		if query.Sort != entries.SortTimestamp && !q.Sparse {
+			return 70_000 // looked through as far as a page may: nobody else's entries have them but system's
+		}
+		return 5000 // a seek in the index of each day
 	case query.Search != "" && (query.Actors != nil || query.Sort != ""):
 		return 6000 // as many entries looked up as a scan reads, through an index other than that of time
 	case q.Rare:
@@ -191,6 +229,15 @@ func shareOf(slug string) float64 {
 		return largeShare
 	}
 	return (1 - largeShare) / SmallOrganizations
+}
+
+// requestID is that of a request of an organization, in the middle of the log.
+func (s Spec) requestID(slug string) string {
+	for n := s.Rows / 2; ; n++ {
+		if e := s.Event(n); e.Organization == slug && e.Request.ID != "" {
+			return e.Request.ID
+		}
+	}
 }
 
 // eventOf is the first event of an organization from the n-th of the log on.

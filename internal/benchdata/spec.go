@@ -15,6 +15,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
+	"github.com/auditlogs/auditlogs/models"
 )
 
 const (
@@ -64,6 +65,9 @@ func (s Spec) Event(n int) audit.Event {
 	}
 	return e
 }
+
+// APIKey is the key that the n-th event was sent with; empty for none.
+func (s Spec) APIKey(n int) models.OriginalAPIKey { return s.happening(n).apiKey() }
 
 // happening is an event in numbers.
 type happening struct {
@@ -117,11 +121,20 @@ func (h happening) key() uint64 {
 	return sum
 }
 
+// Of so many entities, one has an ID or a name of its own kind, which questions ask for.
+const kindsOfEntities = 997
+
 func (h happening) entityID() string {
+	if h.key()%kindsOfEntities == 1 {
+		return fmt.Sprintf("10.0.0.12:%d", h.entity)
+	}
 	return fmt.Sprintf("%.3s_%016x%04x", h.action.Entity(), h.key(), h.entity&0xffff)
 }
 
 func (h happening) entityName() string {
+	if kind := h.key() % kindsOfEntities; kind >= 2 && kind <= 5 {
+		return fmt.Sprintf([...]string{"checkout 1.4 %d", "release v2.10.1 %d", "本社 %d", "zq %d"}[kind-2], h.entity)
+	}
 	words := [...]string{"billing", "search", "Größe", "checkout", "media", "auth", "ledger", "mail", "edge", "Import", "report", "queue"}
 	key := h.key()
 	return words[key%12] + "-" + words[key/12%12] + fmt.Sprintf(" %d", h.entity)
@@ -142,12 +155,40 @@ func (h happening) source() string {
 	if h.person >= 0 {
 		return ""
 	}
-	return [...]string{"github-webhook", "nightly-backup", "autoscaler"}[h.random%3]
+	if h.random%2000 == 1 {
+		return rareSource
+	}
+	return [...]string{commonSource, "nightly-backup", "autoscaler"}[h.random%3]
+}
+
+// A value of each provenance that much of the log has, and one that hardly any of it has.
+const (
+	commonSource, rareSource = "github-webhook", "quarterly-report"
+	commonIP, rareIP         = "198.51.100.7", "198.51.100.99"
+	commonAPIKey, rareAPIKey = "key_common", "key_rare"
+)
+
+// apiKey is the key that some of the automated events are sent with; empty for none.
+func (h happening) apiKey() models.OriginalAPIKey {
+	switch {
+	case h.person >= 0, h.random>>32%4 != 0, h.action == action.OrganizationAuditConfigUpdate: // which no key may send
+		return models.OriginalAPIKey{}
+	case h.random>>32%2000 == 4:
+		return models.OriginalAPIKey{ID: rareAPIKey, Name: "rare"}
+	default:
+		return models.OriginalAPIKey{ID: commonAPIKey, Name: "common"}
+	}
 }
 
 const userAgent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
 
 func (h happening) ip() string {
+	switch {
+	case h.random>>16%5000 == 0:
+		return rareIP
+	case h.random>>16%4 == 1: // an office
+		return commonIP
+	}
 	return fmt.Sprintf("203.0.%d.%d", h.random>>8&0xff, h.random&0xff)
 }
 

@@ -131,7 +131,7 @@ func (p *page) expect(part string) {
 	p.expected = append(p.expected, part)
 }
 
-// measure answers the requests, and the bytes they took over the wire, since it was last called.
+// measure returns the requests, and the bytes they took over the wire, since it was last called.
 func (p *page) measure() (requests []string, bytes int64) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()

@@ -68,7 +68,7 @@ func (p *page) send(f form) {
 	p.click(f.selector + ` button:not([form], [formaction])`)
 }
 
-// says waits until the page says something about a form that was not saved, and answers it.
+// says waits until the page says something about a form that was not saved, and returns it.
 func (p *page) saysNotSaved(what string) string {
 	p.t.Helper()
 	p.waitFor(what, `document.querySelector(".form-failure[role=alert]")?.checkVisibility()`)

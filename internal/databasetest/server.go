@@ -56,10 +56,14 @@ type Server struct {
 }
 
 // StartServer makes a server and starts it; it is stopped and removed when the test ends. settings
-// are lines of its postgresql.conf.
+// are lines of its postgresql.conf: with "fsync = off" it is kept in memory where scripts/test-postgres found room.
 func StartServer(t testing.TB, settings ...string) *Server {
 	t.Helper()
-	s := newServer(t)
+	folder := "" // on the disk
+	if slices.Contains(settings, "fsync = off") {
+		folder = os.Getenv("TEST_POSTGRES_FOLDER")
+	}
+	s := newServer(t, folder)
 	if err := s.create(settings); err != nil {
 		t.Fatalf("create a PostgreSQL server: %v", err)
 	}
@@ -71,7 +75,7 @@ func StartServer(t testing.TB, settings ...string) *Server {
 // settings are lines of its postgresql.conf, besides those of the server.
 func (s *Server) Standby(t testing.TB, url string, settings ...string) *Server {
 	t.Helper()
-	standby := newServer(t)
+	standby := newServer(t, filepath.Dir(s.home))
 	if err := standby.follow(s, settings); err != nil {
 		t.Fatalf("create a standby of PostgreSQL: %v", err)
 	}
@@ -79,8 +83,8 @@ func (s *Server) Standby(t testing.TB, url string, settings ...string) *Server {
 	return standby
 }
 
-// newServer is a server that has a folder and nothing in it.
-func newServer(t testing.TB) *Server {
+// newServer returns a server that has a folder in parent, or where temporary files are, and nothing in it.
+func newServer(t testing.TB, parent string) *Server {
 	t.Helper()
 	programs, err := serverPrograms()
 	if err != nil {
@@ -91,7 +95,7 @@ func newServer(t testing.TB) *Server {
 		t.Fatalf("PostgreSQL does not run as root, and there is nobody else: %v", err)
 	}
 	// Not t.TempDir, whose parent only the user who runs the test may enter.
-	home, err := os.MkdirTemp("", "auditlogs-postgres")
+	home, err := os.MkdirTemp(parent, "auditlogs-postgres")
 	if err != nil {
 		t.Fatal(err)
 	}

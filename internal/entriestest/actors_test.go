@@ -8,7 +8,9 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
+	"github.com/auditlogs/auditlogs/internal/logtest"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/actors"
 	"github.com/auditlogs/auditlogs/models/entries"
 )
 
@@ -23,9 +25,9 @@ func ids(actors []models.Actor) []string {
 func TestActors(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		store := newStore(t, db)
-		org := newOrganization(t, store, "acme")
+		org := logtest.Organization(t, store.Store, "acme")
 		at := func(days int) models.Micros { return models.MicrosOf(now.AddDate(0, 0, -days)) }
-		insert(t, store, org,
+		logtest.Insert(t, store.Store, org,
 			models.Entry{ActorID: "u1", ActorName: "Old Name", ActorEmail: "one@example.com", OccurredAt: at(80)},
 			models.Entry{ActorID: "u2", ActorName: "Émile", ActorEmail: "two@example.com", OccurredAt: at(50)},
 			models.Entry{ActorID: "u1", ActorName: "New Name", ActorEmail: "one@example.com", OccurredAt: at(3)},
@@ -34,19 +36,19 @@ func TestActors(t *testing.T) {
 			models.Entry{ActorID: "just", ActorName: "Just Gone", OccurredAt: at(90) - 1})
 		ctx := t.Context()
 
-		latest, _, err := store.LatestActors(ctx, org, 20)
+		latest, _, err := actors.Latest(ctx, store.Store, org, 20)
 		if err != nil || !slices.Equal(ids(latest), []string{"system", "u1", "u2"}) || latest[1].Name != "New Name" {
 			t.Errorf("latest: %v, %v", latest, err)
 		}
 		for text, want := range map[string][]string{
 			"NAME": {"u1"}, "émi": {"u2"}, "EXAMPLE.COM": {"u1", "u2"}, "u2": {"u2"}, "%": nil, "gone": nil,
 		} {
-			found, _, err := store.FindActors(ctx, org, text, 10)
+			found, _, err := actors.Find(ctx, store.Store, org, text, 10)
 			if err != nil || !slices.Equal(ids(found), want) {
 				t.Errorf("find %q: %v, %v; want %v", text, found, err, want)
 			}
 		}
-		known, err := store.ActorsByID(ctx, org, []string{"u2", "nobody", "just", "u1"})
+		known, err := actors.ByID(ctx, store.Store, org, []string{"u2", "nobody", "just", "u1"})
 		if err != nil || !slices.Equal(ids(known), []string{"u2", "u1"}) || known[1].Name != "New Name" {
 			t.Errorf("by ID: %v, %v", known, err)
 		}
@@ -56,11 +58,11 @@ func TestActors(t *testing.T) {
 func TestKindsAreThoseThatCanBeSeen(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		store := newStore(t, db)
-		org := newOrganization(t, store, "acme")
+		org := logtest.Organization(t, store.Store, "acme")
 		if kinds, err := store.Kinds(t.Context(), org); err != nil || len(kinds) != 0 {
 			t.Errorf("empty log: %v, %v", kinds, err)
 		}
-		insert(t, store, org,
+		logtest.Insert(t, store.Store, org,
 			models.Entry{Action: "service:update"}, models.Entry{Action: "service:create"},
 			models.Entry{Action: "service:update", EntityType: "api"}, models.Entry{Action: "b:c"},
 			models.Entry{Action: "old:gone", OccurredAt: models.MicrosOf(now.AddDate(0, 0, -91))})
@@ -74,9 +76,9 @@ func TestKindsAreThoseThatCanBeSeen(t *testing.T) {
 func TestCountBefore(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		store := newStore(t, db)
-		org := newOrganization(t, store, "acme")
+		org := logtest.Organization(t, store.Store, "acme")
 		for days := range 100 {
-			insert(t, store, org, models.Entry{OccurredAt: models.MicrosOf(now.AddDate(0, 0, -days).Add(-time.Minute))})
+			logtest.Insert(t, store.Store, org, models.Entry{OccurredAt: models.MicrosOf(now.AddDate(0, 0, -days).Add(-time.Minute))})
 		}
 		for atMost, want := range map[int]int{1000: 60, 10: 10} {
 			count, err := store.CountBefore(t.Context(), org, models.MicrosOf(now.AddDate(0, 0, -30)), atMost)

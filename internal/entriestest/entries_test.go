@@ -11,67 +11,28 @@ import (
 	"testing"
 	"time"
 
-	"gorm.io/gorm"
-
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
+	"github.com/auditlogs/auditlogs/internal/logtest"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/entries"
 )
 
 // now is the moment all tests of the log play at.
-var now = time.Date(2026, 6, 15, 12, 0, 0, 0, time.UTC)
+var now = logtest.Now
 
 func newStore(t *testing.T, db *database.DB) *entries.Log {
 	t.Helper()
-	store, err := db.Store(func() time.Time { return now })
-	if err != nil {
-		t.Fatal(err)
-	}
-	return entries.NewLog(store)
+	return entries.NewLog(logtest.Store(t, db))
 }
 
-func newOrganization(t *testing.T, store *entries.Log, slug string) models.Organization {
-	t.Helper()
-	var org models.Organization
-	err := store.Transaction(t.Context(), func(tx *gorm.DB) (err error) {
-		org, err = models.CreateOrganization(t.Context(), tx, strings.ToUpper(slug), slug, "")
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return org
+// seekAtOnce has searches seek after a first look at one entry.
+func seekAtOnce(log *entries.Log) {
+	log.Limits.FirstLook, log.Limits.Worthwhile, log.Limits.Resources, log.Limits.Gathered = 1, 0, 1000, 1000
 }
 
-// insert stores entries in org, with what the caller left out made up.
-func insert(t *testing.T, store *entries.Log, org models.Organization, stored ...models.Entry) []models.Entry {
-	t.Helper()
-	err := store.Transaction(t.Context(), func(tx *gorm.DB) error {
-		for i := range stored {
-			e := &stored[i]
-			e.OrgID = org.ID
-			e.OccurredAt = cmp.Or(e.OccurredAt, models.MicrosOf(now))
-			e.RecordedAt = cmp.Or(e.RecordedAt, e.OccurredAt)
-			e.Action = cmp.Or(e.Action, "service:update")
-			e.EntityType = cmp.Or(e.EntityType, strings.Split(e.Action, ":")[0])
-			e.EntityID = cmp.Or(e.EntityID, "svc-1")
-			e.ActorID = cmp.Or(e.ActorID, "u1")
-			e.ActorName = cmp.Or(e.ActorName, e.ActorID)
-			e.ActorKey = models.Fold(e.ActorName)
-			e.ID = models.NewEntryID(e.OccurredAt)
-			result, err := models.InsertEntry(t.Context(), tx, models.NewEntry{Organization: models.OrganizationRef{Slug: org.Slug}, Entry: *e})
-			if err != nil || result.Outcome != models.Inserted {
-				return fmt.Errorf("outcome %d: %w", result.Outcome, err)
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return stored
-}
+// scanInSteps has searches never seek, and look through a few entries at a time.
+func scanInSteps(log *entries.Log) { log.Limits.FirstLook, log.Limits.Worthwhile = 3, 1<<40 }
 
 // sampleLog is a few hundred entries with everything that makes order and search hard: equal
 // times, namesakes, actors and resources that changed their names, one action on two types, letters
@@ -228,17 +189,17 @@ func TestEntriesAnswersLikeAPlainScan(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		random := rand.New(rand.NewPCG(1, 2))
 		store := newStore(t, db)
-		org, other := newOrganization(t, store, "acme"), newOrganization(t, store, "other")
-		stored := insert(t, store, org, sampleLog(random)...)
-		insert(t, store, other, sampleLog(random)...)
+		org, other := logtest.Organization(t, store.Store, "acme"), logtest.Organization(t, store.Store, "other")
+		stored := logtest.Insert(t, store.Store, org, sampleLog(random)...)
+		logtest.Insert(t, store.Store, other, sampleLog(random)...)
 		ctx := t.Context()
 		seeking, scanning := newStore(t, db), newStore(t, db)
 		narrow, narrower := newStore(t, db), newStore(t, db)
-		narrow.BoundTo(6, 120)
-		narrower.BoundTo(3, 60)
-		narrower.SeekAtOnce()
-		seeking.SeekAtOnce()
-		scanning.ScanInSteps()
+		narrow.Limits.Runs, narrow.Limits.Rows = 6, 120
+		narrower.Limits.Runs, narrower.Limits.Rows = 3, 60
+		seekAtOnce(narrower)
+		seekAtOnce(seeking)
+		scanInSteps(scanning)
 		for i, q := range queries(random) {
 			store := []*entries.Log{store, seeking, scanning, narrow, seeking, narrower}[i%6]
 			want := expected(stored, org, q)
@@ -335,20 +296,20 @@ func compare(t *testing.T, what string, got, want []models.Entry) {
 func TestEntryIsRead(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		store := newStore(t, db)
-		org, other := newOrganization(t, store, "acme"), newOrganization(t, store, "other")
+		org, other := logtest.Organization(t, store.Store, "acme"), logtest.Organization(t, store.Store, "other")
 		want := models.Entry{Action: "service:update", EntityType: "svc", EntityID: "s1", EntityName: "API", ActorID: "u1",
 			ActorName: "Anna", ActorEmail: "a@example.com", Source: "cli", IP: "::1", UserAgent: "ua", RequestID: "r1",
 			URL: "https://example.com", Metadata: `{"a":1}`, OccurredAt: models.MicrosOf(now.Add(-time.Hour)), RecordedAt: models.MicrosOf(now)}
-		want = insert(t, store, org, want)[0]
-		got, err := store.Find(t.Context(), org, want.ID)
+		want = logtest.Insert(t, store.Store, org, want)[0]
+		got, err := store.FindEntry(t.Context(), org, want.ID)
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("got %+v, %v, want %+v", got, err, want)
 		}
-		if _, err := store.Find(t.Context(), other, want.ID); err == nil {
+		if _, err := store.FindEntry(t.Context(), other, want.ID); err == nil {
 			t.Error("another organization reads the entry")
 		}
-		expired := insert(t, store, org, models.Entry{OccurredAt: models.MicrosOf(now.AddDate(0, 0, -91))})[0]
-		if _, err := store.Find(t.Context(), org, expired.ID); err == nil {
+		expired := logtest.Insert(t, store.Store, org, models.Entry{OccurredAt: models.MicrosOf(now.AddDate(0, 0, -91))})[0]
+		if _, err := store.FindEntry(t.Context(), org, expired.ID); err == nil {
 			t.Error("an expired entry can be read")
 		}
 	})

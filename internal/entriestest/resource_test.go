@@ -7,15 +7,17 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
+	"github.com/auditlogs/auditlogs/internal/logtest"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/history"
 )
 
 func TestNamesAResourceHad(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		store := newStore(t, db)
-		org, other := newOrganization(t, store, "acme"), newOrganization(t, store, "other")
+		org, other := logtest.Organization(t, store.Store, "acme"), logtest.Organization(t, store.Store, "other")
 		ago := func(d time.Duration) models.Micros { return models.MicrosOf(now.Add(-d)) }
-		insert(t, store, org,
+		logtest.Insert(t, store.Store, org,
 			models.Entry{EntityName: "expired", OccurredAt: ago(91 * 24 * time.Hour)},
 			models.Entry{EntityName: "first", OccurredAt: ago(72 * time.Hour)},
 			models.Entry{EntityName: "second", OccurredAt: ago(48 * time.Hour)},
@@ -25,24 +27,14 @@ func TestNamesAResourceHad(t *testing.T) {
 			models.Entry{EntityName: "another ID", EntityID: "svc-2"},
 			models.Entry{EntityName: "another type", EntityType: "project"},
 		)
-		insert(t, store, other, models.Entry{EntityName: "foreign"})
+		logtest.Insert(t, store.Store, other, models.Entry{EntityName: "foreign"})
 
-		names := func(limit int) []string {
-			found, err := store.ResourceNames(t.Context(), org, "service", "svc-1", limit)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var list []string
-			for _, name := range found {
-				list = append(list, name.EntityName)
-			}
-			return list
+		resource, err := history.Lately(t.Context(), store, org, "service", "svc-1")
+		if err != nil {
+			t.Fatal(err)
 		}
-		if got, want := names(10), []string{"third", "first", "second"}; !slices.Equal(got, want) {
+		if got, want := resource.Names, []string{"third", "first", "second"}; !slices.Equal(got, want) {
 			t.Errorf("names are %q, want %q", got, want)
-		}
-		if got, want := names(2), []string{"third", "first"}; !slices.Equal(got, want) {
-			t.Errorf("two names are %q, want %q", got, want)
 		}
 	})
 }

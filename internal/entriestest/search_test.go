@@ -9,14 +9,16 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
+	"github.com/auditlogs/auditlogs/internal/logtest"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/actors"
 	"github.com/auditlogs/auditlogs/models/entries"
 )
 
 func TestASearchThatFindsManyResourcesInALogOfManyKinds(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		store := newStore(t, db)
-		org := newOrganization(t, store, "acme")
+		org := logtest.Organization(t, store.Store, "acme")
 		var stored []models.Entry
 		for i := range 450 {
 			stored = append(stored, models.Entry{
@@ -25,7 +27,7 @@ func TestASearchThatFindsManyResourcesInALogOfManyKinds(t *testing.T) {
 				ActorID:  fmt.Sprintf("u%d", i%3),
 			})
 		}
-		insert(t, store, org, stored...)
+		logtest.Insert(t, store.Store, org, stored...)
 		for _, sort := range []entries.Sort{entries.SortTimestamp, entries.SortAction, entries.SortUser} {
 			q := entries.Query{Search: "gateway", Actors: []string{"u0", "u1"}, Sort: sort, Limit: 1000}
 			page, err := store.Page(t.Context(), org, q)
@@ -42,8 +44,8 @@ func TestASearchThatFindsManyResourcesInALogOfManyKinds(t *testing.T) {
 func TestASearchOfMoreWordsThanAnybodyTypes(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		store := newStore(t, db)
-		org := newOrganization(t, store, "acme")
-		insert(t, store, org,
+		org := logtest.Organization(t, store.Store, "acme")
+		logtest.Insert(t, store.Store, org,
 			models.Entry{Action: "service:update", EntityID: "gateway"},
 			models.Entry{Action: "service:delete", EntityID: "gateway"},
 			models.Entry{Action: "service:update", EntityID: "database"})
@@ -64,17 +66,46 @@ func TestASearchOfMoreWordsThanAnybodyTypes(t *testing.T) {
 	})
 }
 
+// Ten people of one name take all runs that the page may begin, and looking through them as many again: the search
+// that then asks the entities may have none of them, but not fewer than none.
+func TestASearchThatAsksTheEntitiesWithNoRunsLeft(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		store := newStore(t, db)
+		org := logtest.Organization(t, store.Store, "acme")
+		stored := []models.Entry{{EntityID: "gateway", ActorName: "Zoe"}}
+		for i := range 200 {
+			stored = append(stored, models.Entry{EntityID: "database", ActorID: fmt.Sprint("u", i%10), ActorName: "Ada"})
+		}
+		logtest.Insert(t, store.Store, org, stored...)
+		seekAtOnce(store)
+		store.Limits.Runs, store.Limits.Rows = 10, 100
+		q := entries.Query{Search: "gateway", Sort: entries.SortUser, Ascending: true}
+		for pages := 1; ; pages++ {
+			page, err := store.Page(t.Context(), org, q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(page.Entries) == 1 && page.Entries[0].EntityID == "gateway" {
+				break
+			}
+			if q.Cursor = page.Next; len(page.Entries) > 0 || page.Looked == nil || pages == 300 {
+				t.Fatalf("page %d has %d entries, and looked up to %v", pages, len(page.Entries), page.Looked)
+			}
+		}
+	})
+}
+
 // SQL folds the letters of ASCII only.
 func TestNamesAreFoundByWhatTheirLettersFoldTo(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		store := newStore(t, db)
-		org := newOrganization(t, store, "acme")
+		org := logtest.Organization(t, store.Store, "acme")
 		var stored []models.Entry
 		letters := []rune("ßİŉſǰ\u037eẖẗẘẙẚẞ\u1fef\u212aﬀﬁﬂﬃﬄﬅﬆ")
 		for i, letter := range letters {
 			stored = append(stored, models.Entry{Action: "street:create", EntityID: fmt.Sprint("s-", i), EntityName: fmt.Sprintf("Am %cbcd%cefg%c %d", letter, letter, letter, i)})
 		}
-		insert(t, store, org, stored...)
+		logtest.Insert(t, store.Store, org, stored...)
 		for i, letter := range letters {
 			folded := models.Fold(string(letter))
 			for _, search := range []string{folded + "bcd" + folded, "bcd" + folded + "efg" + folded, folded + "bcd"} {
@@ -94,7 +125,7 @@ func TestNamesAreFoundByWhatTheirLettersFoldTo(t *testing.T) {
 func TestASearchOfMoreStreamsThanOneStatementReads(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		store := newStore(t, db)
-		org := newOrganization(t, store, "acme")
+		org := logtest.Organization(t, store.Store, "acme")
 		var stored []models.Entry
 		q := entries.Query{Search: "gateway", Actors: []string{"u0", "u1", "u2", "u3"}, Limit: 20}
 		for i := range 900 {
@@ -107,7 +138,7 @@ func TestASearchOfMoreStreamsThanOneStatementReads(t *testing.T) {
 		for i := range 150 {
 			q.Actions = append(q.Actions, fmt.Sprint("service:verb", i))
 		}
-		insert(t, store, org, stored...)
+		logtest.Insert(t, store.Store, org, stored...)
 		for _, newestFirst := range []bool{true, false} {
 			q.Ascending, q.Cursor = !newestFirst, nil
 			var found []models.EntryID
@@ -141,19 +172,19 @@ func TestASearchOfMoreStreamsThanOneStatementReads(t *testing.T) {
 // search may take.
 func TestInvisibleCharactersAreNotSearched(t *testing.T) {
 	paths := map[string]func(*entries.Log){
-		"usual": func(*entries.Log) {}, "seek": (*entries.Log).SeekAtOnce, "scan": (*entries.Log).ScanInSteps,
+		"usual": func(*entries.Log) {}, "seek": seekAtOnce, "scan": scanInSteps,
 	}
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		store := newStore(t, db)
-		org := newOrganization(t, store, "acme")
-		hidden := insert(t, store, org,
+		org := logtest.Organization(t, store.Store, "acme")
+		hidden := logtest.Insert(t, store.Store, org,
 			models.Entry{EntityID: "inv\u202efdp.exe"}, models.Entry{EntityID: "srv_1", EntityName: "pay\u200bments\u00ad api"},
 			models.Entry{EntityID: "srv_2", EntityName: "cafe\u034f\u0301 nord"}, models.Entry{EntityID: "\u2066dep\u2069_9"})
 		var others []models.Entry
 		for i := range 40 {
 			others = append(others, models.Entry{EntityID: fmt.Sprint("other-", i), EntityName: "Überall"})
 		}
-		insert(t, store, org, others...)
+		logtest.Insert(t, store.Store, org, others...)
 		for path, take := range paths {
 			store := newStore(t, db)
 			take(store)
@@ -174,9 +205,9 @@ func TestInvisibleCharactersAreNotSearched(t *testing.T) {
 				t.Errorf("%s: a search for nothing that can be seen finds %d entries, want all: %v", path, len(page.Entries), err)
 			}
 		}
-		people := insert(t, store, org, models.Entry{ActorID: "usr_\u200b7", ActorName: "Grace\u202e Hopper", ActorEmail: "gra\u00adce@example.com"})
+		people := logtest.Insert(t, store.Store, org, models.Entry{ActorID: "usr_\u200b7", ActorName: "Grace\u202e Hopper", ActorEmail: "gra\u00adce@example.com"})
 		for _, text := range []string{"grace hop", "usr_7", "grace@", "gr\u200cace"} {
-			found, _, err := store.FindActors(t.Context(), org, text, 10)
+			found, _, err := actors.Find(t.Context(), store.Store, org, text, 10)
 			if err != nil || len(found) != 1 || found[0].ID != people[0].ActorID {
 				t.Errorf("%q finds %v, %v", text, found, err)
 			}

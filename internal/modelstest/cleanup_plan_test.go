@@ -9,6 +9,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
+	"github.com/auditlogs/auditlogs/internal/logtest"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -39,14 +40,14 @@ func deletions(t *testing.T, db *database.DB) *[]deletion {
 
 func TestABatchOfTheCleanupReadsWhatItDeletes(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		store := newStore(t, db)
-		org := newOrganization(t, store, "acme")
+		store := logtest.Store(t, db)
+		org := logtest.Organization(t, store, "acme")
 		var entries []models.Entry
 		for i := range 500 {
 			entries = append(entries, models.Entry{Action: "service:update", EntityID: fmt.Sprint("svc-", i)})
 		}
-		insert(t, store, org, entries...)
-		later := models.MicrosOf(now.AddDate(1, 0, 0))
+		logtest.Insert(t, store, org, entries...)
+		later := models.MicrosOf(logtest.Now.AddDate(1, 0, 0))
 		all := deletions(t, db)
 		expired := store.ExpiredEntries(models.Cleanup{OrgID: org.ID}, models.EntryID{}, models.FirstEntryID(later))
 		if more, err := expired.DeleteBatch(t.Context(), 100); err != nil || !more {
@@ -109,8 +110,8 @@ func explain(t *testing.T, db *database.DB, d deletion) string {
 
 func TestTheCleanupOnPostgreSQLReadsTheEntriesItDeletes(t *testing.T) {
 	db := databasetest.Postgres(t)
-	store := newStore(t, db)
-	org := newOrganization(t, store, "acme")
+	store := logtest.Store(t, db)
+	org := logtest.Organization(t, store, "acme")
 	entries := insertEverySecond(t, store, org, 2000)
 	at := func(n int) models.EntryID { return models.FirstEntryID(entries[n].OccurredAt) }
 	err := db.Write.Transaction(func(tx *gorm.DB) error {

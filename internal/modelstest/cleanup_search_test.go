@@ -5,13 +5,14 @@ import (
 	"testing"
 
 	"github.com/auditlogs/auditlogs/internal/databasetest"
+	"github.com/auditlogs/auditlogs/internal/logtest"
 	"github.com/auditlogs/auditlogs/models"
 )
 
 func TestTheSearchIndexOfSQLiteIsMergedStepByStep(t *testing.T) {
 	db := databasetest.SQLite(t)
-	store := newStore(t, db)
-	org := newOrganization(t, store, "acme")
+	store := logtest.Store(t, db)
+	org := logtest.Organization(t, store, "acme")
 	for n, month := range []int{24300, 24310} {
 		for i := range 2000 {
 			err := db.Write.Exec("INSERT INTO audit_entities VALUES (?, ?, ?, 'service', ?, ?, ?)", org.ID, org.ID<<40+int64(n*2000+i), month,
@@ -41,7 +42,7 @@ func TestTheSearchIndexOfSQLiteIsMergedStepByStep(t *testing.T) {
 		}
 	}
 	full := bytes()
-	deleted, err := store.DeleteMonthsBefore(t.Context(), org.ID, models.MicrosOf(now), 1900)
+	deleted, err := store.DeleteMonthsBefore(t.Context(), org.ID, models.MicrosOf(logtest.Now), 1900)
 	if err != nil || deleted != 1900 {
 		t.Fatalf("%d rows deleted, %v", deleted, err)
 	}

@@ -7,23 +7,24 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
+	"github.com/auditlogs/auditlogs/internal/logtest"
 	"github.com/auditlogs/auditlogs/models"
 )
 
 func TestACleanupThatCannotBeginKeepsWhatIsKnown(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		store := newStore(t, db)
-		org := newOrganization(t, store, "acme")
-		at := models.MicrosOf(now.Add(-time.Hour))
+		store := logtest.Store(t, db)
+		org := logtest.Organization(t, store, "acme")
+		at := models.MicrosOf(logtest.Now.Add(-time.Hour))
 		before := models.Cleanup{OrgID: org.ID, StartedAt: at, FinishedAt: at + 1, Deleted: 7, SucceededAt: at + 1, CleanedTo: models.FirstEntryID(at)}
 		if err := store.SaveCleanup(t.Context(), before); err != nil {
 			t.Fatal(err)
 		}
-		if err := store.SaveCleanupFailure(t.Context(), org.ID, now, "The database did not answer."); err != nil {
+		if err := store.SaveCleanupFailure(t.Context(), org.ID, logtest.Now, "The database did not answer."); err != nil {
 			t.Fatal(err)
 		}
 		want := before
-		want.StartedAt, want.FinishedAt, want.Error = models.MicrosOf(now), models.MicrosOf(now), "The database did not answer."
+		want.StartedAt, want.FinishedAt, want.Error = models.MicrosOf(logtest.Now), models.MicrosOf(logtest.Now), "The database did not answer."
 		if status, err := store.CleanupStatus(t.Context(), org); err != nil || status.Last != want {
 			t.Errorf("kept %+v, %v; want %+v", status.Last, err, want)
 		}
@@ -35,18 +36,18 @@ func insertEverySecond(t *testing.T, store *models.Store, org models.Organizatio
 	t.Helper()
 	entries := make([]models.Entry, n)
 	for i := range entries {
-		occurred := models.MicrosOf(now.Add(time.Duration(i) * time.Second))
+		occurred := models.MicrosOf(logtest.Now.Add(time.Duration(i) * time.Second))
 		entries[i] = models.Entry{Action: "service:update", EntityID: fmt.Sprint("svc-", i), OccurredAt: occurred}
 	}
-	insert(t, store, org, entries...)
+	logtest.Insert(t, store, org, entries...)
 	return entries
 }
 
 // On PostgreSQL a batch is several transactions, of which those before an error stay.
 func TestABatchThatFailedGoesOnWhereItWas(t *testing.T) {
 	db := databasetest.Postgres(t)
-	store := newStore(t, db)
-	org := newOrganization(t, store, "acme")
+	store := logtest.Store(t, db)
+	org := logtest.Organization(t, store, "acme")
 	entries := insertEverySecond(t, store, org, 5000)
 	exec := func(sql string) {
 		t.Helper()
@@ -95,11 +96,11 @@ func TestABatchThatFailedGoesOnWhereItWas(t *testing.T) {
 
 func TestABatchDeletesAboutAsManyAsItShould(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
-		store := newStore(t, db)
-		org := newOrganization(t, store, "acme")
+		store := logtest.Store(t, db)
+		org := logtest.Organization(t, store, "acme")
 		// One every ten minutes, but for ten days without any, and two hundred at once.
 		var entries []models.Entry
-		occurred := now.AddDate(0, 0, -30)
+		occurred := logtest.Now.AddDate(0, 0, -30)
 		for i := range 1000 {
 			switch {
 			case i == 300:
@@ -109,7 +110,7 @@ func TestABatchDeletesAboutAsManyAsItShould(t *testing.T) {
 			}
 			entries = append(entries, models.Entry{Action: "service:update", EntityID: fmt.Sprint("svc-", i), OccurredAt: models.MicrosOf(occurred)})
 		}
-		insert(t, store, org, entries...)
+		logtest.Insert(t, store, org, entries...)
 		before := models.FirstEntryID(entries[900].OccurredAt)
 		left := func(where string) (n int64) {
 			t.Helper()

@@ -7,6 +7,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/internal/databasetest"
+	"github.com/auditlogs/auditlogs/internal/logtest"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -57,7 +58,7 @@ func TestAVisitSeesWhatTheVisitorChanged(t *testing.T) {
 		}
 	}
 
-	store := newStore(t, databasetest.SQLite(t))
+	store := logtest.Store(t, databasetest.SQLite(t))
 	ctx, visit := models.WithVisit(t.Context(), "ada", 0)
 	failing := store.Transaction(ctx, func(*gorm.DB) error { return models.ErrTaken })
 	if _, ok := visit.Copy(1, at); !ok || failing == nil || visit.Wrote() {

@@ -38,7 +38,7 @@ func deletion() audit.Event {
 	}
 }
 
-// failing runs check and answers how it fails its test.
+// failing runs check and returns how it fails its test.
 func failing(t *testing.T, check func(testing.TB)) (says string) {
 	t.Helper()
 	observed := &observer{TB: t}

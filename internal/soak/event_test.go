@@ -40,7 +40,7 @@ func timeOf(number int, epoch time.Time) time.Time {
 	return epoch.Add(time.Duration(number) * time.Microsecond)
 }
 
-// repeatable says that the event of the number has an ID.
+// repeatable reports whether the event of the number has an ID.
 func repeatable(number int) bool { return number%2 == 0 }
 
 // numberOf is the number of the event an entry was made of, or an error for what was never one.

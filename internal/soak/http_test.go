@@ -97,7 +97,7 @@ type request struct {
 	withIDs        bool
 }
 
-// repeatable says that the server knows the request again.
+// repeatable reports whether the server knows the request again.
 func (r *request) repeatable() bool { return r.withIDs || r.idempotencyKey != "" }
 
 // newRequest is one event, an array or NDJSON, of events with IDs, with an Idempotency-Key or with

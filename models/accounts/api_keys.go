@@ -36,7 +36,7 @@ const (
 	ScopeWrite KeyScope = "write"
 )
 
-// Valid says that the scope is one of the two.
+// Valid reports whether the scope is one of the two.
 func (s KeyScope) Valid() bool { return s == ScopeRead || s == ScopeWrite }
 
 // APIKey lets a program use an organization's log over HTTP. The key itself is not stored.
@@ -56,12 +56,12 @@ type APIKey struct {
 
 func (APIKey) TableName() string { return "audit_api_keys" }
 
-// Expired says that the key's time is over at now.
+// Expired reports whether the key's time is over at now.
 func (k APIKey) Expired(now time.Time) bool {
 	return k.ExpiresAt != 0 && k.ExpiresAt <= models.MicrosOf(now)
 }
 
-// CreateAPIKey makes a key of an organization and answers its token, which cannot be found again.
+// CreateAPIKey makes a key of an organization and returns its token, which cannot be found again.
 // expires is the moment it ends; zero means never. Of two calls at once the second waits for the
 // first, so the organization never has more than MaxAPIKeys.
 //
@@ -109,7 +109,7 @@ func CreateAPIKey(ctx context.Context, tx *gorm.DB, orgID int64, name string, sc
 	return key, token, nil
 }
 
-// RevokeAPIKey ends a key for good and answers it as it was before. Nothing is written where it was
+// RevokeAPIKey ends a key for good and returns it as it was before. Nothing is written where it was
 // revoked already. Errors: ErrNotFound where the organization has no such key, ErrClosed.
 func RevokeAPIKey(ctx context.Context, tx *gorm.DB, orgID int64, id string) (before APIKey, err error) {
 	if _, err := models.LockOrganization(ctx, tx, orgID); err != nil {
@@ -159,7 +159,7 @@ func (s *Store) APIKeyName(ctx context.Context, orgID int64, id string) (string,
 }
 
 // APIKeyByToken finds the key a program shows and the organization it belongs to, which may be
-// closed: the key does nothing any more then. ErrNotFound says that there is no such key, or that it
+// closed: the key does nothing any more then. ErrNotFound means that there is no such key, or that it
 // was revoked or has expired.
 func (s *Store) APIKeyByToken(ctx context.Context, token string) (APIKey, models.Organization, error) {
 	key, err := findAPIKey(s.store.Reader(ctx).Where("token_hash = ? AND revoked_at = 0", hashToken(token)))

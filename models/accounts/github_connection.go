@@ -75,7 +75,7 @@ func ReplaceGitHubSecret(ctx context.Context, tx *gorm.DB, orgID int64, seal fun
 	return connection, nil
 }
 
-// DisconnectGitHub ends the organization's connection and forgets its secret. It answers the
+// DisconnectGitHub ends the organization's connection and forgets its secret. It returns the
 // connection that was. Errors: ErrNotFound, ErrClosed.
 func DisconnectGitHub(ctx context.Context, tx *gorm.DB, orgID int64) (GitHubConnection, error) {
 	connection, err := LockGitHub(ctx, tx, orgID)

@@ -31,7 +31,7 @@ type Answer struct {
 }
 
 // ClaimIdempotencyKey takes key for the request that tx carries out, for as long as keepFor. Where
-// an earlier request has taken it, it answers how that one was answered; ErrKeyReused where it was
+// an earlier request has taken it, it returns how that one was answered; ErrKeyReused where it was
 // another request. Both leave tx usable.
 //
 // The key is taken once tx commits, and free again when it rolls back. Of two transactions with the

@@ -37,7 +37,7 @@ type Invitation struct {
 
 func (Invitation) TableName() string { return "audit_invitations" }
 
-// For says that somebody with that address may use the invitation. Only the case of ASCII letters makes
+// For reports whether somebody with that address may use the invitation. Only the case of ASCII letters makes
 // no difference: Fold takes addresses of different mailboxes for one, such as those at strasse and straße.
 func (i Invitation) For(email string) bool {
 	return i.Email == "" || lowerASCII(i.Email) == lowerASCII(email)
@@ -55,7 +55,7 @@ func lowerASCII(s string) string {
 // ID names the invitation without giving its link away.
 func (i Invitation) ID() string { return "inv_" + hex.EncodeToString(i.TokenHash) }
 
-// CreateInvitation makes an invitation and answers the token of its link, which cannot be found
+// CreateInvitation makes an invitation and returns the token of its link, which cannot be found
 // again. Where email is not empty nobody else can use it.
 //
 // Errors: *fault.Field of the fields "email" (also where MaxOpenInvitations are open) and "role",
@@ -92,7 +92,7 @@ func CreateInvitation(ctx context.Context, tx *gorm.DB, orgID int64, invitedBy, 
 	return token, invitation, nil
 }
 
-// OpenInvitation finds the invitation of a link and the organization it leads to. ErrNotFound says
+// OpenInvitation finds the invitation of a link and the organization it leads to. ErrNotFound means
 // that there is none, or that it was used, revoked or has expired, the organization is closed, or who
 // made it is no admin of it any more.
 func (s *Store) OpenInvitation(ctx context.Context, token string) (Invitation, models.Organization, error) {
@@ -166,7 +166,7 @@ func AcceptInvitation(ctx context.Context, tx *gorm.DB, token string, user User)
 }
 
 // RevokeInvitation ends an invitation that has not been used, named by Invitation.ID. ErrNotFound
-// says that the organization has no such invitation open.
+// means that the organization has no such invitation open.
 func RevokeInvitation(ctx context.Context, tx *gorm.DB, orgID int64, id string) (Invitation, error) {
 	hash, err := hex.DecodeString(strings.TrimPrefix(id, "inv_"))
 	if err != nil {
@@ -206,7 +206,7 @@ func (i Invitation) Maker(ctx context.Context, tx *gorm.DB) (maker User, err err
 	return maker, err
 }
 
-// checkMaker answers ErrNotFound where the admin who made the invitation is one no longer.
+// checkMaker returns ErrNotFound where the admin who made the invitation is one no longer.
 func (i Invitation) checkMaker(ctx context.Context, db *gorm.DB) error {
 	if i.InvitedBy == "" { // an operator, who needs no role
 		return nil

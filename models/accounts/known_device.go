@@ -28,7 +28,7 @@ type KnownDevice struct {
 
 func (KnownDevice) TableName() string { return "audit_known_devices" }
 
-// KnowsDevice says that token was given to a browser with which the user signed in.
+// KnowsDevice reports whether token was given to a browser with which the user signed in.
 func (s *Store) KnowsDevice(ctx context.Context, userID, token string) (bool, error) {
 	var found int64
 	err := s.store.Reader(ctx).Model(&KnownDevice{}).

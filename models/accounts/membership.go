@@ -37,7 +37,7 @@ type Access struct {
 	Role Role
 }
 
-// Readable says that the organization can be read with that role at now: a closed one by its admins,
+// Readable reports whether the organization can be read with that role at now: a closed one by its admins,
 // until the last entry has expired.
 func (a Access) Readable(now time.Time) bool {
 	return !a.Closed() || a.Role == RoleAdmin && !a.Gone(now)
@@ -114,10 +114,10 @@ func AddMember(ctx context.Context, tx *gorm.DB, orgID int64, userID string, rol
 // EndedLinks counts the open links that ended with the rights of who had made them.
 type EndedLinks struct{ Invitations, ResetLinks int }
 
-// Any says that a link ended.
+// Any reports whether a link ended.
 func (e EndedLinks) Any() bool { return e.Invitations+e.ResetLinks > 0 }
 
-// ChangeRole gives a member another role and answers the member as they were before. Nothing is
+// ChangeRole gives a member another role and returns the member as they were before. Nothing is
 // written where they have the role already. The open links that an admin made who is one no longer
 // end, and stay ended if they become an admin again.
 //
@@ -145,7 +145,7 @@ func ChangeRole(ctx context.Context, tx *gorm.DB, orgID int64, userID string, ro
 	return before, ended, nil
 }
 
-// RemoveMember ends a membership, one's own or another's, and answers the member as they were. Open
+// RemoveMember ends a membership, one's own or another's, and returns the member as they were. Open
 // links that they made end, and those that were made here to reset their password. Errors and
 // concurrency are those of ChangeRole.
 func RemoveMember(ctx context.Context, tx *gorm.DB, orgID int64, userID string) (before Member, ended EndedLinks, err error) {
@@ -203,7 +203,7 @@ func endLinksOfOrganization(ctx context.Context, tx *gorm.DB, orgID int64) error
 	return nil
 }
 
-// isAdmin says that somebody is an admin of an organization.
+// isAdmin reports whether somebody is an admin of an organization.
 func isAdmin(ctx context.Context, db *gorm.DB, orgID int64, userID string) (bool, error) {
 	var found int64
 	err := db.WithContext(ctx).Model(&Membership{}).
@@ -244,7 +244,7 @@ func LockAsAdmin(ctx context.Context, tx *gorm.DB, orgID int64, userID string) e
 	return err
 }
 
-// needAnotherAdmin answers ErrLastAdmin where userID is the only admin. The caller holds the
+// needAnotherAdmin returns ErrLastAdmin where userID is the only admin. The caller holds the
 // organization's lock, so the answer stays true until the transaction ends.
 func needAnotherAdmin(ctx context.Context, tx *gorm.DB, orgID int64, userID string) error {
 	var others int64

@@ -10,7 +10,7 @@ import (
 )
 
 // RenameOrganization gives an organization another name in the caller's transaction; its slug
-// stays. It answers the organization before and after; both are the same, and nothing was written,
+// stays. It returns the organization before and after; both are the same, and nothing was written,
 // where it already had the name. Errors: as LockOrganization.
 func RenameOrganization(ctx context.Context, tx *gorm.DB, orgID int64, name string) (before, after models.Organization, err error) {
 	before, err = models.LockOrganization(ctx, tx, orgID)

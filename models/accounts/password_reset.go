@@ -69,7 +69,7 @@ func createPasswordReset(ctx context.Context, tx *gorm.DB, reset PasswordReset) 
 }
 
 // OpenPasswordReset finds whose password a link resets, and who made it: the zero User for an
-// operator. ErrNotFound says that there is no such link, or that it was used, replaced or revoked,
+// operator. ErrNotFound means that there is no such link, or that it was used, replaced or revoked,
 // has expired, or ended with the rights of its maker.
 func (s *Store) OpenPasswordReset(ctx context.Context, token string) (user, maker User, err error) {
 	reset, err := takePasswordReset(s.store.Reader(ctx), s.store.Now(), token)
@@ -101,7 +101,7 @@ func (s *Store) OpenPasswordResets(ctx context.Context, orgID int64) ([]Password
 }
 
 // RevokePasswordReset ends a reset link that has not been used, named by PasswordReset.ID. ErrNotFound
-// says that none such was made in the organization, or that it has ended already.
+// means that none such was made in the organization, or that it has ended already.
 func RevokePasswordReset(ctx context.Context, tx *gorm.DB, orgID int64, id string) (PasswordReset, error) {
 	hash, err := hex.DecodeString(strings.TrimPrefix(id, "rst_"))
 	if err != nil {
@@ -126,8 +126,8 @@ func RevokePasswordReset(ctx context.Context, tx *gorm.DB, orgID int64, id strin
 }
 
 // ResetPassword uses a link up: it stores the new password's hash (from HashPassword, called before
-// the transaction), ends every session of the account and every other link, and answers the link.
-// ErrNotFound says that it leads nowhere any more: also because who made it lost the right to. What
+// the transaction), ends every session of the account and every other link, and returns the link.
+// ErrNotFound means that it leads nowhere any more: also because who made it lost the right to. What
 // that takes is read under the locks of the account's organizations.
 func ResetPassword(ctx context.Context, tx *gorm.DB, token, passwordHash string) (reset PasswordReset, err error) {
 	now := models.TransactionNow(tx)
@@ -167,7 +167,7 @@ func endWaysIn(ctx context.Context, tx *gorm.DB, userID string) error {
 	return EndSessions(ctx, tx, userID)
 }
 
-// lockMaker locks the organizations of the account and answers what checkMaker does of them.
+// lockMaker locks the organizations of the account and returns what checkMaker does of them.
 func (r PasswordReset) lockMaker(ctx context.Context, tx *gorm.DB) error {
 	var locked []int64
 	err := tx.WithContext(ctx).Model(&models.Organization{}).Clauses(clause.Locking{Strength: "UPDATE"}).
@@ -188,7 +188,7 @@ func (r PasswordReset) lockMaker(ctx context.Context, tx *gorm.DB) error {
 	return nil
 }
 
-// checkMaker answers nil, and the organizations of the account, where who made the link may make it at
+// checkMaker returns nil, and the organizations of the account, where who made the link may make it at
 // now. Errors are those of CreatePasswordReset.
 func (r PasswordReset) checkMaker(db *gorm.DB, now time.Time) (asked []int64, err error) {
 	var rows []struct {

@@ -46,10 +46,10 @@ func (Session) TableName() string { return "audit_sessions" }
 // ID names the session without giving its cookie away.
 func (s Session) ID() string { return "ses_" + hex.EncodeToString(s.TokenHash) }
 
-// StartSession makes a session for a user and answers its token, which is not stored. It is the
+// StartSession makes a session for a user and returns its token, which is not stored. It is the
 // only way a session comes to be.
 //
-// ErrNotFound says that the user is gone, or their password is not user's any more: it was reset
+// ErrNotFound means that the user is gone, or their password is not user's any more: it was reset
 // between the moment it was checked and now, and the reset ends every session.
 func StartSession(ctx context.Context, tx *gorm.DB, user User, with Browser, data []byte) (token string, session Session, err error) {
 	now := models.TransactionNow(tx)
@@ -125,7 +125,7 @@ func (s *Store) SessionsOf(ctx context.Context, userID string) ([]Session, error
 	return sessions, nil
 }
 
-// EndSessionOf ends one of a user's sessions, named by Session.ID, and answers it. ErrNotFound says
+// EndSessionOf ends one of a user's sessions, named by Session.ID, and returns it. ErrNotFound means
 // that they have no such session, or that it has ended already.
 func EndSessionOf(ctx context.Context, tx *gorm.DB, userID, id string) (Session, error) {
 	hash, err := hex.DecodeString(strings.TrimPrefix(id, "ses_"))
@@ -142,13 +142,13 @@ func EndSessionOf(ctx context.Context, tx *gorm.DB, userID, id string) (Session,
 	return ended[0], nil
 }
 
-// EndOtherSessions ends every session of a user but keep, and answers how many those were.
+// EndOtherSessions ends every session of a user but keep, and returns how many those were.
 func EndOtherSessions(ctx context.Context, tx *gorm.DB, keep Session) (int, error) {
 	ended, err := endSessions(ctx, tx, keep.UserID, "token_hash <> ?", keep.TokenHash)
 	return len(ended), err
 }
 
-// endSessions ends those sessions of a user that a condition says, and answers those that had not
+// endSessions ends those sessions of a user that a condition says, and returns those that had not
 // ended by themselves.
 func endSessions(ctx context.Context, tx *gorm.DB, userID, condition string, value TokenHash) (ended []Session, err error) {
 	err = tx.WithContext(ctx).Clauses(clause.Returning{}).

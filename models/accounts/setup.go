@@ -25,7 +25,7 @@ type SetupToken struct {
 
 func (SetupToken) TableName() string { return "audit_setup_tokens" }
 
-// CreateSetupToken makes a token for the console, or answers an empty one where setup is over.
+// CreateSetupToken makes a token for the console, or returns an empty one where setup is over.
 func CreateSetupToken(ctx context.Context, tx *gorm.DB) (token string, err error) {
 	over, err := anyUser(tx.WithContext(ctx))
 	if err != nil || over {
@@ -39,7 +39,7 @@ func CreateSetupToken(ctx context.Context, tx *gorm.DB) (token string, err error
 	return token, nil
 }
 
-// IsSetupToken says that a server printed token and setup is not over. It takes no lock: see
+// IsSetupToken reports whether a server printed token and setup is not over. It takes no lock: see
 // UseSetupToken for what decides.
 func (s *Store) IsSetupToken(ctx context.Context, token string) (bool, error) {
 	var count int64

@@ -23,7 +23,7 @@ const (
 	RoleMember Role = "member"
 )
 
-// Valid says that the role is one of the two.
+// Valid reports whether the role is one of the two.
 func (r Role) Valid() bool { return r == RoleAdmin || r == RoleMember }
 
 // WithArticle is the role as a sentence needs it: "an admin", "a member".
@@ -110,7 +110,7 @@ func NoteOrganizationMade(ctx context.Context, tx *gorm.DB, userID string) error
 
 // ChangePassword stores the hash of a new password (from HashPassword, called before the transaction)
 // for a user whose password was just checked, and ends every session and link of the account. It
-// answers the user as they are then. ErrNotFound says that the password was changed meanwhile.
+// returns the user as they are then. ErrNotFound means that the password was changed meanwhile.
 func ChangePassword(ctx context.Context, tx *gorm.DB, user User, passwordHash string) (User, error) {
 	changed := tx.WithContext(ctx).Model(&User{}).
 		Where("id = ? AND password_hash = ?", user.ID, user.PasswordHash).Update("password_hash", passwordHash)
@@ -155,7 +155,7 @@ func (s *Store) findUser(ctx context.Context, condition, value string) (User, er
 	return user, nil
 }
 
-// AnyUser says that the first account exists: setup is over.
+// AnyUser reports whether the first account exists: setup is over.
 func (s *Store) AnyUser(ctx context.Context) (bool, error) {
 	return anyUser(s.store.Reader(ctx))
 }

@@ -14,9 +14,11 @@ type Kind struct {
 	Action     string
 }
 
-// recordedKindsSQL reads the distinct pairs by one index seek each (a "loose index scan"), where SELECT
-// DISTINCT would read every entry.
-const recordedKindsSQL = `
+// kindsSQL reads the distinct pairs by one index seek each (a "loose index scan"), where SELECT DISTINCT would
+// read every entry, and registered actions as pairs without a type. It leaves out kinds of which every entry has
+// expired. That condition is a subquery with a limit and an order, not EXISTS: PostgreSQL makes a join of that,
+// which reads every entry until its statistics are fresh.
+const kindsSQL = `
 WITH RECURSIVE types(entity_type) AS (
 	SELECT (SELECT MIN(entity_type) FROM audit_entries WHERE org_id = @org)
 	UNION ALL
@@ -32,38 +34,30 @@ WITH RECURSIVE types(entity_type) AS (
 	FROM kinds WHERE kinds.action IS NOT NULL
 )
 SELECT entity_type, action FROM kinds
-WHERE action IS NOT NULL`
-
-// visibleKindsSQL leaves out kinds of which every entry has expired. The condition is a subquery with a
-// limit and an order, not EXISTS: PostgreSQL makes a join of that, which reads every entry until its
-// statistics are fresh.
-const visibleKindsSQL = recordedKindsSQL + ` AND (SELECT true FROM audit_entries e
-	WHERE e.org_id = @org AND e.entity_type = kinds.entity_type AND e.action = kinds.action AND e.id >= @kept ORDER BY e.id LIMIT 1)`
+WHERE action IS NOT NULL AND (SELECT true FROM audit_entries e
+	WHERE e.org_id = @org AND e.entity_type = kinds.entity_type AND e.action = kinds.action AND e.id >= @kept
+	ORDER BY e.id LIMIT 1)
+UNION ALL SELECT '', action FROM audit_registered_actions ORDER BY entity_type, action`
 
 // Kinds lists what the organization's log holds, by entity type, then action.
 func (l *Log) Kinds(ctx context.Context, org models.Organization) ([]Kind, error) {
-	return l.listKinds(ctx, org, visibleKindsSQL)
+	kinds, _, err := l.ActionMenu(ctx, org)
+	return kinds, err
 }
 
 // ActionMenu lists the kinds as Kinds does, and the actions that applications have registered (action.Register),
 // in alphabetical order.
-func (l *Log) ActionMenu(ctx context.Context, org models.Organization) (kinds []Kind, registered []action.Action, err error) {
-	kinds, err = l.listKinds(ctx, org, visibleKindsSQL+" UNION ALL SELECT '', action FROM audit_registered_actions")
+func (l *Log) ActionMenu(ctx context.Context, org models.Organization) (
+	kinds []Kind, registered []action.Action, err error,
+) {
+	kinds = []Kind{} // not nil: none is an answer, too
+	named := map[string]any{"org": org.ID, "kept": models.FirstEntryID(org.KeptSince(l.Now()))}
+	if err := l.LogReader(ctx).Raw(kindsSQL, named).Scan(&kinds).Error; err != nil {
+		return nil, nil, fmt.Errorf("list the kinds of entries of %s: %w", org.Slug, err)
+	}
 	n := 0 // every entry has a type, so those without one come first
 	for ; n < len(kinds) && kinds[n].EntityType == ""; n++ {
 		registered = append(registered, action.Action(kinds[n].Action))
 	}
-	return kinds[n:], registered, err
-}
-
-func (l *Log) listKinds(ctx context.Context, org models.Organization, sql string) ([]Kind, error) {
-	kinds := []Kind{} // not nil: none is an answer, too
-	err := l.LogReader(ctx).Raw(sql+" ORDER BY entity_type, action", map[string]any{
-		"org":  org.ID,
-		"kept": l.firstVisible(org),
-	}).Scan(&kinds).Error
-	if err != nil {
-		return nil, fmt.Errorf("list the kinds of entries of %s: %w", org.Slug, err)
-	}
-	return kinds, nil
+	return kinds[n:], registered, nil
 }

@@ -11,23 +11,20 @@ import (
 // Page answers q with one page. It costs about the same wherever the page lies, and no more than a page may:
 // see Page.Looked.
 func (l *Log) Page(ctx context.Context, org models.Organization, q Query) (Page, error) {
-	q = q.withDefaults()
-	w, err := l.walk(ctx, org, q, listColumns)
+	p, err := l.plan(ctx, org, q.withDefaults())
 	if err != nil {
 		return Page{}, err
 	}
-	found, err := w.next(ctx, q.Limit+1)
-	if err == nil && q.backward() && len(found) <= q.Limit && !w.spent {
+	w, n := l.walk(p, listColumns), p.query.Limit+1
+	found, err := w.next(ctx, n)
+	if err == nil && p.query.backward() && len(found) < n && !w.spent {
 		// The beginning is near: the first page, whole, unless that is farther to go than the way back was.
-		ahead, names := found, w.plan.names
-		q.Cursor, q.Kinds = nil, w.plan.kinds
-		if w, err = l.walk(ctx, org, q, listColumns); err == nil {
-			w.plan.names = names
-			found, err = w.next(ctx, q.Limit+1)
-		}
-		if err == nil && w.spent && len(found) < len(ahead) {
+		ahead := found
+		p.query.Cursor = nil
+		w = l.walk(p, listColumns)
+		if found, err = w.next(ctx, n); err == nil && w.spent && len(found) < len(ahead) {
 			slices.Reverse(ahead)
-			return Page{Entries: ahead, Next: CursorAfter(q.Sort, &ahead[len(ahead)-1])}, nil
+			return Page{Entries: ahead, Next: CursorAfter(p.query.Sort, &ahead[len(ahead)-1])}, nil
 		}
 	}
 	if err != nil {
@@ -42,7 +39,7 @@ func (w *walk) page(found []models.Entry) Page {
 	more := len(found) > q.Limit
 	page := Page{Entries: found[:min(len(found), q.Limit)]}
 	if w.spent && !more {
-		page.Looked = &Cursor{Before: q.backward(), Value: w.at.value, ID: w.at.id}
+		page.Looked = &Cursor{Before: q.backward(), Value: w.at.group.value, ID: w.at.id}
 	}
 	switch {
 	case q.backward():
@@ -102,18 +99,12 @@ func (l *Log) PageWithMetadata(ctx context.Context, org models.Organization, q Q
 	for i := range page.Entries {
 		ids[i] = page.Entries[i].ID
 	}
-	var rows []models.Entry
-	if err := l.LogReader(ctx).Where("org_id = ? AND id IN ?", org.ID, ids).Find(&rows).Error; err != nil {
+	rows, err := l.readByID(ctx, org.ID, ids, exportColumns)
+	if err != nil {
 		return Page{}, fmt.Errorf("read the metadata of entries of %s: %w", org.Slug, err)
 	}
-	whole := make(map[models.EntryID]models.Entry, len(rows))
-	for _, row := range rows {
-		whole[row.ID] = row
-	}
-	for i, entry := range page.Entries {
-		if row, found := whole[entry.ID]; found { // or it has expired meanwhile
-			page.Entries[i] = row
-		}
+	for _, row := range rows { // one that is missing has expired meanwhile
+		page.Entries[slices.Index(ids, row.ID)] = row.Entry
 	}
 	return page, nil
 }
@@ -124,13 +115,13 @@ const batch = 500
 // Each hands every entry that answers q to fn, in order, metadata included, a few hundred at a time; memory
 // does not grow with the answer. It stops at the first error. Limit and Cursor of q are not read.
 func (l *Log) Each(ctx context.Context, org models.Organization, q Query, fn func([]models.Entry) error) error {
-	q = q.withDefaults()
 	q.Cursor = nil
-	w, err := l.walk(ctx, org, q, exportColumns)
+	p, err := l.plan(ctx, org, q.withDefaults())
 	if err != nil {
 		return err
 	}
-	for w.bounded = false; !w.done; {
+	w := l.walk(p, exportColumns)
+	for !w.done {
 		entries, err := w.next(ctx, batch)
 		if err != nil {
 			return err

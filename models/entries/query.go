@@ -12,6 +12,9 @@ const (
 	SortUser       Sort = "user"
 )
 
+// sortedColumn is the column of the entries that a sort other than that of time goes by.
+var sortedColumn = map[Sort]string{SortAction: "action", SortEntityType: "entity_type", SortUser: "actor_key"}
+
 // Query is a question to the log. Zero values do not restrict. Entries that have expired are
 // never part of an answer.
 type Query struct {
@@ -48,7 +51,7 @@ const AnyVerb = ":*"
 type Cursor struct {
 	Before bool           // the page that ends before the entry, instead of the one that begins after it
 	Value  string         // the entry's value in the sorted column; empty for SortTimestamp
-	ID     models.EntryID // the entry
+	ID     models.EntryID // the entry; zero for the end of all entries with that value
 }
 
 // value is the entry's value in the sorted column.

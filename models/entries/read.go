@@ -5,7 +5,11 @@ import (
 	"cmp"
 	"context"
 	"iter"
+	"reflect"
 	"slices"
+	"strings"
+
+	"gorm.io/gorm/schema"
 
 	"github.com/auditlogs/auditlogs/models"
 )
@@ -34,15 +38,15 @@ type reading struct {
 	span        span
 	newestFirst bool
 	skip        int // of each run
-	each        int // of each run; zero for as many as of all
 	limit       int
 	anyOrder    bool // any of the entries will do: reading ends with the last one wanted
-	columns     columns
+	columns     string
 }
 
 // where is what all runs have in common.
 func (r reading) where(set runSet) condition {
-	return condition{"org_id = ? AND id >= ? AND id < ?", []any{r.orgID, r.span.from, r.span.to}}.and(set.of).and(set.where)
+	within := condition{"org_id = ? AND id >= ? AND id < ?", []any{r.orgID, r.span.from, r.span.to}}
+	return within.and(set.common).and(set.where)
 }
 
 func (r reading) direction() string {
@@ -62,12 +66,10 @@ func (r reading) ordered(group, id string) string {
 
 // merger writes the statement that answers a reading: group, and columns of the entries.
 type merger interface {
-	merged(r reading, set runSet, runs []run) condition
-	// hasOrigin is the condition that an entry of an organization has a value in one of the origins' columns,
-	// as the index by days of that column takes it.
-	hasOrigin(orgID int64, column, value string) condition
-	// amongIDs is the condition that an entry's ID is one of some, of which there is at least one.
-	amongIDs(ids []models.EntryID) condition
+	mergeRuns(r reading, set runSet, runs []run) condition
+	// cameFrom is the condition that an entry of an organization has a value in a column of the provenance, as
+	// the index by days of that column takes it.
+	cameFrom(orgID int64, column, value string) condition
 }
 
 // groupedEntry is an entry and the number of its group among those read together.
@@ -100,7 +102,7 @@ const (
 
 // parts are the runs that one statement reads each.
 func (r reading) parts(set runSet) iter.Seq[[]run] {
-	each := len(set.columns) + 2 // and the limits
+	each := len(set.operands) + 2 // and the limits
 	for _, value := range r.where(set).args {
 		if list, ok := value.([]string); ok {
 			each += len(list)
@@ -113,17 +115,15 @@ func (r reading) parts(set runSet) iter.Seq[[]run] {
 
 // read reads the first entries of a set of runs.
 func (l *Log) read(ctx context.Context, r reading, set runSet) (found []groupedEntry, err error) {
-	if len(set.columns) == 0 {
-		return l.query(ctx, r.columns, r.wholeLog(set))
+	if set.index == byTime {
+		return l.query(ctx, r.columns, r.byTime(set))
 	}
-	parts := 0
 	for runs := range r.parts(set) {
-		entries, err := l.query(ctx, r.columns, l.merge.merged(r, set, runs))
+		entries, err := l.query(ctx, r.columns, l.merge.mergeRuns(r, set, runs))
 		if err != nil {
 			return nil, err
 		}
-		found = append(found, entries...)
-		if parts++; parts > 1 {
+		if found = append(found, entries...); len(found) > len(entries) {
 			found = r.sorted(found)
 		}
 		found = found[:min(len(found), r.limit)]
@@ -131,22 +131,34 @@ func (l *Log) read(ctx context.Context, r reading, set runSet) (found []groupedE
 	return found, nil
 }
 
-// wholeLog reads the log as it lies, which is one run in the order of time.
-func (r reading) wholeLog(set runSet) condition {
+// byTime reads the log as it lies, which is one run of the primary key.
+func (r reading) byTime(set runSet) condition {
 	where := r.where(set)
-	return condition{"SELECT 0, " + r.columns.sql + " FROM audit_entries WHERE " + where.sql + " ORDER BY id " + r.direction() + " LIMIT ? OFFSET ?",
-		append(where.args, r.limit, r.skip)}
+	return condition{"SELECT 0, " + r.columns + " FROM audit_entries WHERE " + where.sql +
+		" ORDER BY id " + r.direction() + " LIMIT ? OFFSET ?", append(where.args, r.limit, r.skip)}
+}
+
+// readByID reads some entries, in no order.
+func (l *Log) readByID(ctx context.Context, orgID int64, ids []models.EntryID, columns string) ([]groupedEntry, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	return l.query(ctx, columns, condition{
+		"SELECT 0, " + columns + " FROM audit_entries WHERE org_id = ? AND id IN ?", []any{orgID, ids}})
 }
 
 // query runs a statement that answers with groups and columns of entries.
-func (l *Log) query(ctx context.Context, columns columns, statement condition) (found []groupedEntry, err error) {
+func (l *Log) query(ctx context.Context, columns string, statement condition) (found []groupedEntry, err error) {
 	rows, err := l.LogReader(ctx).Raw(statement.sql, statement.args...).Rows()
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	var e groupedEntry
-	into := append([]any{&e.group}, columns.into(&e.Entry)...)
+	into := []any{&e.group}
+	for column := range strings.SplitSeq(columns, ", ") {
+		into = append(into, reflect.ValueOf(&e.Entry).Elem().FieldByName(fieldOf[column]).Addr().Interface())
+	}
 	for rows.Next() {
 		if err := rows.Scan(into...); err != nil {
 			return nil, err
@@ -156,39 +168,21 @@ func (l *Log) query(ctx context.Context, columns columns, statement condition) (
 	return found, rows.Err()
 }
 
-// columns are columns of the entries, in SQL, and where a row of them goes.
-type columns struct {
-	sql  string
-	into func(e *models.Entry) []any
-}
+// fieldOf are the names of an entry's fields by column.
+var fieldOf = func() map[string]string {
+	fields := map[string]string{}
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[models.Entry]()) {
+		fields[schema.NamingStrategy{}.ColumnName("", field.Name)] = field.Name
+	}
+	return fields
+}()
 
-// What a list shows of an entry, what exports do besides, of which the metadata may be large, what filters,
-// words and sorting need, who it was, and where it is.
-var (
-	listColumns = columns{
-		"org_id, id, occurred_at, recorded_at, action, entity_type, entity_id, entity_name, " +
-			"actor_id, actor_key, actor_name, actor_email, source, url, api_key_id, api_key_name, origin",
-		func(e *models.Entry) []any {
-			return []any{&e.OrgID, &e.ID, &e.OccurredAt, &e.RecordedAt, &e.Action, &e.EntityType, &e.EntityID, &e.EntityName,
-				&e.ActorID, &e.ActorKey, &e.ActorName, &e.ActorEmail, &e.Source, &e.URL, &e.APIKeyID, &e.APIKeyName, &e.Origin}
-		},
-	}
-	exportColumns = columns{
-		listColumns.sql + ", ip, user_agent, request_id, metadata, original",
-		func(e *models.Entry) []any {
-			return append(listColumns.into(e), &e.IP, &e.UserAgent, &e.RequestID, &e.Metadata, &e.Original)
-		},
-	}
-	filterColumns = columns{
-		"id, action, entity_type, entity_id, entity_name, actor_id, actor_key, ip, request_id, api_key_id, source",
-		func(e *models.Entry) []any {
-			return []any{&e.ID, &e.Action, &e.EntityType, &e.EntityID, &e.EntityName, &e.ActorID, &e.ActorKey,
-				&e.IP, &e.RequestID, &e.APIKeyID, &e.Source}
-		},
-	}
-	actorColumns = columns{
-		"id, actor_id, actor_name, actor_email",
-		func(e *models.Entry) []any { return []any{&e.ID, &e.ActorID, &e.ActorName, &e.ActorEmail} },
-	}
-	idColumn = columns{"id", func(e *models.Entry) []any { return []any{&e.ID} }}
+// What a list shows of an entry; what exports do besides, of which the metadata may be large; what entries are
+// sorted by; and where they are.
+const (
+	listColumns = "org_id, id, occurred_at, recorded_at, action, entity_type, entity_id, entity_name, " +
+		"actor_id, actor_key, actor_name, actor_email, source, url, api_key_id, api_key_name, origin"
+	exportColumns = listColumns + ", ip, user_agent, request_id, metadata, original"
+	sortColumns   = "id, action, entity_type, actor_key"
+	idColumn      = "id"
 )

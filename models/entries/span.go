@@ -10,10 +10,11 @@ import (
 type span struct{ from, to models.EntryID }
 
 // lastID is behind every entry.
-var lastID = func() (id models.EntryID) {
-	copy(id[:], bytes.Repeat([]byte{0xff}, len(id)))
-	return id
-}()
+var lastID = models.EntryID(bytes.Repeat([]byte{0xff}, len(models.EntryID{})))
+
+func (s span) contains(id models.EntryID) bool {
+	return bytes.Compare(id[:], s.from[:]) >= 0 && bytes.Compare(id[:], s.to[:]) < 0
+}
 
 // behind is what is left of the span once id has been read.
 func (s span) behind(id models.EntryID, newestFirst bool) span {

@@ -11,68 +11,63 @@ import (
 // walk reads the entries that answer a query in its order, some at a time: group after group, and in each of
 // them the first entries of its runs.
 type walk struct {
-	log        *Log
-	plan       *plan
-	columns    columns
-	selections []selection // what is read, merged
-	gathered   gathered    // what is read besides, of a search or resource that is not sorted by time
+	log     *Log
+	plan    *plan
+	columns string
+
+	// What is read, merged: the runs of a selection in each group; runs that were found instead or besides, where
+	// sorted by time; and what of them was gathered, where sorted otherwise.
+	selection selection
+	found     *runSet
+	gathered  gathered
 
 	at    place
-	chunk int     // how many groups are read together next
-	users []group // those that were read last, where sorted by user
+	chunk int // how many groups are read together next
 	done  bool
 
-	// Where bounded, the walk takes no more than a page may: left is what is left of that, and spent reports
-	// that it stopped for it.
-	bounded bool
-	left    bound
-	spent   bool
+	// What is left of what a page may take; spent reports that the walk stopped for it.
+	leftRuns, leftRows int
+	spent              bool
 
 	// Where not every entry of the runs answers: how many were looked through and how many of them did, how
-	// many of those that SQL let through last did not; whether the entities were asked, and whether the selections
-	// are what they told.
+	// many of those that SQL let through last did not; whether fewer runs were sought.
 	looked, matched, dropped int
-	sought, found            bool
-	byOrigin                 bool // the runs of an origin are read in place of the selections
+	sought                   bool
 }
 
-// place is how far the walk is: behind the entry id of the group value, or behind the whole group where id is
-// zero. At the beginning nothing is set.
+// place is how far the walk is: behind the entry id of the group, or behind the whole group where id is zero. At
+// the beginning nothing is set; at a cursor the group is but a value.
 type place struct {
-	value   string
+	group   group
 	id      models.EntryID
 	started bool
 }
 
-// walk begins at the query's cursor.
-func (l *Log) walk(ctx context.Context, org models.Organization, q Query, columns columns) (*walk, error) {
-	p, err := l.plan(ctx, org, q)
-	if err != nil {
-		return nil, err
+// walk begins at the cursor of the plan's query.
+func (l *Log) walk(p *plan, columns string) *walk {
+	w := &walk{log: l, plan: p, columns: columns, selection: p.base, chunk: 1}
+	if cursor := p.query.Cursor; cursor != nil {
+		w.at = place{group{value: cursor.Value}, cursor.ID, true}
 	}
-	w := &walk{log: l, plan: p, columns: columns, chunk: 1, bounded: true, left: l.bound, selections: []selection{p.base}}
-	w.done = p.base.kinds != nil && len(p.base.kinds) == 0
-	if cursor := q.Cursor; cursor != nil {
-		w.at = place{cursor.Value, cursor.ID, true}
-	}
-	return w, nil
+	return w
 }
 
-// next reads n entries; fewer only at the end, or where the walk is spent.
-func (w *walk) next(ctx context.Context, n int) (found []models.Entry, err error) {
-	for !w.done && !w.spent && len(found) < n {
+// next reads n entries, and takes no more than a page may; fewer only at the end, or where that is spent.
+func (w *walk) next(ctx context.Context, n int) (entries []models.Entry, err error) {
+	w.leftRuns, w.leftRows, w.spent = w.log.Limits.Runs, w.log.Limits.Rows, false
+	for !w.done && !w.spent && len(entries) < n {
 		var more []models.Entry
-		if w.shouldSeek(n - len(found)) {
+		if w.shouldSeek(n - len(entries)) {
 			err = w.seek(ctx)
 		} else {
-			more, err = w.step(ctx, n-len(found))
+			more, err = w.step(ctx, n-len(entries))
 		}
 		if err != nil {
 			return nil, fmt.Errorf("read entries of %s: %w", w.plan.org.Slug, err)
 		}
-		found = append(found, more...)
+		entries = append(entries, more...)
 	}
-	return found, nil
+	return entries, nil
 }
 
 // step reads up to n entries of the next groups, and goes on behind what was read.
@@ -86,23 +81,40 @@ func (w *walk) step(ctx context.Context, n int) ([]models.Entry, error) {
 		return nil, nil
 	}
 	sets, groups := w.runSets(groups)
+	if len(groups) == 0 {
+		w.spent = true
+		return nil, nil
+	}
 	r := reading{
 		orgID: w.plan.org.ID, span: w.ahead(), newestFirst: w.plan.query.newestFirst(), columns: w.columns,
 		limit: max(n, min(4*w.dropped, 1000)),
 	}
 	var end *groupedEntry // up to where is read; nil for all
-	if w.spent = len(groups) == 0; !w.spent && slices.ContainsFunc(sets, func(s runSet) bool { return !s.exact() }) {
-		sets, groups, end, err = w.lookAhead(ctx, r, sets, groups)
+	if slices.ContainsFunc(sets, func(s runSet) bool { return !s.exact() }) {
+		if end, err = w.look(ctx, r, sets); err != nil || w.spent {
+			return nil, err
+		}
 	}
-	if err != nil || w.spent {
-		return nil, err
+	switch {
+	case end == nil:
+	case end.group == 0:
+		groups, r.span = groups[:1], r.span.through(end.ID, r.newestFirst)
+	default: // the groups before its own are whole
+		groups, end = groups[:end.group], nil
 	}
-	if end != nil {
-		r.span = r.span.through(end.ID, r.newestFirst)
+	for i := range sets {
+		sets[i] = sets[i].upTo(len(groups))
 	}
-	found, err := w.read(ctx, r, sets, groups)
+	found, err := w.read(ctx, r, sets)
 	if err != nil {
 		return nil, err
+	}
+	if w.gathered != nil {
+		gathered, err := w.readGathered(ctx, r, groups)
+		if err != nil {
+			return nil, err
+		}
+		found = r.sorted(append(found, gathered...))
 	}
 	if len(found) >= r.limit {
 		found = found[:r.limit]
@@ -124,7 +136,7 @@ func (w *walk) ahead() span {
 func (w *walk) take(found []groupedEntry, groups []group, end *groupedEntry, n int) []models.Entry {
 	var matching []models.Entry
 	for i := range found {
-		if len(w.plan.words) > 0 && !matchesAll(w.plan.words, &found[i].Entry) {
+		if !matchesAll(w.plan.words, &found[i].Entry) {
 			continue
 		}
 		if matching = append(matching, found[i].Entry); len(matching) == n {
@@ -134,13 +146,10 @@ func (w *walk) take(found []groupedEntry, groups []group, end *groupedEntry, n i
 	}
 	w.matched += len(matching)
 	w.dropped = len(found) - len(matching)
-	if w.bounded {
-		if w.left.rows -= len(found); w.left.rows < 0 && len(matching) < n {
-			w.spent = true
-		}
-	}
+	w.leftRows -= len(found)
+	w.spent = w.leftRows < 0 && len(matching) < n
 	if end != nil {
-		w.at, w.chunk = place{groups[end.group].value, end.ID, true}, 1
+		w.at, w.chunk = place{groups[end.group], end.ID, true}, 1
 	} else {
 		w.pass(groups)
 		w.spent = w.spent && !w.done
@@ -152,7 +161,7 @@ func (w *walk) take(found []groupedEntry, groups []group, end *groupedEntry, n i
 func (w *walk) pass(groups []group) {
 	switch {
 	case len(groups) > 0:
-		w.at = place{value: groups[len(groups)-1].value, started: true}
+		w.at = place{group: groups[len(groups)-1], started: true}
 		w.chunk = min(w.chunk*4, 64)
 		w.done = w.plan.query.Sort == SortTimestamp
 	case !w.at.id.IsZero():
@@ -163,122 +172,90 @@ func (w *walk) pass(groups []group) {
 }
 
 // runSets are the runs of as many of the groups, from the first on, as may be begun. Those of a group with more
-// than any page may begin are those of the whole log instead, and its filters conditions.
+// than any page may begin are those of the log as it lies instead, and its filters conditions.
 func (w *walk) runSets(groups []group) (sets []runSet, used []group) {
-	if origin, ok := w.plan.origin(); ok && w.byOrigin {
-		set := w.log.originRuns(w.plan, origin, w.ahead())
-		set.where = w.plan.unless([]string{origin.column}).and(w.log.wordsMatch(w.plan.words))
-		w.left.runs -= len(set.runs)
-		return []runSet{set}, groups
+	p, most, began := w.plan, w.log.Limits.Runs, 0
+	if len(p.words) > 0 && !w.selection.matched {
+		// Each has to be looked through for the words: reading the log as it lies takes no longer than many.
+		most = min(most, 64)
 	}
-	most, runs := w.mostRuns(), 0
-	if w.bounded {
-		most = min(most, w.left.runs)
+	if w.found != nil {
+		sets, began = []runSet{*w.found}, len(w.found.runs)
 	}
-	for i, g := range groups {
-		more := 0
-		for _, s := range w.selections {
-			more += s.count(w.plan.query.Sort, g, w.plan.kinds)
+	set := w.selected()
+	for number, g := range groups {
+		runs, few := p.runsOf(set.index, g, most)
+		if number == 0 && (!few || began+len(runs) > most) {
+			return []runSet{w.asItLies(g)}, groups[:1]
 		}
-		if i == 0 && more > w.mostRuns() {
-			return []runSet{w.wholeLog(g)}, groups[:1]
-		}
-		if runs+more > most {
-			groups = groups[:i]
+		if began += len(runs); !few || began > min(most, w.leftRuns) {
+			groups, began = groups[:number], began-len(runs)
 			break
 		}
-		runs += more
-	}
-	w.left.runs -= runs
-	for _, s := range w.selections {
-		set := w.plan.runSet(s, groups)
-		if !w.found {
-			set.where = set.where.and(w.log.wordsMatch(w.plan.words))
+		for _, values := range runs {
+			set.runs = append(set.runs, run{number, values})
 		}
+	}
+	w.leftRuns -= began
+	if len(set.runs) > 0 {
 		sets = append(sets, set)
 	}
 	return sets, groups
 }
 
-// mostRuns is how many runs are read together. Where each has to be looked through for words, reading the log
-// as it lies takes no longer than many.
-func (w *walk) mostRuns() int {
-	if len(w.plan.words) > 0 && !w.found {
-		return min(mostLookedThrough, w.log.bound.runs)
+// selected is the runs of the selection, of no group yet.
+func (w *walk) selected() runSet {
+	index := w.selection.index(w.plan.query.Sort)
+	set := runSet{index: index, operands: index.columns, where: w.plan.unless(index.columns)}
+	if column := w.plan.sortedBeside(index); column != "" {
+		set.operands = append(slices.Clone(index.columns), unindexed(column))
 	}
-	return w.log.bound.runs
-}
-
-const mostLookedThrough = 64
-
-// wholeLog is the log as it lies, of which a group is chosen by conditions.
-func (w *walk) wholeLog(g group) runSet {
-	p := w.plan
-	set := runSet{runs: []run{{}}, where: p.unless(nil)}
-	if p.query.Sort != SortTimestamp {
-		set.where = set.where.and(condition{unindexed(p.query.Sort.column()) + " = ?", []any{g.value}})
+	if !w.selection.matched {
+		set.where = set.where.and(w.log.wordsMatch(w.plan.words))
 	}
-	set.where = set.where.and(w.log.wordsMatch(p.words))
 	return set
 }
 
-// mostLook is how many entries are looked through at a time at most.
-const mostLook = 50_000
+// asItLies is the log in the order of time, of which a group is chosen by conditions.
+func (w *walk) asItLies(g group) runSet {
+	p := w.plan
+	set := runSet{index: byTime, runs: []run{{}}, where: p.unless(nil).and(w.log.wordsMatch(p.words))}
+	if column := p.sortedBeside(byTime); column != "" {
+		set.where = set.where.and(condition{unindexed(column) + " = ?", []any{g.value}})
+	}
+	return set
+}
 
-// lookAhead finds out how far to read where only some of the entries answer, so that a statement never looks
-// through more than it may: to where the first of the runs has given as many as each of them may. That is end,
-// within the first group; or the groups before that one whole.
-func (w *walk) lookAhead(ctx context.Context, r reading, sets []runSet, groups []group) ([]runSet, []group, *groupedEntry, error) {
+// look finds out how far to read where only some of the entries answer, so that a statement never looks through
+// more than it may: to where the first of the runs has given as many as each of them may, or to the end where
+// none of them has.
+func (w *walk) look(ctx context.Context, r reading, sets []runSet) (end *groupedEntry, err error) {
 	runs := 0
 	for _, set := range sets {
 		runs += len(set.runs)
 	}
-	if runs == 0 {
-		return sets, groups, nil, nil
+	if w.spent = w.leftRows < runs; w.spent || runs == 0 {
+		return nil, nil
 	}
-	look := min(max(w.log.effort.firstLook, 2*w.looked, w.log.effort.firstLook/10*runs), mostLook)
-	if w.bounded {
-		look = min(look, w.left.rows)
-	}
-	each := look / runs
-	if each == 0 {
-		w.spent = w.left.rows < runs && w.bounded
-		each = 1
-	}
-	if w.spent {
-		return sets, groups, nil, nil
-	}
-	var end *groupedEntry
-	for _, set := range sets {
-		ahead := r
-		ahead.skip, ahead.limit, ahead.columns = each-1, 1, idColumn
-		set.where = condition{}
-		set.columns = set.columns[:set.indexed]
-		found, err := w.log.read(ctx, ahead, set)
-		if err != nil {
-			return nil, nil, nil, err
-		}
-		if len(found) > 0 && (end == nil || r.compare(found[0], *end) < 0) {
-			end = &found[0]
-		}
-	}
+	first := w.log.Limits.FirstLook
+	each := max(1, min(max(first, 2*w.looked, first/10*runs), w.leftRows)/runs)
 	w.looked += each * runs
-	w.left.rows -= each * runs
-	w.left.runs = max(0, w.left.runs-runs)
-	if end != nil {
-		groups = groups[:max(1, end.group)]
-		for i := range sets {
-			sets[i].runs = slices.DeleteFunc(sets[i].runs, func(r run) bool { return r.group >= len(groups) })
-		}
-		if end.group > 0 {
-			end = nil
-		}
+	w.leftRows -= each * runs
+	w.leftRuns = max(0, w.leftRuns-runs)
+	alone := make([]runSet, len(sets))
+	for i, set := range sets {
+		alone[i] = set.alone()
 	}
-	return sets, groups, end, nil
+	r.skip, r.limit, r.columns = each-1, 1, idColumn
+	found, err := w.read(ctx, r, alone)
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	return &found[0], nil
 }
 
-// read reads the first entries of some groups, in order.
-func (w *walk) read(ctx context.Context, r reading, sets []runSet, groups []group) (found []groupedEntry, err error) {
+// read reads the first entries of some sets, in order.
+func (w *walk) read(ctx context.Context, r reading, sets []runSet) (found []groupedEntry, err error) {
 	for _, set := range sets {
 		entries, err := w.log.read(ctx, r, set)
 		if err != nil {
@@ -286,95 +263,8 @@ func (w *walk) read(ctx context.Context, r reading, sets []runSet, groups []grou
 		}
 		found = append(found, entries...)
 	}
-	if w.gathered != nil {
-		entries, err := w.readGathered(ctx, r, groups)
-		if err != nil {
-			return nil, err
-		}
-		found = append(found, entries...)
-	}
-	if len(sets) != 1 || w.gathered != nil {
+	if len(sets) > 1 {
 		found = r.sorted(found)
 	}
 	return found, nil
-}
-
-// nextGroups are the groups to be read together: the one the walk stopped within alone, or a number of those
-// behind it.
-func (w *walk) nextGroups(ctx context.Context) ([]group, error) {
-	p, within := w.plan, w.at.started && !w.at.id.IsZero()
-	switch {
-	case p.query.Sort == SortTimestamp:
-		return w.oneGroup(ctx)
-	case w.gathered == nil || len(w.selections) > 0:
-		if p.query.Sort == SortUser {
-			return w.nextUsers(ctx)
-		}
-	}
-	values := w.values()
-	if within {
-		values = []string{w.at.value}
-	} else if w.at.started {
-		values = slices.DeleteFunc(values, func(value string) bool {
-			return value == w.at.value || value < w.at.value == p.query.groupsAscend()
-		})
-	}
-	var groups []group
-	for _, value := range values[:min(len(values), w.chunk)] {
-		groups = append(groups, group{value: value, actors: p.actors()})
-	}
-	return groups, nil
-}
-
-// nextUsers are nextGroups where sorted by user. The one the walk stopped within is known already, but for the
-// first page's.
-func (w *walk) nextUsers(ctx context.Context) (users []group, err error) {
-	if !w.at.id.IsZero() {
-		if i := slices.IndexFunc(w.users, func(g group) bool { return g.value == w.at.value }); i >= 0 {
-			return w.users[i : i+1], nil
-		}
-	}
-	w.users, err = w.log.users(ctx, w.plan, w.at, w.chunk)
-	return w.users, err
-}
-
-// oneGroup is all entries, by time. The names of its actors are asked for where runs of the index need them.
-func (w *walk) oneGroup(ctx context.Context) ([]group, error) {
-	p := w.plan
-	named := func(s selection) bool { return slices.Equal(s.index(SortTimestamp), byUser) }
-	if !slices.ContainsFunc(w.selections, named) {
-		return []group{{actors: p.actors()}}, nil
-	}
-	if p.names == nil {
-		names, err := w.log.namesOf(ctx, p)
-		if err != nil {
-			return nil, err
-		}
-		p.names = &names
-	}
-	return []group{*p.names}, nil
-}
-
-// values are those of the sorted column that can occur, in order.
-func (w *walk) values() (values []string) {
-	var kinds []Kind
-	for _, s := range w.selections {
-		if kinds = append(kinds, s.kinds...); s.kinds == nil {
-			kinds = append(kinds, w.plan.kinds...)
-		}
-	}
-	values = w.plan.values(kinds)
-	if w.gathered != nil {
-		values = w.gathered.values(values, w.plan.query)
-	}
-	return values
-}
-
-// actors are those asked for, whatever their names were.
-func (p *plan) actors() []actorKey {
-	var actors []actorKey
-	for _, id := range p.query.Actors {
-		actors = append(actors, actorKey{ActorID: id})
-	}
-	return actors
 }

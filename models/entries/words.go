@@ -30,11 +30,6 @@ func matchesAll(words []string, e *models.Entry) bool {
 	})
 }
 
-// leftOpen are the words that the action of an entry does not match by itself.
-func leftOpen(words []string, k Kind) []string {
-	return slices.DeleteFunc(slices.Clone(words), func(word string) bool { return strings.Contains(k.Action, word) })
-}
-
 // gram is what the index of the entities' IDs and names is asked for: three letters in a row or, where it is
 // only their beginning, any three that begin with it.
 type gram struct {
@@ -67,9 +62,9 @@ func gramsOf(words []string) (grams []gram) {
 
 // finder finds words in the databases' own ways.
 type finder interface {
-	// containing is the table of an organization's entities whose ID or name contains every word, from FROM to the
-	// beginning of a WHERE that more conditions can be added to. There are grams of the words.
-	containing(orgID int64, words []string) condition
+	// holding is the table of an organization's entities whose ID or name holds all grams, of which there are some,
+	// from FROM to the beginning of a WHERE that more conditions can be added to.
+	holding(orgID int64, grams []gram) condition
 	// asciiLower is a column as LIKE compares it with a pattern in lower case, whatever the case of its own
 	// letters of ASCII.
 	asciiLower(column string) string
@@ -87,14 +82,13 @@ func (l *Log) wordsMatch(words []string) condition {
 		if strings.ContainsFunc(word, func(r rune) bool { return r >= utf8.RuneSelf }) {
 			return condition{sql: others}
 		}
-		pattern := "%" + escapeLike(word) + "%"
-		all = all.and(condition{"(" + l.finder.asciiLower("entity_id") + ` LIKE ? ESCAPE '\' OR ` +
-			l.finder.asciiLower("entity_name") + ` LIKE ? ESCAPE '\' OR action LIKE ? ESCAPE '\')`, []any{pattern, pattern, pattern}})
+		all = all.and(contains(word, l.finder.asciiLower("entity_id"), l.finder.asciiLower("entity_name"), "action"))
 	}
 	return condition{"(" + others + " OR " + all.sql + ")", all.args}
 }
 
-var likeEscaper = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
-
-// escapeLike makes s stand for itself in a LIKE pattern with ESCAPE '\'.
-func escapeLike(s string) string { return likeEscaper.Replace(s) }
+// contains is the condition that one of some columns contains a word.
+func contains(word string, columns ...string) condition {
+	pattern, like := "%"+models.EscapeLike(word)+"%", ` LIKE ? ESCAPE '\'`
+	return condition{"(" + strings.Join(columns, like+" OR ") + like + ")", slices.Repeat([]any{pattern}, len(columns))}
+}

@@ -1,7 +1,7 @@
 -- +goose NO TRANSACTION
 -- +goose Up
 
--- Where an entry came from, found by exact value: a run of these indexes is one value of one day (UTC), so
+-- The provenance of an entry, found by exact value: a run of these indexes is one value of one day (UTC), so
 -- whatever is recorded goes to the same few pages of them, those of today. With the value first every entry
 -- would go to a page of its own. Four bytes stand for value and organization; which value it is the row says.
 --

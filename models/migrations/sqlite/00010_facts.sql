@@ -1,6 +1,6 @@
 -- +goose Up
 
--- Where an entry came from, found by exact value: a run of these indexes is one value of one day (UTC), so
+-- The provenance of an entry, found by exact value: a run of these indexes is one value of one day (UTC), so
 -- whatever is recorded goes to the same few pages of them, those of today. With the value first every entry
 -- would go to a page of its own. A request has few entries, which are put in order as they are read: their IDs
 -- would make its index half as large again.

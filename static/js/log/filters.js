@@ -65,7 +65,7 @@ function readAddress(query = location.search) {
     for (const value of on) addOption(name, value);
     count(name, new Set(address.getAll(name)).size);
   }
-  const names = ['action', 'actor', 'entity_type', 'ip', 'request_id', 'api_key', 'source', 'from', 'to'];
+  const names = ['action', 'actor', 'entity_type', ...provenance(), 'from', 'to'];
   count('filters', names.reduce((sum, name) => sum + new Set(address.getAll(name).filter(Boolean)).size, 0));
   filters.querySelectorAll('details[data-options]').forEach(markGroups);
 }
@@ -80,7 +80,7 @@ document.addEventListener('click', (event) => {
   readAddress(search);
   log.filters().querySelectorAll('input[type="hidden"]').forEach((input) => input.remove());
   const address = new URLSearchParams(search);
-  for (const name of ['ip', 'request_id', 'api_key', 'source', 'from', 'to', 'tz', 'sort', 'dir', 'limit']) {
+  for (const name of [...provenance(), 'from', 'to', 'tz', 'sort', 'dir', 'limit']) {
     const control = log.filters().querySelector(`[name="${name}"]`);
     const value = address.get(name) ?? '';
     if (control) control.value = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?$/.test(value) ? value : '';
@@ -90,6 +90,11 @@ document.addEventListener('click', (event) => {
     carried.append(input);
   }
 });
+
+/** provenance lists the names of the filters by where an event was sent from. */
+function provenance() {
+  return log.filters().dataset.provenance.split(' ');
+}
 
 function count(name, n) {
   for (const badge of document.querySelectorAll(`[data-count="${name}"]`)) {

@@ -1,4 +1,5 @@
-package modelstest
+// Package logtest gives tests of the log a store whose clock stands still, organizations, and entries.
+package logtest
 
 import (
 	"cmp"
@@ -13,21 +14,22 @@ import (
 	"github.com/auditlogs/auditlogs/models"
 )
 
-// now is the moment all tests of the log play at.
-var now = time.Date(2026, 6, 15, 12, 0, 0, 0, time.UTC)
+// Now is the moment that the clock of Store shows.
+var Now = time.Date(2026, 6, 15, 12, 0, 0, 0, time.UTC)
 
-func newStore(t *testing.T, db *database.DB) *models.Store {
+// Store returns the store on db, at the moment Now.
+func Store(t testing.TB, db *database.DB) *models.Store {
 	t.Helper()
-	store, err := db.Store(func() time.Time { return now })
+	store, err := db.Store(func() time.Time { return Now })
 	if err != nil {
 		t.Fatal(err)
 	}
 	return store
 }
 
-func newOrganization(t *testing.T, store *models.Store, slug string) models.Organization {
+// Organization makes an organization of that slug, which is its name in capitals.
+func Organization(t testing.TB, store *models.Store, slug string) (org models.Organization) {
 	t.Helper()
-	var org models.Organization
 	err := store.Transaction(t.Context(), func(tx *gorm.DB) (err error) {
 		org, err = models.CreateOrganization(t.Context(), tx, strings.ToUpper(slug), slug, "")
 		return err
@@ -38,14 +40,14 @@ func newOrganization(t *testing.T, store *models.Store, slug string) models.Orga
 	return org
 }
 
-// insert stores entries in org, with what the caller left out made up.
-func insert(t *testing.T, store *models.Store, org models.Organization, stored ...models.Entry) []models.Entry {
+// Insert stores entries in org, with what the caller left out made up, and returns them as stored.
+func Insert(t testing.TB, store *models.Store, org models.Organization, entries ...models.Entry) []models.Entry {
 	t.Helper()
 	err := store.Transaction(t.Context(), func(tx *gorm.DB) error {
-		for i := range stored {
-			e := &stored[i]
+		for i := range entries {
+			e := &entries[i]
 			e.OrgID = org.ID
-			e.OccurredAt = cmp.Or(e.OccurredAt, models.MicrosOf(now))
+			e.OccurredAt = cmp.Or(e.OccurredAt, models.MicrosOf(store.Now()))
 			e.RecordedAt = cmp.Or(e.RecordedAt, e.OccurredAt)
 			e.Action = cmp.Or(e.Action, "service:update")
 			e.EntityType = cmp.Or(e.EntityType, strings.Split(e.Action, ":")[0])
@@ -64,5 +66,5 @@ func insert(t *testing.T, store *models.Store, org models.Organization, stored .
 	if err != nil {
 		t.Fatal(err)
 	}
-	return stored
+	return entries
 }

@@ -1,0 +1,152 @@
+// Package actors answers who acted in an organization's log: whom the User menu offers, and by which names people
+// are shown. audit_actors has a row for each actor, name and month.
+package actors
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/auditlogs/auditlogs/models"
+)
+
+const actorOfRow = "actor_id AS id, actor_name AS name, actor_email AS email"
+
+// stillSeen is the newest visible entry of an actor under a name, of a row of audit_actors: rows stay until their
+// month has expired.
+const stillSeen = `(SELECT e.id FROM audit_entries e WHERE e.org_id = audit_actors.org_id
+	AND e.actor_key = audit_actors.actor_key AND e.actor_id = audit_actors.actor_id AND e.id >= ?
+	ORDER BY e.id DESC LIMIT 1)`
+
+// recentEntries is how many of the newest entries Latest looks at.
+const recentEntries = 500
+
+// Latest lists those who acted last, latest first, system included: at first those of the
+// newest entries, exactly; behind them others of the latest months. more says that there are others still.
+func Latest(ctx context.Context, store *models.Store, org models.Organization, limit int) (
+	actors []models.Actor, more bool, err error,
+) {
+	err = store.LogReader(ctx).Raw(`SELECT `+actorOfRow+` FROM (
+	SELECT actor_id, actor_name, actor_email, occurred_at FROM audit_entries
+	WHERE org_id = ? AND id >= ? ORDER BY id DESC LIMIT ?) AS newest
+GROUP BY actor_id, actor_name, actor_email ORDER BY MAX(occurred_at) DESC`,
+		org.ID, models.FirstEntryID(org.KeptSince(store.Now())), recentEntries).Scan(&actors).Error
+	if err != nil {
+		return nil, false, fmt.Errorf("list the latest actors of %s: %w", org.Slug, err)
+	}
+	if actors = distinct(actors); len(actors) <= limit {
+		others, err := matching(ctx, store, org, "actor_id NOT IN ?", []any{idsOf(actors)}, "month DESC", limit+1-len(actors))
+		if err != nil {
+			return nil, false, err
+		}
+		named, err := ByID(ctx, store, org, others)
+		if err != nil {
+			return nil, false, err
+		}
+		actors = append(actors, named...)
+	}
+	return actors[:min(len(actors), limit)], len(actors) > limit, nil
+}
+
+// Find lists up to limit actors of whom a name, an e-mail or the ID contains text, ignoring case, by
+// their newest names. more says that there are others still.
+func Find(ctx context.Context, store *models.Store, org models.Organization, text string, limit int) (
+	actors []models.Actor, more bool, err error,
+) {
+	pattern := "%" + models.EscapeLike(models.Fold(text)) + "%"
+	found, err := matching(ctx, store, org, `search_key LIKE ? ESCAPE '\'`, []any{pattern}, "actor_key, actor_id", limit+1)
+	if err != nil {
+		return nil, false, err
+	}
+	if actors, err = ByID(ctx, store, org, found[:min(len(found), limit)]); err != nil {
+		return nil, false, err
+	}
+	slices.SortStableFunc(actors, func(a, b models.Actor) int {
+		return cmp.Compare(models.Fold(a.Name), models.Fold(b.Name))
+	})
+	return actors, len(found) > limit, nil
+}
+
+// monthsKept is in how many calendar months at most one actor can have entries.
+const monthsKept = 13
+
+// matching lists up to limit actors that can be seen and fulfil a condition on audit_actors, in an order of it. An
+// actor has a row for each month and name: those of one that was found are left out of the next statement, so
+// that none hides the others.
+func matching(
+	ctx context.Context, store *models.Store, org models.Organization,
+	condition string, args []any, order string, limit int,
+) (ids []string, err error) {
+	kept := org.KeptSince(store.Now())
+	for rows, all := limit*monthsKept, false; !all && len(ids) < limit; {
+		if len(ids) > 0 {
+			condition, args = condition+" AND actor_id NOT IN ?", append(args, ids)
+		}
+		var found []string
+		values := slices.Concat([]any{org.ID, models.MonthOf(kept)}, args, []any{models.FirstEntryID(kept), rows})
+		err := store.LogReader(ctx).Raw(`SELECT actor_id FROM audit_actors
+WHERE org_id = ? AND month >= ? AND `+condition+` AND `+stillSeen+` IS NOT NULL ORDER BY `+order+` LIMIT ?`,
+			values...).Scan(&found).Error
+		if err != nil {
+			return nil, fmt.Errorf("find actors of %s: %w", org.Slug, err)
+		}
+		for _, id := range found {
+			if !slices.Contains(ids, id) {
+				ids = append(ids, id)
+			}
+		}
+		all = len(found) < rows
+	}
+	return ids[:min(len(ids), limit)], nil
+}
+
+func idsOf(actors []models.Actor) []string {
+	ids := make([]string, len(actors))
+	for i, actor := range actors {
+		ids[i] = actor.ID
+	}
+	return ids
+}
+
+// mostNames is how many names ByID looks through, those of the latest months first.
+const mostNames = 3000
+
+// ByID finds the newest name and e-mail of actors, in the order of ids. IDs of which the log holds nothing
+// are left out.
+func ByID(ctx context.Context, store *models.Store, org models.Organization, ids []string) ([]models.Actor, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	// The newest entry under each name that one of them had, of which the newest of all has the actor's. They are
+	// subqueries with a LIMIT around them, since PostgreSQL would rather join all entries of the organization.
+	const of = ` FROM audit_entries WHERE org_id = names.org_id AND audit_entries.id = names.newest) AS `
+	kept := org.KeptSince(store.Now())
+	var actors []models.Actor
+	err := store.LogReader(ctx).Raw(`SELECT actor_id AS id, (SELECT actor_name`+of+`name, (SELECT actor_email`+of+`email
+FROM (
+	SELECT org_id, actor_id, `+stillSeen+` AS newest FROM (
+		SELECT org_id, actor_key, actor_id, MAX(month) AS latest FROM audit_actors
+		WHERE org_id = ? AND actor_id IN ? AND month >= ? GROUP BY org_id, actor_key, actor_id) AS audit_actors
+	ORDER BY latest DESC LIMIT ?) AS names
+WHERE newest IS NOT NULL ORDER BY newest DESC`,
+		models.FirstEntryID(kept), org.ID, ids, models.MonthOf(kept), mostNames).Scan(&actors).Error
+	if err != nil {
+		return nil, fmt.Errorf("find actors of %s: %w", org.Slug, err)
+	}
+	actors = distinct(actors)
+	slices.SortFunc(actors, func(a, b models.Actor) int {
+		return cmp.Compare(slices.Index(ids, a.ID), slices.Index(ids, b.ID))
+	})
+	return actors, nil
+}
+
+// distinct keeps the first of each ID.
+func distinct(actors []models.Actor) []models.Actor {
+	seen := make(map[string]bool, len(actors))
+	return slices.DeleteFunc(actors, func(a models.Actor) bool {
+		before := seen[a.ID]
+		seen[a.ID] = true
+		return before
+	})
+}

@@ -1,0 +1,60 @@
+package entries
+
+import (
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/auditlogs/auditlogs/models"
+)
+
+// The provenance of an entry is where the event was sent from: its IP, request, API key or source. Entries are found
+// by it through indexes whose runs are one value of one day: what is recorded today goes to a few pages of them,
+// however many values there are. Such a question is a run a day, of as many days as are kept.
+
+// day is the column of those indexes besides the value, which all runs have in common.
+const day = "day"
+
+// byProvenance are the indexes by column, what few entries share first.
+var byProvenance = []struct {
+	column string
+	index  *index
+}{
+	{"request_id", &index{"audit_entries_by_request_id", []string{day}}},
+	{"ip", &index{"audit_entries_by_ip", []string{day}}},
+	{"api_key_id", &index{"audit_entries_by_api_key", []string{day}}},
+	{"source", &index{"audit_entries_by_source", []string{day}}},
+}
+
+// narrowed is the runs of the resource that is asked for or, of the provenance, of the filter that is likely to let
+// the fewest through; nil without such a filter.
+func (l *Log) narrowed(p *plan) *runSet {
+	if q := p.query; q.EntityID != "" {
+		set := resourceRuns(entityKey{q.EntityType, q.EntityID})
+		set.where = p.unless(byEntity.columns).and(l.wordsMatch(p.words))
+		return &set
+	}
+	for _, by := range byProvenance {
+		if i := slices.IndexFunc(p.filters, func(f filter) bool { return f.column == by.column }); i >= 0 {
+			set := runSet{
+				index: by.index, operands: by.index.columns, runs: l.days(p.span),
+				common: l.merge.cameFrom(p.org.ID, by.column, p.filters[i].values[0]),
+				where:  p.unless([]string{by.column}).and(l.wordsMatch(p.words)),
+			}
+			return &set
+		}
+	}
+	return nil
+}
+
+// days are the runs of the days of a span.
+func (l *Log) days(within span) (runs []run) {
+	const length = models.Micros(24 * time.Hour / time.Microsecond)
+	dayOf := func(t time.Time) models.Micros { return models.MicrosOf(t) / length }
+	// Clocks of those who record may be ahead, but not by a day.
+	last := min(dayOf(previous(within.to).Occurred()), dayOf(l.Now())+1)
+	for d := dayOf(within.from.Occurred()); d <= last; d++ {
+		runs = append(runs, run{0, []string{strconv.FormatInt(int64(d), 10)}})
+	}
+	return runs
+}

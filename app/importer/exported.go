@@ -2,6 +2,8 @@ package importer
 
 import (
 	"bytes"
+	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -62,7 +64,7 @@ func parseExported(line []byte) (exported, error) {
 		{"recorded_at", &recorded, 60, true},
 		{"action", &e.Action, action.MaxLength, true},
 		{"entity_type", &e.EntityType, action.MaxLength, true},
-		{"entity_id", &e.EntityID, event.MaxEntityID, true},
+		{"entity_id", &e.EntityID, event.MaxEntityID, false},
 		{"entity_name", &e.EntityName, event.MaxName, false},
 		{"actor_id", &e.ActorID, event.MaxActorID, true},
 		{"actor_name", &e.ActorName, event.MaxActorID, true}, // earlier versions put any ID in its place
@@ -76,6 +78,10 @@ func parseExported(line []byte) (exported, error) {
 		{"api_key_name", &e.APIKeyName, event.MaxName, false},
 		{"organization", &x.organization, event.MaxName, false},
 		{"origin", &origin, event.MaxName, false},
+		{"outcome", (*string)(&e.Outcome), event.MaxName, false},
+		{"reason", &e.Reason, event.MaxReason, false},
+		{"native_action", &e.NativeAction, event.MaxNativeAction, false},
+		{"actor_type", (*string)(&e.ActorType), event.MaxName, false},
 	}
 	for _, text := range texts {
 		raw := fields[text.name]
@@ -93,8 +99,10 @@ func parseExported(line []byte) (exported, error) {
 		}
 	}
 	metadata, original := fields["metadata"], fields["original"]
-	delete(fields, "metadata")
-	delete(fields, "original")
+	related, onBehalfOf := fields["related"], fields["on_behalf_of"]
+	for _, name := range []string{"metadata", "original", "related", "on_behalf_of", "masked"} { // what is masked, the metadata says
+		delete(fields, name)
+	}
 	for name := range fields {
 		return x, refuse(fmt.Sprintf("%.100s", name), "is not a field of an exported entry")
 	}
@@ -119,7 +127,39 @@ func parseExported(line []byte) (exported, error) {
 	if e.Original, err = exportedOriginal(original); err != nil {
 		return x, err
 	}
+	if err := readFurther(e, related, onBehalfOf); err != nil {
+		return x, err
+	}
 	return x, checkExported(e)
+}
+
+// readFurther reads what only some entries say, and checks it as an event's. How many values were masked, the
+// metadata says.
+func readFurther(e *models.Entry, related, onBehalfOf json.RawMessage) error {
+	e.Masked = event.Event{Metadata: json.RawMessage(e.Metadata)}.Masked()
+	if related == nil && onBehalfOf == nil && e.Outcome == "" && e.Reason+e.NativeAction == "" && e.ActorType == "" {
+		return nil
+	}
+	var further event.Event
+	err := further.UnmarshalJSON(fmt.Appendf(nil, `{"related":%s,"actor":{"id":"-","on_behalf_of":%s}}`,
+		cmp.Or(string(related), "null"), cmp.Or(string(onBehalfOf), "null")))
+	if err != nil {
+		return err
+	}
+	further.Organization, further.Action, further.NativeAction = "-", "an:event", e.NativeAction
+	further.Outcome, further.Reason, further.Actor.Type = e.Outcome, e.Reason, e.ActorType
+	if itself := string(e.ActorType); e.ActorID == itself { // system or anonymous
+		further.Actor.ID = itself
+	}
+	further, err = event.Resolve(context.Background(), further, time.Now())
+	if err != nil {
+		return err
+	}
+	e.Outcome, e.Related, e.OnBehalfOf = further.Outcome, further.Related, further.Actor.OnBehalfOf
+	if e.ActorType = further.Actor.Type; e.ActorType == event.ActorSystem {
+		e.ActorType = "" // its ID says it
+	}
+	return nil
 }
 
 // checkExported refuses what this log records in no entry.
@@ -130,6 +170,8 @@ func checkExported(e *models.Entry) error {
 		return refuse("action", "%.120q is not entity:verb, lower case", e.Action)
 	case !action.ValidEntityType(e.EntityType):
 		return refuse("entity_type", "%.120q is not lower case letters, digits and _", e.EntityType)
+	case e.EntityID == "" && e.EntityName != "":
+		return refuse("entity_id", "is required beside entity_name")
 	case e.ActorID == system.ID && (e.ActorName != system.Name || e.ActorEmail != ""):
 		return refuse("actor_id", `"system" is reserved for automated actions, which have a source, but neither name nor e-mail`)
 	case e.ActorID != system.ID && e.Source != "":
@@ -236,8 +278,12 @@ func (x exported) event() event.Event {
 	told := event.Event{
 		ID: e.ID.String(), Organization: x.organization, Action: action.Action(e.Action), EntityType: e.EntityType,
 		EntityID: e.EntityID, EntityName: e.EntityName, OccurredAt: e.OccurredAt.Time(), URL: e.URL,
-		Actor:   event.Actor{ID: e.ActorID, Name: e.ActorName, Email: e.ActorEmail},
+		NativeAction: e.NativeAction, Related: e.Related, Outcome: e.Outcome, Reason: e.Reason,
+		Actor:   event.Actor{Type: e.ActorType, ID: e.ActorID, Name: e.ActorName, Email: e.ActorEmail},
 		Request: event.Request{IP: e.IP, UserAgent: e.UserAgent, ID: e.RequestID},
+	}
+	if told.NativeAction != "" && action.Fold(told.NativeAction, told.EntityType) == told.Action {
+		told.Action = "" // it may be the app's own: under its native name it is not
 	}
 	if len(e.ActorName) > event.MaxName { // of an earlier version, which put any ID in its place
 		told.Actor.Name = ""
@@ -245,6 +291,7 @@ func (x exported) event() event.Event {
 	if e.BySystem() {
 		told.Actor = event.System(e.Source)
 	}
+	told.Actor.OnBehalfOf = e.OnBehalfOf
 	if e.Metadata != "" {
 		told.Metadata = json.RawMessage(e.Metadata)
 	}

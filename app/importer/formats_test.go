@@ -311,3 +311,26 @@ func TestNewestFirstIsTurnedRound(t *testing.T) {
 		t.Errorf("%d lines; the first is %q, %q", len(lines), lines[0].event.ID, lines[0].note)
 	}
 }
+
+// What docs/import.md shows of each format is read.
+func TestDocumentedExamplesAreRead(t *testing.T) {
+	guide, err := os.ReadFile("../../docs/import.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range allFormats() {
+		_, section, found := strings.Cut(string(guide), "\n`--format "+f.name+"`: ")
+		_, example, _ := strings.Cut(section, "```json\n")
+		example, _, _ = strings.Cut(example, "```")
+		lines := read(t, example, Config{Format: f.name})
+		if !found || len(lines) != 1 || lines[0].err != nil {
+			t.Errorf("%s: %+v", f.name, lines)
+		}
+	}
+	_, columns, _ := strings.Cut(string(guide), "`--map FILE`")
+	_, columns, _ = strings.Cut(columns, "```json\n")
+	columns, _, _ = strings.Cut(columns, "```")
+	if columns, err := ReadColumns(strings.NewReader(columns)); err != nil || columns.Check() != nil {
+		t.Errorf("the map of columns: %v, %v", err, columns.Check())
+	}
+}

@@ -1,0 +1,55 @@
+package importer
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/auditlogs/auditlogs/app/audit/event"
+	"github.com/auditlogs/auditlogs/models"
+)
+
+// An exported entry comes back with all that few entries say.
+func TestExportedEntriesKeepTheirMeaning(t *testing.T) {
+	at := time.Date(2026, 3, 2, 9, 15, 0, 0, time.UTC)
+	exported := func(further string) string {
+		return `{"id":"` + models.DerivedEntryID(models.MicrosOf(at), "1").String() + `","occurred_at":"2026-03-02T09:15:00.000000Z",` +
+			`"recorded_at":"2026-03-02T09:15:01.000000Z","action":"iam:create_role","entity_type":"role","entity_id":"","actor_id":"bot","actor_name":"Deploy bot"` +
+			further + `}`
+	}
+	x, err := parseExported([]byte(exported(`,"metadata":{"a":"[masked]"},"outcome":"denied","reason":"no","native_action":"iam:CreateRole","actor_type":"agent",` +
+		`"related":[{"type":"policy","id":"p-1","name":"Admin","role":"boundary"}],"on_behalf_of":{"id":"u-1","name":"Ada","session":"s-1"},"masked":1`)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := x.entry
+	if e.Outcome != event.OutcomeDenied || e.Reason != "no" || e.NativeAction != "iam:CreateRole" || e.ActorType != event.ActorAgent || e.Masked != 1 ||
+		!reflect.DeepEqual(e.Related, []event.Resource{{Type: "policy", ID: "p-1", Name: "Admin", Role: "boundary"}}) ||
+		!reflect.DeepEqual(e.OnBehalfOf, &event.Principal{ID: "u-1", Name: "Ada", Session: "s-1"}) {
+		t.Errorf("the entry is %+v, for %+v", e, e.OnBehalfOf)
+	}
+	told := x.event()
+	if told.Outcome != e.Outcome || told.Reason != e.Reason || told.NativeAction != e.NativeAction || told.Actor.Type != e.ActorType ||
+		told.Actor.OnBehalfOf != e.OnBehalfOf || len(told.Related) != 1 {
+		t.Errorf("the event is %+v", told)
+	}
+	plain, err := parseExported([]byte(exported(`,"outcome":"success","reason":"","native_action":"","actor_type":"user","related":[],"on_behalf_of":null,"masked":0`)))
+	if none, _ := parseExported([]byte(exported(""))); err != nil || !reflect.DeepEqual(plain, none) {
+		t.Errorf("%+v is not as %+v: %v", plain, none, err)
+	}
+	for further, want := range map[string]string{
+		`,"outcome":"maybe"`:                           "outcome: ",
+		`,"actor_type":"robot"`:                        "actor.type: ",
+		`,"related":[{"id":"p-1"}]`:                    "related[0].type: ",
+		`,"related":[{"type":"a","id":"b","x":1}]`:     "related",
+		`,"on_behalf_of":{"name":"Ada"}`:               "actor.on_behalf_of",
+		`,"on_behalf_of":"Ada"`:                        "actor.on_behalf_of",
+		`,"reason":"` + strings.Repeat("x", 501) + `"`: "reason: ",
+		`,"colour":"red"`:                              "colour: ",
+	} {
+		if _, err := parseExported([]byte(exported(further))); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: %v; want %s", further, err, want)
+		}
+	}
+}

@@ -42,7 +42,7 @@ func TestExportedEntriesKeepTheirMeaning(t *testing.T) {
 		`,"outcome":"maybe"`:                           "outcome: ",
 		`,"actor_type":"robot"`:                        "actor.type: ",
 		`,"related":[{"id":"p-1"}]`:                    "related[0].type: ",
-		`,"related":[{"type":"a","id":"b","x":1}]`:     "related",
+		`,"related":[{"type":"a","id":"b","x":1}]`:     "x: ",
 		`,"on_behalf_of":{"name":"Ada"}`:               "actor.on_behalf_of",
 		`,"on_behalf_of":"Ada"`:                        "actor.on_behalf_of",
 		`,"reason":"` + strings.Repeat("x", 501) + `"`: "reason: ",

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"maps"
 	"net/http"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"github.com/PuerkitoBio/goquery"
 	"github.com/pressly/goose/v3"
 	gooseStore "github.com/pressly/goose/v3/database"
+	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/apptest"
@@ -47,6 +49,63 @@ func TestAFilledDatabaseIsUpgraded(t *testing.T) {
 			}
 			older.check(t, apptest.Start(t, db))
 		})
+	}
+}
+
+// lines hands on what is written, a line at a time.
+type lines chan string
+
+func (l lines) Write(line []byte) (int, error) {
+	l <- string(line)
+	return len(line), nil
+}
+
+// While somebody's transaction keeps a migration from its lock, others record.
+func TestNobodyWaitsForAMigrationThatWaits(t *testing.T) {
+	db := databasetest.Open(t, databasetest.EmptyPostgresURL(t))
+	migrateTo(t, db, 14)
+	told, before := make(lines, 100), slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(told, nil)))
+	t.Cleanup(func() { slog.SetDefault(before) })
+
+	record := func(tx *gorm.DB, entity string) {
+		t.Helper()
+		at := models.MicrosOf(time.Now())
+		err := tx.Table("audit_entries").Create(map[string]any{"org_id": 1, "id": models.NewEntryID(at), "occurred_at": at, "recorded_at": at,
+			"action": "service:update", "entity_type": "service", "entity_id": entity, "actor_id": "u1", "actor_key": "ada", "actor_name": "Ada"}).Error
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	open := db.Write.WithContext(t.Context()).Begin()
+	defer open.Rollback()
+	record(open, "open")
+	var process int
+	if err := open.Raw("SELECT pg_backend_pid()").Scan(&process).Error; err != nil {
+		t.Fatal(err)
+	}
+	migrated := make(chan error)
+	go func() { migrated <- db.Migrate(t.Context()) }()
+	if line := <-told; !strings.Contains(line, fmt.Sprintf("longest by process %d of role ", process)) || !strings.Contains(line, "idle in transaction") {
+		t.Errorf("who is in its way is told as %s", line)
+	}
+	record(db.Write, "meanwhile")
+	select {
+	case err := <-migrated:
+		t.Fatalf("it went past an open transaction: %v", err)
+	default:
+	}
+	if err := open.Commit().Error; err != nil {
+		t.Fatal(err)
+	}
+	if err := <-migrated; err != nil {
+		t.Fatal(err)
+	}
+	record(db.Write, "later") // as a program of before does
+	var ordered []string
+	if err := db.Read.Raw("SELECT entity_id FROM audit_entries ORDER BY xact = 0 DESC, xact, id").Scan(&ordered).Error; err != nil ||
+		len(ordered) != 3 || ordered[2] != "later" {
+		t.Errorf("in the order of commits: %q, %v", ordered, err)
 	}
 }
 

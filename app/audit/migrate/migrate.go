@@ -9,8 +9,11 @@ package migrate
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
+	"time"
 
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/database"
@@ -31,6 +34,9 @@ const lockID = 7305524612370941793
 // Up brings the schema in db up to date. Several hosts may call it at once: on PostgreSQL it takes an advisory
 // lock, on SQLite the one that comes second finds the work done. It then does what audit.SaveRegistered does.
 // In a dry run of GORM's it does nothing.
+//
+// On PostgreSQL nobody who records waits for a migration: where an open transaction holds a lock that it needs, it
+// tries again, for up to five minutes, and names that transaction in a line of slog's default logger.
 func Up(ctx context.Context, db *gorm.DB) error {
 	pool, dialect, err := open(db)
 	if err != nil || db.DryRun {
@@ -38,6 +44,9 @@ func Up(ctx context.Context, db *gorm.DB) error {
 	}
 	return SQL(ctx, pool, dialect)
 }
+
+// patience is how long a migration is tried for whose locks others hold, and the longest pause between two attempts.
+const patience, longestPause = 5 * time.Minute, 10 * time.Second
 
 // SQL brings the schema in db up to date, for services without GORM: see Up.
 func SQL(ctx context.Context, db *sql.DB, dialect audit.Dialect) error {
@@ -48,18 +57,54 @@ func SQL(ctx context.Context, db *sql.DB, dialect audit.Dialect) error {
 	if err != nil {
 		return fmt.Errorf("audit: migrate: %w", err)
 	}
-	// SQLite has no lock to hold from the look at the version to the end of the migration. A
-	// migration that failed while the schema moved on was run by somebody else: look again.
+	deadline, pause := time.Now().Add(patience), time.Second/2
 	for {
 		before := version(ctx, provider)
 		_, err := provider.Up(ctx)
-		if err == nil {
+		switch {
+		case err == nil:
 			return dialect.SaveRegistered(ctx, db)
-		}
-		if dialect != audit.SQLite || version(ctx, provider) <= before {
+		case dialect == audit.SQLite && version(ctx, provider) > before:
+			// It has no lock to hold from the look at the version to the end of the migration: one that failed
+			// while the schema moved on was run by somebody else.
+			continue
+		case !lockTimedOut(err):
 			return fmt.Errorf("audit: migrate: %w", err)
 		}
+		// Whoever records would wait behind a migration that waits for its lock: it gives up at once, and comes again.
+		blocker := oldestUser(ctx, db)
+		if pause = min(2*pause, longestPause); time.Now().Add(pause).After(deadline) {
+			return fmt.Errorf("audit: migrate: %w: the tables are in use, %s", err, blocker)
+		}
+		slog.WarnContext(ctx, "audit: the migration tries again: the tables are in use, "+blocker, "pause", pause)
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("audit: migrate: %w: the tables are in use, %s", ctx.Err(), blocker)
+		case <-time.After(pause):
+		}
 	}
+}
+
+// lockTimedOut reports whether PostgreSQL has given up waiting for a lock.
+func lockTimedOut(err error) bool {
+	var coded interface{ SQLState() string }
+	return errors.As(err, &coded) && coded.SQLState() == "55P03" // lock_not_available
+}
+
+// oldestUser names the longest of the transactions that hold a lock on what a migration changes.
+func oldestUser(ctx context.Context, db *sql.DB) string {
+	var who string
+	err := db.QueryRowContext(ctx, `
+SELECT concat('longest by process ', a.pid, ' of role ', a.usename, nullif(concat(' (', nullif(a.application_name, ''), ')'), ' ()'),
+	', ', coalesce(a.state, 'active'), ', its transaction begun at ' || date_trunc('second', a.xact_start))
+FROM pg_stat_activity AS a
+WHERE a.pid <> pg_backend_pid() AND a.pid IN (SELECT pid FROM pg_locks WHERE granted AND relation IN (
+	to_regclass('audit_entries'), to_regclass('audit_actors'), to_regclass('audit_log')))
+ORDER BY a.xact_start LIMIT 1`).Scan(&who)
+	if err != nil { // it has just ended
+		return "for a moment"
+	}
+	return who
 }
 
 // Versions returns that of the schema in db, 0 where there is none, and this program's. It changes nothing.

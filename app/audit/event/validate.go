@@ -105,10 +105,13 @@ func Validate(ctx context.Context, event Event) error {
 
 func resolveAction(ctx context.Context, e *Event, faults *fault.Fields) {
 	e.NativeAction = text("native_action", e.NativeAction, MaxNativeAction, faults)
-	switch {
-	case !e.Action.Valid():
-		faults.Add(fault.Newf("action", fault.Invalid, "%.120q is not entity:verb, lower case, at most %d bytes", string(e.Action), action.MaxLength))
-	case e.Action.Reserved() && IsFromOutside(ctx):
+	*e = e.Folded()
+	switch problem := e.Action.Problem(); {
+	case e.Action == "":
+		faults.Add(fault.Newf("action", fault.Required, "%s", problem))
+	case problem != "":
+		faults.Add(fault.Newf("action", fault.Invalid, "%s", problem))
+	case e.Action.Reserved() && IsFromOutside(ctx) && !e.isForeign():
 		faults.Add(fault.Newf("action", fault.Reserved, "%q is for what Audit Logs itself records; choose another name", string(e.Action)))
 	case IsStrict(ctx) && !e.Action.Known():
 		faults.Add(fault.Newf("action", ErrUnregisteredAction, "%q is neither in the catalogue nor registered", string(e.Action)))
@@ -117,6 +120,23 @@ func resolveAction(ctx context.Context, e *Event, faults *fault.Fields) {
 		e.EntityType = cmp.Or(e.EntityType, e.Action.Entity())
 		faults.Add(checkEntityType("entity_type", e.EntityType))
 	}
+}
+
+// Folded returns the event with the action that its NativeAction is folded to, where it names no other.
+func (e Event) Folded() Event {
+	if e.Action == "" && e.NativeAction != "" {
+		e.Action = action.Fold(e.NativeAction, e.EntityType)
+	}
+	if e.NativeAction == string(e.Action) {
+		e.NativeAction = ""
+	}
+	return e
+}
+
+// isForeign reports whether the action is what the sender's own name for it is folded to, and nothing the sender
+// chose: it may be one of the web app's then.
+func (e Event) isForeign() bool {
+	return e.NativeAction != "" && action.Fold(e.NativeAction, e.EntityType) == e.Action
 }
 
 func checkEntityType(field, name string) error {

@@ -145,3 +145,53 @@ func FuzzEventJSON(f *testing.F) {
 		}
 	})
 }
+
+func TestAForeignNameBecomesAnAction(t *testing.T) {
+	outside := event.FromOutside(t.Context())
+	for name, tc := range map[string]struct {
+		event  event.Event
+		action action.Action
+		native string
+	}{
+		"folded":                      {event.Event{NativeAction: "iam:CreateRole"}, "iam:create_role", "iam:CreateRole"},
+		"by the type of the entity":   {event.Event{NativeAction: "Login failed", EntityType: "user"}, "user:login_failed", "Login failed"},
+		"an action already":           {event.Event{NativeAction: "role:create"}, "role:create", ""},
+		"beside an action":            {event.Event{Action: "role:create", NativeAction: "iam:CreateRole"}, "role:create", "iam:CreateRole"},
+		"the same as an action":       {event.Event{Action: "role:create", NativeAction: "role:create"}, "role:create", ""},
+		"one of the web app's":        {event.Event{NativeAction: "member.remove"}, action.MemberRemove, "member.remove"},
+		"one of its, and named again": {event.Event{Action: action.MemberRemove, NativeAction: "member.remove"}, action.MemberRemove, "member.remove"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := anEvent(func(e *event.Event) {
+				e.Action, e.NativeAction, e.EntityType = tc.event.Action, tc.event.NativeAction, tc.event.EntityType
+			})
+			got, err := event.Resolve(outside, e, time.Now())
+			if err != nil || got.Action != tc.action || got.NativeAction != tc.native || got.EntityType == "" {
+				t.Errorf("is %q, %q of %q, %v", got.Action, got.NativeAction, got.EntityType, err)
+			}
+			again, err := event.Resolve(outside, got, time.Now())
+			if err != nil || again.Action != tc.action || again.NativeAction != tc.native {
+				t.Errorf("once more it is %q, %q, %v", again.Action, again.NativeAction, err)
+			}
+		})
+	}
+	for name, tc := range map[string]struct {
+		event  event.Event
+		code   fault.Code
+		reason string
+	}{
+		"written as the web app's":   {event.Event{NativeAction: "member:remove"}, fault.Reserved, ""},
+		"another name beside it":     {event.Event{Action: action.MemberRemove, NativeAction: "iam:DeleteMember"}, fault.Reserved, ""},
+		"a constant is never folded": {event.Event{Action: "Role:create"}, fault.Invalid, `character 'R'`},
+		"which would be right":       {event.Event{Action: "Role:create", NativeAction: "iam:CreateRole"}, fault.Invalid, `write "role:create"`},
+		"too long":                   {event.Event{NativeAction: strings.Repeat("a", 201)}, fault.TooLarge, ""},
+		"none":                       {event.Event{}, fault.Required, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := event.Resolve(outside, anEvent(func(e *event.Event) { e.Action, e.NativeAction = tc.event.Action, tc.event.NativeAction }), time.Now())
+			if !errors.Is(err, tc.code) || !strings.Contains(err.Error(), tc.reason) {
+				t.Errorf("answers %v", err)
+			}
+		})
+	}
+}

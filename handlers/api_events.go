@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -39,7 +38,7 @@ func (h *Handlers) RecordEvents(c *fiber.Ctx) error {
 	}
 	body := decodeEvents(request.content, lines)
 	if body.broken != "" || len(body.refused) > 0 {
-		return refuseAll(contextOf(c), request.caller.org, body, h.Store.Now())
+		return refuseAll(contextOf(c), request.caller.org, body, nil, h.Store.Now())
 	}
 	answer, repeated, err := h.recordOnce(contextOf(c), request, body.events)
 	if err != nil {
@@ -127,7 +126,7 @@ type receiptJSON struct {
 func (h *Handlers) record(ctx context.Context, tx *gorm.DB, caller apiCaller, events []audit.Event) (accounts.Answer, error) {
 	now := models.TransactionNow(tx)
 	if refused := settle(caller.org, events); len(refused) > 0 {
-		return accounts.Answer{}, refuseAll(ctx, caller.org, eventsBody{events: events, refused: refused}, now)
+		return accounts.Answer{}, refuseAll(ctx, caller.org, eventsBody{events: events}, refused, now)
 	}
 	ctx = models.WithAPIKey(audit.WithRequest(ctx, audit.Request{}), caller.key.ID, caller.key.Name)
 	receipts, err := audit.RecordAll(ctx, tx, events)
@@ -138,7 +137,7 @@ func (h *Handlers) record(ctx context.Context, tx *gorm.DB, caller apiCaller, ev
 				refused.Events[i] = expired(caller.org, e.Index, now)
 			}
 		}
-		return accounts.Answer{}, refuseAll(ctx, caller.org, eventsBody{events: events, refused: refused.Events}, now)
+		return accounts.Answer{}, refuseAll(ctx, caller.org, eventsBody{events: events}, refused.Events, now)
 	}
 	if err != nil {
 		return accounts.Answer{}, err
@@ -185,29 +184,37 @@ func eventError(index int, field string, code fault.Code, reason string, args ..
 	return audit.EventError{Index: index, Err: fault.Newf(field, code, reason, args...)}
 }
 
-// refuseAll is the refusal of a body of which some events are refused already, with whatever else
-// is wrong in it: the first reason of each event.
-func refuseAll(ctx context.Context, org models.Organization, body eventsBody, now time.Time) error {
-	reasons := map[int]audit.EventError{}
-	add := func(refused []audit.EventError) {
-		for _, e := range refused {
-			if _, already := reasons[e.Index]; !already {
-				reasons[e.Index] = e
+// refuseAll is the refusal of a body of which some events are known to be refused, with whatever else is wrong
+// with any of them.
+func refuseAll(ctx context.Context, org models.Organization, body eventsBody, known []audit.EventError, now time.Time) error {
+	faults := make([]fault.Fields, len(body.events))
+	add := func(index int, err error) {
+		for _, f := range fault.All(err) {
+			if !slices.ContainsFunc(faults[index], func(of *fault.Field) bool { return of.Field == f.Field && of.Code == f.Code }) {
+				faults[index] = append(faults[index], f)
 			}
 		}
 	}
-	add(body.refused)
-	add(settle(org, body.events))
+	unread := map[int]bool{}
+	for _, e := range body.refused {
+		add(e.Index, e.Err)
+		unread[e.Index] = true
+	}
+	for _, e := range slices.Concat(known, settle(org, body.events)) {
+		if len(fault.All(e)) == 0 {
+			return e
+		}
+		add(e.Index, e)
+	}
 	for i, e := range body.events {
+		if unread[i] {
+			continue
+		}
 		if !e.OccurredAt.IsZero() && models.MicrosOf(e.OccurredAt) < org.KeptSince(now) {
-			add([]audit.EventError{expired(org, i, now)})
+			add(i, expired(org, i, now))
 		}
+		_, err := event.Resolve(event.FromOutside(ctx), e, now)
+		add(i, err)
 	}
-	for i, e := range body.events {
-		if _, err := event.Resolve(event.FromOutside(ctx), e, now); err != nil {
-			add([]audit.EventError{{Index: i, Err: err}})
-		}
-	}
-	refused := slices.SortedFunc(maps.Values(reasons), func(a, b audit.EventError) int { return a.Index - b.Index })
-	return refusal(refused, body.broken)
+	return refusal(faults, body.broken)
 }

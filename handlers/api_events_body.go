@@ -2,7 +2,6 @@ package handlers
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"mime"
 	"strings"
@@ -135,25 +134,24 @@ func lengthOfItem(list []byte) int {
 	return len(list)
 }
 
-// refusal lists the events that were refused. A body that is not JSON throughout is another matter
+// refusal lists what is wrong with each event. A body that is not JSON throughout is another matter
 // than events that are, but cannot be recorded.
-func refusal(refused []audit.EventError, broken string) error {
-	fields := make([]problemField, 0, len(refused))
-	malformed := broken != ""
-	for _, e := range refused {
-		field, ok := refusedField(e.Err)
-		if !ok {
-			return e
+func refusal(faults []fault.Fields, broken string) error {
+	var fields []problemField
+	malformed, refused := broken != "", 0
+	for i, of := range faults {
+		refused += min(len(of), 1)
+		for _, f := range of {
+			malformed = malformed || f.Field == wholeEvent
+			fields = append(fields, problemField{Index: &i, Field: inWordsOfTheAPI(*f)})
 		}
-		malformed = malformed || field.Field == wholeEvent
-		fields = append(fields, problemField{Index: &e.Index, Field: field})
 	}
-	counted := fmt.Sprintf("%d of the events were refused, and none was recorded.", len(refused))
-	if len(refused) == 1 {
+	counted := fmt.Sprintf("%d of the events were refused, and none was recorded.", refused)
+	if refused == 1 {
 		counted = "One event was refused, and none was recorded."
 	}
 	switch {
-	case broken != "" && len(refused) == 0:
+	case broken != "" && refused == 0:
 		return newProblem(malformedBody, broken+" Nothing was recorded.")
 	case malformed:
 		return newProblem(malformedBody, strings.TrimSpace(broken+" "+counted), fields...)
@@ -165,18 +163,13 @@ func refusal(refused []audit.EventError, broken string) error {
 // wholeEvent is the field of what is wrong with an event as a whole: it is not JSON, or no object.
 const wholeEvent = "event"
 
-// refusedField is the field an event was refused for, in the words of the API.
-func refusedField(err error) (field fault.Field, ok bool) {
-	var refused *fault.Field
-	if !errors.As(err, &refused) {
-		return fault.Field{}, false
-	}
-	field = *refused
+// inWordsOfTheAPI is what is wrong with a field, as a program that sends JSON understands it.
+func inWordsOfTheAPI(field fault.Field) fault.Field {
 	switch field.Code {
 	case fault.NoActor:
 		field.Reason = `is required: who did it, or {"id":"system"} for automated actions`
 	case fault.IDReused:
 		field.Reason = "was used for another event within the last 24 hours"
 	}
-	return field, true
+	return field
 }

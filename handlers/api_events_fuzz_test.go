@@ -9,6 +9,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/audit/event"
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -38,13 +39,14 @@ func FuzzDecodeEvents(f *testing.F) {
 		}
 		unread := map[int]bool{}
 		for _, e := range body.refused {
-			if field, ok := refusedField(e.Err); !ok || field.Field == "" || field.Code == "" || field.Reason == "" || e.Index >= len(body.events) {
+			var field *fault.Field
+			if !errors.As(e.Err, &field) || field.Field == "" || field.Code == "" || field.Reason == "" || e.Index >= len(body.events) {
 				t.Fatalf("event %d of %d is refused without a field or a reason: %v", e.Index, len(body.events), e.Err)
 			}
 			unread[e.Index] = true
 		}
 		var known *problem
-		if err := refuseAll(t.Context(), org, body, now); !errors.As(err, &known) {
+		if err := refuseAll(t.Context(), org, body, nil, now); !errors.As(err, &known) {
 			t.Fatalf("the refusal is no problem: %v", err)
 		}
 		refused := map[int]bool{}

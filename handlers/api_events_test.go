@@ -105,14 +105,16 @@ func TestARefusedRequestListsEveryBadEvent(t *testing.T) {
 			status int
 			faults string
 		}{
-			"fields": {list(event(), event("entity_id", ""), event("action", `"Update"`), event("actor", ""), event("metadata", `[1]`)), 422,
+			"fields": {list(event(), event("entity_id", "", "entity_name", `"x"`), event("action", `"Update"`, "native_action", `"x"`), event("actor", ""), event("metadata", `[1]`)), 422,
 				"1 entity_id, 2 action, 3 actor, 4 metadata"},
+			"several of one": {list(event(), event("action", "", "outcome", `"maybe"`, "related", `[{"type":"A"}]`, "url", `"ftp://x"`, "occurred_at", `"2025-04-20T09:29:59Z"`)), 422,
+				"1 action, 1 related[0].type, 1 related[0].id, 1 outcome, 1 url, 1 occurred_at"},
 			"types and fields together": {list(event("entity_id", "7"), event(), event("entiy_name", `"x"`), event("url", `"ftp://x"`)), 422,
 				"0 entity_id, 2 entiy_name, 3 url"},
 			"time": {list(event("occurred_at", `"2026-04-20T09:29:59Z"`), event("occurred_at", `"2026-04-20T09:30:00Z"`),
 				event("occurred_at", `"2026-05-20T09:35:01Z"`), event("occurred_at", `"2026-05-20T09:35:00Z"`), event("occurred_at", `"today"`)), 422,
 				"0 occurred_at, 2 occurred_at, 4 occurred_at"},
-			"time and fields together": {list(event("occurred_at", `"2025-04-20T09:29:59Z"`), event("entity_id", ""), event("id", `"`+strings.Repeat("x", 201)+`"`)), 422,
+			"time and fields together": {list(event("occurred_at", `"2025-04-20T09:29:59Z"`), event("entity_id", `" "`), event("id", `"`+strings.Repeat("x", 201)+`"`)), 422,
 				"0 occurred_at, 1 entity_id, 2 id"},
 			"names": {list(event(), event("Actor", `{"name":"Mallory"}`), event("metadata", `{"a":1,"b":1,"a":2}`), event("actor", `{"id":"u1","id":"u2"}`),
 				strings.Replace(event(), "{", `{"action":"service:create",`, 1)), 422, "1 Actor, 2 metadata, 3 actor.id, 4 action"},
@@ -120,8 +122,8 @@ func TestARefusedRequestListsEveryBadEvent(t *testing.T) {
 			"another organization":    {list(event("organization", `"acme"`), event("organization", `"other"`), event("external_id", `"t-1"`), event("external_id", `"t-2"`)), 422, "1 organization, 3 external_id"},
 			"one ID for two events":   {list(event("id", `"m-1"`), event("id", `"m-1"`, "entity_id", `"other"`)), 422, "1 id"},
 			"a person called system":  {event("actor", `{"id":"system","name":"Eve"}`), 422, "0 actor"},
-			"not JSON":                {list(event(), `{"action":}`, event("entity_id", "")), 400, "1 event, 2 entity_id"},
-			"no object":               {list(event(), `"service:update"`, `null`), 400, "1 event, 2 action"},
+			"not JSON":                {list(event(), `{"action":}`, event("entity_id", `" "`)), 400, "1 event, 2 entity_id"},
+			"no object":               {list(event(), `"service:update"`, `null`), 400, "1 event, 2 action, 2 actor"},
 			"a comma too many":        {"[" + event() + ",]", 400, "1 event"},
 			"a comma too few":         {"[" + event() + event() + "]", 400, "0 event"},
 			"a list cut off":          {"[" + event() + "," + event(), 400, ""},
@@ -151,7 +153,7 @@ func TestARefusedRequestListsEveryBadEvent(t *testing.T) {
 			})
 		}
 		p := problemOf(t, s.post("\n{}\n\n"+event()+"\nx\n", "Content-Type", "application/x-ndjson"), http.StatusBadRequest)
-		if p.faults() != "0 action, 2 event" {
+		if p.faults() != "0 action, 0 actor, 2 event" {
 			t.Errorf("the faults of the lines are %q", p.faults())
 		}
 		p = problemOf(t, s.post(event("occurred_at", `"2026-01-01T00:00:00Z"`)), http.StatusUnprocessableEntity)

@@ -139,7 +139,7 @@ func TestImportNamesLineAndFieldOfWhatItRefuses(t *testing.T) {
 			{historyLine(1, nil), ""},
 			{"\n", ""},
 			{historyLine(2, map[string]any{"organization": nil}), ""}, // --organization
-			{historyLine(3, map[string]any{"entity_id": nil}), "line 4: entity_id: is required"},
+			{historyLine(3, map[string]any{"entity_id": nil, "entity_name": "API"}), "line 4: entity_id: is required"},
 			{historyLine(4, map[string]any{"occurred_at": nil}), "line 5: occurred_at: is required"},
 			{historyLine(5, map[string]any{"occurred_at": "yesterday"}), `line 6: occurred_at: "yesterday" is not a time`},
 			{historyLine(6, map[string]any{"occurred_at": old}), "line 7: occurred_at: is older than the organization keeps"},
@@ -197,7 +197,7 @@ func TestImportOfAnArray(t *testing.T) {
 	onBoth(t, func(t *testing.T, address string, db *database.DB) {
 		event := func(n int, change map[string]any) string { return strings.TrimSpace(historyLine(n, change)) }
 		indented := strings.ReplaceAll(event(2, map[string]any{"id": "two", "metadata": map[string]any{"text": `a "]}, \\ b`}}), `","`, "\",\r\n  \"")
-		refused := strings.ReplaceAll(event(3, map[string]any{"entity_id": nil}), `","`, "\",\n\"")
+		refused := strings.ReplaceAll(event(3, map[string]any{"entity_id": nil, "entity_name": "API"}), `","`, "\",\n\"")
 		file := filepath.Join(t.TempDir(), "refused.ndjson")
 		read := func(history string) imported {
 			return importHistory(t.Context(), address, strings.NewReader(history), func(i *importCommand) { i.Refused = file })
@@ -205,7 +205,7 @@ func TestImportOfAnArray(t *testing.T) {
 		history := "\ufeff\n [\n" + event(1, nil) + ",\n" + indented + " , " + refused + "," + `"` + strings.Repeat("x", 5<<20) + `",` + event(4, nil) + "\n]\n"
 		got := read(history)
 		if got.err == nil || got.err.Error() != "2 lines refused" || !strings.Contains(got.console, ": 3 imported, 2 refused.") ||
-			got.report != "item 3: entity_id: is required\nitem 4: event: is longer than 4 MiB\n" {
+			got.report != "item 3: entity_id: is required beside entity_name\nitem 4: event: is longer than 4 MiB\n" {
 			t.Errorf("%+v", got)
 		}
 		if kept, err := os.ReadFile(file); err != nil || string(kept) != strings.ReplaceAll(refused, "\n", " ")+"\n" {

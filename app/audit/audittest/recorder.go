@@ -90,6 +90,7 @@ func resolve(ctx context.Context, e audit.Event) (kept audit.Event, said string,
 		e.Actor = event.ActorFrom(ctx)
 	}
 	e.Actor.Name = cmp.Or(e.Actor.Name, e.Actor.Email, e.Actor.ID)
+	e = e.Folded()
 	e.EntityType = cmp.Or(e.EntityType, e.Action.Entity())
 	e.OccurredAt = e.OccurredAt.Truncate(time.Microsecond)
 	request := cmp.Or(e.Request, event.RequestFrom(ctx))

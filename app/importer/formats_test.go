@@ -334,3 +334,25 @@ func TestDocumentedExamplesAreRead(t *testing.T) {
 		t.Errorf("the map of columns: %v, %v", err, columns.Check())
 	}
 }
+
+// No record ends the program, and what is read fits an event.
+func FuzzFormats(f *testing.F) {
+	for _, format := range allFormats() {
+		text, err := os.ReadFile(filepath.Join("testdata", format.name, "events.ndjson"))
+		if err != nil {
+			f.Fatal(err)
+		}
+		for record := range strings.Lines(string(text)) {
+			f.Add(record)
+		}
+	}
+	f.Fuzz(func(t *testing.T, record string) {
+		for _, format := range allFormats() {
+			e, err := format.read(json.RawMessage(record))
+			if err == nil && (len(e.ID) > event.MaxEventID || len(e.NativeAction) > event.MaxNativeAction || len(e.Reason) > event.MaxReason ||
+				len(e.EntityID) > event.MaxEntityID || len(e.Actor.ID) > event.MaxActorID || len(e.Related) > event.MaxRelated) {
+				t.Errorf("%s: %+v", format.name, e)
+			}
+		}
+	})
+}

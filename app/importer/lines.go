@@ -84,7 +84,7 @@ func (r *lineReader) read(ctx context.Context) {
 	}
 	next := r.next
 	switch r.skipMark(); {
-	case r.beginsArray() || r.beginsObjectAroundList():
+	case r.columns == nil && (r.beginsArray() || r.beginsObjectAroundList()):
 		next, r.items = r.nextItem, true
 	case r.columns != nil || r.format == &cloudTrail && !r.begins('{'):
 		if r.err = r.readHeadings(); r.err != nil {

@@ -126,11 +126,15 @@ func TestTheServerIsAsDescribed(t *testing.T) {
 
 		person := event("id", `"m-1"`, "organization", `"acme"`, "entity_type", `"service"`, "entity_name", `"API"`,
 			"occurred_at", `"2026-05-20T09:00:00+02:00"`, "sequence", "7", "metadata", `{"n":1}`, "url", `"https://example.com/1"`, "request", `{"ip":"192.0.2.7","user_agent":"x","id":"y"}`)
+		agent := event("action", `"Login failed"`, "entity_id", "", "outcome", `"denied"`, "reason", `"no permission"`, "metadata", `{"password":"x"}`,
+			"related", `[{"type":"subnet","id":"sn-1","name":"internal","role":"network"},{"type":"image","id":"im-1"}]`,
+			"actor", `{"type":"agent","id":"bot","on_behalf_of":{"id":"u-7","session":"s-1"}}`)
+		nobody := event("action", "", "native_action", `"Login failed"`, "outcome", `"failure"`, "actor", `{"type":"anonymous"}`)
 		system := event("external_id", `"t-1"`, "actor", `{"id":"system","source":"nightly"}`, "metadata", "null")
 		ask("POST /events 201", "", s.write, person, "Idempotency-Key", "k 1")
 		ask("POST /events 201", "", s.write, person, "Idempotency-Key", "k 1")
 		ask("POST /events 200", "", s.write, person)
-		ask("POST /events 201", "", s.write, list(system, event(), person))
+		ask("POST /events 201", "", s.write, list(system, event(), person, agent, nobody))
 		ask("POST /events 201", "", s.write, event()+"\n"+event()+"\n", "Content-Type", "application/x-ndjson")
 		ask("POST /events 400", "", s.write, "[")
 		ask("POST /events 400", "", s.write, list(event(), "{"))

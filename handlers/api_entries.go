@@ -8,6 +8,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/entries"
 )
@@ -28,14 +29,40 @@ type entryJSON struct {
 	Metadata   json.RawMessage  `json:"metadata"`
 	Origin     models.Origin    `json:"origin,omitempty"`   // absent where it was recorded here
 	Original   json.RawMessage  `json:"original,omitempty"` // absent where nothing is known of it
+
+	// Absent where that goes without saying: for a success, and where there is nothing of the kind.
+	Outcome      event.Outcome `json:"outcome,omitempty"`
+	Reason       string        `json:"reason,omitempty"`
+	NativeAction string        `json:"native_action,omitempty"`
+	Related      []relatedJSON `json:"related,omitempty"`
+	Masked       int           `json:"masked,omitempty"`
 }
 
-// entryActorJSON is a person, or the automation behind "system": one has an e-mail, the other a source.
+// entryActorJSON is a person or the like, or the automation behind "system": one has an e-mail, the other a source.
 type entryActorJSON struct {
-	ID     string  `json:"id"`
-	Name   string  `json:"name"`
-	Email  *string `json:"email,omitempty"`
-	Source *string `json:"source,omitempty"`
+	Type       event.ActorType `json:"type,omitempty"` // absent for a person, and for "system"
+	ID         string          `json:"id"`
+	Name       string          `json:"name"`
+	Email      *string         `json:"email,omitempty"`
+	Source     *string         `json:"source,omitempty"`
+	OnBehalfOf *principalJSON  `json:"on_behalf_of,omitempty"`
+}
+
+// principalJSON is event.Principal.
+type principalJSON struct {
+	Type    event.ActorType `json:"type,omitempty"` // absent for a person
+	ID      string          `json:"id"`
+	Name    string          `json:"name"`
+	Email   string          `json:"email,omitempty"`
+	Session string          `json:"session,omitempty"`
+}
+
+// relatedJSON is event.Resource.
+type relatedJSON struct {
+	Type string `json:"type"`
+	ID   string `json:"id"`
+	Name string `json:"name,omitempty"`
+	Role string `json:"role,omitempty"`
 }
 
 type entryRequestJSON struct {
@@ -58,12 +85,14 @@ func entryAsJSON(e *models.Entry) entryJSON {
 		EntityType: e.EntityType,
 		EntityID:   e.EntityID,
 		EntityName: e.EntityName,
-		Actor:      entryActorJSON{ID: e.ActorID, Name: e.ActorName},
+		Actor:      entryActorJSON{Type: e.ActorType, ID: e.ActorID, Name: e.ActorName, OnBehalfOf: (*principalJSON)(e.OnBehalfOf)},
 		Request:    entryRequestJSON{e.IP, e.UserAgent, e.RequestID},
 		URL:        e.URL,
 		Metadata:   json.RawMessage(exportMetadata(*e)),
 		Origin:     e.Origin,
 		Original:   json.RawMessage(e.Original),
+
+		Outcome: e.Outcome, Reason: e.Reason, NativeAction: e.NativeAction, Related: relatedAsJSON(e.Related), Masked: e.Masked,
 	}
 	if e.BySystem() {
 		entry.Actor.Source = &e.Source
@@ -74,6 +103,13 @@ func entryAsJSON(e *models.Entry) entryJSON {
 		entry.APIKey = &entryKeyJSON{e.APIKeyID, e.APIKeyName}
 	}
 	return entry
+}
+
+func relatedAsJSON(related []event.Resource) (all []relatedJSON) {
+	for _, r := range related {
+		all = append(all, relatedJSON(r))
+	}
+	return all
 }
 
 // entriesJSON is a page of entries, and where its neighbours are.

@@ -3,13 +3,16 @@ package handlers
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf16"
 	"unicode/utf8"
 
+	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -64,6 +67,25 @@ var exportColumns = []struct {
 	{name: "organization", value: func(f exportFile, _ models.Entry) string { return f.organization }},
 	{name: "origin", value: func(_ exportFile, e models.Entry) string { return string(e.Origin) }},
 	{name: "original", value: func(_ exportFile, e models.Entry) string { return e.Original }, json: true},
+	{name: "outcome", value: func(_ exportFile, e models.Entry) string { return string(cmp.Or(e.Outcome, event.OutcomeSuccess)) }},
+	{name: "reason", value: func(_ exportFile, e models.Entry) string { return e.Reason }},
+	{name: "native_action", value: func(_ exportFile, e models.Entry) string { return e.NativeAction }},
+	{name: "actor_type", value: func(_ exportFile, e models.Entry) string { return string(cmp.Or(e.Actor().Type, event.ActorUser)) }},
+	{name: "on_behalf_of", value: func(_ exportFile, e models.Entry) string { return exportPart((*principalJSON)(e.OnBehalfOf)) }, json: true},
+	{name: "related", value: func(_ exportFile, e models.Entry) string { return exportPart(relatedAsJSON(e.Related)) }, json: true},
+	{name: "masked", value: func(_ exportFile, e models.Entry) string { return strconv.Itoa(e.Masked) }, json: true},
+}
+
+// exportPart is what stands in a table beside the entries as JSON, empty where there is nothing.
+func exportPart(part any) string {
+	var line bytes.Buffer
+	encoder := json.NewEncoder(&line)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(part) // texts into memory cannot fail
+	if text := strings.TrimSuffix(line.String(), "\n"); text != "null" {
+		return text
+	}
+	return ""
 }
 
 // exportMetadata is an entry's metadata on one line, an object in any case; numbers keep their

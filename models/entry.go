@@ -12,7 +12,7 @@ import (
 const SystemActorID = event.SystemID
 
 // Entry is one line of the log: an event as it was stored. Entries never change. Those of a page of the
-// log are without what a list does not show: IP, user agent, request ID and metadata.
+// log are without what a list does not show: IP, user agent, request ID, metadata, reason and the like.
 type Entry struct {
 	OrgID      int64
 	ID         EntryID

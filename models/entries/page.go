@@ -11,6 +11,15 @@ import (
 // Page answers q with one page. It costs about the same wherever the page lies, and no more than a page may:
 // see Page.Looked.
 func (l *Log) Page(ctx context.Context, org models.Organization, q Query) (Page, error) {
+	page, err := l.list(ctx, org, q)
+	if err != nil {
+		return Page{}, err
+	}
+	return page, models.ReadParts(ctx, l.LogReader(ctx), org.ID, page.Entries)
+}
+
+// list is Page without what stands in tables beside the entries.
+func (l *Log) list(ctx context.Context, org models.Organization, q Query) (Page, error) {
 	p, err := l.plan(ctx, org, q.withDefaults())
 	if err != nil {
 		return Page{}, err
@@ -90,7 +99,7 @@ func (c Cursor) turned(newestFirst bool) *Cursor {
 
 // PageWithMetadata answers q as Page does, with whole entries.
 func (l *Log) PageWithMetadata(ctx context.Context, org models.Organization, q Query) (Page, error) {
-	page, err := l.Page(ctx, org, q)
+	page, err := l.list(ctx, org, q)
 	if err != nil || len(page.Entries) == 0 {
 		return page, err
 	}
@@ -106,7 +115,7 @@ func (l *Log) PageWithMetadata(ctx context.Context, org models.Organization, q Q
 	for _, row := range rows { // one that is missing has expired meanwhile
 		page.Entries[slices.Index(ids, row.ID)] = row.Entry
 	}
-	return page, nil
+	return page, models.ReadParts(ctx, l.LogReader(ctx), org.ID, page.Entries)
 }
 
 // batch is how many entries Each hands over at a time.
@@ -127,6 +136,9 @@ func (l *Log) Each(ctx context.Context, org models.Organization, q Query, fn fun
 			return err
 		}
 		if len(entries) > 0 {
+			if err := models.ReadParts(ctx, l.LogReader(ctx), org.ID, entries); err != nil {
+				return err
+			}
 			if err := fn(entries); err != nil {
 				return err
 			}

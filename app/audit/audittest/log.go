@@ -77,7 +77,12 @@ func readEntries(ctx context.Context, tx *gorm.DB, id string) ([]facts, error) {
 	}
 	held := make([]facts, len(rows))
 	for i, row := range rows {
-		var err error
+		whole := []models.Entry{row.Entry}
+		err := models.ReadParts(ctx, tx, row.OrgID, whole)
+		if err != nil {
+			return nil, err
+		}
+		row.Entry = whole[0]
 		if held[i], err = row.facts(); err != nil {
 			return nil, err
 		}
@@ -95,7 +100,11 @@ func (r entryRow) facts() (facts, error) {
 		EntityType:   r.EntityType,
 		EntityID:     r.EntityID,
 		EntityName:   r.EntityName,
-		Actor:        r.actor(),
+		NativeAction: r.NativeAction,
+		Related:      r.Related,
+		Outcome:      r.Outcome,
+		Reason:       r.Reason,
+		Actor:        r.Actor(),
 		OccurredAt:   r.OccurredAt.Time(),
 		URL:          r.URL,
 		Request:      audit.Request{IP: r.IP, UserAgent: r.UserAgent, ID: r.RequestID},
@@ -116,11 +125,4 @@ func (r entryRow) facts() (facts, error) {
 		said["metadata"] = metadata
 	}
 	return said, nil
-}
-
-func (r entryRow) actor() audit.Actor {
-	if r.BySystem() {
-		return audit.System(r.Source)
-	}
-	return audit.Actor{ID: r.ActorID, Name: r.ActorName, Email: r.ActorEmail}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/models/entries"
@@ -21,6 +22,7 @@ import (
 type Filter struct {
 	Actions    []string
 	Actors     []string
+	Outcomes   []event.Outcome
 	EntityType string
 	IP         string
 	RequestID  string
@@ -50,6 +52,9 @@ const (
 	maxAddress = 4096
 )
 
+// outcomes are those the address may ask for.
+var outcomes = []event.Outcome{event.OutcomeSuccess, event.OutcomeFailure, event.OutcomeDenied}
+
 // provenance are the filters by where an event was sent from, each by exact value: their names in the address and
 // in words, the longest value that is stored, in bytes, and where the filter keeps it.
 var provenance = []struct {
@@ -71,7 +76,7 @@ var provenanceNames = func() (names []string) {
 }()
 
 // filterParameters are the names the log's address knows, in the order it writes them.
-var filterParameters = slices.Concat([]string{"action", "actor", "entity_type"}, provenanceNames,
+var filterParameters = slices.Concat([]string{"action", "actor", "outcome", "entity_type"}, provenanceNames,
 	[]string{"q", "from", "to", "tz", "sort", "dir", "limit", "cursor"})
 
 // ParseFilter reads the query of an address. zone is the reader's: what dates mean where the query
@@ -144,6 +149,11 @@ func (f *Filter) set(name, value string, now time.Time) string {
 			return fmt.Sprintf("is longer than %d bytes", maxActorBytes)
 		}
 		return addOnce(&f.Actors, value)
+	case "outcome":
+		if !slices.Contains(outcomes, event.Outcome(value)) {
+			return "must be success, failure or denied"
+		}
+		return addOnce(&f.Outcomes, event.Outcome(value))
 	case "entity_type":
 		if !action.ValidEntityType(value) {
 			return "must be lower case letters, digits and _, such as notification_channel"
@@ -214,7 +224,7 @@ func ofEntity(action string) string {
 	return entity
 }
 
-func addOnce(list *[]string, value string) string {
+func addOnce[T comparable](list *[]T, value T) string {
 	if slices.Contains(*list, value) {
 		return ""
 	}
@@ -228,7 +238,7 @@ func addOnce(list *[]string, value string) string {
 // Query is the question to the log.
 func (f Filter) Query() entries.Query {
 	return entries.Query{
-		Actions: f.Actions, Actors: f.Actors, EntityType: f.EntityType, Search: f.Search,
+		Actions: f.Actions, Actors: f.Actors, Outcomes: f.Outcomes, EntityType: f.EntityType, Search: f.Search,
 		IP: f.IP, RequestID: f.RequestID, APIKey: f.APIKey, Source: f.Source,
 		From: f.From.At, To: f.To.At,
 		Sort: f.Sort, Ascending: f.Ascending, Cursor: f.Cursor, Limit: f.Limit,
@@ -242,7 +252,7 @@ func (f Filter) Narrows() bool { return f.Parts() > 0 }
 func (f Filter) Parts() int {
 	texts := []string{f.EntityType, f.Search, f.From.Text, f.To.Text}
 	texts = slices.DeleteFunc(texts, func(text string) bool { return text == "" })
-	return len(f.Actions) + len(f.Actors) + len(f.Provenance()) + len(texts)
+	return len(f.Actions) + len(f.Actors) + len(f.Outcomes) + len(f.Provenance()) + len(texts)
 }
 
 // parameter is one value of the address, and what it is called in words.
@@ -269,7 +279,7 @@ func (f Filter) All() Filter {
 	return Filter{Zone: f.Zone, Sort: f.Sort, Ascending: f.Ascending, Limit: f.Limit}
 }
 
-// Without leaves out one value: of action and actor the one given, of the others the one there is.
+// Without leaves out one value: of action, actor and outcome the one given, of the others the one there is.
 // What remains begins at its first page.
 func (f Filter) Without(name, value string) Filter {
 	f.Cursor = nil
@@ -281,6 +291,8 @@ func (f Filter) Without(name, value string) Filter {
 		f.Actions = drop(f.Actions)
 	case "actor":
 		f.Actors = drop(f.Actors)
+	case "outcome":
+		f.Outcomes = slices.DeleteFunc(slices.Clone(f.Outcomes), func(outcome event.Outcome) bool { return string(outcome) == value })
 	case "entity_type":
 		f.EntityType = ""
 	case "q":
@@ -360,6 +372,9 @@ func (f Filter) String() string {
 	}
 	for _, actor := range f.Actors {
 		add("actor", actor)
+	}
+	for _, outcome := range f.Outcomes {
+		add("outcome", string(outcome))
 	}
 	add("entity_type", f.EntityType)
 	for _, p := range f.Provenance() {

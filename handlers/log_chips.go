@@ -37,6 +37,9 @@ func chipsOf(page *logPage, actors []models.Actor, keyName string) []chip {
 		}
 		add("actor", option.ID, "User", label)
 	}
+	for _, outcome := range f.Outcomes {
+		add("outcome", string(outcome), "Outcome", string(outcome))
+	}
 	if f.EntityType != "" {
 		add("entity_type", f.EntityType, "Entity type", f.EntityType)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/accounts"
@@ -171,6 +172,20 @@ func entityTypesOf(selected string, kinds []entries.Kind) []string {
 	}
 	slices.Sort(types)
 	return slices.Compact(types)
+}
+
+// outcomeOption is one outcome that the filter offers.
+type outcomeOption struct {
+	Value   event.Outcome
+	Checked bool
+}
+
+// Outcomes are what the Outcome filter offers.
+func (p *logPage) Outcomes() (options []outcomeOption) {
+	for _, outcome := range outcomes {
+		options = append(options, outcomeOption{outcome, slices.Contains(p.Filter.Outcomes, outcome)})
+	}
+	return options
 }
 
 // actorMenu is what the User filter offers.

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/internal/logtest"
@@ -80,6 +81,9 @@ func sampleLog(random *rand.Rand) []models.Entry {
 		e.OccurredAt = models.MicrosOf(at)
 		e.RecordedAt = e.OccurredAt + models.Micros(random.IntN(5)*int(time.Minute/time.Microsecond))
 		e.Metadata = fmt.Sprintf(`{"n":%d}`, i)
+		if at.After(now.AddDate(0, 0, -89)) { // what says more is not stored where it has expired
+			e.Outcome = []event.Outcome{"", "", event.OutcomeFailure, event.OutcomeDenied}[random.IntN(4)]
+		}
 		stored = append(stored, e)
 	}
 	return stored
@@ -93,6 +97,7 @@ func expected(stored []models.Entry, org models.Organization, q entries.Query) [
 		if e.OccurredAt < org.KeptSince(now) || e.OccurredAt < q.From || q.To != 0 && e.OccurredAt >= q.To ||
 			len(q.Actions) > 0 && !slices.Contains(q.Actions, e.Action) && !slices.Contains(q.Actions, strings.Split(e.Action, ":")[0]+":*") ||
 			len(q.Actors) > 0 && !slices.Contains(q.Actors, e.ActorID) ||
+			len(q.Outcomes) > 0 && !slices.Contains(q.Outcomes, cmp.Or(e.Outcome, event.OutcomeSuccess)) ||
 			q.EntityType != "" && e.EntityType != q.EntityType ||
 			q.EntityID != "" && e.EntityID != q.EntityID ||
 			q.IP != "" && e.IP != q.IP || q.RequestID != "" && e.RequestID != q.RequestID ||
@@ -169,6 +174,9 @@ func queries(random *rand.Rand) []entries.Query {
 		}
 		if random.IntN(4) == 0 {
 			q.To = models.MicrosOf(now.AddDate(0, 0, -random.IntN(60)))
+		}
+		if random.IntN(4) == 0 {
+			q.Outcomes = [][]event.Outcome{{event.OutcomeSuccess}, {event.OutcomeDenied}, {event.OutcomeSuccess, event.OutcomeFailure}}[random.IntN(3)]
 		}
 		switch random.IntN(12) {
 		case 0:

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -109,6 +110,14 @@ type filter struct {
 func (p *plan) listFilters() []filter {
 	q := p.query
 	all := []filter{{"action", p.actions}, {"actor_id", q.Actors}}
+	outcomes := filter{column: "outcome"}
+	for _, outcome := range q.Outcomes {
+		if outcome == event.OutcomeSuccess {
+			outcome = "" // as it is stored
+		}
+		outcomes.values = append(outcomes.values, string(outcome))
+	}
+	all = append(all, outcomes)
 	for _, exact := range [][2]string{
 		{"entity_type", q.EntityType}, {"entity_id", q.EntityID},
 		{"ip", q.IP}, {"request_id", q.RequestID}, {"api_key_id", q.APIKey}, {"source", q.Source},

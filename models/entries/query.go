@@ -1,6 +1,9 @@
 package entries
 
-import "github.com/auditlogs/auditlogs/models"
+import (
+	"github.com/auditlogs/auditlogs/app/audit/event"
+	"github.com/auditlogs/auditlogs/models"
+)
 
 // Sort is a column the log can be sorted by.
 type Sort string
@@ -18,8 +21,9 @@ var sortedColumn = map[Sort]string{SortAction: "action", SortEntityType: "entity
 // Query is a question to the log. Zero values do not restrict. Entries that have expired are
 // never part of an answer.
 type Query struct {
-	Actions    []string // any of these; of an entity and AnyVerb all actions of the entity
-	Actors     []string // any of these actor IDs
+	Actions    []string        // any of these; of an entity and AnyVerb all actions of the entity
+	Actors     []string        // any of these actor IDs
+	Outcomes   []event.Outcome // any of these
 	EntityType string
 	EntityID   string // with EntityType: the history of one resource
 	IP         string

@@ -1,5 +1,8 @@
 // The filters: what they ask for, and controls that show what the address says.
 
+// The filters that may have several values.
+const repeated = ['action', 'actor', 'outcome'];
+
 // Requests of the filter form say only what is on, so the address does too.
 document.addEventListener('htmx:config:request', (event) => {
   const { ctx } = event.detail;
@@ -8,7 +11,7 @@ document.addEventListener('htmx:config:request', (event) => {
   for (const name of new Set(said.keys())) {
     const values = [...new Set(said.getAll(name).map((value) => value.trim()).filter(Boolean))];
     said.delete(name);
-    for (const value of name === 'action' || name === 'actor' ? values : values.slice(-1)) said.append(name, value);
+    for (const value of repeated.includes(name) ? values : values.slice(-1)) said.append(name, value);
   }
   if (!said.has('from') && !said.has('to')) said.delete('tz');
   keepShort(event, said);
@@ -56,7 +59,7 @@ function readAddress(query = location.search) {
   if (![...type.options].some((option) => (option.value || '') === chosen)) type.add(new Option(chosen, chosen));
   type.value = chosen;
 
-  for (const name of ['action', 'actor']) {
+  for (const name of repeated) {
     const on = new Set(address.getAll(name));
     for (const box of filters.querySelectorAll(`input[type="checkbox"][name="${name}"]`)) {
       box.checked = on.has(box.value);
@@ -65,7 +68,7 @@ function readAddress(query = location.search) {
     for (const value of on) addOption(name, value);
     count(name, new Set(address.getAll(name)).size);
   }
-  const names = ['action', 'actor', 'entity_type', ...provenance(), 'from', 'to'];
+  const names = [...repeated, 'entity_type', ...provenance(), 'from', 'to'];
   count('filters', names.reduce((sum, name) => sum + new Set(address.getAll(name).filter(Boolean)).size, 0));
   filters.querySelectorAll('details[data-options]').forEach(markGroups);
 }

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
@@ -38,6 +39,22 @@ func recent(t *testing.T, name ...string) string {
 	return strings.ReplaceAll(string(text), "T23:59:60Z", "T23:59:59Z") // a leap second is at the end of a month
 }
 
+// namesGiven returns what the actions of a format's samples are called.
+func namesGiven(t *testing.T, format string) map[string]bool {
+	t.Helper()
+	names := map[string]bool{}
+	for line := range strings.Lines(recent(t, format, "expected.ndjson")) {
+		var expected struct {
+			NativeAction string `json:"native_action"`
+		}
+		if err := json.Unmarshal([]byte(line), &expected); err != nil {
+			t.Fatal(err)
+		}
+		names[expected.NativeAction] = true
+	}
+	return names
+}
+
 // Every sample is accepted, under the name that its system gives it, and the second time it is there.
 func TestImportOfOtherSystemsFormats(t *testing.T) {
 	file := map[string]string{importer.CSV: "events.csv"}
@@ -69,6 +86,13 @@ func TestImportOfOtherSystemsFormats(t *testing.T) {
 				}
 				if got := read(); got.err != nil || !strings.Contains(got.console, fmt.Sprintf(": 0 imported, %d there already.", n)) {
 					t.Errorf("the second time: %+v", got)
+				}
+				for name := range namesGiven(t, format) {
+					var found int64
+					err := db.Read.Table("audit_entries").Where("native_action = ? OR action = ?", name, name).Count(&found).Error
+					if err != nil || found == 0 {
+						t.Errorf("no entry is found by %q, %v", name, err)
+					}
 				}
 				if stored := countEntries(t, db) - before; stored != int64(n) {
 					t.Errorf("%d entries; want %d", stored, n)

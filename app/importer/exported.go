@@ -282,9 +282,6 @@ func (x exported) event() event.Event {
 		Actor:   event.Actor{Type: e.ActorType, ID: e.ActorID, Name: e.ActorName, Email: e.ActorEmail},
 		Request: event.Request{IP: e.IP, UserAgent: e.UserAgent, ID: e.RequestID},
 	}
-	if told.NativeAction != "" && action.Fold(told.NativeAction, told.EntityType) == told.Action {
-		told.Action = "" // it may be the app's own: under its native name it is not
-	}
 	if len(e.ActorName) > event.MaxName { // of an earlier version, which put any ID in its place
 		told.Actor.Name = ""
 	}

@@ -134,6 +134,9 @@ func TestFormats(t *testing.T) {
 					t.Fatalf("record %d: %v", n, err)
 				}
 				checkEvent(t, n, e, expected[n])
+				if metadata, ok := e.Metadata.(json.RawMessage); !ok || string(metadata) != record {
+					t.Errorf("record %d is not the metadata", n)
+				}
 				n++
 			}
 			if n != len(expected) {

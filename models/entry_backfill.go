@@ -2,20 +2,22 @@ package models
 
 import (
 	"context"
-	"database/sql"
+	"crypto/sha256"
 	"fmt"
+	"maps"
 	"slices"
 
 	"gorm.io/gorm"
 )
 
-// BackfillEntries stores entries whose IDs are derived (see DerivedEntryID), all or none: where the
-// outcome of one is neither Inserted nor LoggingOff, nothing is stored. Their keys are not
-// remembered; the entries themselves say what has been stored. One that is there already is answered
-// as Repeated, or with KeyReused where it tells of another event; one that its organization would
-// not keep with Expired.
+// BackfillEntries stores entries, all or none: where the outcome of one is neither Inserted nor LoggingOff,
+// nothing is stored. Those with a Key are given a place behind all that are stored of their microsecond; the
+// others keep their IDs. Keys are not remembered: the entries themselves say what has been stored. One that is
+// there already is answered as Repeated, or with KeyReused where it tells of another event; one that its
+// organization would not keep with Expired.
 //
-// Whatever the outcomes, tx stays usable.
+// On PostgreSQL it waits for other transactions that back-fill the same organization. Whatever the outcomes, tx
+// stays usable.
 func BackfillEntries(ctx context.Context, tx *gorm.DB, entries []NewEntry) ([]InsertResult, error) {
 	d, err := dialectOf(tx)
 	if err != nil {
@@ -55,94 +57,77 @@ type backfill struct {
 	now     Micros
 }
 
-// compare settles entries that are not to be stored: they are there already, or are refused.
+// compare settles entries that are not to be stored: they are there already, or are refused. The others get
+// their places.
 func (b *backfill) compare(ctx context.Context) (refused bool, err error) {
-	byOrganization := map[OrganizationRef][]int{}
+	states := map[OrganizationRef]organizationState{}
+	byOrganization := map[int64][]int{}
 	for i := range b.entries {
-		ref := b.entries[i].Organization
-		byOrganization[ref] = append(byOrganization[ref], i)
-	}
-	for ref, indexes := range byOrganization {
-		org, err := b.organization(ctx, ref)
-		if err != nil {
-			return false, err
-		}
-		outcome := org.outcome(org.KeptSince, true)
-		var stored map[EntryID]*Entry
-		first := map[EntryID]int{}
-		if outcome == Inserted {
-			if stored, err = b.stored(ctx, org.ID, indexes); err != nil {
+		entry, result := &b.entries[i], &b.results[i]
+		state, asked := states[entry.Organization]
+		if !asked {
+			if state, err = stateOf(ctx, b.dialect, b.run, entry.Organization, b.now); err != nil {
 				return false, err
 			}
+			states[entry.Organization] = state
 		}
-		for _, i := range indexes {
-			result, entry := &b.results[i], &b.entries[i].Entry
-			result.Outcome, result.ID = outcome, entry.ID
-			earlier, known := stored[entry.ID]
-			n, again := first[entry.ID]
-			switch {
-			case outcome != Inserted:
-			case entry.OccurredAt < org.KeptSince:
-				result.Outcome, result.KeptSince = Expired, org.KeptSince
-			case known && !sameEvent(earlier, entry) || again && !sameEvent(&b.entries[n].Entry, entry):
-				result.Outcome = KeyReused
-			case known:
-				result.Repeated = true
-			case again:
-				result.Repeated = true
-				b.repeats = append(b.repeats, repeatedKey{i, n})
-			default:
-				first[entry.ID] = i
+		*result = state.of(entry.Entry.OccurredAt, true)
+		if result.Outcome == Inserted {
+			byOrganization[state.ID] = append(byOrganization[state.ID], i)
+		}
+	}
+	for _, orgID := range slices.Sorted(maps.Keys(byOrganization)) { // in one order, so that two wait for each other and nothing worse
+		if err := b.dialect.lockHistory(ctx, b.run, orgID); err != nil {
+			return false, err
+		}
+		if err := b.compareWithin(ctx, orgID, byOrganization[orgID]); err != nil {
+			return false, err
+		}
+	}
+	return slices.ContainsFunc(b.results, func(r InsertResult) bool { return r.Outcome != Inserted }), nil
+}
+
+// givenEvent identifies an event among those given: by its time and its key or, where it has none, by its ID.
+type givenEvent struct {
+	id   EntryID
+	hash [sha256.Size]byte
+}
+
+func (b *backfill) compareWithin(ctx context.Context, orgID int64, indexes []int) error {
+	given := make([]*Entry, len(indexes))
+	for n, i := range indexes {
+		given[n] = &b.entries[i].Entry
+	}
+	stored, err := storedBeside(ctx, b.dialect, b.run, orgID, given)
+	if err != nil {
+		return err
+	}
+	first := make(map[givenEvent]int, len(indexes))
+	for _, i := range indexes {
+		entry, result := &b.entries[i], &b.results[i]
+		this := givenEvent{id: entry.Entry.ID}
+		if entry.Key != nil {
+			this = givenEvent{entry.Entry.ID.at(0), entry.Key.Hash}
+		}
+		n, again := first[this]
+		earlier, another := stored.find(entry)
+		switch {
+		case another || again && !sameEvent(&b.entries[n].Entry, &entry.Entry):
+			result.Outcome = KeyReused
+		case earlier != nil:
+			result.Repeated, result.ID = true, earlier.ID
+		case again:
+			result.Repeated, result.ID = true, b.results[n].ID
+			b.repeats = append(b.repeats, repeatedKey{i, n})
+		default:
+			first[this] = i
+			if entry.Key != nil {
+				entry.Entry.ID = entry.Entry.ID.at(stored.nextPlace(entry.Entry.OccurredAt))
 			}
-			refused = refused || result.Outcome != Inserted
+			result.ID = entry.Entry.ID
 		}
 	}
-	return refused, nil
-}
-
-// organization has the ID 0 where there is none.
-func (b *backfill) organization(ctx context.Context, ref OrganizationRef) (state organizationState, err error) {
-	column, value := ref.column()
-	err = queryRows(ctx, b.run, func(rows *sql.Rows) error { return rows.Scan(state.columns()...) },
-		stateSQL(b.dialect, column, ""), int64(b.now), value)
-	return state, err
-}
-
-// stored are those entries of an organization that are in the log already.
-func (b *backfill) stored(ctx context.Context, orgID int64, indexes []int) (map[EntryID]*Entry, error) {
-	const most = 500 // IDs a statement
-	found := make(map[EntryID]*Entry, len(indexes))
-	for chunk := range slices.Chunk(indexes, most) {
-		ids := make([]EntryID, len(chunk))
-		for n, i := range chunk {
-			ids[n] = b.entries[i].Entry.ID
-		}
-		among := b.dialect.idAmong(ids)
-		err := queryRows(ctx, b.run, func(rows *sql.Rows) error {
-			var e Entry
-			err := rows.Scan(&e.ID, &e.Action, &e.EntityType, &e.EntityID, &e.EntityName, &e.ActorID, &e.ActorName, &e.ActorEmail,
-				&e.Source, &e.URL, &e.Metadata, &e.Outcome, &e.Reason, &e.NativeAction, &e.ActorType)
-			found[e.ID] = &e
-			return err
-		}, b.dialect.rebind(`SELECT id, action, entity_type, entity_id, entity_name, actor_id, actor_name, actor_email, source, url, metadata,
-				outcome, reason, native_action, actor_type
-			FROM audit_entries WHERE org_id = ? AND `+among.sql), append([]any{orgID}, among.args...)...)
-		if err != nil {
-			return nil, err
-		}
-	}
-	if err := readParts(ctx, b.dialect, b.run, orgID, found); err != nil {
-		return nil, err
-	}
-	return found, nil
-}
-
-// sameEvent reports whether two entries with one ID, and so with one time, tell of the same event:
-// where the request came from makes no difference.
-func sameEvent(a, b *Entry) bool {
-	return a.Action == b.Action && a.EntityType == b.EntityType && a.EntityID == b.EntityID && a.EntityName == b.EntityName &&
-		a.ActorID == b.ActorID && a.ActorName == b.ActorName && a.ActorEmail == b.ActorEmail && a.Source == b.Source &&
-		a.URL == b.URL && a.Metadata == b.Metadata && a.Further() == b.Further()
+	return nil
 }
 
 // insert stores the entries that are not there yet.

@@ -10,57 +10,83 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/auditlogs/auditlogs/app/audit/event"
 )
 
 // EntryID identifies an entry and carries its time: a UUIDv7 (RFC 9562) whose first 48 bits are
-// the milliseconds of the entry's occurred time and whose next 12 the microseconds within them.
-// The rest is a per-process counter and random bits. IDs therefore sort as the entries' times do,
-// and one made for an earlier moment sorts before all made for later ones.
+// the milliseconds of the entry's occurred time and whose next 12 the microseconds within them. IDs
+// therefore sort as the entries' times do, and one made for an earlier moment sorts before all made
+// for later ones.
+//
+// Then comes the entry's place among those of its microsecond, and at last its mark: bits of a hash of the
+// event's own ID, or random ones. Earlier versions made all 62 bits of that hash, so that the mark of one and
+// the same event is the same in both; or a counter of 22 bits and 40 random ones.
 type EntryID [16]byte
 
-const (
-	counterBits = 22
-	randomBits  = 40
-)
+// entryMark tells events of one microsecond apart.
+type entryMark [4]byte
 
-var entryCounter atomic.Uint64
+const lastPlace = event.MaxSequence
 
-func init() {
-	var seed [8]byte
-	_, _ = rand.Read(seed[:]) // crypto/rand.Read never fails since Go 1.24
-	entryCounter.Store(binary.BigEndian.Uint64(seed[:]) >> 43)
-}
+// places counts the entries of this process. It begins with the second in which that started, so that what
+// short processes record one after the other stays in order, too.
+var places atomic.Uint64
+
+func init() { places.Store(uint64(time.Now().Unix()) % (lastPlace / 2)) }
+
+func nextPlace() uint32 { return uint32(places.Add(1) & lastPlace) }
 
 // NewEntryID makes an ID for something that occurred at t. Two calls with the same t in one
-// process give IDs in the order of the calls (until the 22-bit counter wraps).
+// process give IDs in the order of the calls (until the place, of 30 bits, wraps).
 func NewEntryID(t Micros) EntryID {
-	var random [8]byte
-	_, _ = rand.Read(random[:])
-	count := entryCounter.Add(1) & (1<<counterBits - 1)
-	return entryID(t, count<<randomBits|binary.BigEndian.Uint64(random[:])&(1<<randomBits-1))
+	var random entryMark
+	_, _ = rand.Read(random[:]) // crypto/rand.Read never fails since Go 1.24
+	return entryID(t, nextPlace(), random)
 }
 
-// DerivedEntryID is always the same ID for something that occurred at t and has the key: storing it a
-// second time changes nothing.
-func DerivedEntryID(t Micros, key string) EntryID {
-	sum := sha256.Sum256([]byte(key))
-	return entryID(t, binary.BigEndian.Uint64(sum[:])&(1<<(counterBits+randomBits)-1))
+// DerivedEntryID makes the ID, at a place of its microsecond, of an event that has an ID of its own.
+func DerivedEntryID(t Micros, place uint32, eventID string) EntryID {
+	sum := sha256.Sum256([]byte(eventID))
+	return entryID(t, place, entryMark(sum[4:])) // the last of the 62 bits that earlier versions took
+}
+
+// newIDOf makes an ID for the entry of a resolved event.
+func newIDOf(e event.Event) EntryID {
+	id := NewEntryID(MicrosOf(e.OccurredAt))
+	if e.Sequence != nil {
+		id = id.at(uint32(*e.Sequence))
+	}
+	if e.ID != "" {
+		return DerivedEntryID(MicrosOf(e.OccurredAt), id.place(), e.ID)
+	}
+	return id
 }
 
 // FirstEntryID is the smallest ID an entry that occurred at t can have: entries with a smaller ID
 // occurred before t, all others at t or later.
-func FirstEntryID(t Micros) EntryID { return entryID(t, 0) }
+func FirstEntryID(t Micros) EntryID { return entryID(t, 0, entryMark{}) }
 
-func entryID(t Micros, low62 uint64) EntryID {
+func entryID(t Micros, place uint32, mark entryMark) (id EntryID) {
 	if t < 0 {
 		t = 0
 	}
 	millis, micros := uint64(t)/1000, uint64(t)%1000
-	var id EntryID
 	binary.BigEndian.PutUint64(id[:8], millis<<16|0x7000|micros)
-	binary.BigEndian.PutUint64(id[8:], 0x8000000000000000|low62)
+	copy(id[12:], mark[:])
+	return id.at(place)
+}
+
+// at is the ID at another place.
+func (id EntryID) at(place uint32) EntryID {
+	binary.BigEndian.PutUint32(id[8:], 0x80000000|place)
 	return id
 }
+
+func (id EntryID) place() uint32 { return binary.BigEndian.Uint32(id[8:]) & lastPlace }
+
+// mark is the same in every version.
+func (id EntryID) mark() entryMark { return entryMark(id[12:]) }
 
 // ParseEntryID reads the usual text form of a UUID.
 func ParseEntryID(s string) (EntryID, error) {
@@ -87,9 +113,11 @@ func (id EntryID) String() string { return uuid.UUID(id).String() }
 func (id EntryID) IsZero() bool { return id == EntryID{} }
 
 // Occurred is the time the ID carries.
-func (id EntryID) Occurred() time.Time {
+func (id EntryID) Occurred() time.Time { return time.UnixMicro(int64(id.occurred())).UTC() }
+
+func (id EntryID) occurred() Micros {
 	head := binary.BigEndian.Uint64(id[:8])
-	return time.UnixMicro(int64(head>>16)*1000 + int64(head&0xfff)).UTC()
+	return Micros(head>>16)*1000 + Micros(head&0xfff)
 }
 
 // Value stores the 16 bytes: a uuid on PostgreSQL, a blob on SQLite.

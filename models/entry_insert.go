@@ -31,7 +31,7 @@ type NewEntry struct {
 	Entry Entry
 	// EvenWhenOff stores it although the organization's audit logging is off.
 	EvenWhenOff bool
-	// Key is the caller's own key of the event; nil where it has none.
+	// Key is the caller's own key of the event; nil where it has none. The Entry's ID has been made of it.
 	Key *EventKey
 }
 
@@ -229,6 +229,13 @@ type organizationState struct {
 func stateSQL(d dialect, column, more string) string {
 	return d.rebind("SELECT id, logging_enabled, closed_at, " + keptSinceSQL(d, "moment.now") + more +
 		" FROM audit_organizations o, (SELECT CAST(? AS bigint) AS now) AS moment WHERE " + column + " = ?")
+}
+
+// stateOf is the state of an organization at a moment; its ID is 0 where there is none.
+func stateOf(ctx context.Context, d dialect, run statements, ref OrganizationRef, now Micros) (state organizationState, err error) {
+	column, value := ref.column()
+	err = queryRows(ctx, run, func(rows *sql.Rows) error { return rows.Scan(state.columns()...) }, stateSQL(d, column, ""), int64(now), value)
+	return state, err
 }
 
 // columns are where a row's id, logging_enabled, closed_at and kept_since go.

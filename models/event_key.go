@@ -44,41 +44,67 @@ func (k *claimedKey) id() keyID { return keyID{k.orgID, k.key.Hash} }
 
 type repeatedKey struct{ index, first int }
 
+// lateAfter is when an event comes late: its key may have expired, or it may have been back-filled, so that its
+// entry is looked for.
+const lateAfter = 5 * time.Minute
+
 // claimKeys takes the keys of entries. Those that have been taken before are answered in results: as
-// the first time, or with KeyReused.
+// the first time, or with KeyReused. So are late ones that are stored without a key.
 func claimKeys(ctx context.Context, d dialect, run statements, entries []NewEntry, results []InsertResult, now time.Time) (*keyClaim, error) {
 	claim := &keyClaim{}
 	first := map[keyID]int{}
-	organizations := map[OrganizationRef]int64{}
+	organizations := map[OrganizationRef]organizationState{}
 	var keys []claimedKey
+	late := map[int64][]*Entry{} // by organization
 	for i := range entries {
 		e := &entries[i]
 		if e.Key == nil {
 			continue
 		}
-		orgID, asked := organizations[e.Organization]
+		org, asked := organizations[e.Organization]
 		if !asked {
 			var err error
-			if orgID, err = organizationID(ctx, d, run, e.Organization); err != nil {
+			if org, err = stateOf(ctx, d, run, e.Organization, MicrosOf(now)); err != nil {
 				return nil, err
 			}
-			organizations[e.Organization] = orgID
+			organizations[e.Organization] = org
 		}
-		if orgID == 0 {
+		if org.ID == 0 {
 			continue // inserting it says so
 		}
-		id := keyID{orgID, e.Key.Hash}
+		id := keyID{org.ID, e.Key.Hash}
 		earlier, again := first[id]
 		switch {
 		case !again:
 			first[id] = i
-			keys = append(keys, claimedKey{i, orgID, e.Key, e.Entry.ID, MicrosOf(now.Add(e.Key.KeepFor))})
+			keys = append(keys, claimedKey{i, org.ID, e.Key, e.Entry.ID, MicrosOf(now.Add(e.Key.KeepFor))})
+			if e.Entry.OccurredAt < MicrosOf(now.Add(-lateAfter)) && org.outcome(e.Entry.OccurredAt, true) == Inserted {
+				late[org.ID] = append(late[org.ID], &e.Entry)
+			}
 		case entries[earlier].Key.Fingerprint != e.Key.Fingerprint:
 			results[i], claim.reused = InsertResult{Outcome: KeyReused}, true
 		default:
 			results[i].Repeated = true
 			claim.repeats = append(claim.repeats, repeatedKey{i, earlier})
 		}
+	}
+	for orgID, asked := range late {
+		stored, err := storedBeside(ctx, d, run, orgID, asked)
+		if err != nil {
+			return nil, err
+		}
+		keys = slices.DeleteFunc(keys, func(k claimedKey) bool {
+			if k.orgID != orgID {
+				return false
+			}
+			earlier, another := stored.find(&entries[k.index])
+			if another {
+				results[k.index], claim.reused = InsertResult{Outcome: KeyReused}, true
+			} else if earlier != nil {
+				results[k.index] = InsertResult{ID: earlier.ID, Repeated: true}
+			}
+			return another || earlier != nil
+		})
 	}
 	if len(keys) == 0 {
 		return claim, nil
@@ -102,14 +128,6 @@ func claimKeys(ctx context.Context, d dialect, run statements, entries []NewEntr
 		claim.reused = claim.reused || results[k.index].Outcome == KeyReused
 	}
 	return claim, nil
-}
-
-// organizationID is 0 where there is no such organization.
-func organizationID(ctx context.Context, d dialect, run statements, ref OrganizationRef) (id int64, err error) {
-	column, value := ref.column()
-	err = queryRows(ctx, run, func(rows *sql.Rows) error { return rows.Scan(&id) },
-		d.rebind("SELECT id FROM audit_organizations WHERE "+column+" = ?"), value)
-	return id, err
 }
 
 // earlierResults settles keys that have been taken before with what became of the event that did.

@@ -316,6 +316,29 @@ ON CONFLICT (org_id, key_hash) DO UPDATE SET
 	WHERE audit_event_keys.expires_at <= ?
 RETURNING org_id, key_hash`)
 
+func (postgres) moments(moments []Micros) condition {
+	rows := newArrays(2)
+	for _, at := range moments {
+		rows.add(FirstEntryID(at).String(), FirstEntryID(at+1).String())
+	}
+	return condition{sql: "unnest(?::uuid[], ?::uuid[]) AS moment(first, next)", args: rows.appendTo(nil)}
+}
+
+// markAmong is written so that PostgreSQL makes one table of the marks, rather than look each of them up.
+func (postgres) markAmong(entries []*Entry) condition {
+	marks := newArrays(1)
+	for _, e := range entries {
+		mark := e.ID.mark()
+		marks.add(byteaText(mark[:]))
+	}
+	return condition{sql: "(substr(uuid_send(e.id), 13) IN (SELECT unnest(?::bytea[]))) IS TRUE", args: marks.appendTo(nil)}
+}
+
+func (d postgres) lockHistory(ctx context.Context, run statements, orgID int64) error {
+	_, err := run.ExecContext(ctx, d.rebind("SELECT pg_advisory_xact_lock(hashtextextended('audit log history', ?))"), orgID)
+	return err
+}
+
 func (postgres) keyAmong(keys []claimedKey) condition {
 	hashes := make([]string, len(keys))
 	for i, k := range keys {

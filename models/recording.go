@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"time"
@@ -28,7 +29,7 @@ func NewEntryOf(ctx context.Context, e event.Event, now time.Time) NewEntry {
 	return NewEntry{
 		Organization: OrganizationRef{Slug: e.Organization, ExternalID: e.ExternalID},
 		Entry: Entry{
-			ID:         NewEntryID(occurred),
+			ID:         newIDOf(e),
 			OccurredAt: occurred,
 			RecordedAt: MicrosOf(now),
 			Action:     string(e.Action),
@@ -77,7 +78,7 @@ func PastEntryOf(ctx context.Context, e event.Event, now time.Time) (NewEntry, e
 		return NewEntry{}, err
 	}
 	entry := NewEntryOf(ctx, resolved, now)
-	entry.Entry.ID = DerivedEntryID(entry.Entry.OccurredAt, e.ID)
+	entry.Key = &EventKey{Hash: sha256.Sum256([]byte(e.ID))}
 	entry.Entry.Origin = OriginImport
 	return entry, nil
 }

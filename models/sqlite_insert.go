@@ -49,9 +49,7 @@ func (d sqlite) insertEntry(ctx context.Context, tx *gorm.DB, ref OrganizationRe
 			return err
 		}
 		if orgID == 0 { // refused, or stored already
-			var state organizationState
-			err := queryRows(ctx, run, func(rows *sql.Rows) error { return rows.Scan(state.columns()...) },
-				stateSQL(d, column, ""), int64(row.RecordedAt), value)
+			state, err := stateOf(ctx, d, run, ref, row.RecordedAt)
 			result = state.of(row.OccurredAt, evenWhenOff)
 			return err
 		}
@@ -127,10 +125,8 @@ func (d sqlite) insertBatch(ctx context.Context, run statements, batch *entryBat
 	states := make([]organizationState, len(batch.organizations))
 	refused := batch.refused
 	for i, o := range batch.organizations {
-		column, value := o.column()
-		err := queryRows(ctx, run, func(rows *sql.Rows) error { return rows.Scan(states[i].columns()...) },
-			stateSQL(d, column, ""), int64(batch.now), value)
-		if err != nil {
+		var err error
+		if states[i], err = stateOf(ctx, d, run, o, batch.now); err != nil {
 			return nil, err
 		}
 		outcome := states[i].outcome(batch.oldest[i], true)
@@ -249,6 +245,26 @@ ON CONFLICT (org_id, key_hash) DO UPDATE SET
 	}
 	return fresh, nil
 }
+
+func (sqlite) moments(moments []Micros) condition {
+	c := condition{sql: "(SELECT column1 AS first, column2 AS next FROM (VALUES (?, ?)" + strings.Repeat(", (?, ?)", len(moments)-1) + ")) AS moment"}
+	for _, at := range moments {
+		c.args = append(c.args, FirstEntryID(at), FirstEntryID(at+1))
+	}
+	return c
+}
+
+func (sqlite) markAmong(entries []*Entry) condition {
+	c := condition{sql: "substr(e.id, 13) IN (?" + strings.Repeat(", ?", len(entries)-1) + ")"}
+	for _, e := range entries {
+		mark := e.ID.mark()
+		c.args = append(c.args, mark[:])
+	}
+	return c
+}
+
+// lockHistory has nothing to do: there is one writer.
+func (sqlite) lockHistory(context.Context, statements, int64) error { return nil }
 
 func (sqlite) keyAmong(keys []claimedKey) condition {
 	c := condition{sql: "key_hash IN (?" + strings.Repeat(", ?", len(keys)-1) + ")"}

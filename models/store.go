@@ -94,6 +94,12 @@ type dialect interface {
 	// idAmong is the condition that an entry's ID is one of ids, of which there is at least one and at
 	// most a few hundred.
 	idAmong(ids []EntryID) condition
+	// moments is a table of that name: the first ID of each moment, and that of the next moment.
+	moments(moments []Micros) condition
+	// markAmong is the condition that the mark of an entry e is that of one of entries, of which there is at least one.
+	markAmong(entries []*Entry) condition
+	// lockHistory waits for other transactions that have called it for the organization and not ended.
+	lockHistory(ctx context.Context, run statements, orgID int64) error
 	// keyAmong is the condition that an event key's hash is that of one of keys, as many as for idAmong.
 	keyAmong(keys []claimedKey) condition
 	// someOf is the condition that a row is one of those a query of its table finds, which begins after

@@ -86,14 +86,9 @@ func entryOf(ctx context.Context, e Event, now time.Time) (models.NewEntry, erro
 		return models.NewEntry{}, err
 	}
 	entry := models.NewEntryOf(ctx, resolved, now)
-	if e.ID == "" {
-		return entry, nil
+	if e.ID != "" {
+		entry.Key = eventKey(e, &entry.Entry)
 	}
-	if !e.OccurredAt.IsZero() {
-		// The same at every attempt: it is stored once, however late it is repeated.
-		entry.Entry.ID = models.DerivedEntryID(entry.Entry.OccurredAt, e.ID)
-	}
-	entry.Key = eventKey(e, &entry.Entry)
 	return entry, nil
 }
 

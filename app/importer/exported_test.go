@@ -14,7 +14,7 @@ import (
 func TestExportedEntriesKeepTheirMeaning(t *testing.T) {
 	at := time.Date(2026, 3, 2, 9, 15, 0, 0, time.UTC)
 	exported := func(further string) string {
-		return `{"id":"` + models.DerivedEntryID(models.MicrosOf(at), "1").String() + `","occurred_at":"2026-03-02T09:15:00.000000Z",` +
+		return `{"id":"` + models.FirstEntryID(models.MicrosOf(at)).String() + `","occurred_at":"2026-03-02T09:15:00.000000Z",` +
 			`"recorded_at":"2026-03-02T09:15:01.000000Z","action":"iam:create_role","entity_type":"role","entity_id":"","actor_id":"bot","actor_name":"Deploy bot"` +
 			further + `}`
 	}

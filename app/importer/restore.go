@@ -42,7 +42,7 @@ func (i *importer) keepAll(ctx context.Context, tx *gorm.DB, lines []*line) ([]e
 func imported(ctx context.Context, l *line, now time.Time) (models.NewEntry, error) {
 	entry, err := models.PastEntryOf(ctx, l.event, now)
 	if err == nil && l.exported.entry.ActorID != "" {
-		entry.Entry.ID, entry.Entry.Original = l.exported.entry.ID, originalText(&l.exported.entry)
+		entry.Key, entry.Entry.ID, entry.Entry.Original = nil, l.exported.entry.ID, originalText(&l.exported.entry)
 	}
 	return entry, err
 }

@@ -117,7 +117,7 @@ func fill(ctx context.Context, w writer, spec Spec, organizations []int64, progr
 		key := h.apiKey()
 		entityType, entityID, entityName := h.action.Entity(), h.entityID(), h.entityName()
 		actorKey := models.Fold(actorName)
-		id := models.DerivedEntryID(occurred, fmt.Sprint(spec.Seed, n))
+		id := models.DerivedEntryID(occurred, uint32(n), fmt.Sprint(spec.Seed, n))
 		entries = append(entries, []any{orgID, id, int64(occurred), int64(occurred), string(h.action), entityType, entityID, entityName,
 			actorID, actorKey, actorName, actorEmail, h.source(), ip, agent, request, key.ID, key.Name, h.metadata()})
 		if number := seen.entity(entityOf{h.org, entityType, h.entity}, month); number > 0 {

@@ -52,6 +52,10 @@ type Client struct {
 	tally   tally
 	spooled chan struct{} // closed when nothing more will be spooled
 	outage  outage
+
+	// sequence is that of the last event. It begins with the second in which the Client was made, or behind the
+	// events that an earlier one has left in the spool.
+	sequence atomic.Int64
 }
 
 var _ event.Recorder = (*Client)(nil)
@@ -126,11 +130,13 @@ func New(config Config) (*Client, error) {
 		spooled: make(chan struct{}),
 		outage:  outage{log: config.Log},
 	}
+	c.sequence.Store(time.Now().Unix() % (event.MaxSequence / 2))
 	if config.Spool != "" {
 		if c.spool, err = openSpool(config.Spool, config.MaxSpoolBytes, config.Log); err != nil {
 			return nil, fmt.Errorf("audit: client: spool: %w", err)
 		}
 		c.tally.waiting.Add(c.spool.found())
+		c.sequence.Store(max(c.sequence.Load(), c.spool.lastSequence()))
 	}
 	c.queue = recorder.New[json.RawMessage](recorder.Config{
 		Size: math.MaxInt, Closed: ErrClosed, MaxBatch: maxSentEvents, MaxBytes: maxSentBytes,
@@ -170,8 +176,8 @@ func clientFor(given *http.Client) *http.Client {
 //
 // The event is checked, and actor and request are taken from ctx, before it is sent; secrets
 // in its metadata are masked here. An event without an ID is given one, and the time where it has
-// none, so that it is stored once however often it has to be sent. The same event recorded again
-// needs the same ID; with a spool it also needs the same OccurredAt.
+// none, so that it is stored once however often it has to be sent; and without a Sequence the next of this
+// Client's. The same event recorded again needs the same ID; with a spool it also needs the same OccurredAt.
 //
 // Errors of the event are those of the function Record; with a spool, what only the server can find
 // goes to the file of refused events instead. Others are ErrClosed; ErrSpoolFull, and errors of
@@ -196,6 +202,10 @@ func (c *Client) encode(ctx context.Context, e event.Event) (json.RawMessage, er
 	}
 	if e.ID == "" {
 		e.ID = rand.Text()
+	}
+	if e.Sequence == nil {
+		next := c.sequence.Add(1) & event.MaxSequence
+		e.Sequence = &next
 	}
 	if !utf8.ValidString(e.ID) {
 		return nil, fault.Newf("id", fault.Malformed, "is not valid UTF-8")

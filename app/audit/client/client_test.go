@@ -53,7 +53,10 @@ func TestClientSendsTheWholeEvent(t *testing.T) {
 		if metadata := string(got.Metadata.(json.RawMessage)); metadata != `{"n":1.50}` {
 			t.Errorf("metadata %s", metadata)
 		}
-		got.Metadata = nil
+		if got.Sequence == nil {
+			t.Error("it has no sequence")
+		}
+		got.Metadata, got.Sequence = nil, nil
 		want := event.Event{
 			ID: id, Action: action.ServiceUpdate, EntityID: "svc-1", EntityName: "<API>", Actor: event.System("nightly"),
 			OccurredAt: time.Now().UTC().Truncate(time.Microsecond), URL: "https://example.com/a?b&c", Request: event.RequestFrom(ctx),

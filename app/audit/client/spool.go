@@ -159,6 +159,23 @@ func (s *spool) found() (events int64) {
 	return events
 }
 
+// lastSequence is the largest of the newest segment that waits, 0 where there is none.
+func (s *spool) lastSequence() (last int64) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	if len(s.sealed) == 0 {
+		return 0
+	}
+	events, _, _ := s.read(s.sealed[len(s.sealed)-1]) // what cannot be read is reported when it is to be sent
+	for _, encoded := range events {
+		var e struct{ Sequence int64 }
+		if json.Unmarshal(encoded, &e) == nil {
+			last = max(last, e.Sequence)
+		}
+	}
+	return last
+}
+
 // room reports whether an event more fits in, besides those of bytes that are about to be added.
 func (s *spool) room(about, event int64) bool {
 	if s.bytes.Load()+about+event <= s.max {

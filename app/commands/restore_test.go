@@ -70,8 +70,13 @@ func (e exporter) record(t *testing.T, address string) {
 			Metadata: json.RawMessage(`{"n":12345678901234567890.10,"b":{"a":[1,{"x":null}]},"text":"\u0000<\n"}`), URL: "https://example.com/?a=1&b=2"},
 		{Action: "report:publish", EntityType: "invoice", EntityID: "r-1", Actor: audit.System("nightly")},
 		{Action: action.ServiceCreate, EntityID: "svc-1", Actor: audit.Actor{ID: "u2"}, Metadata: map[string]any{"password": "x"}},
+		{NativeAction: "iam:CreateRole", EntityType: "role", EntityID: "r-1", Outcome: audit.OutcomeDenied, Reason: "not <allowed>",
+			Related: []audit.Resource{{Type: "policy", ID: "p-1", Name: "Admin", Role: "boundary"}, {Type: "account", ID: "1"}},
+			Actor:   audit.Actor{Type: audit.ActorAgent, ID: "bot", Name: "Deploy bot", OnBehalfOf: &audit.Principal{ID: "u1", Name: "Ada", Session: "s-1"}}},
+		{NativeAction: "Login failed", Outcome: audit.OutcomeFailure, Actor: audit.Anonymous()},
+		{Action: "session:list", Actor: audit.Actor{Type: audit.ActorService, ID: "ci"}},
 	}
-	for n := range 1200 {
+	for n := range 1197 {
 		events = append(events, audit.Event{Action: action.DeploymentCreate, EntityID: fmt.Sprint("d-", n), Actor: audit.System("ci")})
 	}
 	for n := range events {

@@ -137,12 +137,18 @@ func parseExported(line []byte) (exported, error) {
 // metadata says.
 func readFurther(e *models.Entry, related, onBehalfOf json.RawMessage) error {
 	e.Masked = event.Event{Metadata: json.RawMessage(e.Metadata)}.Masked()
-	if related == nil && onBehalfOf == nil && e.Outcome == "" && e.Reason+e.NativeAction == "" && e.ActorType == "" {
+	if e.Outcome == event.OutcomeSuccess {
+		e.Outcome = ""
+	}
+	if e.ActorType == event.ActorUser || e.ActorType == event.ActorSystem && e.BySystem() { // whose ID says it
+		e.ActorType = ""
+	}
+	resources, principal := cmp.Or(string(related), "null"), cmp.Or(string(onBehalfOf), "null")
+	if resources == "null" && principal == "null" && e.Outcome == "" && e.Reason+e.NativeAction == "" && e.ActorType == "" {
 		return nil
 	}
 	var further event.Event
-	err := further.UnmarshalJSON(fmt.Appendf(nil, `{"related":%s,"actor":{"id":"-","on_behalf_of":%s}}`,
-		cmp.Or(string(related), "null"), cmp.Or(string(onBehalfOf), "null")))
+	err := further.UnmarshalJSON(fmt.Appendf(nil, `{"related":%s,"actor":{"id":"-","on_behalf_of":%s}}`, resources, principal))
 	if err != nil {
 		return err
 	}
@@ -156,9 +162,6 @@ func readFurther(e *models.Entry, related, onBehalfOf json.RawMessage) error {
 		return err
 	}
 	e.Outcome, e.Related, e.OnBehalfOf = further.Outcome, further.Related, further.Actor.OnBehalfOf
-	if e.ActorType = further.Actor.Type; e.ActorType == event.ActorSystem {
-		e.ActorType = "" // its ID says it
-	}
 	return nil
 }
 

@@ -60,6 +60,19 @@ func TestHistoryListsWhatHappenedToOneResource(t *testing.T) {
 	})
 }
 
+func TestHistoryNamesTheLatestNamesOnly(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		d := newLogFixture(t, db)
+		for n := range mostNames + 2 {
+			d.insert(d.org, models.Entry{EntityID: "svc-1", EntityName: fmt.Sprint("name ", n), OccurredAt: d.ago(time.Hour - time.Duration(n)*time.Minute)})
+		}
+		earlier := d.page(historyPath(d.org, "service", "svc-1")).Find(".earlier-name")
+		if got := earlier.Length() + 1; got != mostNames || earlier.Last().Text() != "name 2" {
+			t.Errorf("the history shows %d names, the last of which is %q", got, earlier.Last().Text())
+		}
+	})
+}
+
 func TestHistoryHasPages(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		d := newLogFixture(t, db)

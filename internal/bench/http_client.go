@@ -68,7 +68,7 @@ var client = &http.Client{
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
 
-// signIn answers the session's cookie.
+// signIn returns the cookies that signing in gives, as a header sends them.
 func signIn(ctx context.Context, server string) (cookie string, err error) {
 	form := url.Values{"email": {readerEmail}, "password": {readerPassword}}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, server+"/login", strings.NewReader(form.Encode()))
@@ -84,7 +84,11 @@ func signIn(ctx context.Context, server string) (cookie string, err error) {
 	if answer.StatusCode != http.StatusSeeOther || len(answer.Cookies()) == 0 {
 		return "", fmt.Errorf("sign in: %s", answer.Status)
 	}
-	return answer.Cookies()[0].Name + "=" + answer.Cookies()[0].Value, nil
+	var cookies []string
+	for _, c := range answer.Cookies() {
+		cookies = append(cookies, c.Name+"="+c.Value)
+	}
+	return strings.Join(cookies, "; "), nil
 }
 
 // fetch asks for a target and keeps the bytes of the answer in a file.

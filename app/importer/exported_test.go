@@ -53,3 +53,25 @@ func TestExportedEntriesKeepTheirMeaning(t *testing.T) {
 		}
 	}
 }
+
+// The data of a CloudEvent may be an exported entry, or an event as the API takes it.
+func TestCloudEventsOfOurOwn(t *testing.T) {
+	id := models.DerivedEntryID(models.MicrosOf(time.Date(2026, 3, 2, 9, 15, 0, 0, time.UTC)), 0, "1").String()
+	around := func(data string) string {
+		return `{"specversion":"1.0","id":"1","source":"/organizations/acme","type":"com.auditlogs.invoice.delete","time":"2026-03-02T09:15:00Z","data":` + data + `}` + "\n"
+	}
+	lines := read(t, around(`{"id":"`+id+`","occurred_at":"2026-03-02T09:15:00.000000Z","recorded_at":"2026-03-02T09:15:01.000000Z",`+
+		`"action":"invoice:delete","entity_type":"invoice","entity_id":"i-1","actor_id":"u-1","actor_name":"Ada"}`)+
+		around(`{"action":"invoice:delete","entity_type":"invoice","entity_id":"i-1","entity_name":"Invoice 1","actor":{"id":"u-1","name":"Ada"},"outcome":"failure"}`),
+		Config{Format: "cloudevents"})
+	if len(lines) != 2 || lines[0].err != nil || lines[1].err != nil {
+		t.Fatalf("%+v", lines)
+	}
+	if e := lines[0]; e.exported.entry.ID.String() != id || e.event.Action != "invoice:delete" || e.event.Organization != "acme" {
+		t.Errorf("the entry is %+v", e.event)
+	}
+	if e := lines[1].event; e.NativeAction != "invoice:delete" || e.EntityID != "i-1" || e.EntityName != "Invoice 1" || e.Actor.ID != "u-1" ||
+		e.Outcome != event.OutcomeFailure {
+		t.Errorf("the event is %+v", e)
+	}
+}

@@ -1,5 +1,6 @@
 // Package importer back-fills the log with a history that was kept elsewhere: a file of events, one
-// JSON object a line, or an NDJSON export of a log. The latter it can also put back as it was.
+// JSON object a line, an NDJSON export of a log, or the audit log of another system. An export it can also
+// put back as it was.
 package importer
 
 import (

@@ -168,6 +168,11 @@ func TestOneEntry(t *testing.T) {
 		s.post(list(
 			event("entity_name", `"A<b>"`, "metadata", `{"n":1.50,"<":"&"}`, "url", `"https://example.com/?a=1&b=2"`, "request", `{"ip":"192.0.2.7"}`),
 			event("occurred_at", `"2026-05-19T00:00:00Z"`, "actor", `{"id":"system","source":"nightly"}`),
+			event("occurred_at", `"2026-05-18T00:00:00Z"`, "action", `"svc.Updated"`, "outcome", `"denied"`, "reason", `"no permission"`, "metadata", `{"password":"x"}`,
+				"related", `[{"type":"subnet","id":"sn-1","name":"internal","role":"network"},{"type":"image","id":"im-1"}]`,
+				"actor", `{"type":"agent","id":"bot","name":"Deploy bot","on_behalf_of":{"type":"service","id":"ci","email":"ci@example.com","session":"s-1"}}`),
+			event("occurred_at", `"2026-05-17T00:00:00Z"`, "action", `"user.sign_in_refused"`, "entity_id", "", "outcome", `"failure"`, "actor", `{"type":"anonymous"}`),
+			event("occurred_at", `"2026-05-16T00:00:00Z"`, "outcome", `"success"`, "actor", `{"type":"user","id":"u-7"}`, "related", "[]", "reason", `""`),
 		)).Expect(http.StatusCreated)
 		entries := s.entries()
 		for i, want := range []string{
@@ -178,6 +183,21 @@ func TestOneEntry(t *testing.T) {
 			`{"id":"` + entries[1].ID.String() + `","occurred_at":"2026-05-19T00:00:00.000000Z","recorded_at":"2026-05-20T09:30:00.123456Z",
 			"action":"service:update","entity_type":"service","entity_id":"svc-1","entity_name":"",
 			"actor":{"id":"system","name":"system","source":"nightly"},"request":{"ip":"","user_agent":"","id":""},
+			"api_key":{"id":"` + s.write.ID + `","name":"The write key"},"url":"","metadata":{}}`,
+			`{"id":"` + entries[2].ID.String() + `","occurred_at":"2026-05-18T00:00:00.000000Z","recorded_at":"2026-05-20T09:30:00.123456Z",
+			"action":"svc:updated","native_action":"svc.Updated","entity_type":"svc","entity_id":"svc-1","entity_name":"",
+			"related":[{"type":"subnet","id":"sn-1","name":"internal","role":"network"},{"type":"image","id":"im-1"}],"outcome":"denied","reason":"no permission",
+			"actor":{"type":"agent","id":"bot","name":"Deploy bot","email":"",
+				"on_behalf_of":{"type":"service","id":"ci","name":"ci@example.com","email":"ci@example.com","session":"s-1"}},
+			"request":{"ip":"","user_agent":"","id":""},
+			"api_key":{"id":"` + s.write.ID + `","name":"The write key"},"url":"","metadata":{"password":"[masked]"},"masked":1}`,
+			`{"id":"` + entries[3].ID.String() + `","occurred_at":"2026-05-17T00:00:00.000000Z","recorded_at":"2026-05-20T09:30:00.123456Z",
+			"action":"user:sign_in_refused","native_action":"user.sign_in_refused","entity_type":"user","entity_id":"","entity_name":"","outcome":"failure",
+			"actor":{"type":"anonymous","id":"anonymous","name":"anonymous","email":""},"request":{"ip":"","user_agent":"","id":""},
+			"api_key":{"id":"` + s.write.ID + `","name":"The write key"},"url":"","metadata":{}}`,
+			`{"id":"` + entries[4].ID.String() + `","occurred_at":"2026-05-16T00:00:00.000000Z","recorded_at":"2026-05-20T09:30:00.123456Z",
+			"action":"service:update","entity_type":"service","entity_id":"svc-1","entity_name":"",
+			"actor":{"id":"u-7","name":"u-7","email":""},"request":{"ip":"","user_agent":"","id":""},
 			"api_key":{"id":"` + s.write.ID + `","name":"The write key"},"url":"","metadata":{}}`,
 		} {
 			page := s.get("/entries/" + entries[i].ID.String()).Expect(http.StatusOK)

@@ -12,6 +12,7 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
+	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -26,6 +27,9 @@ func awkwardEntry() models.Entry {
 		Metadata: "{\"n\": 12345678901234567890.10, \"text\": \"<b>\\n\\u2028\",\n \"list\": [1, 2]}",
 		APIKeyID: "key_1", APIKeyName: "Build, \"main\"", Origin: models.OriginImport,
 		Original: models.Original{RecordedAt: "2025-11-20T14:03:23.000000Z", APIKey: &models.OriginalAPIKey{ID: "key_0", Name: "<Old>"}}.Text(),
+		Outcome:  event.OutcomeDenied, Reason: "not \"allowed\"", NativeAction: "svc.Update", ActorType: event.ActorAgent, Masked: 2,
+		OnBehalfOf: &event.Principal{ID: "usr_2", Name: "<Bob>", Session: "s-1"},
+		Related:    []event.Resource{{Type: "subnet", ID: "sn-1", Name: "a, b", Role: "network"}, {Type: "image", ID: "im-1"}},
 	}
 }
 
@@ -46,7 +50,7 @@ func exported(format string, entries ...models.Entry) string {
 func TestCSVReadsBackAsItWas(t *testing.T) {
 	entry := awkwardEntry()
 	file := exported("csv", entry, models.Entry{})
-	if !strings.HasPrefix(file, "\ufeffid,occurred_at,recorded_at,action,entity_type,entity_id,entity_name,actor_id,actor_name,actor_email,source,ip,user_agent,request_id,url,metadata,api_key_id,api_key_name,organization,origin,original,occurred_at (Europe/Berlin)\r\n") {
+	if !strings.HasPrefix(file, "\ufeffid,occurred_at,recorded_at,action,entity_type,entity_id,entity_name,actor_id,actor_name,actor_email,source,ip,user_agent,request_id,url,metadata,api_key_id,api_key_name,organization,origin,original,outcome,reason,native_action,actor_type,on_behalf_of,related,masked,occurred_at (Europe/Berlin)\r\n") {
 		t.Errorf("the header is %q", strings.SplitN(file, "\n", 2)[0])
 	}
 	if !strings.HasSuffix(file, "\r\n") {
@@ -60,7 +64,9 @@ func TestCSVReadsBackAsItWas(t *testing.T) {
 		entry.ID.String(), "2025-11-20T14:03:22.120000Z", "2025-11-20T14:03:22.120001Z", "service:update", "service",
 		entry.EntityID, entry.EntityName, "usr_1", " Ada ", "ada@example.com", "", "2001:db8::1", entry.UserAgent, "req_1", entry.URL,
 		`{"n":12345678901234567890.10,"text":"<b>\n\u2028","list":[1,2]}`,
-		"key_1", entry.APIKeyName, "acme", "import", entry.Original, "2025-11-20 15:03:22",
+		"key_1", entry.APIKeyName, "acme", "import", entry.Original,
+		"denied", entry.Reason, "svc.Update", "agent", `{"id":"usr_2","name":"<Bob>","session":"s-1"}`,
+		`[{"type":"subnet","id":"sn-1","name":"a, b","role":"network"},{"type":"image","id":"im-1"}]`, "2", "2025-11-20 15:03:22",
 	}
 	if !slices.Equal(records[1], want) {
 		t.Errorf("read back:\n%q\nwant:\n%q", records[1], want)
@@ -107,7 +113,7 @@ func TestNDJSONIsOneObjectALine(t *testing.T) {
 	if err := json.Unmarshal([]byte(lines[0]), &got); err != nil {
 		t.Fatal(err)
 	}
-	if len(got) != 21 {
+	if len(got) != 28 {
 		t.Errorf("an entry has %d keys", len(got))
 	}
 	for key, want := range map[string]string{
@@ -116,6 +122,9 @@ func TestNDJSONIsOneObjectALine(t *testing.T) {
 		"user_agent":  `"Mozilla/5.0 (X11; \"Linux\"; <b>&amp;)"`,
 		"source":      `""`,
 		"api_key_id":  `"key_1"`,
+		"outcome":     `"denied"`,
+		"related":     `[{"type":"subnet","id":"sn-1","name":"a, b","role":"network"},{"type":"image","id":"im-1"}]`,
+		"masked":      `2`,
 		"original":    `{"recorded_at":"2025-11-20T14:03:23.000000Z","api_key":{"id":"key_0","name":"<Old>"}}`,
 		"metadata":    `{"n":12345678901234567890.10,"text":"<b>\n\u2028","list":[1,2]}`,
 	} {
@@ -123,7 +132,8 @@ func TestNDJSONIsOneObjectALine(t *testing.T) {
 			t.Errorf("%s is %s, want %s", key, got[key], want)
 		}
 	}
-	if !strings.HasSuffix(lines[1], `,"metadata":{},"api_key_id":"","api_key_name":"","organization":"acme","origin":"","original":null}`) {
+	if !strings.HasSuffix(lines[1], `,"metadata":{},"api_key_id":"","api_key_name":"","organization":"acme","origin":"","original":null,`+
+		`"outcome":"success","reason":"","native_action":"","actor_type":"user","on_behalf_of":null,"related":null,"masked":0}`) {
 		t.Errorf("no metadata is written as %s", lines[1])
 	}
 }

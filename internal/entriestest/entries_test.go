@@ -307,11 +307,31 @@ func TestEntryIsRead(t *testing.T) {
 		org, other := logtest.Organization(t, store.Store, "acme"), logtest.Organization(t, store.Store, "other")
 		want := models.Entry{Action: "service:update", EntityType: "svc", EntityID: "s1", EntityName: "API", ActorID: "u1",
 			ActorName: "Anna", ActorEmail: "a@example.com", Source: "cli", IP: "::1", UserAgent: "ua", RequestID: "r1",
-			URL: "https://example.com", Metadata: `{"a":1}`, OccurredAt: models.MicrosOf(now.Add(-time.Hour)), RecordedAt: models.MicrosOf(now)}
+			URL: "https://example.com", Metadata: `{"a":1}`, OccurredAt: models.MicrosOf(now.Add(-time.Hour)), RecordedAt: models.MicrosOf(now),
+			Outcome: event.OutcomeFailure, Reason: "why", NativeAction: "svc.Update", ActorType: event.ActorAgent, Masked: 2,
+			Related:    []event.Resource{{Type: "subnet", ID: "sn-1", Name: "internal", Role: "network"}, {Type: "image", ID: "im-1"}},
+			OnBehalfOf: &event.Principal{Type: event.ActorService, ID: "ci", Name: "CI", Email: "ci@example.com", Session: "s-1"}}
 		want = logtest.Insert(t, store.Store, org, want)[0]
 		got, err := store.FindEntry(t.Context(), org, want.ID)
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("got %+v, %v, want %+v", got, err, want)
+		}
+		if page, err := store.PageWithMetadata(t.Context(), org, entries.Query{}); err != nil || !reflect.DeepEqual(page.Entries, []models.Entry{want}) {
+			t.Errorf("a page with metadata is %+v, %v", page.Entries, err)
+		}
+		listed := want
+		listed.IP, listed.UserAgent, listed.RequestID, listed.Metadata, listed.Reason, listed.Masked = "", "", "", "", "", 0
+		if page, err := store.Page(t.Context(), org, entries.Query{}); err != nil || !reflect.DeepEqual(page.Entries, []models.Entry{listed}) {
+			t.Errorf("a page is %+v, %v", page.Entries, err)
+		}
+		err = store.Each(t.Context(), org, entries.Query{}, func(got []models.Entry) error {
+			if !reflect.DeepEqual(got, []models.Entry{want}) {
+				t.Errorf("one of all is %+v", got)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
 		}
 		if _, err := store.FindEntry(t.Context(), other, want.ID); err == nil {
 			t.Error("another organization reads the entry")

@@ -63,6 +63,12 @@ func Anonymous() Actor { return event.Anonymous() }
 // Changes compares two states of a thing: see event.Changes.
 func Changes(before, after any) map[string]Change { return event.Changes(before, after) }
 
+// MaskKeys adds to the keys of metadata whose values are never stored: see event.MaskKeys.
+func MaskKeys(keys ...string) { event.MaskKeys(keys...) }
+
+// KeepKeys lifts the masking of keys that open nothing: see event.KeepKeys.
+func KeepKeys(keys ...string) { event.KeepKeys(keys...) }
+
 // WithActor sets who acts in ctx, usually once per request by middleware.
 func WithActor(ctx context.Context, actor Actor) context.Context { return event.WithActor(ctx, actor) }
 

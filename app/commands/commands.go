@@ -46,16 +46,23 @@ type databaseFlags struct {
 // maskFlags are those of commands through which events come in.
 type maskFlags struct {
 	MaskKeys []string `placeholder:"KEY" help:"Keys of metadata whose values are never stored, besides those that look like credentials: pin masks userPin, and not shipping."`
+	KeepKeys []string `placeholder:"KEY" help:"Keys of metadata that look like credentials and are none here: client token keeps clientToken, and not userClientToken."`
 }
 
 // AfterApply is called by kong, before the command runs.
 func (f maskFlags) AfterApply() error {
-	for _, key := range f.MaskKeys {
-		if !event.ValidMaskKey(key) {
-			return fmt.Errorf("--mask-keys %q has neither letters nor digits", key)
+	for _, keys := range []struct {
+		flag string
+		keys []string
+		add  func(...string)
+	}{{"--mask-keys", f.MaskKeys, event.MaskKeys}, {"--keep-keys", f.KeepKeys, event.KeepKeys}} {
+		for _, key := range keys.keys {
+			if err := event.CheckKey(keys.flag, key); err != nil {
+				return err
+			}
 		}
+		keys.add(keys.keys...)
 	}
-	event.MaskKeys(f.MaskKeys...)
 	return nil
 }
 

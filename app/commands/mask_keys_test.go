@@ -16,21 +16,21 @@ import (
 )
 
 // Keys are those of the whole program, so each way in has one of its own here.
-func TestKeysOfTheOperatorsAreMaskedOnEveryWayIn(t *testing.T) {
+func TestKeysOfTheOperatorsAreMaskedAndKeptOnEveryWayIn(t *testing.T) {
 	onBoth(t, func(t *testing.T, url string, db *database.DB) {
 		code, _, stderr := execute(t, "record", "--database", url, "--organization", "acme", "--action", "door:open", "--entity-id", "record",
-			"--actor-id", "u-7", "--metadata", `{"doorCode":"4711","note":"seen"}`, "--mask-keys", "badge number,door code")
+			"--actor-id", "u-7", "--metadata", `{"doorCode":"4711","doorToken":"seen"}`, "--mask-keys", "badge number,door code", "--keep-keys", "door token")
 		if code != 0 {
 			t.Fatalf("exit code %d: %s", code, stderr)
 		}
 
 		history := filepath.Join(t.TempDir(), "history.ndjson")
 		line := `{"id":"1","organization":"acme","action":"door:open","entity_id":"import","actor":{"id":"u-7"},"occurred_at":"` +
-			time.Now().Add(-time.Hour).Format(time.RFC3339) + `","metadata":{"gate_code":"4711","note":"seen"}}`
+			time.Now().Add(-time.Hour).Format(time.RFC3339) + `","metadata":{"gate_code":"4711","gate_token":"seen"}}`
 		if err := os.WriteFile(history, []byte(line), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if code, _, stderr := execute(t, "import", history, "--database", url, "--mask-keys", "gate code"); code != 0 {
+		if code, _, stderr := execute(t, "import", history, "--database", url, "--mask-keys", "gate code", "--keep-keys", "gate token"); code != 0 {
 			t.Fatalf("exit code %d: %s", code, stderr)
 		}
 
@@ -47,10 +47,11 @@ func TestKeysOfTheOperatorsAreMaskedOnEveryWayIn(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Setenv("AUDITLOGS_MASK_KEYS", "vault code")
+		t.Setenv("AUDITLOGS_KEEP_KEYS", "vault token")
 		console, stop := serve(t, "--database", url)
 		defer stop()
 		request, err := http.NewRequest(http.MethodPost, find(t, console, `Audit Logs is at (http://127\.0\.0\.1:\d+)`)+"/api/v1/events",
-			strings.NewReader(`{"action":"door:open","entity_id":"serve","actor":{"id":"u-7"},"metadata":{"VAULT_CODE":"4711","note":"seen"}}`))
+			strings.NewReader(`{"action":"door:open","entity_id":"serve","actor":{"id":"u-7"},"metadata":{"VAULT_CODE":"4711","VAULT_TOKEN":"seen"}}`))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -64,7 +64,7 @@ type Event struct {
 
 	// Metadata is additional context: anything that encodes to a JSON object, at most 256 KiB and
 	// 32 levels. The usual keys are "changes" (see Changes), "changed_fields" and "service_name".
-	// Values under keys that look like credentials are not stored: see MaskKeys.
+	// What looks like a credential, by its key or by its form, is not stored: see MaskKeys.
 	Metadata any
 
 	// URL leads to the affected resource: http or https, without a user name or password, at most
@@ -75,11 +75,14 @@ type Event struct {
 	Request Request
 }
 
-// Masked returns how many values of a resolved event's metadata are not in it: Masked stands in their place. Those that
-// somebody masked before are among them, such as the client that sent the event.
-func (e Event) Masked() int {
+// Masked returns how many values of a resolved event, or parts of them, are not in it: Masked stands in their place. Those
+// that somebody masked before are among them, such as the client that sent the event.
+func (e Event) Masked() (n int) {
 	metadata, _ := e.Metadata.(json.RawMessage)
-	return strings.Count(string(metadata), Masked)
+	for _, text := range []string{string(metadata), e.EntityName, e.Reason, e.URL} {
+		n += strings.Count(text, Masked)
+	}
+	return n
 }
 
 // Resource is one that an event concerned besides the affected one.

@@ -1,109 +1,181 @@
 package event
 
 import (
-	"fmt"
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"unicode"
-	"unicode/utf8"
+
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 )
 
-// Masked stands in the log where a value was kept out of it: under a key that looks like a
-// credential (see MaskKeys), and for fields tagged audit:"secret" (see Changes).
+// Masked stands in the log where a value, or the part of a text, was kept out of it: under a key that opens something
+// (see MaskKeys), where a credential is known by its form, and for fields tagged audit:"secret" (see Changes).
 const Masked = "[masked]"
 
-// credentials are what a key looks like a credential by, wherever in the key it stands.
-var credentials = byFirstByte("password", "passwd", "pwd", "passphrase", "passcode", "secret", "token",
-	"authorization", "cookie", "credential", "apikey", "accesskey", "privatekey", "signingkey", "encryptionkey")
+// ownRules are what MaskKeys and KeepKeys were given, as canonical names. They are never changed, only replaced.
+type ownRules struct{ masked, kept []string }
 
-// ownKeys are what MaskKeys was given. It is never changed, only replaced.
 var (
-	ownKeys      atomic.Pointer[[]string]
-	addingOwnKey sync.Mutex
+	own      atomic.Pointer[ownRules]
+	changing sync.Mutex
 )
 
 // MaskKeys adds to the keys of metadata whose values are never stored, in this whole program.
 //
-// Masked in any case are keys that contain password, passwd, pwd, passphrase, passcode, secret,
-// token, authorization, cookie, credential, or an API, access, private, signing or encryption key:
-// in upper or lower case, with any separators or none, at any depth. What is added here is looked
-// for as whole words: "pin" masks pin, userPin, USER_PINS and "card.pin", but not shipping; "card
-// number" masks cardNumber and card-number.
+// Masked in any case are keys that hold a word such as password, secret, token, authorization, cookie, credential or
+// API key: in upper or lower case, with any separators or none, at any depth. Not masked are those of them that end in
+// what tells and opens nothing, such as token_type and accessKeyId. docs/recording.md has the table.
 //
-// MaskKeys panics on a key that is not ValidMaskKey, as that is a mistake in the program.
+// What is added here is looked for as whole words, and masked with all that is in it, whatever the key ends in: "pin"
+// masks pin, userPin, USER_PINS and "card.pin", but not shipping; "card number" masks cardNumber and card-number.
+//
+// MaskKeys panics with a *fault.Field on a key that CheckKey refuses, as that is a mistake in the program.
 func MaskKeys(keys ...string) {
-	addingOwnKey.Lock()
-	defer addingOwnKey.Unlock()
-	var own []string
-	if before := ownKeys.Load(); before != nil {
-		own = slices.Clone(*before)
+	addRules(keys, func(rules *ownRules, name string) { rules.masked = append(rules.masked, name) })
+}
+
+// KeepKeys lifts the rules of MaskKeys for keys whose values open nothing here, in this whole program: "client token"
+// keeps clientToken and client_token, and spec.client_token in changes, but not userClientToken. Credentials that
+// are known by their form are masked there, too, and so is what MaskKeys was given.
+//
+// KeepKeys panics with a *fault.Field on a key that CheckKey refuses, as that is a mistake in the program.
+func KeepKeys(keys ...string) {
+	addRules(keys, func(rules *ownRules, name string) { rules.kept = append(rules.kept, name) })
+}
+
+func addRules(keys []string, add func(*ownRules, string)) {
+	changing.Lock()
+	defer changing.Unlock()
+	var rules ownRules
+	if before := own.Load(); before != nil {
+		rules = ownRules{slices.Clone(before.masked), slices.Clone(before.kept)}
 	}
 	for _, key := range keys {
-		if !ValidMaskKey(key) {
-			panic(fmt.Sprintf("event.MaskKeys: key %q has neither letters nor digits", key))
+		if err := CheckKey("key", key); err != nil {
+			panic(err)
 		}
-		name, _ := canonical(key, nil, nil)
-		if !slices.Contains(own, string(name)) {
-			own = append(own, string(name))
-		}
+		add(&rules, canonicalName(key))
 	}
-	ownKeys.Store(&own)
+	own.Store(&rules)
 }
 
-// ValidMaskKey reports whether MaskKeys can look for key: it has letters or digits.
-func ValidMaskKey(key string) bool {
-	name, _ := canonical(key, nil, nil)
-	return len(name) > 0
+// CheckKey refuses what MaskKeys and KeepKeys cannot look for: a key without letters and digits. The error is a
+// *fault.Field about field.
+func CheckKey(field, key string) error {
+	if canonicalName(key) == "" {
+		return fault.Newf(field, fault.Invalid, "%.60q has neither letters nor digits", key)
+	}
+	return nil
 }
 
-// mask replaces, in place, every value in value that is not to be stored.
-func mask(value any) {
+// treatment is what becomes of a value. Of two the greater is the stricter.
+type treatment int
+
+const (
+	ordinary treatment = iota // looked through for what has the form of a credential
+	telling                   // of a credential: what it says stays, but objects are sealed
+	counting                  // sealed, but for numbers
+	heading                   // sealed, but for objects, which are ordinary
+	sealed                    // masked, but for what tells by its own key or value
+	guarded                   // the same, but for its own value: what a person types may be any word
+	hidden                    // masked with all that is in it
+)
+
+// within reports whether what is in an object that is treated so belongs to a credential.
+func (t treatment) within() bool { return t != ordinary && t != heading }
+
+// mask returns value as it is to be stored, changed in place where it can be.
+func mask(value any, by treatment) any {
 	switch v := value.(type) {
+	case string:
+		switch {
+		case by >= guarded || by > telling && !isFact(v):
+			return Masked
+		default:
+			return maskText(v, by)
+		}
+	case json.Number:
+		if by > counting {
+			return Masked
+		}
 	case []any:
-		for _, child := range v {
-			mask(child)
+		if by == hidden {
+			return Masked
+		}
+		for i := range v {
+			v[i] = mask(v[i], by)
 		}
 	case map[string]any:
+		sides := isChange(v) // each is masked by itself: what was set, replaced or removed can still be seen
+		if by == hidden && !sides {
+			return Masked
+		}
+		named := ordinary // what is said of value, before and after
 		for key, child := range v {
-			if isCredential(key) {
-				v[key] = masked(child)
-				continue
-			}
-			mask(child)
-			// Environment variables, headers and fields are often written {"name": …, "value": …}.
-			if named, ok := child.(string); ok && isNaming(key) && isCredential(named) {
-				for key, child := range v {
-					if isNamed(key) {
-						v[key] = masked(child)
-					}
-				}
+			if name, ok := child.(string); ok && isNaming(key) {
+				named = max(named, treat(name, by))
 			}
 		}
+		for key, child := range v {
+			of := by
+			if !sides || by == ordinary {
+				of = treat(key, by)
+			}
+			// Environment variables, headers and fields are often written {"name": …, "value": …}.
+			if isNamed(key) {
+				of = max(of, named)
+			}
+			v[key] = mask(child, of)
+		}
+		maskNames(v)
 	}
+	return value
 }
 
-// masked returns what is stored of a value under a credential's key. Of a Change each side is masked by
-// itself, so that what was set, replaced or removed can still be seen.
-func masked(value any) any {
-	object, _ := value.(map[string]any)
-	if !isChange(object) {
-		return maskedWhole(value)
+// maskText returns a text in which the credentials that are known by their form are masked. A text that is JSON is
+// masked as metadata is.
+func maskText(text string, by treatment) string {
+	if trimmed := strings.TrimLeft(text, jsonSpace); strings.HasPrefix(trimmed, "{") || strings.HasPrefix(trimmed, "[") {
+		decoder := json.NewDecoder(strings.NewReader(text))
+		decoder.UseNumber()
+		var value any
+		if decoder.Decode(&value) == nil && isAtEnd(decoder) {
+			before, _ := jsonOf(value) // what was decoded can be encoded
+			if after, _ := jsonOf(mask(value, by)); after != before {
+				return after
+			}
+			return text
+		}
 	}
-	for side, child := range object {
-		object[side] = maskedWhole(child)
-	}
-	return object
+	return maskForms(text)
 }
 
-// maskedWhole keeps null and booleans, which hold no credential.
-func maskedWhole(value any) any {
-	switch value.(type) {
-	case nil, bool:
-		return value
-	default:
-		return Masked
+func isAtEnd(decoder *json.Decoder) bool {
+	_, err := decoder.Token()
+	return errors.Is(err, io.EOF)
+}
+
+// maskNames masks names of members that have the form of a credential.
+func maskNames(object map[string]any) {
+	for _, key := range slices.Sorted(maps.Keys(object)) {
+		if len(key) < shortestToken {
+			continue
+		}
+		clean := maskForms(key)
+		if clean == key {
+			continue
+		}
+		child := object[key]
+		delete(object, key)
+		for _, taken := object[clean]; taken; _, taken = object[clean] {
+			clean += "'" // two keys stay two
+		}
+		object[clean] = child
 	}
 }
 
@@ -125,108 +197,4 @@ func isNaming(key string) bool {
 // isNamed reports whether a member with the key is the value of what another member names.
 func isNamed(key string) bool {
 	return strings.EqualFold(key, "value") || strings.EqualFold(key, "before") || strings.EqualFold(key, "after")
-}
-
-// isCredential reports whether the value of a key is to be masked.
-func isCredential(key string) bool {
-	var nameRoom [64]byte // most keys fit: nothing is allocated
-	var beginsRoom [64]bool
-	name, begins := canonical(key, nameRoom[:0], beginsRoom[:0])
-	for i, first := range name {
-		for _, word := range credentials[first] {
-			if hasPrefix(name[i:], word) {
-				return true
-			}
-		}
-	}
-	own := ownKeys.Load()
-	if own == nil {
-		return false
-	}
-	wordEnds := func(i int) bool { return i == len(name) || begins[i] }
-	for _, word := range *own {
-		for i := range name {
-			if begins[i] && hasPrefix(name[i:], word) {
-				if end := i + len(word); wordEnds(end) || name[end] == 's' && wordEnds(end+1) {
-					return true
-				}
-			}
-		}
-	}
-	return false
-}
-
-func hasPrefix(name []byte, word string) bool {
-	return len(name) >= len(word) && string(name[:len(word)]) == word
-}
-
-// canonical appends to name the letters and digits of key, in lower case and UTF-8, and to begins
-// whether a word begins at each of these bytes: after a separator, where digits and letters meet,
-// and where camelCase has a capital.
-func canonical(key string, name []byte, begins []bool) ([]byte, []bool) {
-	before := separator
-	for i, r := range key {
-		class := classOf(r)
-		if class == separator {
-			before = class
-			continue
-		}
-		begin := class != before && !(before == upper && class == lower)
-		if class == upper && before == upper { // the last capital of a run belongs to what follows: APIKey
-			next, _ := utf8.DecodeRuneInString(key[i+utf8.RuneLen(r):])
-			begin = classOf(next) == lower
-		}
-		length := len(name)
-		if r < utf8.RuneSelf {
-			if class == upper {
-				r += 'a' - 'A'
-			}
-			name = append(name, byte(r))
-		} else {
-			// By way of the capital, as two small letters may have one: ſ is an s.
-			name = utf8.AppendRune(name, unicode.ToLower(unicode.ToUpper(r)))
-		}
-		for range len(name) - length {
-			begins, begin = append(begins, begin), false
-		}
-		before = class
-	}
-	return name, begins
-}
-
-type runeClass int
-
-const (
-	separator runeClass = iota
-	lower
-	upper
-	digit
-)
-
-func classOf(r rune) runeClass {
-	switch {
-	case 'a' <= r && r <= 'z':
-		return lower
-	case 'A' <= r && r <= 'Z':
-		return upper
-	case '0' <= r && r <= '9':
-		return digit
-	case r < utf8.RuneSelf || r == utf8.RuneError:
-		return separator
-	case unicode.IsUpper(r):
-		return upper
-	case unicode.IsLetter(r):
-		return lower
-	case unicode.IsDigit(r):
-		return digit
-	default:
-		return separator
-	}
-}
-
-func byFirstByte(words ...string) (table [256][]string) {
-	for _, word := range words {
-		table[word[0]] = append(table[word[0]], word)
-	}
-	return table
 }

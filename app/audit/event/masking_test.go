@@ -2,9 +2,12 @@ package event_test
 
 import (
 	"encoding/json"
+	"errors"
 	"testing"
+	"time"
 
 	"github.com/auditlogs/auditlogs/app/audit/event"
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 )
 
 // storedMetadata is how metadata is stored.
@@ -49,19 +52,19 @@ func TestWhatOfACredentialIsMasked(t *testing.T) {
 		`{"token":"x"}`:                      `{"token":"[masked]"}`,
 		`{"token":""}`:                       `{"token":"[masked]"}`,
 		`{"token":123456}`:                   `{"token":"[masked]"}`,
-		`{"token":["a","b"]}`:                `{"token":"[masked]"}`,
-		`{"token":{"value":"x"}}`:            `{"token":"[masked]"}`,
-		`{"token":{}}`:                       `{"token":"[masked]"}`,
+		`{"token":["a","b",1,null]}`:         `{"token":["[masked]","[masked]","[masked]",null]}`,
+		`{"token":{"value":"x"}}`:            `{"token":{"value":"[masked]"}}`,
+		`{"token":{}}`:                       `{"token":{}}`,
 		`{"token":null}`:                     `{"token":null}`,
 		`{"token":true}`:                     `{"token":true}`,
 		`{"changed_fields":["password"]}`:    `{"changed_fields":["password"]}`,
 		`{"reason":"the password is wrong"}`: `{"reason":"the password is wrong"}`,
 		// A change stays one.
 		`{"changes":{"password":{"before":"a","after":"b"}}}`:           `{"changes":{"password":{"after":"[masked]","before":"[masked]"}}}`,
-		`{"changes":{"password":{"before":null,"after":["b"]}}}`:        `{"changes":{"password":{"after":"[masked]","before":null}}}`,
+		`{"changes":{"password":{"before":null,"after":["b"]}}}`:        `{"changes":{"password":{"after":["[masked]"],"before":null}}}`,
 		`{"changes":{"password":{"after":"b"}}}`:                        `{"changes":{"password":{"after":"[masked]"}}}`,
-		`{"changes":{"password":{"after":{"before":"b"}}}}`:             `{"changes":{"password":{"after":"[masked]"}}}`,
-		`{"changes":{"password":{"before":"a","after":"b","why":"c"}}}`: `{"changes":{"password":"[masked]"}}`,
+		`{"changes":{"password":{"after":{"before":"b"}}}}`:             `{"changes":{"password":{"after":{"before":"[masked]"}}}}`,
+		`{"changes":{"password":{"before":"a","after":"b","why":"c"}}}`: `{"changes":{"password":{"after":"[masked]","before":"[masked]","why":"[masked]"}}}`,
 		// What is named by a value.
 		`{"env":[{"name":"DB_PASSWORD","value":"x"},{"name":"PORT","value":"80"}]}`: `{"env":[{"name":"DB_PASSWORD","value":"[masked]"},{"name":"PORT","value":"80"}]}`,
 		`{"headers":[{"Key":"Cookie","Value":"x","kind":"y"}]}`:                     `{"headers":[{"Key":"Cookie","Value":"[masked]","kind":"y"}]}`,
@@ -95,6 +98,53 @@ func TestApplicationsMaskTheirOwnKeys(t *testing.T) {
 		}
 	}()
 	event.MaskKeys("_-_")
+}
+
+func TestApplicationsKeepTheirOwnKeys(t *testing.T) {
+	event.MaskKeys("vip token")
+	event.KeepKeys("nimble token", "vip token", "nimble secrets", "Nimble-Code")
+	for metadata, want := range map[string]string{
+		`{"nimbleToken":"x"}`:                                      "",
+		`{"NIMBLE_TOKEN":{"value":"x"}}`:                           "",
+		`{"changes":{"spec.nimble_token":{"after":"x"}}}`:          "",
+		`{"credentials":{"nimble_code":"x","nimble_secrets":[1]}}`: "",
+		`{"env":[{"name":"NIMBLE_TOKEN","value":"x"}]}`:            "",
+		`{"userNimbleToken":"x"}`:                                  `{"userNimbleToken":"[masked]"}`,
+		`{"nimble_token_secret":"x"}`:                              `{"nimble_token_secret":"[masked]"}`,
+		`{"nimble_secrets":[{"password":"x"}]}`:                    `{"nimble_secrets":[{"password":"[masked]"}]}`,
+		`{"nimble_token":"https://u:p@example.com"}`:               `{"nimble_token":"https://u:[masked]@example.com"}`,
+		`{"vip_token":{"id":"x"}}`:                                 `{"vip_token":"[masked]"}`, // what is to be masked is
+	} {
+		if want == "" {
+			want = metadata
+		}
+		if got := storedMetadata(t, json.RawMessage(metadata)); got != want {
+			t.Errorf("%s\nis stored as %s\nwant         %s", metadata, got, want)
+		}
+	}
+	defer func() {
+		var refused *fault.Field
+		if err, _ := recover().(error); !errors.As(err, &refused) || refused.Code != fault.Invalid {
+			t.Errorf("a key without letters gives %v", err)
+		}
+	}()
+	event.KeepKeys("…")
+}
+
+func TestTextsOfAnEventAreMaskedByForm(t *testing.T) {
+	e, err := event.Resolve(t.Context(), anEvent(func(e *event.Event) {
+		e.EntityName, e.Reason, e.URL = "postgres://web:hunter2@db/x", "password=hunter2", "https://example.com/x?token=hunter2&y=1"
+		e.Metadata = map[string]any{"token": []string{"hunter2", "hunter2"}, "text": "none"}
+	}), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.EntityName != "postgres://web:[masked]@db/x" || e.Reason != "password=[masked]" || e.URL != "https://example.com/x?token=[masked]&y=1" {
+		t.Errorf("%q, %q, %q", e.EntityName, e.Reason, e.URL)
+	}
+	if e.Masked() != 5 {
+		t.Errorf("%d values are masked", e.Masked())
+	}
 }
 
 func BenchmarkValidateMetadata(b *testing.B) {

@@ -114,13 +114,16 @@ func isStorable(text string) bool {
 			inner := text[i+1 : i+1+length]
 			i += length + 1
 			if text[i+1] != ':' {
-				if naming && isCredential(inner) {
+				if naming && treat(inner, ordinary) != ordinary || maskForms(inner) != inner {
 					return false
 				}
 				naming = false
 				continue
 			}
-			if hasKeys[level] && lastKeys[level] >= inner || isCredential(inner) {
+			if hasKeys[level] && lastKeys[level] >= inner || len(inner) >= shortestToken && maskForms(inner) != inner {
+				return false
+			}
+			if of := treat(inner, ordinary); of > telling || of == telling && (text[i+2] == '{' || text[i+2] == '[') {
 				return false
 			}
 			lastKeys[level], hasKeys[level], naming = inner, true, isNaming(inner)
@@ -138,8 +141,7 @@ func mendMetadata(text string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	mask(object)
-	return jsonOf(withoutNUL(object))
+	return jsonOf(withoutNUL(mask(object, ordinary)))
 }
 
 // decodeMetadata reads an object, at most maxMetadataDepth deep, in which no name is given twice.

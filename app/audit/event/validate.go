@@ -76,6 +76,7 @@ func Resolve(ctx context.Context, event Event, now time.Time) (Event, error) {
 		faults.Add(fault.Newf("sequence", fault.Invalid, "%d is not between 0 and %d", *n, MaxSequence))
 	}
 	faults.Add(checkURL(event.URL))
+	event.EntityName, event.Reason, event.URL = maskForms(event.EntityName), maskForms(event.Reason), maskForms(event.URL)
 	metadata, err := encodeMetadata(event.Metadata)
 	faults.Add(err)
 	event.Metadata = nil

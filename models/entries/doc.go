@@ -17,7 +17,7 @@
 //	    ORDER BY id DESC LIMIT 51) AS hit
 //	ORDER BY run.group_number, hit.id DESC LIMIT 51
 //
-// SQLite has no LATERAL: there it is a UNION ALL of one SELECT a run. The values of the cursor are part of the
+// SQLite has no LATERAL: there it is a list of IDs, IN (SELECT id …), for each run. The values of the cursor are part of the
 // condition, so page 100,000 is read as page 1 is: no page is reached by skipping the entries before it.
 //
 // # Groups

@@ -13,15 +13,15 @@ type postgres struct{}
 // mergeRuns seeks in the index once a run. The values go in as arrays, so the statement's text, and with it its
 // plan, is the same for any number of runs. Then it looks up one entry after the other: the OFFSET keeps
 // PostgreSQL from a join that reads the whole table.
-func (postgres) mergeRuns(r reading, set runSet, runs []run) condition {
+func (postgres) mergeRuns(r reading, set runSet) condition {
 	arrays, names, equal := "?::int[]", "group_number", ""
-	values := make([]string, len(runs))
-	for n, run := range runs {
+	values := make([]string, len(set.runs))
+	for n, run := range set.runs {
 		values[n] = strconv.Itoa(run.group)
 	}
 	args := []any{models.PostgresArray(values)}
 	for i, operand := range set.operands {
-		for n, run := range runs {
+		for n, run := range set.runs {
 			values[n] = run.values[i]
 		}
 		name := "v" + strconv.Itoa(i)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"iter"
 	"reflect"
 	"slices"
 	"strings"
@@ -66,7 +65,7 @@ func (r reading) ordered(group, id string) string {
 
 // merger writes the statement that answers a reading: group, and columns of the entries.
 type merger interface {
-	mergeRuns(r reading, set runSet, runs []run) condition
+	mergeRuns(r reading, set runSet) condition
 	// cameFrom is the condition that an entry of an organization has a value in a column of the provenance, as
 	// the index by days of that column takes it.
 	cameFrom(orgID int64, column, value string) condition
@@ -93,42 +92,15 @@ func (r reading) sorted(entries []groupedEntry) []groupedEntry {
 	return slices.CompactFunc(entries, func(a, b groupedEntry) bool { return a.ID == b.ID })
 }
 
-// SQLite takes 500 parts of a UNION, each of which repeats the values that all runs have in common, and 32,766
-// values in all.
-const (
-	mostTogether = 400
-	mostValues   = 32_000
-)
-
-// parts are the runs that one statement reads each.
-func (r reading) parts(set runSet) iter.Seq[[]run] {
-	each := len(set.operands) + 2 // and the limits
-	for _, value := range r.where(set).args {
-		if list, ok := value.([]string); ok {
-			each += len(list)
-		} else {
-			each++
-		}
-	}
-	return slices.Chunk(set.runs, max(1, min(mostTogether, mostValues/each)))
-}
-
 // read reads the first entries of a set of runs.
 func (l *Log) read(ctx context.Context, r reading, set runSet) (found []groupedEntry, err error) {
 	if set.index == byTime {
 		return l.query(ctx, r.columns, r.byTime(set))
 	}
-	for runs := range r.parts(set) {
-		entries, err := l.query(ctx, r.columns, l.merge.mergeRuns(r, set, runs))
-		if err != nil {
-			return nil, err
-		}
-		if found = append(found, entries...); len(found) > len(entries) {
-			found = r.sorted(found)
-		}
-		found = found[:min(len(found), r.limit)]
+	if len(set.runs) == 0 {
+		return nil, nil
 	}
-	return found, nil
+	return l.query(ctx, r.columns, l.merge.mergeRuns(r, set))
 }
 
 // byTime reads the log as it lies, which is one run of the primary key.

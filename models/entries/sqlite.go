@@ -1,7 +1,9 @@
 package entries
 
 import (
-	"strconv"
+	"encoding/json"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/auditlogs/auditlogs/models"
@@ -10,31 +12,31 @@ import (
 // sqlite is what SQLite does its own way.
 type sqlite struct{}
 
-// mergeRuns is a UNION of one seek a run. It names the index: between two times SQLite would rather read
-// everything of the organization. CROSS JOIN has SQLite read in the order written.
-func (sqlite) mergeRuns(r reading, set runSet, runs []run) condition {
+// mergeRuns has a subquery for each run in place of LATERAL, which SQLite has not got. However many runs there are,
+// the statement is the same: compiling it may take longer than the answer. It names the index: between two times
+// SQLite would rather read everything of the organization. CROSS JOIN has SQLite read in the order written.
+func (sqlite) mergeRuns(r reading, set runSet) condition {
 	where, equal := r.where(set), ""
-	for _, operand := range set.operands {
-		value := "?"
+	for i, operand := range set.operands {
+		value := fmt.Sprintf("json_extract(run.value, '$[%d]')", i+1)
 		if operand == day {
-			operand, value = "occurred_at / 86400000000", "+CAST(? AS integer)" // without the + it is no value of the index
+			operand, value = "occurred_at / 86400000000", "+CAST("+value+" AS integer)" // without the + it is no value of the index
 		}
 		equal += " AND " + operand + " = " + value
 	}
-	var parts []string
-	var args []any
-	for _, run := range runs {
-		parts = append(parts, `SELECT * FROM (SELECT `+strconv.Itoa(run.group)+` AS group_number, id AS hit_id
-		FROM audit_entries INDEXED BY `+set.index.name+` WHERE `+where.sql+equal+`
-		ORDER BY id `+r.direction()+` LIMIT ? OFFSET ?)`)
-		args = append(args, where.args...)
-		for i := range set.operands {
-			args = append(args, run.values[i])
+	runs := make([][]any, len(set.runs))
+	for i, run := range set.runs {
+		runs[i] = []any{run.group}
+		for _, value := range run.values {
+			runs[i] = append(runs[i], value)
 		}
-		args = append(args, r.limit, r.skip)
 	}
-	ids := condition{strings.Join(parts, "\n\tUNION ALL ") + r.ordered("group_number", "hit_id") + " LIMIT ?",
-		append(args, r.limit)}
+	table, _ := json.Marshal(runs) // numbers and texts cannot fail
+	ids := condition{`SELECT json_extract(run.value, '$[0]') AS group_number, hit.id AS hit_id
+FROM json_each(?) AS run CROSS JOIN audit_entries AS hit ON hit.org_id = ? AND hit.id IN (
+	SELECT id FROM audit_entries INDEXED BY ` + set.index.name + ` WHERE ` + where.sql + equal + `
+	ORDER BY id ` + r.direction() + ` LIMIT ? OFFSET ?)` + r.ordered("group_number", "hit_id") + ` LIMIT ?`,
+		slices.Concat([]any{string(table), r.orgID}, where.args, []any{r.limit, r.skip, r.limit})}
 	if r.columns == idColumn {
 		return ids
 	}

@@ -133,10 +133,10 @@ func parseExported(line []byte) (exported, error) {
 	return x, checkExported(e)
 }
 
-// readFurther reads what only some entries say, and checks it as an event's. How many values were masked, the
-// metadata says.
+// readFurther reads what only some entries say, and checks it as an event's. How many values were masked, they
+// say themselves.
 func readFurther(e *models.Entry, related, onBehalfOf json.RawMessage) error {
-	e.Masked = event.Event{Metadata: json.RawMessage(e.Metadata)}.Masked()
+	e.Masked = event.Event{EntityName: e.EntityName, Reason: e.Reason, URL: e.URL, Metadata: json.RawMessage(e.Metadata)}.Masked()
 	if e.Outcome == event.OutcomeSuccess {
 		e.Outcome = ""
 	}

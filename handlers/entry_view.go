@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/entries"
@@ -19,17 +20,27 @@ type entryView struct {
 	Origin   *originView
 	Client   string // the browser or program in words; empty when unknown
 	Maker    *linkMaker
+	For      *principal
+	Related  []relatedView
+	Borrowed bool // another system calls its action as the app calls one of its own
 	Metadata views.Metadata
 
 	Path        string // the entry's own address
 	Link        string // the same with scheme and host, to be copied
 	ResourceURL string // the resource outside of this app; empty when nobody said where it is
-	HistoryPath string // everything that happened to the resource
+	HistoryPath string // everything that happened to the resource; empty where nothing was affected
 	ActorPath   string // the log of this actor only
+	ForPath     string // the log of the one for whom the actor acted
 	AroundPath  string // five minutes of the log before and after
 
 	// The whole log of what came from where it did.
 	IPPath, RequestPath, APIKeyPath, SourcePath string
+}
+
+// relatedView is one of the further resources that an entry concerned.
+type relatedView struct {
+	event.Resource
+	HistoryPath string
 }
 
 // linkMaker is who made the link that an entry came about by, as its metadata says. Without an ID it was
@@ -103,8 +114,15 @@ func viewEntry(base string, org models.Organization, entry models.Entry, links m
 		Metadata:    views.MetadataOf(entry.Metadata),
 		Path:        path,
 		Link:        base + path,
+		For:         principalOf(&entry, views.NamesakesOf([]models.Entry{entry})),
+		Borrowed:    (entry.Origin == models.OriginImport || entry.APIKeyID != "") && action.Action(entry.Action).Reserved(),
 		ResourceURL: models.ResourceURL(entry, links),
-		HistoryPath: historyPath(org, entry.EntityType, entry.EntityID),
+	}
+	if entry.EntityID != "" {
+		view.HistoryPath = historyPath(org, entry.EntityType, entry.EntityID)
+	}
+	for _, r := range entry.Related {
+		view.Related = append(view.Related, relatedView{r, historyPath(org, r.Type, r.ID)})
 	}
 	whole := Filter{Zone: zone, Sort: entries.SortTimestamp, Limit: defaultPageSize}
 	view.goOn(whole, log)
@@ -122,6 +140,9 @@ func viewEntry(base string, org models.Organization, entry models.Entry, links m
 func (v *entryView) goOn(f Filter, log string) {
 	occurred := v.OccurredAt.Time()
 	v.ActorPath = f.WithActor(v.ActorID).Address(log)
+	if v.OnBehalfOf != nil {
+		v.ForPath = f.WithActor(v.OnBehalfOf.ID).Address(log)
+	}
 	v.AroundPath = f.Between(occurred.Add(-around), occurred.Add(around+time.Second)).Address(log)
 }
 

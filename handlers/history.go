@@ -75,6 +75,7 @@ func (h *Handlers) History(c *fiber.Ctx) error {
 	page.Resource, _, _ = strings.Cut(page.First, "?")
 	page.Columns = unsorted(columnsOf(&page.logPage))
 	page.Items = itemsOf(&page.logPage, listed, nil, h.Store.Now())
+	page.sayRelated(listed.Entries)
 	page.Pages = page.links(listed)
 	if page.Partial = partialPageOf(&page.logPage, listed); page.Partial != nil {
 		page.Partial.Address = page.at(page.Partial.Address)
@@ -126,6 +127,32 @@ func resourceOf(c *fiber.Ctx) (entityType, entityID string, err error) {
 		return "", "", badParameter("id", fault.Malformed, "is not text")
 	}
 	return entityType, entityID, nil
+}
+
+// sayRelated writes under the lines of entries about other resources what this one was to them.
+func (p *historyPage) sayRelated(entries []models.Entry) {
+	related := map[string]string{}
+	for _, entry := range entries {
+		if entry.EntityType == p.EntityType && entry.EntityID == p.EntityID {
+			continue
+		}
+		for _, r := range entry.Related {
+			if r.Type != p.EntityType || r.ID != p.EntityID {
+				continue
+			}
+			said := "Related"
+			if r.Role != "" {
+				said += ", as " + r.Role
+			}
+			related[entry.ID.String()] = said
+			break
+		}
+	}
+	for _, item := range p.Items {
+		if item.Entry != nil {
+			item.Entry.Related = related[item.Entry.ID]
+		}
+	}
 }
 
 // fillBriefs writes under each line what changed.
@@ -225,7 +252,7 @@ func (p *historyPage) at(address string) string {
 // does, or else as the organization's template does.
 func resourceURL(entries []models.Entry, entityType, entityID string, links models.ResourceLinks) string {
 	for _, entry := range entries {
-		if entry.URL != "" {
+		if entry.URL != "" && entry.EntityType == entityType && entry.EntityID == entityID {
 			return models.ResourceURL(entry, links)
 		}
 	}

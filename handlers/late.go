@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/views"
 )
@@ -40,6 +41,12 @@ func lateMark(e *models.Entry) string {
 	default:
 		return ""
 	}
+}
+
+// borrowed reports whether an imported entry has an action that the app records of itself: what another system
+// calls so must not look like the app's own, not even in a row among many that were imported.
+func borrowed(e *models.Entry) bool {
+	return e.Origin == models.OriginImport && action.Action(e.Action).Reserved()
 }
 
 // cameTogether is how many entries, from the first on, came into the log together and not as usual;

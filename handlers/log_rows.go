@@ -28,8 +28,10 @@ type entryRow struct {
 	Action, EntityType   string
 	LongVerb             bool   // the verb alone may be too long for its column
 	EntityID, EntityName string // the name is empty where it is the ID
+	Outcome              string // "failed" or "denied"; empty where it succeeded
 	ActorName            string
-	Automated            bool
+	Kind                 views.Kind        // of the actor
+	For                  *principal        // for whom the actor acted; nil where that was itself
 	ByLink               bool              // the actor is whose password a link set: whoever had the link
 	Source               string            // of what was automated
 	ByKey, Key           string            // the API key it came with, by ID and name; empty where none was
@@ -41,10 +43,26 @@ type entryRow struct {
 	Time                 string
 	Late                 string // "recorded 3 h later" or "imported", where nothing above says it for several
 
-	Brief *views.Brief // what it changed, in a history
+	Brief   *views.Brief // what it changed, in a history
+	Related string       // what the resource of a history is to it, where it is about another one
 
 	CutID                       bool   // it may be too long for its place, and is cut in the middle then
 	EntityNameEnd, ActorNameEnd string // what is left of the end of a name that is cut so
+}
+
+// principal is for whom somebody acted.
+type principal struct {
+	Name string
+	Note string // what tells a namesake apart
+	Kind views.Kind
+}
+
+func principalOf(entry *models.Entry, names views.Namesakes) *principal {
+	p := entry.OnBehalfOf
+	if p == nil {
+		return nil
+	}
+	return &principal{p.Name, names.Note(p.ID, p.Name, p.Email), views.KindOf(p.Type, p.ID)}
 }
 
 // heading separates days, or the values of the sorted column, and of users also those who share a name.
@@ -64,6 +82,7 @@ const (
 	longEntityName = 20
 	longActorName  = 16
 	longVerb       = 20
+	outcomeMark    = 8 // of a verb's place, where there is one
 )
 
 // itemsOf puts the entries in a row with what stands between them. gaps are those that belong on
@@ -97,11 +116,10 @@ func itemsOf(page *logPage, listed entries.Page, gaps []models.Gap, now time.Tim
 			}
 		}
 		row := rowOf(page, entry, names, occurred, now.Year())
-		if together > 0 {
-			together--
-		} else {
+		if together == 0 || borrowed(entry) {
 			row.Late = lateMark(entry)
 		}
+		together = max(0, together-1)
 		items = append(items, item{Entry: row})
 	}
 	for _, gap := range gaps {
@@ -117,8 +135,9 @@ func rowOf(page *logPage, entry *models.Entry, names views.Namesakes, occurred t
 	row := &entryRow{
 		ID:     id,
 		Action: entry.Action, LongVerb: len(verb) > longVerb, EntityType: entry.EntityType,
+		Outcome:  views.OutcomeInWords(entry.Outcome),
 		EntityID: entry.EntityID, EntityName: entry.EntityName,
-		ActorName: entry.ActorName, Automated: entry.BySystem(), Source: entry.Source,
+		ActorName: entry.ActorName, Kind: views.KindOf(entry.ActorType, entry.ActorID), For: principalOf(entry, names), Source: entry.Source,
 		ByKey: entry.APIKeyID, Key: entry.APIKeyName,
 		ByLink:       entry.Action == string(action.UserPasswordReset),
 		ActorNote:    names.Note(entry.ActorID, entry.ActorName, entry.ActorEmail),
@@ -128,6 +147,9 @@ func rowOf(page *logPage, entry *models.Entry, names views.Namesakes, occurred t
 		Time:         occurred.Format("Jan 2, 15:04:05") + views.OffsetIfTwice(occurred),
 		CutID:        len(entry.EntityID) > longID,
 		ActorNameEnd: endOf(entry.ActorName, longActorName),
+	}
+	if row.Outcome != "" {
+		row.LongVerb = len(verb) > longVerb-outcomeMark
 	}
 	if occurred.Year() != year {
 		row.Time = views.Moment(occurred)
@@ -149,6 +171,13 @@ func titleOf(entry *models.Entry, row *entryRow) string {
 	for _, part := range []string{entry.ActorEmail, row.ActorNote} {
 		if part != "" && part != entry.ActorName && !slices.Contains(parts, part) {
 			parts = append(parts, part)
+		}
+	}
+	if p := entry.OnBehalfOf; p != nil {
+		for _, part := range []string{"for " + p.Name, p.Email} {
+			if part != "" && part != p.Name {
+				parts = append(parts, part)
+			}
 		}
 	}
 	if entry.Source != "" {

@@ -22,7 +22,7 @@ func userCells(page *goquery.Document) []string {
 		if value.Length() == 0 {
 			value = cell
 		}
-		if value.Find(".automated, .who-note").Length() > 0 && value != cell {
+		if value.Find(".kind, .who-note").Length() > 0 && value != cell {
 			return "a mark within the value"
 		}
 		return value.Text() + "|" + cell.Find(".automated").Text() + "|" + cell.Find(".who-note").Text()

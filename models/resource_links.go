@@ -114,7 +114,7 @@ func ResourceURL(entry Entry, links ResourceLinks) string {
 	if entry.URL != "" && event.WebAddressFault(entry.URL) == "" { // earlier versions took more
 		return entry.URL
 	}
-	if template, ok := links[entry.EntityType]; ok {
+	if template, ok := links[entry.EntityType]; ok && entry.EntityID != "" {
 		return expandURLTemplate(template, entry.EntityID)
 	}
 	return ""

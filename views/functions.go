@@ -36,8 +36,12 @@ func functions(asset func(name string) string) template.FuncMap {
 		// date .CreatedAt .Frame.Location: "Nov 20, 2026".
 		"date": func(m models.Micros, loc *time.Location) string { return m.Time().In(loc).Format("Jan 2, 2006") },
 
-		// poses .ActorID .ActorName: whether a person is called like automation.
-		"poses": posesAsSystem,
+		// poses .ActorID .ActorName: whether a person is called like automation, or like nobody known.
+		"poses": poses,
+		// kind .ActorType .ActorID: the mark of an actor that is no person.
+		"kind": KindOf,
+		// outcome .Outcome: "failed" or "denied", or empty.
+		"outcome": OutcomeInWords,
 
 		// count 3 "entry" "entries": "3 entries".
 		"count": Count,

@@ -6,11 +6,12 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
+	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/models"
 )
 
 // Whoever reads a name must know whose it is. Names that look the same carry what tells them apart,
-// and a person who is called system does so always.
+// and a person who is called system or anonymous does so always.
 
 // Namesakes are names on a page by what they look like, each with the ID of who has it; an empty ID
 // where several have it.
@@ -20,6 +21,9 @@ func NamesakesOf(entries []models.Entry) Namesakes {
 	names := make(Namesakes, len(entries))
 	for i := range entries {
 		names.Add(entries[i].ActorName, entries[i].ActorID)
+		if p := entries[i].OnBehalfOf; p != nil {
+			names.Add(p.Name, p.ID)
+		}
 	}
 	return names
 }
@@ -36,7 +40,7 @@ func (n Namesakes) Add(name, id string) {
 // empty where nothing needs to.
 func (n Namesakes) Note(id, name, email string) string {
 	switch {
-	case posesAsSystem(id, name):
+	case poses(id, name):
 		return id
 	case n[lookOf(name)] != "" || id == models.SystemActorID || id == name:
 		return ""
@@ -47,18 +51,15 @@ func (n Namesakes) Note(id, name, email string) string {
 	}
 }
 
-// posesAsSystem reports whether a name other than that of automation looks like it.
-func posesAsSystem(id, name string) bool {
-	if id == models.SystemActorID {
-		return false
-	}
+// poses reports whether a name looks like that of automation, or of nobody known, and is another's.
+func poses(id, name string) bool {
 	letters := strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) || unicode.IsDigit(r) {
 			return r
 		}
 		return -1
 	}, lookOf(name))
-	return letters == models.SystemActorID
+	return (letters == models.SystemActorID || letters == event.AnonymousID) && letters != id
 }
 
 // lookOf is the same for names that are read as the same: whatever their case, width, white space and

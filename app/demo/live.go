@@ -149,6 +149,7 @@ var automatic = []weighted{
 	{2, func(w *world, _ *person) { preview(w, pick(w, w.people)) }},
 	{1, func(w *world, _ *person) { w.scan(w.auto("scheduler"), pick(w, w.applications())) }},
 	{1, func(w *world, _ *person) { w.removePreviews(0.1) }},
+	{0.7, func(w *world, _ *person) { w.agentDeploys(w.person(pick(w, []string{tomasz, priya, sofia})), "") }},
 	{0.5, func(w *world, _ *person) {
 		s := w.service("web-dashboard")
 		w.renewCertificate(s, pick(w, s.domains), "expiring")

@@ -45,6 +45,8 @@ func (w *world) stories() {
 	w.theDelayedDeliveries()
 	w.theAPIKeys()
 	w.theAuditSettings()
+	w.theAgents()
+	w.theCloud()
 }
 
 // theDeletedDatabase: who deleted the staging database on Friday? There are two Daniel Kims.

@@ -95,13 +95,13 @@ func (w *world) next(now time.Time) {
 	next.do()
 }
 
-// record reports that by did action to about.
-func (w *world) record(by hand, action action.Action, about entity, details metadata) {
-	w.recordLate(0, by, action, about, details)
+// record reports that by did action to about, and what more there is to say of it.
+func (w *world) record(by hand, action action.Action, about entity, details metadata, more ...func(*audit.Event)) {
+	w.recordLate(0, by, action, about, details, more...)
 }
 
 // recordLate is record for an event that was written down a while after it happened.
-func (w *world) recordLate(late time.Duration, by hand, action action.Action, about entity, details metadata) {
+func (w *world) recordLate(late time.Duration, by hand, action action.Action, about entity, details metadata, more ...func(*audit.Event)) {
 	if w.now.Before(w.start) || !w.now.Add(late).Before(w.end) {
 		return
 	}
@@ -118,6 +118,9 @@ func (w *world) recordLate(late time.Duration, by hand, action action.Action, ab
 	}
 	if len(details) > 0 {
 		event.Metadata = details
+	}
+	for _, say := range more {
+		say(&event)
 	}
 	h := happening{Event: event, recorded: w.now.Add(late)}
 	if by.key != nil {

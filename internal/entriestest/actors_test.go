@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/internal/logtest"
@@ -51,6 +52,44 @@ func TestActors(t *testing.T) {
 		known, err := actors.ByID(ctx, store.Store, org, []string{"u2", "nobody", "just", "u1"})
 		if err != nil || !slices.Equal(ids(known), []string{"u2", "u1"}) || known[1].Name != "New Name" {
 			t.Errorf("by ID: %v, %v", known, err)
+		}
+	})
+}
+
+// Actors are told apart by their type, and those are found as well who only had others act for them.
+func TestActorsHaveTheirType(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		store := newStore(t, db)
+		org := logtest.Organization(t, store.Store, "acme")
+		for i, actor := range []audit.Actor{
+			{ID: "ada", Name: "Ada Lovelace"},
+			{Type: audit.ActorService, ID: "ci", Name: "CI"},
+			{Type: audit.ActorAgent, ID: "bot", Name: "Deploy bot", OnBehalfOf: &audit.Principal{ID: "grace", Name: "Grace", Email: "g@example.com"}},
+			{Type: audit.ActorAgent, ID: "bot", Name: "Deploy bot", OnBehalfOf: &audit.Principal{ID: "grace", Name: "Grace Hopper", Email: "g@example.com"}},
+			{Type: audit.ActorAgent, ID: "bot", Name: "Deploy bot", OnBehalfOf: &audit.Principal{Type: audit.ActorService, ID: "ci", Name: "CI"}},
+			audit.System("cron"), audit.Anonymous(),
+		} {
+			event := audit.Event{Organization: "acme", Action: "service:update", EntityID: "svc-1", Actor: actor, OccurredAt: now.Add(time.Duration(i-100) * time.Minute)}
+			if _, err := audit.Record(t.Context(), store.Writer(t.Context()), event); err != nil {
+				t.Fatal(err)
+			}
+		}
+		said := func(actors []models.Actor) (all []string) {
+			for _, a := range actors {
+				all = append(all, string(a.Type)+" "+a.ID+" "+a.Name)
+			}
+			return all
+		}
+		latest, more, err := actors.Latest(t.Context(), store.Store, org, 20)
+		want := []string{"anonymous anonymous anonymous", " system system", "agent bot Deploy bot", "service ci CI", " ada Ada Lovelace", " grace Grace Hopper"}
+		if err != nil || more || !slices.Equal(said(latest), want) {
+			t.Errorf("latest: %q, %t, %v", said(latest), more, err)
+		}
+		for text, want := range map[string][]string{"grace": {" grace Grace Hopper"}, "G@EXAMPLE": {" grace Grace Hopper"}, "ci": {"service ci CI"}, "bot": {"agent bot Deploy bot"}} {
+			found, _, err := actors.Find(t.Context(), store.Store, org, text, 10)
+			if err != nil || !slices.Equal(said(found), want) {
+				t.Errorf("find %q: %q, %v; want %q", text, said(found), err, want)
+			}
 		}
 	})
 }

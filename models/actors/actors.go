@@ -11,13 +11,17 @@ import (
 	"github.com/auditlogs/auditlogs/models"
 )
 
-const actorOfRow = "actor_id AS id, actor_name AS name, actor_email AS email"
+const actorOfRow = "actor_id AS id, actor_name AS name, actor_email AS email, actor_type AS type"
 
 // stillSeen is the newest visible entry of an actor under a name, of a row of audit_actors: rows stay until their
 // month has expired.
 const stillSeen = `(SELECT e.id FROM audit_entries e WHERE e.org_id = audit_actors.org_id
 	AND e.actor_key = audit_actors.actor_key AND e.actor_id = audit_actors.actor_id AND e.id >= ?
 	ORDER BY e.id DESC LIMIT 1)`
+
+// represented is whether somebody acted on behalf of the actor of a row of audit_actors, as far as can be seen.
+const represented = `EXISTS (SELECT 1 FROM audit_on_behalf_of AS o WHERE o.org_id = audit_actors.org_id
+	AND o.actor_id = audit_actors.actor_id AND o.entry_id >= ?)`
 
 // recentEntries is how many of the newest entries Latest looks at.
 const recentEntries = 500
@@ -28,9 +32,9 @@ func Latest(ctx context.Context, store *models.Store, org models.Organization, l
 	actors []models.Actor, more bool, err error,
 ) {
 	err = store.LogReader(ctx).Raw(`SELECT `+actorOfRow+` FROM (
-	SELECT actor_id, actor_name, actor_email, occurred_at FROM audit_entries
+	SELECT actor_id, actor_name, actor_email, actor_type, occurred_at FROM audit_entries
 	WHERE org_id = ? AND id >= ? ORDER BY id DESC LIMIT ?) AS newest
-GROUP BY actor_id, actor_name, actor_email ORDER BY MAX(occurred_at) DESC`,
+GROUP BY actor_id, actor_name, actor_email, actor_type ORDER BY MAX(occurred_at) DESC`,
 		org.ID, models.FirstEntryID(org.KeptSince(store.Now())), recentEntries).Scan(&actors).Error
 	if err != nil {
 		return nil, false, fmt.Errorf("list the latest actors of %s: %w", org.Slug, err)
@@ -79,14 +83,15 @@ func matching(
 	condition string, args []any, order string, limit int,
 ) (ids []string, err error) {
 	kept := org.KeptSince(store.Now())
+	first := models.FirstEntryID(kept)
 	for rows, all := limit*monthsKept, false; !all && len(ids) < limit; {
 		if len(ids) > 0 {
 			condition, args = condition+" AND actor_id NOT IN ?", append(args, ids)
 		}
 		var found []string
-		values := slices.Concat([]any{org.ID, models.MonthOf(kept)}, args, []any{models.FirstEntryID(kept), rows})
+		values := slices.Concat([]any{org.ID, models.MonthOf(kept)}, args, []any{first, first, rows})
 		err := store.LogReader(ctx).Raw(`SELECT actor_id FROM audit_actors
-WHERE org_id = ? AND month >= ? AND `+condition+` AND `+stillSeen+` IS NOT NULL ORDER BY `+order+` LIMIT ?`,
+WHERE org_id = ? AND month >= ? AND `+condition+` AND (`+stillSeen+` IS NOT NULL OR `+represented+`) ORDER BY `+order+` LIMIT ?`,
 			values...).Scan(&found).Error
 		if err != nil {
 			return nil, fmt.Errorf("find actors of %s: %w", org.Slug, err)
@@ -123,7 +128,7 @@ func ByID(ctx context.Context, store *models.Store, org models.Organization, ids
 	const of = ` FROM audit_entries WHERE org_id = names.org_id AND audit_entries.id = names.newest) AS `
 	kept := org.KeptSince(store.Now())
 	var actors []models.Actor
-	err := store.LogReader(ctx).Raw(`SELECT actor_id AS id, (SELECT actor_name`+of+`name, (SELECT actor_email`+of+`email
+	err := store.LogReader(ctx).Raw(`SELECT actor_id AS id, (SELECT actor_name`+of+`name, (SELECT actor_email`+of+`email, (SELECT actor_type`+of+`type
 FROM (
 	SELECT org_id, actor_id, `+stillSeen+` AS newest FROM (
 		SELECT org_id, actor_key, actor_id, MAX(month) AS latest FROM audit_actors
@@ -135,9 +140,31 @@ WHERE newest IS NOT NULL ORDER BY newest DESC`,
 		return nil, fmt.Errorf("find actors of %s: %w", org.Slug, err)
 	}
 	actors = distinct(actors)
+	if len(actors) < len(ids) {
+		principals, err := represent(ctx, store, org, ids)
+		if err != nil {
+			return nil, err
+		}
+		actors = distinct(append(actors, principals...))
+	}
 	slices.SortFunc(actors, func(a, b models.Actor) int {
 		return cmp.Compare(slices.Index(ids, a.ID), slices.Index(ids, b.ID))
 	})
+	return actors, nil
+}
+
+// represent finds, of actors on whose behalf others acted, the newest name and e-mail they had then.
+func represent(ctx context.Context, store *models.Store, org models.Organization, ids []string) (actors []models.Actor, err error) {
+	kept := org.KeptSince(store.Now())
+	err = store.LogReader(ctx).Raw(`SELECT `+actorOfRow+` FROM (
+	SELECT (SELECT entry_id FROM audit_on_behalf_of AS o WHERE o.org_id = seen.org_id AND o.actor_id = seen.actor_id
+		AND o.entry_id >= ? ORDER BY o.entry_id DESC LIMIT 1) AS newest
+	FROM (SELECT DISTINCT org_id, actor_id FROM audit_actors WHERE org_id = ? AND actor_id IN ? AND month >= ?) AS seen) AS latest
+JOIN audit_on_behalf_of ON org_id = ? AND entry_id = latest.newest`,
+		models.FirstEntryID(kept), org.ID, ids, models.MonthOf(kept), org.ID).Scan(&actors).Error
+	if err != nil {
+		return nil, fmt.Errorf("find on whose behalf others acted in %s: %w", org.Slug, err)
+	}
 	return actors, nil
 }
 

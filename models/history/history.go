@@ -29,7 +29,8 @@ func Lately(ctx context.Context, log *entries.Log, org models.Organization, enti
 	page, err := log.Page(ctx, org, entries.Query{EntityType: entityType, EntityID: entityID, Limit: resourceEntries})
 	var r Resource
 	for _, e := range page.Entries {
-		if e.EntityName != "" && !slices.Contains(r.Names, e.EntityName) {
+		itself := e.EntityType == entityType && e.EntityID == entityID // and not only related
+		if itself && e.EntityName != "" && !slices.Contains(r.Names, e.EntityName) {
 			r.Names = append(r.Names, e.EntityName)
 		}
 		if !slices.ContainsFunc(r.Actors, func(a models.Actor) bool { return a.ID == e.ActorID }) {

@@ -9,10 +9,10 @@ import (
 type Kind struct{ Class, Icon, Word string }
 
 var kinds = map[event.ActorType]Kind{
-	event.ActorSystem:    {"automated", "bot", "automated"},
-	event.ActorService:   {"service", "server", "service"},
-	event.ActorAgent:     {"agent", "sparkle", "agent"},
-	event.ActorAnonymous: {"anonymous", "user-x", "not signed in"},
+	event.ActorSystem:    {Class: "automated", Icon: "bot", Word: "automated"},
+	event.ActorService:   {Class: "service", Icon: "server", Word: "service"},
+	event.ActorAgent:     {Class: "agent", Icon: "sparkle", Word: "agent"},
+	event.ActorAnonymous: {Class: "anonymous", Icon: "user-x", Word: "not signed in"},
 }
 
 // KindOf returns the mark of an actor; the zero Kind is that of a person.

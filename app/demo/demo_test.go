@@ -85,18 +85,30 @@ func TestDemo(t *testing.T) {
 func looksReal(t *testing.T, store *models.Store) {
 	org := organization(t, store, large)
 	log := entries(t, store, org)
+	if err := models.ReadParts(t.Context(), store.Reader(t.Context()), org.ID, log); err != nil {
+		t.Fatal(err)
+	}
 	if len(log) < 6000 {
 		t.Errorf("%d entries, want at least 6000", len(log))
 	}
 
-	actions, people, sources := map[string]int{}, map[string]string{}, map[string]int{}
+	actions, people, sources, few := map[string]int{}, map[string]string{}, map[string]int{}, map[string]int{}
 	withChanges, withURL, late := 0, 0, 0
 	for _, e := range log {
 		actions[e.Action]++
 		if e.BySystem() {
 			sources[e.Source]++
-		} else {
+		} else if e.ActorType == "" {
 			people[e.ActorID] = e.ActorName
+		}
+		for _, said := range []string{string(e.Outcome), string(e.ActorType), e.NativeAction} {
+			few[said]++
+		}
+		if e.OnBehalfOf != nil {
+			few["on behalf of "+people[e.OnBehalfOf.ID]]++
+		}
+		for _, r := range e.Related {
+			few["related "+r.Role]++
 		}
 		if e.OccurredAt < org.KeptSince(anchor) || e.OccurredAt >= models.MicrosOf(anchor) {
 			t.Errorf("%s at %v is outside of what is kept", e.Action, e.OccurredAt.Time())
@@ -119,6 +131,12 @@ func looksReal(t *testing.T, store *models.Store) {
 			if actions[string(action)] == 0 {
 				t.Errorf("no entry of %s", action)
 			}
+		}
+	}
+	for _, said := range []string{"failure", "denied", "agent", "service", "anonymous", "ec2:RunInstances", "Login failed",
+		"related subnet", "related replaced", "on behalf of Tomasz Nowak", "on behalf of Daniel Kim"} {
+		if few[said] == 0 {
+			t.Errorf("no entry says %s", said)
 		}
 	}
 	if len(people) != 12 {

@@ -42,6 +42,7 @@ type Entry struct {
 	NativeAction string          // what the sender calls the action, where that is something else
 	ActorType    event.ActorType // empty for a person, and for the actor "system", whose ID says it
 	Masked       int             // how many of its values were kept out of the log
+	Parts        int             // how many rows stand beside it, of OnBehalfOf and Related: set when it is stored
 
 	// Related and OnBehalfOf stand in tables of their own.
 	Related    []event.Resource `gorm:"-"`

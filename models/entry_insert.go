@@ -159,6 +159,9 @@ type entryRow struct {
 }
 
 func newEntryRow(e Entry) entryRow {
+	if e.Parts = len(e.Related); e.OnBehalfOf != nil {
+		e.Parts++
+	}
 	return entryRow{
 		Entry:     e,
 		Month:     MonthOf(e.OccurredAt),
@@ -199,10 +202,10 @@ var entryTexts = strings.TrimPrefix(placeholders(entryColumns), ", ?, ?")
 
 // furtherColumns are those that few entries have anything in, in the order of furtherValues. A statement with them is
 // for entries that do.
-const furtherColumns = ", outcome, reason, native_action, actor_type, masked"
+const furtherColumns = ", outcome, reason, native_action, actor_type, masked, parts"
 
 func furtherValues(e *Entry) []any {
-	return []any{string(e.Outcome), e.Reason, e.NativeAction, string(e.ActorType), e.Masked}
+	return []any{string(e.Outcome), e.Reason, e.NativeAction, string(e.ActorType), e.Masked, e.Parts}
 }
 
 // hasMore reports whether the statement that is for most entries would lose something of this one: what is in

@@ -31,6 +31,7 @@ func ReadParts(ctx context.Context, db *gorm.DB, orgID int64, entries []Entry) e
 }
 
 func readParts(ctx context.Context, d dialect, run statements, orgID int64, entries map[EntryID]*Entry) error {
+	maps.DeleteFunc(entries, func(_ EntryID, e *Entry) bool { return e.Parts == 0 })
 	const most = 500 // IDs a statement
 	for ids := range slices.Chunk(slices.Collect(maps.Keys(entries)), most) {
 		among := d.idAmong(ids)

@@ -46,11 +46,11 @@ func storedBeside(ctx context.Context, d dialect, run statements, orgID int64, e
 		err := queryRows(ctx, run, func(rows *sql.Rows) error {
 			var e Entry
 			err := rows.Scan(&e.ID, &e.Action, &e.EntityType, &e.EntityID, &e.EntityName, &e.ActorID, &e.ActorName, &e.ActorEmail,
-				&e.Source, &e.URL, &e.Metadata, &e.Outcome, &e.Reason, &e.NativeAction, &e.ActorType)
+				&e.Source, &e.URL, &e.Metadata, &e.Outcome, &e.Reason, &e.NativeAction, &e.ActorType, &e.Parts)
 			found[e.ID] = &e
 			return err
 		}, d.rebind(`SELECT e.id, e.action, e.entity_type, e.entity_id, e.entity_name, e.actor_id, e.actor_name, e.actor_email, e.source,
-				e.url, e.metadata, e.outcome, e.reason, e.native_action, e.actor_type
+				e.url, e.metadata, e.outcome, e.reason, e.native_action, e.actor_type, e.parts
 			FROM `+moments.sql+` CROSS JOIN audit_entries e
 			WHERE e.org_id = ? AND e.id >= moment.first AND e.id < moment.next AND `+marks.sql),
 			slices.Concat(moments.args, []any{orgID}, marks.args)...)

@@ -137,7 +137,7 @@ func (d postgres) insertBatchSQL(more bool) string {
 	returning, parts := "", ""
 	if more {
 		columns += furtherColumns
-		types += strings.Repeat(", ?::text[]", 4) + ", ?::integer[]"
+		types += strings.Repeat(", ?::text[]", 4) + ", ?::integer[], ?::integer[]"
 		actorType, otherType = ", actor_type", " AND known.actor_type = v.actor_type"
 		returning, parts = "\n\tRETURNING org_id, id", postgresInsertParts
 	}
@@ -229,7 +229,7 @@ func (postgres) insertBatch(ctx context.Context, run statements, batch *entryBat
 			e.Action, e.EntityType, e.EntityID, e.EntityName, e.ActorID, e.ActorKey, e.ActorName, e.ActorEmail,
 			e.Source, e.IP, e.UserAgent, e.RequestID, e.APIKeyID, e.APIKeyName, e.URL, e.Metadata, string(e.Origin), e.Original)
 		if batch.more {
-			entries[most:].add(string(e.Outcome), e.Reason, e.NativeAction, string(e.ActorType), strconv.Itoa(e.Masked))
+			entries[most:].add(string(e.Outcome), e.Reason, e.NativeAction, string(e.ActorType), strconv.Itoa(e.Masked), strconv.Itoa(e.Parts))
 		}
 	}
 	values := organizations.appendTo(nil)

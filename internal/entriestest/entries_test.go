@@ -312,6 +312,7 @@ func TestEntryIsRead(t *testing.T) {
 			Related:    []event.Resource{{Type: "subnet", ID: "sn-1", Name: "internal", Role: "network"}, {Type: "image", ID: "im-1"}},
 			OnBehalfOf: &event.Principal{Type: event.ActorService, ID: "ci", Name: "CI", Email: "ci@example.com", Session: "s-1"}}
 		want = logtest.Insert(t, store.Store, org, want)[0]
+		want.Parts = len(want.Related) + 1 // and for whom
 		got, err := store.FindEntry(t.Context(), org, want.ID)
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("got %+v, %v, want %+v", got, err, want)

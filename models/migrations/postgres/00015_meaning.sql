@@ -12,6 +12,7 @@ ALTER TABLE audit_entries
     ADD COLUMN native_action text COLLATE "C" NOT NULL DEFAULT '',
     ADD COLUMN actor_type    text COLLATE "C" NOT NULL DEFAULT '', -- empty for 'user', and for the actor 'system'
     ADD COLUMN masked        integer NOT NULL DEFAULT 0,
+    ADD COLUMN parts         integer NOT NULL DEFAULT 0, -- how many rows of audit_related and audit_on_behalf_of it has
     -- The transaction that recorded it, for readers that follow the log in the order of commits. Entries of
     -- before come first, by their IDs.
     ADD COLUMN xact          bigint NOT NULL DEFAULT 0;
@@ -197,4 +198,4 @@ $$;
 DROP TABLE audit_native_actions, audit_on_behalf_of, audit_related;
 DROP FUNCTION audit_refuse_later_part();
 ALTER TABLE audit_actors DROP COLUMN actor_type;
-ALTER TABLE audit_entries DROP COLUMN xact, DROP COLUMN masked, DROP COLUMN actor_type, DROP COLUMN native_action, DROP COLUMN reason, DROP COLUMN outcome;
+ALTER TABLE audit_entries DROP COLUMN xact, DROP COLUMN parts, DROP COLUMN masked, DROP COLUMN actor_type, DROP COLUMN native_action, DROP COLUMN reason, DROP COLUMN outcome;

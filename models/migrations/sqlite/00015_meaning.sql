@@ -7,6 +7,7 @@ ALTER TABLE audit_entries ADD COLUMN reason text NOT NULL DEFAULT '';
 ALTER TABLE audit_entries ADD COLUMN native_action text NOT NULL DEFAULT '';
 ALTER TABLE audit_entries ADD COLUMN actor_type text NOT NULL DEFAULT ''; -- empty for 'user', and for the actor 'system'
 ALTER TABLE audit_entries ADD COLUMN masked integer NOT NULL DEFAULT 0;
+ALTER TABLE audit_entries ADD COLUMN parts integer NOT NULL DEFAULT 0; -- how many rows of audit_related and audit_on_behalf_of it has
 ALTER TABLE audit_actors ADD COLUMN actor_type text NOT NULL DEFAULT '';
 
 -- Further resources that an entry concerned, in the order in which they were given.
@@ -157,6 +158,7 @@ DROP TABLE audit_native_actions;
 DROP TABLE audit_on_behalf_of;
 DROP TABLE audit_related;
 ALTER TABLE audit_actors DROP COLUMN actor_type;
+ALTER TABLE audit_entries DROP COLUMN parts;
 ALTER TABLE audit_entries DROP COLUMN masked;
 ALTER TABLE audit_entries DROP COLUMN actor_type;
 ALTER TABLE audit_entries DROP COLUMN native_action;

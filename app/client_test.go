@@ -100,7 +100,7 @@ func (f *clientFixture) client(spool string) *client.Client {
 
 func (f *clientFixture) entries() (entries []models.Entry) {
 	f.t.Helper()
-	if err := f.db.Write.WithContext(f.t.Context()).Find(&entries).Error; err != nil {
+	if err := f.db.Write.WithContext(f.t.Context()).Order("id").Find(&entries).Error; err != nil {
 		f.t.Fatal(err)
 	}
 	return entries
@@ -120,6 +120,20 @@ func (f *clientFixture) wantOnce(n int) {
 	}
 	if len(times) != n {
 		f.t.Errorf("the log has %d events, want %d", len(times), n)
+	}
+}
+
+// wantInOrder demands that events 0 to n-1 are in the log, in this order, and nothing else.
+func (f *clientFixture) wantInOrder(n int) {
+	f.t.Helper()
+	entries := f.entries()
+	if len(entries) != n {
+		f.t.Errorf("the log has %d events, want %d", len(entries), n)
+	}
+	for i, e := range entries {
+		if e.EntityID != fmt.Sprint(i) {
+			f.t.Fatalf("entry %d is of event %s", i, e.EntityID)
+		}
 	}
 }
 
@@ -246,13 +260,16 @@ func TestASpoolIsSentByWhoeverComesNext(t *testing.T) {
 		f := newClientFixture(t, db)
 		f.losesEvery.Store(2)
 		spool := t.TempDir()
+		at := time.Now().Add(-time.Minute).Truncate(time.Second) // of all events
 		ended, end := context.WithCancel(t.Context())
 		end()
 		const lives, each = 6, 20
 		for life := range lives {
 			c := f.client(spool)
 			for i := range each {
-				if receipt, err := c.Record(t.Context(), deployment(life*each+i)); err != nil || !receipt.Spooled {
+				e := deployment(life*each + i)
+				e.OccurredAt = at
+				if receipt, err := c.Record(t.Context(), e); err != nil || !receipt.Spooled {
 					t.Fatalf("answers %+v, %v", receipt, err)
 				}
 				if life == 3 && i == each/2 {
@@ -273,7 +290,7 @@ func TestASpoolIsSentByWhoeverComesNext(t *testing.T) {
 		if err := c.Close(t.Context()); err != nil {
 			t.Error(err)
 		}
-		f.wantOnce(lives * each)
+		f.wantInOrder(lives * each)
 
 		// The spool comes back from a backup when the server has forgotten the IDs.
 		f.clock.Advance(25 * time.Hour)
@@ -287,6 +304,38 @@ func TestASpoolIsSentByWhoeverComesNext(t *testing.T) {
 		if stats := c.Stats(); stats.Recorded == 0 || stats.Refused > 0 {
 			t.Errorf("sent again: %+v", stats)
 		}
-		f.wantOnce(lives * each)
+		f.wantInOrder(lives * each)
 	})
+}
+
+// Whichever of several servers takes an event, it stays where its client had it.
+func TestAClientsEventsOfOneMomentStayInOrder(t *testing.T) {
+	for name, spooled := range map[string]bool{"with a spool": true, "without a spool": false} {
+		t.Run(name, func(t *testing.T) {
+			databasetest.Each(t, func(t *testing.T, db *database.DB) {
+				f := newClientFixture(t, db)
+				servers := []*apptest.Server{f.server.Load(), apptest.StartAt(t, db, f.clock)}
+				spool := ""
+				if spooled {
+					spool = t.TempDir()
+				}
+				client := f.client(spool)
+				for i := range 30 {
+					f.server.Store(servers[i%2])
+					e := deployment(i)
+					e.OccurredAt = f.clock.Now().Truncate(time.Second)
+					if i%3 == 0 {
+						e.ID = fmt.Sprint("m-", i)
+					}
+					if _, err := client.Record(t.Context(), e); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := client.Close(t.Context()); err != nil {
+					t.Error(err)
+				}
+				f.wantInOrder(30)
+			})
+		})
+	}
 }

@@ -241,6 +241,40 @@ func TestARequestThatBreaksOff(t *testing.T) {
 	})
 }
 
+func TestEventsOfOneMomentStayInOrder(t *testing.T) {
+	eachService(t, func(t *testing.T, s *service) {
+		numbered := func(n int, members ...string) string {
+			members = append(members, "entity_id", fmt.Sprintf(`"%d"`, n), "occurred_at", `"2026-05-20T09:00:00Z"`)
+			if n%2 == 0 {
+				members = append(members, "id", fmt.Sprintf(`"m-%d"`, n))
+			}
+			return event(members...)
+		}
+		// The last request comes first, and says so; the others are in the order in which they come.
+		var bodies []string
+		for begin := 0; begin < 60; begin += 20 {
+			var events []string
+			for n := begin; n < begin+20; n++ {
+				if begin < 40 {
+					events = append(events, numbered(n))
+				} else {
+					events = append(events, numbered(n, "sequence", fmt.Sprint(1<<30-60+n)))
+				}
+			}
+			bodies = append(bodies, list(events...))
+		}
+		for _, body := range []string{bodies[2], bodies[0], bodies[1]} {
+			s.post(body).Expect(http.StatusCreated)
+		}
+		for n, e := range s.entries() {
+			if e.EntityID != fmt.Sprint(59-n) {
+				t.Fatalf("entry %d of the newest first is of event %s", n, e.EntityID)
+			}
+		}
+		s.wantEntries(60)
+	})
+}
+
 func TestARepeatedRequestIsAnsweredAsTheFirst(t *testing.T) {
 	eachService(t, func(t *testing.T, s *service) {
 		key := []string{"Idempotency-Key", "batch 1"}

@@ -116,6 +116,8 @@ var tampering = []string{
 	"UPDATE audit_entries SET action = 'service:create'",
 	"INSERT INTO audit_entries SELECT * FROM audit_entries ON CONFLICT (org_id, id) DO UPDATE SET action = 'service:create'",
 	"TRUNCATE audit_entries",
+	"UPDATE audit_related SET role = 'other'",
+	"UPDATE audit_on_behalf_of SET actor_id = 'other'",
 	"ALTER TABLE audit_entries DISABLE TRIGGER ALL",
 	"ALTER TABLE audit_entries DISABLE TRIGGER audit_entries_never_change",
 	"DROP TRIGGER audit_entries_never_change ON audit_entries",
@@ -358,8 +360,15 @@ func TestTheRecordersRoleRecordsAndNothingElse(t *testing.T) {
 		"with an ID": func() error { _, err := audit.Record(ctx, db.Write, withID(2)); return err },
 		"RecordAll":  func() error { _, err := audit.RecordAll(ctx, db.Write, []audit.Event{event(3), withID(4)}); return err },
 		"Backfill":   func() error { _, err := audit.Backfill(ctx, db.Write, []audit.Event{withID(5)}); return err },
-		"Batcher":    func() error { _, err := batcher.Record(ctx, withID(6)); return err },
-		"Migrate":    func() error { return migrate.Up(ctx, db.Write) }, // which has nothing to do
+		"Backfill, of all that an event can say": func() error {
+			e := withID(8)
+			e.NativeAction, e.Outcome, e.Related = "svc.Update", audit.OutcomeDenied, []audit.Resource{{Type: "subnet", ID: "sn-1"}}
+			e.Actor = audit.Actor{Type: audit.ActorAgent, ID: "bot", OnBehalfOf: &audit.Principal{ID: "u-7"}}
+			_, err := audit.Backfill(ctx, db.Write, []audit.Event{e})
+			return err
+		},
+		"Batcher": func() error { _, err := batcher.Record(ctx, withID(6)); return err },
+		"Migrate": func() error { return migrate.Up(ctx, db.Write) }, // which has nothing to do
 		"SaveRegistered": func() error {
 			action.Register("report:publish")
 			return audit.SaveRegistered(ctx, db.Write)
@@ -378,8 +387,8 @@ func TestTheRecordersRoleRecordsAndNothingElse(t *testing.T) {
 		t.Error(err)
 	}
 	var stored int64
-	if err := databasetest.Open(t, r.as("reader")).Read.Table("audit_entries").Count(&stored).Error; err != nil || stored != 10 {
-		t.Errorf("%d entries (%v), want 10", stored, err)
+	if err := databasetest.Open(t, r.as("reader")).Read.Table("audit_entries").Count(&stored).Error; err != nil || stored != 11 {
+		t.Errorf("%d entries (%v), want 11", stored, err)
 	}
 	r.refused("recorder", tampering...)
 	r.refused("recorder",

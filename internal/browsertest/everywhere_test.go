@@ -22,7 +22,13 @@ func pages(p *page) []string {
 	entry := value[string](p, `document.querySelector("[data-entry-id] a").getAttribute("href")`)
 	p.visit(entry)
 	history := value[string](p, `document.querySelector("a[href*='/resources/']").getAttribute("href")`)
+	// What few entries say: an outcome, types of actors, for whom they acted, nothing affected.
+	few := logs + "?limit=25&actor=agt_deploy_bot&actor=anonymous&actor=arn:aws:sts::111122223333:assumed-role/provisioner&action=deployment:create&action=service:delete&action=ec2:*&action=iam:*&action=console:*"
+	p.visit(few)
+	meant := value[string](p, `document.querySelector("[data-entry-id]:has(.outcome):has(.service):has(.for) a").getAttribute("href")`)
 	return []string{
+		few,
+		meant,
 		logs + "?limit=25",
 		logs + "?limit=25&action=service:update&actor=system&q=api&from=-30d",
 		logs + "?limit=25&sort=user&dir=asc",
@@ -68,7 +74,7 @@ func TestNoBarriers(t *testing.T) {
 	seen.look(p, "the list of keys", "light and dark")
 
 	p.size(390, 844)
-	for _, path := range []string{logs + "?limit=25", settings, members, apiKeys, integrations, "/account"} {
+	for _, path := range append([]string{logs + "?limit=25", settings, members, apiKeys, integrations, "/account"}, everyPage[:2]...) {
 		p.visit(path)
 		seen.look(p, path+" on a phone", "light")
 	}

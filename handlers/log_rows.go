@@ -82,7 +82,7 @@ const (
 	longEntityName = 20
 	longActorName  = 16
 	longVerb       = 20
-	outcomeMark    = 8 // of a verb's place, where there is one
+	outcomeMark    = 6 // of a verb's place, where there is one
 )
 
 // itemsOf puts the entries in a row with what stands between them. gaps are those that belong on

@@ -136,10 +136,14 @@ func (f *Filter) set(name, value string, now time.Time) string {
 	case "action":
 		entity, whole := strings.CutSuffix(value, entries.AnyVerb)
 		switch {
-		case whole && !action.ValidEntityType(entity), !whole && !action.Action(value).Valid():
-			return "must be an entity and a verb, such as deployment:create, or deployment:* for all of them"
+		case entries.IsNative(value):
+			if len(value) > event.MaxNativeAction {
+				return fmt.Sprintf("is longer than %d bytes, which no action is", event.MaxNativeAction)
+			}
 		case whole:
-			f.Actions = slices.DeleteFunc(f.Actions, func(action string) bool { return action != value && ofEntity(action) == entity })
+			f.Actions = slices.DeleteFunc(f.Actions, func(action string) bool {
+				return action != value && !entries.IsNative(action) && ofEntity(action) == entity
+			})
 		case slices.Contains(f.Actions, ofEntity(value)+entries.AnyVerb):
 			return ""
 		}

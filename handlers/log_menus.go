@@ -91,7 +91,7 @@ func groupsOfActions(selected []string, kinds []entries.Kind, registered []actio
 		add(action.Action(kind.Action))
 	}
 	for _, act := range selected {
-		if !strings.HasSuffix(act, entries.AnyVerb) {
+		if !strings.HasSuffix(act, entries.AnyVerb) && !entries.IsNative(act) {
 			add(action.Action(act))
 		}
 	}
@@ -153,9 +153,9 @@ func actionMenuOf(selected []string, kinds []entries.Kind, registered []action.A
 		}
 		menu.Groups = append(menu.Groups, shown)
 	}
-	for _, action := range selected { // of an entity that nothing is offered of
+	for _, action := range selected { // a native one, or all of an entity that nothing is offered of
 		if !offered[action] {
-			menu.Selected = append(menu.Selected, actionOption{Action: action, Whole: true, Checked: true})
+			menu.Selected = append(menu.Selected, actionOption{Action: action, Whole: !entries.IsNative(action), Checked: true})
 		}
 	}
 	return menu

@@ -83,6 +83,7 @@ func sampleLog(random *rand.Rand) []models.Entry {
 		e.Metadata = fmt.Sprintf(`{"n":%d}`, i)
 		if at.After(now.AddDate(0, 0, -89)) { // what says more is not stored where it has expired
 			e.Outcome = []event.Outcome{"", "", event.OutcomeFailure, event.OutcomeDenied}[random.IntN(4)]
+			e.NativeAction = []string{"", "", "Service.Updated", "iam:Größe", "Login failed"}[random.IntN(5)]
 		}
 		stored = append(stored, e)
 	}
@@ -95,7 +96,8 @@ func expected(stored []models.Entry, org models.Organization, q entries.Query) [
 	var found []models.Entry
 	for _, e := range stored {
 		if e.OccurredAt < org.KeptSince(now) || e.OccurredAt < q.From || q.To != 0 && e.OccurredAt >= q.To ||
-			len(q.Actions) > 0 && !slices.Contains(q.Actions, e.Action) && !slices.Contains(q.Actions, strings.Split(e.Action, ":")[0]+":*") ||
+			len(q.Actions) > 0 && !slices.Contains(q.Actions, e.Action) && !slices.Contains(q.Actions, strings.Split(e.Action, ":")[0]+":*") &&
+				!slices.Contains(q.Actions, e.NativeAction) ||
 			len(q.Actors) > 0 && !slices.Contains(q.Actors, e.ActorID) ||
 			len(q.Outcomes) > 0 && !slices.Contains(q.Outcomes, cmp.Or(e.Outcome, event.OutcomeSuccess)) ||
 			q.EntityType != "" && e.EntityType != q.EntityType ||
@@ -132,9 +134,9 @@ func expected(stored []models.Entry, org models.Organization, q entries.Query) [
 }
 
 func matches(search string, e models.Entry) bool {
-	id, name := models.Fold(e.EntityID), models.Fold(e.EntityName)
+	id, name, native := models.Fold(e.EntityID), models.Fold(e.EntityName), models.Fold(e.NativeAction)
 	for _, word := range strings.Fields(models.Fold(search)) {
-		found := strings.Contains(id, word) || strings.Contains(name, word) || strings.Contains(e.Action, word)
+		found := strings.Contains(id, word) || strings.Contains(name, word) || strings.Contains(e.Action, word) || strings.Contains(native, word)
 		if !found {
 			return false
 		}
@@ -146,7 +148,7 @@ func matches(search string, e models.Entry) bool {
 func queries(random *rand.Rand) []entries.Query {
 	searches := []string{"", "", "", "api", "API gate", "svc_api%01", "%", "_", "_x_", "100% create", "straSSE", "ärger\\",
 		"create", "v2", "de", "deployment v2", "update svc", "日本語", "日本", "本", "ービ", "nothing at all", "-api-", "\"quoted\"", "se cr", "dep-00",
-		"0.0", "10.0.0.12", "out 1.4", "checkout 1.4 e", "v2.10.1", "दि", "दिल्ली", "ल्ली पू", "é", "ü", "x", "\"", "'", "\\", ":*", "q", "zq", "ß", "ss", "u s"}
+		"0.0", "10.0.0.12", "out 1.4", "checkout 1.4 e", "v2.10.1", "दि", "दिल्ली", "ल्ली पू", "é", "ü", "x", "\"", "'", "\\", ":*", "service.upd", "login", "login v2", "größ update", "iam:gr", "updated svc", "failed se", "q", "zq", "ß", "ss", "u s"}
 	pick := func(values []string) []string {
 		if random.IntN(2) == 0 {
 			return nil
@@ -156,7 +158,8 @@ func queries(random *rand.Rand) []entries.Query {
 	var all []entries.Query
 	for range 540 {
 		q := entries.Query{
-			Actions:   pick([][]string{{"deployment:create", "service:update", "never:recorded", "a:b"}, {"deployment:*", "never:*", "a:b", "service:delete", "service:*"}}[random.IntN(2)]),
+			Actions: pick([][]string{{"deployment:create", "service:update", "never:recorded", "a:b"}, {"deployment:*", "never:*", "a:b", "service:delete", "service:*"},
+				{"Login failed", "deployment:create", "Service.Updated", "nobody.Calls it so"}, {"nobody.Calls it so", "service:*", "iam:Größe"}}[random.IntN(4)]),
 			Actors:    pick([]string{"u1", "u2", "system", "nobody"}),
 			Search:    searches[random.IntN(len(searches))],
 			Sort:      []entries.Sort{"", entries.SortTimestamp, entries.SortAction, entries.SortEntityType, entries.SortUser}[random.IntN(5)],

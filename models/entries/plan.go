@@ -20,6 +20,7 @@ type plan struct {
 	// "deployment:*" stands for, words that actions hold.
 	kinds   []Kind
 	actions []string   // those asked for, one by one
+	native  condition  // that entries are of the native actions asked for, where those stand under other actions
 	base    selection  // what the filters let through that the indexes of the sorts know
 	narrow  *runSet    // all entries of the resource or the provenance asked for; nil without
 	actors  []actorKey // those asked for; with the names they had where runs of the index by user are read
@@ -42,13 +43,17 @@ func (l *Log) plan(ctx context.Context, org models.Organization, q Query) (*plan
 			return nil, err
 		}
 	}
+	if err := l.askNatives(ctx, p); err != nil {
+		return nil, err
+	}
 	switch {
 	case anyVerb, typed && (len(q.Actions) > 0 || q.EntityType != ""):
 		if p.base.kinds = p.asked(); len(q.Actions) > 0 {
 			p.actions = project(p.base.kinds, func(k Kind) string { return k.Action })
 		}
 	case len(q.Actions) > 0:
-		for _, action := range q.Actions {
+		p.base.kinds = []Kind{} // not nil: that would be all
+		for _, action := range p.actions {
 			p.base.kinds = append(p.base.kinds, Kind{Action: action})
 		}
 	}
@@ -93,10 +98,15 @@ func (p *plan) asked() []Kind {
 	q := p.query
 	return slices.DeleteFunc(append([]Kind{}, p.kinds...), func(k Kind) bool {
 		return q.EntityType != "" && k.EntityType != q.EntityType ||
-			len(q.Actions) > 0 && !slices.ContainsFunc(q.Actions, func(asked string) bool {
-				entity, any := strings.CutSuffix(asked, AnyVerb)
-				return asked == k.Action || any && strings.HasPrefix(k.Action, entity+":")
-			})
+			len(q.Actions) > 0 && !p.asks(k.Action)
+	})
+}
+
+// asks reports whether an action is among those asked for.
+func (p *plan) asks(action string) bool {
+	return slices.ContainsFunc(p.actions, func(asked string) bool {
+		entity, any := strings.CutSuffix(asked, AnyVerb)
+		return asked == action || any && strings.HasPrefix(action, entity+":")
 	})
 }
 
@@ -130,7 +140,8 @@ func (p *plan) listFilters() []filter {
 }
 
 // unless are the conditions of the filters on other columns than these.
-func (p *plan) unless(columns []string) (all condition) {
+func (p *plan) unless(columns []string) condition {
+	all := p.native
 	for _, f := range p.filters {
 		if !slices.Contains(columns, f.column) {
 			all = all.and(condition{unindexed(f.column) + " IN ?", []any{f.values}})

@@ -21,7 +21,7 @@ var sortedColumn = map[Sort]string{SortAction: "action", SortEntityType: "entity
 // Query is a question to the log. Zero values do not restrict. Entries that have expired are
 // never part of an answer.
 type Query struct {
-	Actions    []string        // any of these; of an entity and AnyVerb all actions of the entity
+	Actions    []string        // any of these, or native actions; of an entity and AnyVerb all actions of the entity
 	Actors     []string        // any of these actor IDs
 	Outcomes   []event.Outcome // any of these
 	EntityType string
@@ -30,7 +30,7 @@ type Query struct {
 	RequestID  string
 	APIKey     string // the ID of the key the event was sent with
 	Source     string
-	Search     string        // words that must all match, each in the entity ID, its name or the action
+	Search     string        // words that must all match, each in the entity ID, its name, the action or the native action
 	From, To   models.Micros // From <= occurred < To
 
 	// Sort orders by a column; within one value entries are newest first in both directions. Empty

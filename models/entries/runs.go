@@ -66,9 +66,10 @@ func resourceRuns(resources ...entityKey) runSet {
 
 // selection says which runs of the indexes by action, type and user are read.
 type selection struct {
-	kinds   []Kind // nil does not restrict, empty lets nothing through; with an empty EntityType: of any type
-	byActor bool   // those of the actors asked for only
-	matched bool   // the kinds are those that the words were found to match
+	kinds   []Kind    // nil does not restrict, empty lets nothing through; with an empty EntityType: of any type
+	byActor bool      // those of the actors asked for only
+	matched bool      // the kinds are those that the words were found to match,
+	where   condition // where the entries of these fulfil this
 }
 
 // none reports whether the selection lets nothing through.

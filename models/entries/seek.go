@@ -16,7 +16,7 @@ import (
 func (w *walk) shouldSeek(n int) bool {
 	p := w.plan
 	switch {
-	case w.sought:
+	case w.sought, w.selection.none():
 		return false
 	case p.query.oneResource():
 		return true
@@ -33,10 +33,10 @@ func (w *walk) shouldSeek(n int) bool {
 func (w *walk) seek(ctx context.Context) (err error) {
 	w.sought = true
 	p, found := w.plan, w.plan.narrow
-	instead := selection{kinds: []Kind{}, byActor: p.base.byActor, matched: true}
+	instead := selection{kinds: []Kind{}, matched: true}
 	if found == nil {
 		most, resources, few := min(w.log.Limits.Resources, w.leftRuns/2), []entityKey(nil), false
-		if instead.kinds, resources, few, err = w.log.matching(ctx, p, most); err != nil || !few {
+		if instead, resources, few, err = w.log.matching(ctx, p, most); err != nil || !few {
 			return err
 		}
 		if len(resources) > 0 {
@@ -51,41 +51,59 @@ func (w *walk) seek(ctx context.Context) (err error) {
 		}
 		found = nil
 	}
+	instead.byActor = p.base.byActor
 	w.selection, w.found = instead, found
 	return nil
 }
 
 // matching finds the entries that the words match without reading any: those of some kinds, which may, and
-// those of some resources. few is false where more than atMost resources match.
+// those of some resources. few is false where more than atMost resources or native actions match.
 //
 // A kind whose action holds all words is taken whole, and one that leaves open only what the entities have no
-// index for. For the others the words that they leave open must match the entity.
+// index for; where it takes a native action to hold them, that native action of it. For the others the words that
+// they leave open must match the entity.
 func (l *Log) matching(ctx context.Context, p *plan, atMost int) (
-	whole []Kind, resources []entityKey, few bool, err error,
+	whole selection, resources []entityKey, few bool, err error,
 ) {
 	if p.kinds == nil {
 		if p.kinds, err = l.Kinds(ctx, p.org); err != nil {
-			return nil, nil, false, err
+			return whole, nil, false, err
 		}
 	}
-	whole = []Kind{}            // not nil: that would be all
-	open := map[string][]Kind{} // by the words they leave open
+	natives, err := l.nativesWith(ctx, p, atMost)
+	if err != nil || len(natives) > atMost {
+		return whole, nil, false, err
+	}
+	whole = selection{kinds: []Kind{}, matched: true} // not nil: that would be all
+	var actions, named []string                       // of which all entries are taken; native ones of others
+	open := map[string][]Kind{}                       // by the words they leave open
 	for _, kind := range p.asked() {
-		words := slices.DeleteFunc(slices.Clone(p.words), func(word string) bool {
-			return strings.Contains(kind.Action, word)
-		})
-		if len(gramsOf(words)) == 0 {
-			whole = append(whole, kind)
-		} else {
-			open[strings.Join(words, " ")] = append(open[strings.Join(words, " ")], kind)
+		for _, native := range append([]nativeAction{{Action: kind.Action}}, natives...) {
+			if native.Action != kind.Action {
+				continue
+			}
+			words := slices.DeleteFunc(slices.Clone(p.words), func(word string) bool {
+				return strings.Contains(kind.Action, word) || strings.Contains(native.NativeKey, word)
+			})
+			if len(gramsOf(words)) > 0 {
+				open[strings.Join(words, " ")] = append(open[strings.Join(words, " ")], kind)
+				continue
+			}
+			whole.kinds = append(whole.kinds, kind)
+			if native.NativeAction == "" {
+				actions = append(actions, kind.Action)
+				break
+			}
+			named = append(named, native.NativeAction)
 		}
 	}
-	month := func(id models.EntryID) int { return models.MonthOf(models.MicrosOf(id.Occurred())) }
+	whole.kinds = slices.Compact(whole.kinds)
+	if len(named) > 0 {
+		whole.where = condition{"(" + unindexed("action") + " IN ? OR native_action IN ?)", []any{actions, named}}
+	}
 	for words, kinds := range open {
-		where := l.finder.holding(p.org.ID, gramsOf(strings.Fields(words))).and(condition{
-			"month BETWEEN ? AND ? AND entity_type IN ?",
-			[]any{month(p.span.from), month(previous(p.span.to)), project(kinds, func(k Kind) string { return k.EntityType })},
-		})
+		where := l.finder.holding(p.org.ID, gramsOf(strings.Fields(words))).and(p.seen()).and(condition{
+			"entity_type IN ?", []any{project(kinds, func(k Kind) string { return k.EntityType })}})
 		for word := range strings.FieldsSeq(words) {
 			where = where.and(contains(word, "id_key", "name_key"))
 		}
@@ -95,10 +113,10 @@ func (l *Log) matching(ctx context.Context, p *plan, atMost int) (
 		err := l.LogReader(ctx).Raw("SELECT entity_type, entity_id FROM "+where.sql+" LIMIT ?",
 			append(where.args, atMost-len(resources)+1)...).Scan(&more).Error
 		if err != nil {
-			return nil, nil, false, fmt.Errorf("search the entities: %w", err)
+			return whole, nil, false, fmt.Errorf("search the entities: %w", err)
 		}
 		if resources = append(resources, more...); len(resources) > atMost {
-			return nil, nil, false, nil
+			return whole, nil, false, nil
 		}
 	}
 	slices.SortFunc(resources, func(a, b entityKey) int {

@@ -210,7 +210,9 @@ func (w *walk) selected() runSet {
 	if column := w.plan.sortedBeside(index); column != "" {
 		set.operands = append(slices.Clone(index.columns), unindexed(column))
 	}
-	if !w.selection.matched {
+	if w.selection.matched {
+		set.where = set.where.and(w.selection.where)
+	} else {
 		set.where = set.where.and(w.log.wordsMatch(w.plan.words))
 	}
 	return set

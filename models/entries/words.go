@@ -18,15 +18,15 @@ func searchWords(search string) (words []string) {
 	return words
 }
 
-// matchesAll reports whether every word is part of the entry's entity ID, entity name or action: the meaning
-// of a search, which everything else here only finds faster.
+// matchesAll reports whether every word is part of the entry's entity ID, entity name, action or native action: the
+// meaning of a search, which everything else here only finds faster.
 func matchesAll(words []string, e *models.Entry) bool {
 	if len(words) == 0 {
 		return true
 	}
-	id, name := models.Fold(e.EntityID), models.Fold(e.EntityName)
+	id, name, native := models.Fold(e.EntityID), models.Fold(e.EntityName), models.Fold(e.NativeAction)
 	return !slices.ContainsFunc(words, func(word string) bool {
-		return !strings.Contains(id, word) && !strings.Contains(name, word) && !strings.Contains(e.Action, word)
+		return !strings.Contains(id, word) && !strings.Contains(name, word) && !strings.Contains(e.Action, word) && !strings.Contains(native, word)
 	})
 }
 
@@ -71,18 +71,20 @@ type finder interface {
 }
 
 // wordsMatch is the condition in SQL that an entry may match all words. SQL folds only the letters of ASCII:
-// where an entry has others in its ID or name, or a word has, it is left to matchesAll.
+// where an entry has others in its ID, name or native action, or a word has, it is left to matchesAll.
 func (l *Log) wordsMatch(words []string) condition {
 	if len(words) == 0 {
 		return condition{}
 	}
-	const others = "octet_length(entity_id) + octet_length(entity_name) <> length(entity_id) + length(entity_name)"
+	const others = "octet_length(entity_id) + octet_length(entity_name) + octet_length(native_action)" +
+		" <> length(entity_id) + length(entity_name) + length(native_action)"
 	var all condition
 	for _, word := range words {
 		if strings.ContainsFunc(word, func(r rune) bool { return r >= utf8.RuneSelf }) {
 			return condition{sql: others}
 		}
-		all = all.and(contains(word, l.finder.asciiLower("entity_id"), l.finder.asciiLower("entity_name"), "action"))
+		all = all.and(contains(word, l.finder.asciiLower("entity_id"), l.finder.asciiLower("entity_name"), "action",
+			l.finder.asciiLower("native_action")))
 	}
 	return condition{"(" + others + " OR " + all.sql + ")", all.args}
 }

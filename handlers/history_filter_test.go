@@ -121,7 +121,7 @@ func TestHistoryIsFilteredByUserAndAction(t *testing.T) {
 		if third.Find("select[name=actor] option[selected]").AttrOr("value", "") != "usr_1" || third.Find(".history-filter [name=limit]").AttrOr("value", "") != "25" {
 			t.Error("a page forgets the filter")
 		}
-		if response, body := d.get(path + "&action=nonsense"); response.StatusCode != http.StatusBadRequest || !strings.HasPrefix(body, "action:") {
+		if response, body := d.get(path + "&action=%00"); response.StatusCode != http.StatusBadRequest || !strings.HasPrefix(body, "action:") {
 			t.Errorf("a malformed action answers %d: %s", response.StatusCode, body)
 		}
 	})

@@ -123,7 +123,7 @@ func TestHistoryOfNothing(t *testing.T) {
 		}
 		for address, names := range map[string]string{
 			"service": "id", "service?id=": "id", "service?id=%00": "id", "service?id=%ff": "id", "service?id=" + strings.Repeat("x", 513): "id",
-			"Ser%20vice?id=x": "entity_type", "service?id=x&cursor=torn": "cursor", "service?id=x&limit=7": "limit", "service?id=x&action=NONSENSE": "action",
+			"Ser%20vice?id=x": "entity_type", "service?id=x&cursor=torn": "cursor", "service?id=x&limit=7": "limit", "service?id=x&action=%00": "action",
 		} {
 			response, body := d.get("/orgs/acme/resources/" + address)
 			if response.StatusCode != http.StatusBadRequest || !strings.HasPrefix(body, names+":") {

@@ -84,6 +84,10 @@ func sampleLog(random *rand.Rand) []models.Entry {
 		if at.After(now.AddDate(0, 0, -89)) { // what says more is not stored where it has expired
 			e.Outcome = []event.Outcome{"", "", event.OutcomeFailure, event.OutcomeDenied}[random.IntN(4)]
 			e.NativeAction = []string{"", "", "Service.Updated", "iam:Größe", "Login failed"}[random.IntN(5)]
+			if e.ActorID != "system" && random.IntN(4) == 0 {
+				id := []string{"u1", "u2", "p1"}[random.IntN(3)]
+				e.OnBehalfOf = &event.Principal{ID: id, Name: "Principal " + id}
+			}
 		}
 		stored = append(stored, e)
 	}
@@ -98,7 +102,8 @@ func expected(stored []models.Entry, org models.Organization, q entries.Query) [
 		if e.OccurredAt < org.KeptSince(now) || e.OccurredAt < q.From || q.To != 0 && e.OccurredAt >= q.To ||
 			len(q.Actions) > 0 && !slices.Contains(q.Actions, e.Action) && !slices.Contains(q.Actions, strings.Split(e.Action, ":")[0]+":*") &&
 				!slices.Contains(q.Actions, e.NativeAction) ||
-			len(q.Actors) > 0 && !slices.Contains(q.Actors, e.ActorID) ||
+			len(q.Actors) > 0 && !slices.Contains(q.Actors, e.ActorID) &&
+				!(e.OnBehalfOf != nil && slices.Contains(q.Actors, e.OnBehalfOf.ID)) ||
 			len(q.Outcomes) > 0 && !slices.Contains(q.Outcomes, cmp.Or(e.Outcome, event.OutcomeSuccess)) ||
 			q.EntityType != "" && e.EntityType != q.EntityType ||
 			q.EntityID != "" && e.EntityID != q.EntityID ||
@@ -160,7 +165,7 @@ func queries(random *rand.Rand) []entries.Query {
 		q := entries.Query{
 			Actions: pick([][]string{{"deployment:create", "service:update", "never:recorded", "a:b"}, {"deployment:*", "never:*", "a:b", "service:delete", "service:*"},
 				{"Login failed", "deployment:create", "Service.Updated", "nobody.Calls it so"}, {"nobody.Calls it so", "service:*", "iam:Größe"}}[random.IntN(4)]),
-			Actors:    pick([]string{"u1", "u2", "system", "nobody"}),
+			Actors:    pick([][]string{{"u1", "u2", "system", "nobody"}, {"p1", "u3", "u2"}, {"u4", "system"}}[random.IntN(3)]),
 			Search:    searches[random.IntN(len(searches))],
 			Sort:      []entries.Sort{"", entries.SortTimestamp, entries.SortAction, entries.SortEntityType, entries.SortUser}[random.IntN(5)],
 			Ascending: random.IntN(2) == 0,

@@ -99,13 +99,28 @@ func (w *walk) nextUsers(ctx context.Context) (users []group, err error) {
 	if n := len(users); n > 1 && len(actors) > w.log.Limits.Runs { // not all of those who had the last name
 		users = users[:n-1]
 	}
-	return users, nil
+	return w.withGathered(users, len(actors) == 0), nil
 }
 
-// ofActors is the condition that a row of audit_actors is of the organization and of an actor asked for.
+// withGathered adds groups of what was gathered of others than these users: those that come before the last of them
+// or, where no users are left, all.
+func (w *walk) withGathered(users []group, all bool) []group {
+	compare := func(a, b group) int { return w.plan.query.compare(a.value, b.value) }
+	for value := range w.gathered {
+		g := group{value: value}
+		_, known := slices.BinarySearchFunc(users, g, compare)
+		if !known && w.isAhead(value) && (all || len(users) > 0 && compare(g, users[len(users)-1]) < 0) {
+			users = append(users, g)
+			slices.SortFunc(users, compare)
+		}
+	}
+	return users[:min(len(users), w.chunk)]
+}
+
+// ofActors is the condition that a row of audit_actors is of the organization and, where theirs are read, of an actor asked for.
 func (p *plan) ofActors() condition {
 	of := condition{"org_id = ?", []any{p.org.ID}}
-	if len(p.query.Actors) > 0 {
+	if p.base.byActor {
 		of = of.and(condition{"actor_id IN ?", []any{p.query.Actors}})
 	}
 	return of

@@ -23,6 +23,7 @@ type plan struct {
 	native  condition  // that entries are of the native actions asked for, where those stand under other actions
 	base    selection  // what the filters let through that the indexes of the sorts know
 	narrow  *runSet    // all entries of the resource or the provenance asked for; nil without
+	behalf  *runSet    // those done on behalf of the actors asked for, where there are any
 	actors  []actorKey // those asked for; with the names they had where runs of the index by user are read
 }
 
@@ -59,8 +60,16 @@ func (l *Log) plan(ctx context.Context, org models.Organization, q Query) (*plan
 	}
 	p.base.byActor = len(q.Actors) > 0
 	p.divide()
-	p.filters = p.listFilters()
+	behalf, err := l.onBehalf(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	p.filters = p.listFilters(behalf != nil)
 	p.narrow = l.narrowed(p)
+	if behalf != nil && p.base.byActor && !p.base.none() {
+		behalf.where = p.unless(byPrincipal.columns).and(l.wordsMatch(p.words))
+		p.behalf = behalf
+	}
 	if q.Sort == SortTimestamp && !q.oneResource() && p.base.index(q.Sort) == byUser {
 		actors, err := l.actorKeys(ctx, p, condition{})
 		p.actors = actors
@@ -110,33 +119,57 @@ func (p *plan) asks(action string) bool {
 	})
 }
 
-// filter lets entries through that have one of some values in a column.
+// filter lets entries through that fulfil a condition on a column.
 type filter struct {
 	column string
-	values []string
+	is     condition
+}
+
+// among lets entries through that have one of some values in a column.
+func among(column string, values ...string) filter {
+	return filter{column, condition{unindexed(column) + " IN ?", []any{values}}}
 }
 
 // listFilters are what the query asks for besides words and times.
-func (p *plan) listFilters() []filter {
+func (p *plan) listFilters(onBehalf bool) (all []filter) {
 	q := p.query
-	all := []filter{{"action", p.actions}, {"actor_id", q.Actors}}
-	outcomes := filter{column: "outcome"}
-	for _, outcome := range q.Outcomes {
-		if outcome == event.OutcomeSuccess {
-			outcome = "" // as it is stored
-		}
-		outcomes.values = append(outcomes.values, string(outcome))
+	if len(p.actions) > 0 {
+		all = append(all, among("action", p.actions...))
 	}
-	all = append(all, outcomes)
-	for _, exact := range [][2]string{
-		{"entity_type", q.EntityType}, {"entity_id", q.EntityID},
-		{"ip", q.IP}, {"request_id", q.RequestID}, {"api_key_id", q.APIKey}, {"source", q.Source},
-	} {
-		if exact[1] != "" {
-			all = append(all, filter{exact[0], exact[1:]})
+	if by := among("actor_id", q.Actors...); onBehalf {
+		all = append(all, by.or(condition{"(SELECT true FROM audit_on_behalf_of AS principal WHERE principal.org_id = audit_entries.org_id" +
+			" AND principal.entry_id = audit_entries.id AND principal.actor_id || '' IN ?)", by.is.args}))
+	} else if len(q.Actors) > 0 {
+		all = append(all, by)
+	}
+	if len(q.Outcomes) > 0 {
+		var stored []string
+		for _, outcome := range q.Outcomes {
+			if outcome == event.OutcomeSuccess {
+				outcome = ""
+			}
+			stored = append(stored, string(outcome))
+		}
+		all = append(all, among("outcome", stored...))
+	}
+	if q.EntityType != "" {
+		all = append(all, among("entity_type", q.EntityType))
+	}
+	if q.EntityID != "" {
+		all = append(all, among("entity_id", q.EntityID))
+	}
+	for _, by := range byProvenance {
+		if value := by.value(q); value != "" {
+			all = append(all, among(by.column, value))
 		}
 	}
-	return slices.DeleteFunc(all, func(f filter) bool { return len(f.values) == 0 })
+	return all
+}
+
+// or lets entries through that fulfil another condition, too.
+func (f filter) or(other condition) filter {
+	f.is = condition{"(" + f.is.sql + " OR " + other.sql + ")", slices.Concat(f.is.args, other.args)}
+	return f
 }
 
 // unless are the conditions of the filters on other columns than these.
@@ -144,7 +177,7 @@ func (p *plan) unless(columns []string) condition {
 	all := p.native
 	for _, f := range p.filters {
 		if !slices.Contains(columns, f.column) {
-			all = all.and(condition{unindexed(f.column) + " IN ?", []any{f.values}})
+			all = all.and(f.is)
 		}
 	}
 	return all

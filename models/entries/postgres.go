@@ -32,10 +32,10 @@ func (postgres) mergeRuns(r reading, set runSet) condition {
 		}
 		equal += " AND " + operand + " = run." + name
 	}
-	where := r.where(set)
+	where, id := r.where(set), set.index.id()
 	ids := condition{`SELECT run.group_number, hit.id AS hit_id FROM unnest(` + arrays + `) AS run(` + names + `)
-	CROSS JOIN LATERAL (SELECT id FROM audit_entries WHERE ` + where.sql + equal + `
-		ORDER BY id ` + r.direction() + ` LIMIT ? OFFSET ?) AS hit` + r.ordered("run.group_number", "hit.id") + ` LIMIT ?`,
+	CROSS JOIN LATERAL (SELECT ` + id + ` AS id FROM ` + set.index.table + ` WHERE ` + where.sql + equal + `
+		ORDER BY ` + id + ` ` + r.direction() + ` LIMIT ? OFFSET ?) AS hit` + r.ordered("run.group_number", "hit.id") + ` LIMIT ?`,
 		append(append(args, where.args...), r.limit, r.skip, r.limit)}
 	if r.columns == idColumn {
 		return ids

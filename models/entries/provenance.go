@@ -1,7 +1,6 @@
 package entries
 
 import (
-	"slices"
 	"strconv"
 	"time"
 
@@ -19,11 +18,12 @@ const day = "day"
 var byProvenance = []struct {
 	column string
 	index  *index
+	value  func(q Query) string
 }{
-	{"request_id", &index{"audit_entries_by_request_id", []string{day}}},
-	{"ip", &index{"audit_entries_by_ip", []string{day}}},
-	{"api_key_id", &index{"audit_entries_by_api_key", []string{day}}},
-	{"source", &index{"audit_entries_by_source", []string{day}}},
+	{"request_id", &index{"audit_entries_by_request_id", "audit_entries", []string{day}}, func(q Query) string { return q.RequestID }},
+	{"ip", &index{"audit_entries_by_ip", "audit_entries", []string{day}}, func(q Query) string { return q.IP }},
+	{"api_key_id", &index{"audit_entries_by_api_key", "audit_entries", []string{day}}, func(q Query) string { return q.APIKey }},
+	{"source", &index{"audit_entries_by_source", "audit_entries", []string{day}}, func(q Query) string { return q.Source }},
 }
 
 // narrowed is the runs of the resource that is asked for or, of the provenance, of the filter that is likely to let
@@ -35,10 +35,10 @@ func (l *Log) narrowed(p *plan) *runSet {
 		return &set
 	}
 	for _, by := range byProvenance {
-		if i := slices.IndexFunc(p.filters, func(f filter) bool { return f.column == by.column }); i >= 0 {
+		if value := by.value(p.query); value != "" {
 			set := runSet{
 				index: by.index, operands: by.index.columns, runs: l.days(p.span),
-				common: l.merge.cameFrom(p.org.ID, by.column, p.filters[i].values[0]),
+				common: l.merge.cameFrom(p.org.ID, by.column, value),
 				where:  p.unless([]string{by.column}).and(l.wordsMatch(p.words)),
 			}
 			return &set

@@ -22,7 +22,7 @@ var sortedColumn = map[Sort]string{SortAction: "action", SortEntityType: "entity
 // never part of an answer.
 type Query struct {
 	Actions    []string        // any of these, or native actions; of an entity and AnyVerb all actions of the entity
-	Actors     []string        // any of these actor IDs
+	Actors     []string        // what any of these did, by ID, or others on their behalf
 	Outcomes   []event.Outcome // any of these
 	EntityType string
 	EntityID   string // with EntityType: the history of one resource

@@ -44,8 +44,13 @@ type reading struct {
 
 // where is what all runs have in common.
 func (r reading) where(set runSet) condition {
-	within := condition{"org_id = ? AND id >= ? AND id < ?", []any{r.orgID, r.span.from, r.span.to}}
-	return within.and(set.common).and(set.where)
+	id, where := set.index.id(), set.where
+	within := condition{"org_id = ? AND " + id + " >= ? AND " + id + " < ?", []any{r.orgID, r.span.from, r.span.to}}
+	if id != "id" && where.sql != "" { // no EXISTS: PostgreSQL may make a join of that
+		where = condition{"(SELECT true FROM audit_entries WHERE org_id = ? AND id = entry_id AND " + where.sql + ")",
+			append([]any{r.orgID}, where.args...)}
+	}
+	return within.and(set.common).and(where)
 }
 
 func (r reading) direction() string {

@@ -2,19 +2,29 @@ package entries
 
 import "slices"
 
-// index is one of the indexes of audit_entries, by its columns between org_id and id.
+// index is one of the indexes of audit_entries, by its columns between org_id and id; or of a table beside it, between
+// org_id and the ID of the entry.
 type index struct {
-	name    string
-	columns []string
+	name, table string
+	columns     []string
+}
+
+// id is the column of the table that has the entry's ID.
+func (i *index) id() string {
+	if i.table == "audit_entries" {
+		return "id"
+	}
+	return "entry_id"
 }
 
 var (
-	byTime        = &index{} // the primary key
-	byAction      = &index{"audit_entries_by_action", []string{"action"}}
-	byType        = &index{"audit_entries_by_type", []string{"entity_type", "action"}}
-	byEntity      = &index{"audit_entries_by_entity", []string{"entity_type", "entity_id"}}
-	byActorAction = &index{"audit_entries_by_actor_action", []string{"actor_id", "action"}}
-	byUser        = &index{"audit_entries_by_user", []string{"actor_key", "actor_id"}}
+	byTime        = &index{table: "audit_entries"} // the primary key
+	byAction      = &index{"audit_entries_by_action", "audit_entries", []string{"action"}}
+	byType        = &index{"audit_entries_by_type", "audit_entries", []string{"entity_type", "action"}}
+	byEntity      = &index{"audit_entries_by_entity", "audit_entries", []string{"entity_type", "entity_id"}}
+	byActorAction = &index{"audit_entries_by_actor_action", "audit_entries", []string{"actor_id", "action"}}
+	byPrincipal   = &index{"audit_on_behalf_of_by_actor", "audit_on_behalf_of", []string{"actor_id"}}
+	byUser        = &index{"audit_entries_by_user", "audit_entries", []string{"actor_key", "actor_id"}}
 )
 
 // run is the entries that have given values in the columns of its set, in the order of time: one seek and what

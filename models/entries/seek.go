@@ -32,9 +32,12 @@ func (w *walk) shouldSeek(n int) bool {
 // that of time the walk goes on as before where there are too many.
 func (w *walk) seek(ctx context.Context) (err error) {
 	w.sought = true
-	p, found := w.plan, w.plan.narrow
+	p := w.plan
+	var found []runSet
 	instead := selection{kinds: []Kind{}, matched: true}
-	if found == nil {
+	if p.narrow != nil {
+		found = []runSet{*p.narrow}
+	} else {
 		most, resources, few := min(w.log.Limits.Resources, w.leftRuns/2), []entityKey(nil), false
 		if instead, resources, few, err = w.log.matching(ctx, p, most); err != nil || !few {
 			return err
@@ -42,11 +45,14 @@ func (w *walk) seek(ctx context.Context) (err error) {
 		if len(resources) > 0 {
 			set := resourceRuns(resources...)
 			set.where = p.unless(byEntity.columns)
-			found = &set
+			found = []runSet{set}
+		}
+		if p.behalf != nil && p.base.byActor {
+			found = append(found, *p.behalf)
 		}
 	}
-	if found != nil && p.query.Sort != SortTimestamp {
-		if few, err := w.gather(ctx, *found); err != nil || !few {
+	if len(found) > 0 && p.query.Sort != SortTimestamp {
+		if few, err := w.gather(ctx, found...); err != nil || !few {
 			return err
 		}
 		found = nil
@@ -130,18 +136,21 @@ type gathered map[string][]models.EntryID
 
 // gather finds which entries of some runs answer, as far as filters tell, and their values in the sorted column.
 // It does so only where the runs have few enough to be sorted together, with those that do not answer.
-func (w *walk) gather(ctx context.Context, set runSet) (few bool, err error) {
+func (w *walk) gather(ctx context.Context, sets ...runSet) (few bool, err error) {
 	p, most := w.plan, w.log.Limits.Gathered
 	r := reading{
 		orgID: p.org.ID, span: p.span, newestFirst: p.query.newestFirst(), limit: most + 1, anyOrder: true, columns: idColumn,
 	}
-	if !set.exact() {
+	for _, set := range sets {
+		if set.exact() {
+			continue
+		}
 		if all, err := w.log.read(ctx, r, set.alone()); err != nil || len(all) > most {
 			return false, err
 		}
 	}
 	r.columns = sortColumns
-	found, err := w.log.read(ctx, r, set)
+	found, err := w.read(ctx, r, sets)
 	if err != nil || len(found) > most {
 		return false, err
 	}

@@ -18,11 +18,12 @@ type walk struct {
 	// What is read, merged: the runs of a selection in each group; runs that were found instead or besides, where
 	// sorted by time; and what of them was gathered, where sorted otherwise.
 	selection selection
-	found     *runSet
+	found     []runSet
 	gathered  gathered
 
 	at    place
-	chunk int // how many groups are read together next
+	begun bool // with what was done on behalf of others
+	chunk int  // how many groups are read together next
 	done  bool
 
 	// What is left of what a page may take; spent reports that the walk stopped for it.
@@ -55,6 +56,11 @@ func (l *Log) walk(p *plan, columns string) *walk {
 // next reads n entries, and takes no more than a page may; fewer only at the end, or where that is spent.
 func (w *walk) next(ctx context.Context, n int) (entries []models.Entry, err error) {
 	w.leftRuns, w.leftRows, w.spent = w.log.Limits.Runs, w.log.Limits.Rows, false
+	if !w.begun {
+		if err := w.beginOnBehalf(ctx); err != nil {
+			return nil, fmt.Errorf("read entries of %s: %w", w.plan.org.Slug, err)
+		}
+	}
 	for !w.done && !w.spent && len(entries) < n {
 		var more []models.Entry
 		if w.shouldSeek(n - len(entries)) {
@@ -179,8 +185,8 @@ func (w *walk) runSets(groups []group) (sets []runSet, used []group) {
 		// Each has to be looked through for the words: reading the log as it lies takes no longer than many.
 		most = min(most, 64)
 	}
-	if w.found != nil {
-		sets, began = []runSet{*w.found}, len(w.found.runs)
+	for _, set := range w.found {
+		sets, began = append(sets, set), began+len(set.runs)
 	}
 	set := w.selected()
 	for number, g := range groups {

@@ -86,6 +86,8 @@ func sampleLog(random *rand.Rand) []models.Entry {
 			e.NativeAction = []string{"", "", "Service.Updated", "iam:Größe", "Login failed"}[random.IntN(5)]
 			if e.ActorID != "system" && random.IntN(4) == 0 {
 				id := []string{"u1", "u2", "p1"}[random.IntN(3)]
+				e.Related = []event.Resource{{Type: "subnet", ID: "sn-1", Name: "API Internal"}, {Type: "service", ID: "svc_api%01", Name: "Gateway"},
+					{Type: "subnet", ID: "sn-1", Name: "", Role: "again"}, {Type: "image", ID: "größe-7"}}[random.IntN(3):][:random.IntN(2)+1]
 				e.OnBehalfOf = &event.Principal{ID: id, Name: "Principal " + id}
 			}
 		}
@@ -105,8 +107,8 @@ func expected(stored []models.Entry, org models.Organization, q entries.Query) [
 			len(q.Actors) > 0 && !slices.Contains(q.Actors, e.ActorID) &&
 				!(e.OnBehalfOf != nil && slices.Contains(q.Actors, e.OnBehalfOf.ID)) ||
 			len(q.Outcomes) > 0 && !slices.Contains(q.Outcomes, cmp.Or(e.Outcome, event.OutcomeSuccess)) ||
-			q.EntityType != "" && e.EntityType != q.EntityType ||
-			q.EntityID != "" && e.EntityID != q.EntityID ||
+			q.EntityType != "" && q.EntityID == "" && e.EntityType != q.EntityType ||
+			q.EntityID != "" && !slices.ContainsFunc(resourcesOf(e), func(r event.Resource) bool { return r.Type == q.EntityType && r.ID == q.EntityID }) ||
 			q.IP != "" && e.IP != q.IP || q.RequestID != "" && e.RequestID != q.RequestID ||
 			q.APIKey != "" && e.APIKeyID != q.APIKey || q.Source != "" && e.Source != q.Source || !matches(q.Search, e) {
 			continue
@@ -138,8 +140,16 @@ func expected(stored []models.Entry, org models.Organization, q entries.Query) [
 	return found
 }
 
+func resourcesOf(e models.Entry) []event.Resource {
+	return append([]event.Resource{{Type: e.EntityType, ID: e.EntityID, Name: e.EntityName}}, e.Related...)
+}
+
 func matches(search string, e models.Entry) bool {
-	id, name, native := models.Fold(e.EntityID), models.Fold(e.EntityName), models.Fold(e.NativeAction)
+	return slices.ContainsFunc(resourcesOf(e), func(r event.Resource) bool { return matchesOf(search, e, r) })
+}
+
+func matchesOf(search string, e models.Entry, resource event.Resource) bool {
+	id, name, native := models.Fold(resource.ID), models.Fold(resource.Name), models.Fold(e.NativeAction)
 	for _, word := range strings.Fields(models.Fold(search)) {
 		found := strings.Contains(id, word) || strings.Contains(name, word) || strings.Contains(e.Action, word) || strings.Contains(native, word)
 		if !found {
@@ -153,7 +163,7 @@ func matches(search string, e models.Entry) bool {
 func queries(random *rand.Rand) []entries.Query {
 	searches := []string{"", "", "", "api", "API gate", "svc_api%01", "%", "_", "_x_", "100% create", "straSSE", "ärger\\",
 		"create", "v2", "de", "deployment v2", "update svc", "日本語", "日本", "本", "ービ", "nothing at all", "-api-", "\"quoted\"", "se cr", "dep-00",
-		"0.0", "10.0.0.12", "out 1.4", "checkout 1.4 e", "v2.10.1", "दि", "दिल्ली", "ल्ली पू", "é", "ü", "x", "\"", "'", "\\", ":*", "service.upd", "login", "login v2", "größ update", "iam:gr", "updated svc", "failed se", "q", "zq", "ß", "ss", "u s"}
+		"0.0", "10.0.0.12", "out 1.4", "checkout 1.4 e", "v2.10.1", "दि", "दिल्ली", "ल्ली पू", "é", "ü", "x", "\"", "'", "\\", ":*", "service.upd", "login", "login v2", "größ update", "iam:gr", "updated svc", "failed se", "sn-1", "internal", "sn-1 update", "größe-7", "-7", "gateway sn-1", "internal se", "q", "zq", "ß", "ss", "u s"}
 	pick := func(values []string) []string {
 		if random.IntN(2) == 0 {
 			return nil
@@ -172,9 +182,9 @@ func queries(random *rand.Rand) []entries.Query {
 			Limit:     []int{7, 30, 100}[random.IntN(3)],
 		}
 		if random.IntN(4) == 0 {
-			q.EntityType = []string{"service", "deployment", "unknown"}[random.IntN(3)]
+			q.EntityType = []string{"service", "deployment", "unknown", "subnet"}[random.IntN(4)]
 			if random.IntN(2) == 0 {
-				q.EntityID = "svc_api%01"
+				q.EntityID = []string{"svc_api%01", "sn-1"}[random.IntN(2)]
 			}
 		}
 		if random.IntN(4) == 0 {

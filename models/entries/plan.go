@@ -22,7 +22,8 @@ type plan struct {
 	actions []string   // those asked for, one by one
 	native  condition  // that entries are of the native actions asked for, where those stand under other actions
 	base    selection  // what the filters let through that the indexes of the sorts know
-	narrow  *runSet    // all entries of the resource or the provenance asked for; nil without
+	narrow  []runSet   // all entries of the resource or the provenance asked for; nil without
+	related bool       // words may be those of related resources: the log has some
 	behalf  *runSet    // those done on behalf of the actors asked for, where there are any
 	actors  []actorKey // those asked for; with the names they had where runs of the index by user are read
 }
@@ -37,7 +38,7 @@ func (l *Log) plan(ctx context.Context, org models.Organization, q Query) (*plan
 		p.span.to = models.FirstEntryID(q.To)
 	}
 	anyVerb := slices.ContainsFunc(q.Actions, func(action string) bool { return strings.HasSuffix(action, AnyVerb) })
-	typed := q.Sort == SortEntityType || q.EntityType != "" && !q.oneResource()
+	typed := q.Sort == SortEntityType || q.EntityType != "" && q.EntityID == ""
 	if p.kinds == nil && (anyVerb || typed || q.Sort == SortAction && len(q.Actions) == 0) {
 		var err error
 		if p.kinds, err = l.Kinds(ctx, org); err != nil {
@@ -59,6 +60,9 @@ func (l *Log) plan(ctx context.Context, org models.Organization, q Query) (*plan
 		}
 	}
 	p.base.byActor = len(q.Actors) > 0
+	if err := l.askRelated(ctx, p); err != nil {
+		return nil, err
+	}
 	p.divide()
 	behalf, err := l.onBehalf(ctx, p)
 	if err != nil {
@@ -67,7 +71,7 @@ func (l *Log) plan(ctx context.Context, org models.Organization, q Query) (*plan
 	p.filters = p.listFilters(behalf != nil)
 	p.narrow = l.narrowed(p)
 	if behalf != nil && p.base.byActor && !p.base.none() {
-		behalf.where = p.unless(byPrincipal.columns).and(l.wordsMatch(p.words))
+		behalf.where = p.unless(byPrincipal.columns).and(l.wordsMatch(p))
 		p.behalf = behalf
 	}
 	if q.Sort == SortTimestamp && !q.oneResource() && p.base.index(q.Sort) == byUser {
@@ -106,7 +110,7 @@ func (p *plan) divide() {
 func (p *plan) asked() []Kind {
 	q := p.query
 	return slices.DeleteFunc(append([]Kind{}, p.kinds...), func(k Kind) bool {
-		return q.EntityType != "" && k.EntityType != q.EntityType ||
+		return q.EntityType != "" && q.EntityID == "" && k.EntityType != q.EntityType ||
 			len(q.Actions) > 0 && !p.asks(k.Action)
 	})
 }
@@ -152,11 +156,12 @@ func (p *plan) listFilters(onBehalf bool) (all []filter) {
 		}
 		all = append(all, among("outcome", stored...))
 	}
-	if q.EntityType != "" {
-		all = append(all, among("entity_type", q.EntityType))
-	}
 	if q.EntityID != "" {
-		all = append(all, among("entity_id", q.EntityID))
+		of := []any{q.EntityType, q.EntityID}
+		own := filter{"entity_id", condition{unindexed("entity_type") + " = ? AND " + unindexed("entity_id") + " = ?", of}}
+		all = append(all, own.or(relatedTo(condition{"related.entity_type || '' = ? AND related.entity_id || '' = ?", of})))
+	} else if q.EntityType != "" {
+		all = append(all, among("entity_type", q.EntityType))
 	}
 	for _, by := range byProvenance {
 		if value := by.value(q); value != "" {

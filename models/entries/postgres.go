@@ -32,9 +32,12 @@ func (postgres) mergeRuns(r reading, set runSet) condition {
 		}
 		equal += " AND " + operand + " = run." + name
 	}
-	where, id := r.where(set), set.index.id()
-	ids := condition{`SELECT run.group_number, hit.id AS hit_id FROM unnest(` + arrays + `) AS run(` + names + `)
-	CROSS JOIN LATERAL (SELECT ` + id + ` AS id FROM ` + set.index.table + ` WHERE ` + where.sql + equal + `
+	where, id, distinct := r.where(set), set.index.id(), ""
+	if set.repeats() {
+		distinct = "DISTINCT "
+	}
+	ids := condition{`SELECT ` + distinct + `run.group_number, hit.id AS hit_id FROM unnest(` + arrays + `) AS run(` + names + `)
+	CROSS JOIN LATERAL (SELECT ` + distinct + id + ` AS id FROM ` + set.index.table + ` WHERE ` + where.sql + equal + `
 		ORDER BY ` + id + ` ` + r.direction() + ` LIMIT ? OFFSET ?) AS hit` + r.ordered("run.group_number", "hit.id") + ` LIMIT ?`,
 		append(append(args, where.args...), r.limit, r.skip, r.limit)}
 	if r.columns == idColumn {

@@ -28,20 +28,17 @@ var byProvenance = []struct {
 
 // narrowed is the runs of the resource that is asked for or, of the provenance, of the filter that is likely to let
 // the fewest through; nil without such a filter.
-func (l *Log) narrowed(p *plan) *runSet {
+func (l *Log) narrowed(p *plan) []runSet {
 	if q := p.query; q.EntityID != "" {
-		set := resourceRuns(entityKey{q.EntityType, q.EntityID})
-		set.where = p.unless(byEntity.columns).and(l.wordsMatch(p.words))
-		return &set
+		return p.resourceSets(p.unless(byEntity.columns).and(l.wordsMatch(p)), entityKey{q.EntityType, q.EntityID})
 	}
 	for _, by := range byProvenance {
 		if value := by.value(p.query); value != "" {
-			set := runSet{
+			return []runSet{{
 				index: by.index, operands: by.index.columns, runs: l.days(p.span),
 				common: l.merge.cameFrom(p.org.ID, by.column, value),
-				where:  p.unless([]string{by.column}).and(l.wordsMatch(p.words)),
-			}
-			return &set
+				where:  p.unless([]string{by.column}).and(l.wordsMatch(p)),
+			}}
 		}
 	}
 	return nil

@@ -25,12 +25,12 @@ type Query struct {
 	Actors     []string        // what any of these did, by ID, or others on their behalf
 	Outcomes   []event.Outcome // any of these
 	EntityType string
-	EntityID   string // with EntityType: the history of one resource
+	EntityID   string // with EntityType: the history of one resource, which it may be related to
 	IP         string
 	RequestID  string
 	APIKey     string // the ID of the key the event was sent with
 	Source     string
-	Search     string        // words that must all match, each in the entity ID, its name, the action or the native action
+	Search     string        // words that must all match, each in the ID or the name of one of its resources, the action or the native action
 	From, To   models.Micros // From <= occurred < To
 
 	// Sort orders by a column; within one value entries are newest first in both directions. Empty

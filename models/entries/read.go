@@ -10,6 +10,7 @@ import (
 
 	"gorm.io/gorm/schema"
 
+	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -79,7 +80,8 @@ type merger interface {
 // groupedEntry is an entry and the number of its group among those read together.
 type groupedEntry struct {
 	models.Entry
-	group int
+	group   int
+	related []event.Resource // that are searched
 }
 
 // compare puts entries in the order of the query.

@@ -24,6 +24,7 @@ var (
 	byEntity      = &index{"audit_entries_by_entity", "audit_entries", []string{"entity_type", "entity_id"}}
 	byActorAction = &index{"audit_entries_by_actor_action", "audit_entries", []string{"actor_id", "action"}}
 	byPrincipal   = &index{"audit_on_behalf_of_by_actor", "audit_on_behalf_of", []string{"actor_id"}}
+	byRelated     = &index{"audit_related_by_entity", "audit_related", []string{"entity_type", "entity_id"}}
 	byUser        = &index{"audit_entries_by_user", "audit_entries", []string{"actor_key", "actor_id"}}
 )
 
@@ -50,6 +51,9 @@ func unindexed(column string) string { return column + " || ''" }
 // exact reports whether all entries of the runs answer.
 func (s runSet) exact() bool { return len(s.operands) == len(s.index.columns) && s.where.sql == "" }
 
+// repeats reports whether an entry may be in several runs, or several times in one.
+func (s runSet) repeats() bool { return s.index == byRelated }
+
 // alone is the runs as the index has them, with all that does not answer.
 func (s runSet) alone() runSet {
 	s.operands, s.where = s.index.columns, condition{}
@@ -65,9 +69,10 @@ func (s runSet) upTo(groups int) runSet {
 // entityKey names one resource.
 type entityKey struct{ EntityType, EntityID string }
 
-// resourceRuns are all entries of some resources, a run each.
-func resourceRuns(resources ...entityKey) runSet {
-	set := runSet{index: byEntity, operands: byEntity.columns}
+// resourceRuns are all entries of some resources or, with the index byRelated, those that they are related to, a run
+// each.
+func resourceRuns(index *index, resources ...entityKey) runSet {
+	set := runSet{index: index, operands: index.columns}
 	for _, e := range resources {
 		set.runs = append(set.runs, run{0, []string{e.EntityType, e.EntityID}})
 	}

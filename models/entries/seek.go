@@ -33,19 +33,19 @@ func (w *walk) shouldSeek(n int) bool {
 func (w *walk) seek(ctx context.Context) (err error) {
 	w.sought = true
 	p := w.plan
-	var found []runSet
+	found := p.narrow
 	instead := selection{kinds: []Kind{}, matched: true}
-	if p.narrow != nil {
-		found = []runSet{*p.narrow}
-	} else {
+	if found == nil {
 		most, resources, few := min(w.log.Limits.Resources, w.leftRuns/2), []entityKey(nil), false
 		if instead, resources, few, err = w.log.matching(ctx, p, most); err != nil || !few {
 			return err
 		}
 		if len(resources) > 0 {
-			set := resourceRuns(resources...)
+			set := resourceRuns(byEntity, resources...)
 			set.where = p.unless(byEntity.columns)
-			found = []runSet{set}
+			if found = []runSet{set}; p.related {
+				found = p.resourceSets(p.unless(nil), resources...)
+			}
 		}
 		if p.behalf != nil && p.base.byActor {
 			found = append(found, *p.behalf)
@@ -108,8 +108,10 @@ func (l *Log) matching(ctx context.Context, p *plan, atMost int) (
 		whole.where = condition{"(" + unindexed("action") + " IN ? OR native_action IN ?)", []any{actions, named}}
 	}
 	for words, kinds := range open {
-		where := l.finder.holding(p.org.ID, gramsOf(strings.Fields(words))).and(p.seen()).and(condition{
-			"entity_type IN ?", []any{project(kinds, func(k Kind) string { return k.EntityType })}})
+		where := l.finder.holding(p.org.ID, gramsOf(strings.Fields(words))).and(p.seen())
+		if !p.related { // those may be of any type
+			where = where.and(condition{"entity_type IN ?", []any{project(kinds, func(k Kind) string { return k.EntityType })}})
+		}
 		for word := range strings.FieldsSeq(words) {
 			where = where.and(contains(word, "id_key", "name_key"))
 		}

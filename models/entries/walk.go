@@ -126,6 +126,11 @@ func (w *walk) step(ctx context.Context, n int) ([]models.Entry, error) {
 		found = found[:r.limit]
 		end = &found[r.limit-1]
 	}
+	if w.plan.related {
+		if err := w.readRelated(ctx, found); err != nil {
+			return nil, err
+		}
+	}
 	return w.take(found, groups, end, n), nil
 }
 
@@ -142,7 +147,7 @@ func (w *walk) ahead() span {
 func (w *walk) take(found []groupedEntry, groups []group, end *groupedEntry, n int) []models.Entry {
 	var matching []models.Entry
 	for i := range found {
-		if !matchesAll(w.plan.words, &found[i].Entry) {
+		if !matchesAll(w.plan.words, &found[i]) {
 			continue
 		}
 		if matching = append(matching, found[i].Entry); len(matching) == n {
@@ -219,7 +224,7 @@ func (w *walk) selected() runSet {
 	if w.selection.matched {
 		set.where = set.where.and(w.selection.where)
 	} else {
-		set.where = set.where.and(w.log.wordsMatch(w.plan.words))
+		set.where = set.where.and(w.log.wordsMatch(w.plan))
 	}
 	return set
 }
@@ -227,7 +232,7 @@ func (w *walk) selected() runSet {
 // asItLies is the log in the order of time, of which a group is chosen by conditions.
 func (w *walk) asItLies(g group) runSet {
 	p := w.plan
-	set := runSet{index: byTime, runs: []run{{}}, where: p.unless(nil).and(w.log.wordsMatch(p.words))}
+	set := runSet{index: byTime, runs: []run{{}}, where: p.unless(nil).and(w.log.wordsMatch(p))}
 	if column := p.sortedBeside(byTime); column != "" {
 		set.where = set.where.and(condition{unindexed(column) + " = ?", []any{g.value}})
 	}

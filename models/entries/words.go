@@ -5,6 +5,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -18,16 +19,24 @@ func searchWords(search string) (words []string) {
 	return words
 }
 
-// matchesAll reports whether every word is part of the entry's entity ID, entity name, action or native action: the
-// meaning of a search, which everything else here only finds faster.
-func matchesAll(words []string, e *models.Entry) bool {
+// matchesAll reports whether every word is part of the ID or the name of one of the entry's resources, the same for
+// all words, or of the action or the native action: the meaning of a search, which everything else here only finds
+// faster. The first of the resources is the entry's own.
+func matchesAll(words []string, e *groupedEntry) bool {
 	if len(words) == 0 {
 		return true
 	}
-	id, name, native := models.Fold(e.EntityID), models.Fold(e.EntityName), models.Fold(e.NativeAction)
-	return !slices.ContainsFunc(words, func(word string) bool {
-		return !strings.Contains(id, word) && !strings.Contains(name, word) && !strings.Contains(e.Action, word) && !strings.Contains(native, word)
+	native := models.Fold(e.NativeAction)
+	left := slices.DeleteFunc(slices.Clone(words), func(word string) bool {
+		return strings.Contains(e.Action, word) || strings.Contains(native, word)
 	})
+	of := func(resource event.Resource) bool {
+		id, name := models.Fold(resource.ID), models.Fold(resource.Name)
+		return !slices.ContainsFunc(left, func(word string) bool {
+			return !strings.Contains(id, word) && !strings.Contains(name, word)
+		})
+	}
+	return of(event.Resource{ID: e.EntityID, Name: e.EntityName}) || slices.ContainsFunc(e.related, of)
 }
 
 // gram is what the index of the entities' IDs and names is asked for: three letters in a row or, where it is
@@ -70,20 +79,36 @@ type finder interface {
 	asciiLower(column string) string
 }
 
-// wordsMatch is the condition in SQL that an entry may match all words. SQL folds only the letters of ASCII:
-// where an entry has others in its ID, name or native action, or a word has, it is left to matchesAll.
-func (l *Log) wordsMatch(words []string) condition {
-	if len(words) == 0 {
+// wordsMatch is the condition in SQL that an entry may match all words.
+func (l *Log) wordsMatch(p *plan) condition {
+	if len(p.words) == 0 {
 		return condition{}
 	}
-	const others = "octet_length(entity_id) + octet_length(entity_name) + octet_length(native_action)" +
-		" <> length(entity_id) + length(entity_name) + length(native_action)"
+	own := l.mayHold(p.words, "entity_id", "entity_name")
+	if !p.related {
+		return own
+	}
+	related := relatedTo(l.mayHold(p.words, "related.entity_id", "related.entity_name"))
+	return condition{"(" + own.sql + " OR " + related.sql + ")", slices.Concat(own.args, related.args)}
+}
+
+// mayHold is the condition that a resource with this ID and name, or what was done, may hold all words. SQL folds only
+// the letters of ASCII: where there are others in them, or in a word, it is left to matchesAll.
+func (l *Log) mayHold(words []string, id, name string) condition {
+	bytes, letters := "", ""
+	for i, column := range []string{id, name, "native_action"} {
+		if i > 0 {
+			bytes, letters = bytes+" + ", letters+" + "
+		}
+		bytes, letters = bytes+"octet_length("+column+")", letters+"length("+column+")"
+	}
+	others := bytes + " <> " + letters
 	var all condition
 	for _, word := range words {
 		if strings.ContainsFunc(word, func(r rune) bool { return r >= utf8.RuneSelf }) {
 			return condition{sql: others}
 		}
-		all = all.and(contains(word, l.finder.asciiLower("entity_id"), l.finder.asciiLower("entity_name"), "action",
+		all = all.and(contains(word, l.finder.asciiLower(id), l.finder.asciiLower(name), "action",
 			l.finder.asciiLower("native_action")))
 	}
 	return condition{"(" + others + " OR " + all.sql + ")", all.args}

@@ -7,11 +7,12 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/entries"
 )
 
-// Resource is what the latest entries of a resource say of it.
+// Resource is what the latest entries of a resource, and those it is related to, say of it.
 type Resource struct {
 	Names   []string       // that it had, the one seen last first
 	Actors  []models.Actor // who did something to it, the one seen last first
@@ -29,9 +30,10 @@ func Lately(ctx context.Context, log *entries.Log, org models.Organization, enti
 	page, err := log.Page(ctx, org, entries.Query{EntityType: entityType, EntityID: entityID, Limit: resourceEntries})
 	var r Resource
 	for _, e := range page.Entries {
-		itself := e.EntityType == entityType && e.EntityID == entityID // and not only related
-		if itself && e.EntityName != "" && !slices.Contains(r.Names, e.EntityName) {
-			r.Names = append(r.Names, e.EntityName)
+		for _, resource := range append(e.Related, event.Resource{Type: e.EntityType, ID: e.EntityID, Name: e.EntityName}) {
+			if resource.Type == entityType && resource.ID == entityID && resource.Name != "" && !slices.Contains(r.Names, resource.Name) {
+				r.Names = append(r.Names, resource.Name)
+			}
 		}
 		if !slices.ContainsFunc(r.Actors, func(a models.Actor) bool { return a.ID == e.ActorID }) {
 			r.Actors = append(r.Actors, models.Actor{ID: e.ActorID, Name: e.ActorName, Email: e.ActorEmail})

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/actors"
@@ -38,6 +39,12 @@ const (
 
 // NamedActors are those that ActorNames asks for.
 var NamedActors = []string{"usr_0000", "usr_0199", "usr_9999", models.SystemActorID}
+
+// What no filled log holds, but some questions ask for.
+const (
+	NativeAction = "iam:CreateRole"
+	Principal    = "usr_principal"
+)
 
 // IsPage reports whether the question asks for a page of the log.
 func (q Question) IsPage() bool { return q.ask == nil }
@@ -112,6 +119,13 @@ func (s Spec) Questions(slug string) []Question {
 	pages("action and user: rare", entries.Query{Actions: []string{rare}, Actors: []string{idle}})
 	pages("action and user: nothing", entries.Query{Actions: []string{common}, Actors: []string{nobody}})
 	pages("three actions", entries.Query{Actions: []string{common, string(action.ServiceUpdate), rare}})
+	pages("outcome: success", entries.Query{Outcomes: []event.Outcome{event.OutcomeSuccess}})
+	sparse("outcome: denied", entries.Query{Outcomes: []event.Outcome{event.OutcomeDenied}})
+	sparse("action: native", entries.Query{Actions: []string{NativeAction}})
+	sparse("search: native action", entries.Query{Search: "iam:cre"})
+	sparse("user: on their behalf", entries.Query{Actors: []string{Principal}})
+	sparse("user: on their behalf, sorted by user", entries.Query{Actors: []string{Principal}, Sort: entries.SortUser, Ascending: true})
+	sparse("user: on their behalf, sorted by action", entries.Query{Actors: []string{Principal, busy}, Sort: entries.SortAction})
 	pages("one hour, old", hour(middle.OccurredAt.Add(-Days/3*24*time.Hour)))
 	pages("one hour, new", hour(end.Add(-time.Hour)))
 
@@ -195,6 +209,8 @@ func (q Question) buffers() int {
 		return 300
 	case q.Name == CappedCount:
 		return 1500
+	case query.Outcomes != nil && q.Sparse:
+		return 120_000 // looked through as far as a page may
 	case query.IP+query.RequestID+query.APIKey+query.Source != "":
 		if query.Sort != entries.SortTimestamp && !q.Sparse {
 			return 70_000 // looked through as far as a page may: nobody else's entries have them but system's

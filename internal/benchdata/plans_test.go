@@ -104,7 +104,7 @@ func recordFurther(t *testing.T, db *database.DB) {
 	events := make([]audit.Event, 400)
 	for n := range events {
 		events[n] = audit.Event{
-			Organization: benchdata.Large, NativeAction: benchdata.NativeAction, EntityType: "role", EntityID: fmt.Sprint("role-", n),
+			Organization: benchdata.Large, NativeAction: benchdata.NativeAction, EntityType: "role", EntityID: "role-1",
 			Actor: audit.Actor{Type: audit.ActorAgent, ID: "bot", Name: "Bot",
 				OnBehalfOf: &audit.Principal{ID: benchdata.Principal, Name: "Principal"}},
 		}

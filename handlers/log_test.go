@@ -299,7 +299,7 @@ func TestAMalformedAddressIsRefusedByName(t *testing.T) {
 		d.insert(d.org, models.Entry{})
 		for _, test := range []struct{ name, value string }{
 			{"sort", "password"}, {"dir", "sideways"}, {"limit", "1000000"}, {"from", "yesterdayish"}, {"to", "<script>"}, {"tz", "Mars"},
-			{"cursor", "forged"}, {"action", "nonsense"}, {"entity_type", "No"}, {"q", "%ff"},
+			{"cursor", "forged"}, {"action", strings.Repeat("a", 201)}, {"outcome", "broken"}, {"entity_type", "No"}, {"q", "%ff"},
 		} {
 			query := "?actor=usr_1&" + test.name + "=" + test.value
 			response, body := d.get(logPath + query)

@@ -19,6 +19,8 @@ type Question struct {
 	Query entries.Query
 	// Sparse says that the search finds hardly anything; Rare, that it finds a few in a thousand.
 	Sparse, Rare bool
+	// Further says that it asks for what no filled log holds.
+	Further bool
 	// Buffers bounds how many buffers of PostgreSQL answering it may touch, in a log of any size.
 	Buffers int
 
@@ -121,11 +123,14 @@ func (s Spec) Questions(slug string) []Question {
 	pages("three actions", entries.Query{Actions: []string{common, string(action.ServiceUpdate), rare}})
 	pages("outcome: success", entries.Query{Outcomes: []event.Outcome{event.OutcomeSuccess}})
 	sparse("outcome: denied", entries.Query{Outcomes: []event.Outcome{event.OutcomeDenied}})
-	sparse("action: native", entries.Query{Actions: []string{NativeAction}})
-	sparse("search: native action", entries.Query{Search: "iam:cre"})
-	sparse("user: on their behalf", entries.Query{Actors: []string{Principal}})
-	sparse("user: on their behalf, sorted by user", entries.Query{Actors: []string{Principal}, Sort: entries.SortUser, Ascending: true})
-	sparse("user: on their behalf, sorted by action", entries.Query{Actors: []string{Principal, busy}, Sort: entries.SortAction})
+	further := func(name string, q entries.Query) {
+		questions = append(questions, Question{Name: name, Query: q, Sparse: true, Further: true})
+	}
+	further("action: native", entries.Query{Actions: []string{NativeAction}})
+	further("search: native action", entries.Query{Search: "iam:cre"})
+	further("user: on their behalf", entries.Query{Actors: []string{Principal}})
+	further("user: on their behalf, sorted by user", entries.Query{Actors: []string{Principal}, Sort: entries.SortUser, Ascending: true})
+	further("user: on their behalf, sorted by action", entries.Query{Actors: []string{Principal, busy}, Sort: entries.SortAction})
 	pages("one hour, old", hour(middle.OccurredAt.Add(-Days/3*24*time.Hour)))
 	pages("one hour, new", hour(end.Add(-time.Hour)))
 
@@ -211,6 +216,10 @@ func (q Question) buffers() int {
 		return 1500
 	case query.Outcomes != nil && q.Sparse:
 		return 120_000 // looked through as far as a page may
+	case query.Outcomes != nil:
+		return 600
+	case q.Further:
+		return 6000 // those of an actor gathered in another order, each looked up
 	case query.IP+query.RequestID+query.APIKey+query.Source != "":
 		if query.Sort != entries.SortTimestamp && !q.Sparse {
 			return 70_000 // looked through as far as a page may: nobody else's entries have them but system's

@@ -52,7 +52,8 @@
 //
 // What it finds is read by the runs of (entity_type, entity_id), up to 2,000 of them, besides those of the actions
 // that hold the words. An IP, a request, an API key or a source has a run in each day (provenance.go). In other
-// orders than that of time such runs are read whole, and up to 10,000 entries sorted in memory.
+// orders than that of time such runs are read whole, and up to 10,000 entries sorted in memory. What was done on
+// behalf of somebody, and what a resource is related to, are runs of tables of their own.
 //
 // # What a page costs
 //

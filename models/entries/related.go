@@ -41,8 +41,8 @@ func (w *walk) readRelated(ctx context.Context, found []groupedEntry) error {
 	var of []int
 	var with []models.Entry
 	for i := range found {
-		if e := &found[i]; !matchesAll(w.plan.words, e) {
-			of, with = append(of, i), append(with, models.Entry{ID: e.ID})
+		if e := &found[i]; e.Parts > 0 && !matchesAll(w.plan.words, e) {
+			of, with = append(of, i), append(with, models.Entry{ID: e.ID, Parts: e.Parts})
 		}
 	}
 	if len(of) == 0 {

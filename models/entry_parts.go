@@ -13,7 +13,7 @@ import (
 )
 
 // ReadParts fills in what stands in tables beside the entries of an organization: the related resources, and
-// for whom their actors acted.
+// for whom their actors acted. Of an entry whose Parts are 0 it asks nothing: they must have been read.
 func ReadParts(ctx context.Context, db *gorm.DB, orgID int64, entries []Entry) error {
 	d, err := dialectOf(db)
 	if err != nil {

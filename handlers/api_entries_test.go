@@ -116,7 +116,7 @@ func TestHowAnEntryCameIntoTheLogIsAnswered(t *testing.T) {
 				ActorID: "u1", ActorKey: "ada", ActorName: "Ada", Origin: origin, Original: original,
 			}
 			err := s.Store.Transaction(t.Context(), func(tx *gorm.DB) error {
-				_, err := models.InsertEntry(t.Context(), tx, models.NewEntry{Organization: models.OrganizationRef{Slug: "acme"}, Entry: entry})
+				_, err := models.InsertEntry(t.Context(), models.HandleOf(tx), models.NewEntry{Organization: models.OrganizationRef{Slug: "acme"}, Entry: entry})
 				return err
 			})
 			if err != nil {

@@ -60,7 +60,7 @@ func (h *Handlers) NewOrganization(c *fiber.Ctx) error {
 // createOrganization adds an organization with its first admin and records it. The actor is that
 // of ctx.
 func createOrganization(ctx context.Context, tx *gorm.DB, admin accounts.User, name, slug string) (models.Organization, error) {
-	organization, err := models.CreateOrganization(ctx, tx, name, slug, "")
+	organization, err := models.CreateOrganization(ctx, models.HandleOf(tx), name, slug, "")
 	if err != nil {
 		return organization, err
 	}

@@ -39,7 +39,7 @@ func newSettingsFixture(t *testing.T, db *database.DB, options ...func(*app.Conf
 	const password = "correct horse battery"
 	hash := apptest.PasswordHash(t, password)
 	d.transaction(func(tx *gorm.DB) error {
-		org, err := models.CreateOrganization(t.Context(), tx, "Acme", "acme", "")
+		org, err := models.CreateOrganization(t.Context(), models.HandleOf(tx), "Acme", "acme", "")
 		if err != nil {
 			return err
 		}

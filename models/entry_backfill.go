@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-
-	"gorm.io/gorm"
 )
 
 // BackfillEntries stores entries, all or none: where the outcome of one is neither Inserted nor LoggingOff,
@@ -18,24 +16,20 @@ import (
 //
 // On PostgreSQL it waits for other transactions that back-fill the same organization. Whatever the outcomes, tx
 // stays usable.
-func BackfillEntries(ctx context.Context, tx *gorm.DB, entries []NewEntry) ([]InsertResult, error) {
-	d, err := dialectOf(tx)
-	if err != nil {
-		return nil, err
+func BackfillEntries(ctx context.Context, h Handle, entries []NewEntry) ([]InsertResult, error) {
+	if h.err != nil {
+		return nil, h.err
 	}
 	results := make([]InsertResult, len(entries))
-	if dryRun, err := runsDry(tx); dryRun || err != nil {
-		for i := range results {
-			results[i].Outcome = DryRun
-		}
-		return results, err
+	if h.dryRun {
+		return dryResults(results), nil
 	}
-	now := MicrosOf(TransactionNow(tx))
-	err = inTransaction(ctx, tx, func(run statements) error {
-		if err := d.beginWriting(ctx, run); err != nil {
+	now := MicrosOf(h.Now())
+	err := h.inTransaction(ctx, func(run Statements) error {
+		if err := h.dialect.beginWriting(ctx, run); err != nil {
 			return err
 		}
-		b := &backfill{dialect: d, run: run, entries: entries, results: results, now: now}
+		b := &backfill{dialect: h.dialect, run: run, entries: entries, results: results, now: now}
 		refused, err := b.compare(ctx)
 		if err != nil || refused {
 			return err
@@ -50,7 +44,7 @@ func BackfillEntries(ctx context.Context, tx *gorm.DB, entries []NewEntry) ([]In
 
 type backfill struct {
 	dialect dialect
-	run     statements
+	run     Statements
 	entries []NewEntry
 	results []InsertResult
 	repeats []repeatedKey // within entries

@@ -3,8 +3,6 @@ package models
 import (
 	"context"
 	"fmt"
-
-	"gorm.io/gorm"
 )
 
 // BatchOptions are how InsertEntries works. The zero value is fine.
@@ -16,27 +14,23 @@ type BatchOptions struct {
 	Names *NameCache
 }
 
-// InsertEntries stores entries in tx, each as InsertEntry would, in a few statements however many
-// they are, and returns what became of each. tx may be a plain pool: then they are one transaction.
+// InsertEntries stores entries, each as InsertEntry would, in a few statements however many they are, and
+// returns what became of each. Where the handle is no transaction they are one.
 //
 // Entries with a Key wait for a transaction that is storing the same key.
-func InsertEntries(ctx context.Context, tx *gorm.DB, entries []NewEntry, options BatchOptions) ([]InsertResult, error) {
-	d, err := dialectOf(tx)
-	if err != nil {
-		return nil, err
+func InsertEntries(ctx context.Context, h Handle, entries []NewEntry, options BatchOptions) ([]InsertResult, error) {
+	if h.err != nil {
+		return nil, h.err
 	}
 	results := make([]InsertResult, len(entries))
 	if len(entries) == 0 {
 		return results, nil
 	}
-	if dryRun, err := runsDry(tx); dryRun || err != nil {
-		for i := range results {
-			results[i].Outcome = DryRun
-		}
-		return results, err
+	if h.dryRun {
+		return dryResults(results), nil
 	}
-	now := TransactionNow(tx)
-	err = inTransaction(ctx, tx, func(run statements) error {
+	d, now := h.dialect, h.Now()
+	err := h.inTransaction(ctx, func(run Statements) error {
 		if err := d.beginWriting(ctx, run); err != nil {
 			return err
 		}
@@ -72,6 +66,13 @@ func InsertEntries(ctx context.Context, tx *gorm.DB, entries []NewEntry, options
 		return nil, fmt.Errorf("insert %d entries: %w", len(entries), err)
 	}
 	return results, nil
+}
+
+func dryResults(results []InsertResult) []InsertResult {
+	for i := range results {
+		results[i].Outcome = DryRun
+	}
+	return results
 }
 
 // entryBatch is entries on their way into the database, with every organization, entity and actor

@@ -2,11 +2,8 @@ package models
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"strings"
-
-	"gorm.io/gorm"
 )
 
 // OrganizationRef names an organization by the application's own ID for it or, where ExternalID is
@@ -69,84 +66,29 @@ type InsertResult struct {
 	names entryNames // of an entry that was stored now, for NameCache.Add
 }
 
-// InsertEntry stores an entry in tx.
+// InsertEntry stores an entry.
 //
 // The organization, its switch, its retention and the entry are one statement, without a lock: what read "on" is
-// stored. On SQLite an entity or an actor that is new is another one, in the same transaction. Whatever the outcome, no statement has failed and tx stays usable. An entry whose ID is
-// stored already is left as it is. No other transaction is waited for, except by an entry with a
-// Key, which waits for one that is storing the same key.
-func InsertEntry(ctx context.Context, tx *gorm.DB, entry NewEntry) (InsertResult, error) {
+// stored. On SQLite an entity or an actor that is new is another one, in the same transaction. Whatever the outcome,
+// no statement has failed and the transaction stays usable. An entry whose ID is stored already is left as it is. No
+// other transaction is waited for, except by an entry with a Key, which waits for one that is storing the same key.
+func InsertEntry(ctx context.Context, h Handle, entry NewEntry) (InsertResult, error) {
 	if entry.Key != nil || entry.Entry.hasMore() {
-		results, err := InsertEntries(ctx, tx, []NewEntry{entry}, BatchOptions{})
+		results, err := InsertEntries(ctx, h, []NewEntry{entry}, BatchOptions{})
 		if err != nil {
 			return InsertResult{}, err
 		}
 		return results[0], nil
 	}
-	d, err := dialectOf(tx)
-	if err != nil {
-		return InsertResult{}, err
+	if h.err != nil || h.dryRun {
+		return InsertResult{Outcome: DryRun}, h.err
 	}
-	if dryRun, err := runsDry(tx); dryRun || err != nil {
-		return InsertResult{Outcome: DryRun}, err
-	}
-	result, err := d.insertEntry(ctx, tx, entry.Organization, newEntryRow(entry.Entry), entry.EvenWhenOff)
+	result, err := h.dialect.insertEntry(ctx, h, entry.Organization, newEntryRow(entry.Entry), entry.EvenWhenOff)
 	if err != nil {
 		return InsertResult{}, fmt.Errorf("insert entry %s: %w", entry.Entry.Action, err)
 	}
 	result.ID = entry.Entry.ID
 	return result, nil
-}
-
-// runsDry reports whether tx is a dry run of GORM's, whose statements do not reach the database. One
-// that has failed before runs nothing either.
-func runsDry(tx *gorm.DB) (bool, error) { return tx.DryRun, tx.Error }
-
-// statements runs SQL: the pool, transaction or connection of a *gorm.DB. Recording goes past
-// GORM's statement builder, which takes longer than the statement itself.
-type statements interface {
-	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-	PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
-}
-
-// statementsOf is where statements of tx run. A transaction that could not begin is an error here:
-// its statements would run outside of any.
-func statementsOf(tx *gorm.DB) (statements, error) {
-	if tx.Error != nil {
-		return nil, tx.Error
-	}
-	return tx.Statement.ConnPool, nil
-}
-
-// inTransaction runs fn in tx's own transaction, or in a new one where tx is a plain pool.
-func inTransaction(ctx context.Context, tx *gorm.DB, fn func(run statements) error) error {
-	if tx.Error != nil {
-		return tx.Error // GORM would begin one all the same, and forget it
-	}
-	if _, already := tx.Statement.ConnPool.(gorm.TxCommitter); already {
-		run, err := statementsOf(tx)
-		if err != nil {
-			return err
-		}
-		return fn(run)
-	}
-	return tx.WithContext(ctx).Transaction(func(tx *gorm.DB) error { return fn(tx.Statement.ConnPool) })
-}
-
-// queryRows hands every row of a query to scan.
-func queryRows(ctx context.Context, run statements, scan func(rows *sql.Rows) error, query string, args ...any) error {
-	rows, err := run.QueryContext(ctx, query, args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := scan(rows); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
 }
 
 // entryRow is an entry with what is derived from it: what search and the User filter look through.
@@ -235,9 +177,9 @@ func stateSQL(d dialect, column, more string) string {
 }
 
 // stateOf is the state of an organization at a moment; its ID is 0 where there is none.
-func stateOf(ctx context.Context, d dialect, run statements, ref OrganizationRef, now Micros) (state organizationState, err error) {
+func stateOf(ctx context.Context, d dialect, run Statements, ref OrganizationRef, now Micros) (state organizationState, err error) {
 	column, value := ref.column()
-	err = queryRows(ctx, run, func(rows *sql.Rows) error { return rows.Scan(state.columns()...) }, stateSQL(d, column, ""), int64(now), value)
+	err = queryRows(ctx, run, func(rows Rows) error { return rows.Scan(state.columns()...) }, stateSQL(d, column, ""), int64(now), value)
 	return state, err
 }
 

@@ -2,7 +2,6 @@ package models
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"maps"
 	"slices"
@@ -30,12 +29,12 @@ func ReadParts(ctx context.Context, db *gorm.DB, orgID int64, entries []Entry) e
 	return readParts(ctx, d, run, orgID, byID)
 }
 
-func readParts(ctx context.Context, d dialect, run statements, orgID int64, entries map[EntryID]*Entry) error {
+func readParts(ctx context.Context, d dialect, run Statements, orgID int64, entries map[EntryID]*Entry) error {
 	maps.DeleteFunc(entries, func(_ EntryID, e *Entry) bool { return e.Parts == 0 })
 	const most = 500 // IDs a statement
 	for ids := range slices.Chunk(slices.Collect(maps.Keys(entries)), most) {
 		among := d.idAmong(ids)
-		err := queryRows(ctx, run, func(rows *sql.Rows) error {
+		err := queryRows(ctx, run, func(rows Rows) error {
 			var id EntryID
 			var position int
 			var kind, resource, name, email, more string

@@ -2,7 +2,6 @@ package models
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"maps"
 	"slices"
@@ -21,12 +20,12 @@ type markedMoment struct {
 }
 
 // storedBeside reads what is stored of the microseconds of entries.
-func storedBeside(ctx context.Context, d dialect, run statements, orgID int64, entries []*Entry) (storedEntries, error) {
+func storedBeside(ctx context.Context, d dialect, run Statements, orgID int64, entries []*Entry) (storedEntries, error) {
 	stored := storedEntries{map[Micros]uint32{}, map[markedMoment][]*Entry{}}
 	const most = 1000 // of a statement
 	for entries := range slices.Chunk(entries, most) {
 		moments := momentsOf(d, entries)
-		err := queryRows(ctx, run, func(rows *sql.Rows) error {
+		err := queryRows(ctx, run, func(rows Rows) error {
 			var last EntryID
 			err := rows.Scan(&last)
 			if !last.IsZero() {
@@ -43,7 +42,7 @@ func storedBeside(ctx context.Context, d dialect, run statements, orgID int64, e
 	found := map[EntryID]*Entry{}
 	for entries := range slices.Chunk(entries, most) {
 		moments, marks := momentsOf(d, entries), d.markAmong(entries)
-		err := queryRows(ctx, run, func(rows *sql.Rows) error {
+		err := queryRows(ctx, run, func(rows Rows) error {
 			var e Entry
 			err := rows.Scan(&e.ID, &e.Action, &e.EntityType, &e.EntityID, &e.EntityName, &e.ActorID, &e.ActorName, &e.ActorEmail,
 				&e.Source, &e.URL, &e.Metadata, &e.Outcome, &e.Reason, &e.NativeAction, &e.ActorType, &e.Parts)

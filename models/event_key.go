@@ -3,7 +3,6 @@ package models
 import (
 	"context"
 	"crypto/sha256"
-	"database/sql"
 	"fmt"
 	"slices"
 	"time"
@@ -50,7 +49,7 @@ const lateAfter = 5 * time.Minute
 
 // claimKeys takes the keys of entries. Those that have been taken before are answered in results: as
 // the first time, or with KeyReused. So are late ones that are stored without a key.
-func claimKeys(ctx context.Context, d dialect, run statements, entries []NewEntry, results []InsertResult, now time.Time) (*keyClaim, error) {
+func claimKeys(ctx context.Context, d dialect, run Statements, entries []NewEntry, results []InsertResult, now time.Time) (*keyClaim, error) {
 	claim := &keyClaim{}
 	first := map[keyID]int{}
 	organizations := map[OrganizationRef]organizationState{}
@@ -131,13 +130,13 @@ func claimKeys(ctx context.Context, d dialect, run statements, entries []NewEntr
 }
 
 // earlierResults settles keys that have been taken before with what became of the event that did.
-func earlierResults(ctx context.Context, d dialect, run statements, keys []claimedKey, results []InsertResult) error {
+func earlierResults(ctx context.Context, d dialect, run Statements, keys []claimedKey, results []InsertResult) error {
 	return eachKeyAmong(d, keys, func(keys []claimedKey, among condition) error {
 		byHash := make(map[[sha256.Size]byte]*claimedKey, len(keys))
 		for i := range keys {
 			byHash[keys[i].key.Hash] = &keys[i]
 		}
-		return queryRows(ctx, run, func(rows *sql.Rows) error {
+		return queryRows(ctx, run, func(rows Rows) error {
 			var hash, print []byte
 			var stored bool
 			earlier := InsertResult{Repeated: true}
@@ -178,13 +177,13 @@ func eachKeyAmong(d dialect, keys []claimedKey, fn func(keys []claimedKey, among
 }
 
 // release gives the claimed keys back: nothing of the batch was stored.
-func (c *keyClaim) release(ctx context.Context, d dialect, run statements) error {
+func (c *keyClaim) release(ctx context.Context, d dialect, run Statements) error {
 	return releaseKeys(ctx, d, run, c.claimed)
 }
 
-func releaseKeys(ctx context.Context, d dialect, run statements, keys []claimedKey) error {
+func releaseKeys(ctx context.Context, d dialect, run Statements, keys []claimedKey) error {
 	return eachKeyAmong(d, keys, func(_ []claimedKey, among condition) error {
-		if _, err := run.ExecContext(ctx, d.rebind("DELETE FROM audit_event_keys WHERE "+among.sql), among.args...); err != nil {
+		if _, err := run.Exec(ctx, d.rebind("DELETE FROM audit_event_keys WHERE "+among.sql), among.args...); err != nil {
 			return fmt.Errorf("release event keys: %w", err)
 		}
 		return nil
@@ -200,7 +199,7 @@ func (c *keyClaim) repeat(results []InsertResult) {
 }
 
 // settle notes which of the claimed keys stand for events that were not stored.
-func (c *keyClaim) settle(ctx context.Context, d dialect, run statements, results []InsertResult) error {
+func (c *keyClaim) settle(ctx context.Context, d dialect, run Statements, results []InsertResult) error {
 	var notStored, refused []claimedKey
 	for _, k := range c.claimed {
 		switch results[k.index].Outcome {
@@ -212,7 +211,7 @@ func (c *keyClaim) settle(ctx context.Context, d dialect, run statements, result
 		}
 	}
 	err := eachKeyAmong(d, notStored, func(_ []claimedKey, among condition) error {
-		_, err := run.ExecContext(ctx, d.rebind("UPDATE audit_event_keys SET stored = ? WHERE "+among.sql), append([]any{false}, among.args...)...)
+		_, err := run.Exec(ctx, d.rebind("UPDATE audit_event_keys SET stored = ? WHERE "+among.sql), append([]any{false}, among.args...)...)
 		return err
 	})
 	if err != nil {

@@ -2,7 +2,6 @@ package models
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"regexp"
 	"strings"
@@ -11,7 +10,6 @@ import (
 	"unicode/utf8"
 
 	"gorm.io/gorm"
-	"gorm.io/gorm/clause"
 
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 )
@@ -119,19 +117,14 @@ func OrganizationByRef(ctx context.Context, tx *gorm.DB, ref OrganizationRef) (O
 	return o, nil
 }
 
-// OrganizationSlug finds the slug of an organization where tx writes, or ErrNotFound.
-func OrganizationSlug(ctx context.Context, tx *gorm.DB, ref OrganizationRef) (slug string, err error) {
-	d, err := dialectOf(tx)
-	if err != nil {
-		return "", err
-	}
-	run, err := statementsOf(tx)
-	if err != nil {
-		return "", err
+// OrganizationSlug finds the slug of an organization where h writes, or ErrNotFound.
+func OrganizationSlug(ctx context.Context, h Handle, ref OrganizationRef) (slug string, err error) {
+	if h.err != nil {
+		return "", h.err
 	}
 	column, value := ref.column()
-	err = queryRows(ctx, run, func(rows *sql.Rows) error { return rows.Scan(&slug) },
-		d.rebind("SELECT slug FROM audit_organizations WHERE "+column+" = ?"), value)
+	err = queryRows(ctx, h.run, func(rows Rows) error { return rows.Scan(&slug) },
+		h.dialect.rebind("SELECT slug FROM audit_organizations WHERE "+column+" = ?"), value)
 	switch {
 	case err != nil:
 		return "", fmt.Errorf("find organization %q: %w", value, err)
@@ -186,9 +179,9 @@ func CheckName(name string) error {
 // on. externalID is the application's own ID for it; empty means it has none.
 //
 // Errors: *fault.Field for a name or slug that breaks the rules, ErrTaken where the slug or the
-// external ID is in use (also by a closed organization). Both leave tx usable. It waits for another
-// transaction that is creating the same slug.
-func CreateOrganization(ctx context.Context, tx *gorm.DB, name, slug, externalID string) (Organization, error) {
+// external ID is in use (also by a closed organization). Both leave the transaction usable. It waits for
+// another transaction that is creating the same slug.
+func CreateOrganization(ctx context.Context, h Handle, name, slug, externalID string) (Organization, error) {
 	name = strings.TrimSpace(name)
 	if err := CheckName(name); err != nil {
 		return Organization{}, err
@@ -196,21 +189,26 @@ func CreateOrganization(ctx context.Context, tx *gorm.DB, name, slug, externalID
 	if err := CheckSlug(slug); err != nil {
 		return Organization{}, err
 	}
+	if h.err != nil {
+		return Organization{}, h.err
+	}
 	o := Organization{
 		Slug:           slug,
 		Name:           name,
 		RetentionDays:  DefaultRetentionDays,
 		LoggingEnabled: true,
-		CreatedAt:      MicrosOf(TransactionNow(tx)),
+		CreatedAt:      MicrosOf(h.Now()),
 	}
 	if externalID != "" {
 		o.ExternalID = &externalID
 	}
-	created := tx.WithContext(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&o)
-	if created.Error != nil {
-		return Organization{}, fmt.Errorf("create organization %q: %w", slug, created.Error)
-	}
-	if created.RowsAffected == 0 {
+	err := queryRows(ctx, h.run, func(rows Rows) error { return rows.Scan(&o.ID) }, h.dialect.rebind(`
+INSERT INTO audit_organizations (slug, external_id, name, retention_days, logging_enabled, created_at) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT DO NOTHING RETURNING id`), o.Slug, o.ExternalID, o.Name, o.RetentionDays, o.LoggingEnabled, int64(o.CreatedAt))
+	switch {
+	case err != nil:
+		return Organization{}, fmt.Errorf("create organization %q: %w", slug, err)
+	case o.ID == 0:
 		return Organization{}, fmt.Errorf("create organization %q: %w", slug, ErrTaken)
 	}
 	return o, nil

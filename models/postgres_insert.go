@@ -3,17 +3,14 @@ package models
 import (
 	"context"
 	"crypto/sha256"
-	"database/sql"
 	"encoding/hex"
 	"fmt"
 	"strconv"
 	"strings"
-
-	"gorm.io/gorm"
 )
 
 // Values go to PostgreSQL as text and numbers only, IDs and arrays in their text form: every driver
-// of database/sql sends those alike, with or without prepared statements.
+// sends those alike, with or without prepared statements.
 
 // rebind numbers the placeholders. Statements here hold no other question mark.
 func (postgres) rebind(sql string) string {
@@ -93,26 +90,19 @@ var postgresWhyNot = map[string]string{
 
 // insertEntry asks why an entry was not stored only where it was not: a statement that answers with
 // rows costs more than one that counts them.
-func (postgres) insertEntry(ctx context.Context, tx *gorm.DB, ref OrganizationRef, row entryRow, evenWhenOff bool) (InsertResult, error) {
-	run, err := statementsOf(tx)
-	if err != nil {
-		return InsertResult{}, err
-	}
+func (postgres) insertEntry(ctx context.Context, h Handle, ref OrganizationRef, row entryRow, evenWhenOff bool) (InsertResult, error) {
 	column, value := ref.column()
 	values := append(make([]any, 0, 32), value, evenWhenOff, row.ID.String())
 	values = appendEntryValues(values, &row.Entry)
 	values = append(values, row.Month, row.IDKey, row.NameKey, row.ActorText)
 	for {
-		result, err := run.ExecContext(ctx, postgresInsertOne[column], values...)
-		if err != nil {
-			return InsertResult{}, err
-		}
-		if stored, err := result.RowsAffected(); err != nil || stored == 1 {
+		stored, err := h.run.Exec(ctx, postgresInsertOne[column], values...)
+		if err != nil || stored == 1 {
 			return InsertResult{}, err
 		}
 		var state organizationState
 		there := false
-		err = queryRows(ctx, run, func(rows *sql.Rows) error {
+		err = queryRows(ctx, h.run, func(rows Rows) error {
 			return rows.Scan(append(state.columns(), &there)...)
 		}, postgresWhyNot[column], row.ID.String(), int64(row.RecordedAt), value)
 		if err != nil {
@@ -126,7 +116,7 @@ func (postgres) insertEntry(ctx context.Context, tx *gorm.DB, ref OrganizationRe
 }
 
 // beginWriting has nothing to do: transactions may begin to write at any time.
-func (postgres) beginWriting(context.Context, statements) error { return nil }
+func (postgres) beginWriting(context.Context, Statements) error { return nil }
 
 // postgresInsertBatch stores any number of entries, which come as one array a column, in one
 // statement; postgresInsertMore such as have more than most.
@@ -211,7 +201,7 @@ var (
 	postgresAllowed = "allowed.n = v.n AND (allowed.logging_enabled OR v.even_when_off) AND v.occurred_at >= allowed.kept_since"
 )
 
-func (postgres) insertBatch(ctx context.Context, run statements, batch *entryBatch) ([]organizationState, error) {
+func (postgres) insertBatch(ctx context.Context, run Statements, batch *entryBatch) ([]organizationState, error) {
 	organizations := newArrays(3)
 	for i, o := range batch.organizations {
 		organizations.add(o.Slug, o.ExternalID, strconv.FormatInt(int64(batch.oldest[i]), 10))
@@ -246,7 +236,7 @@ func (postgres) insertBatch(ctx context.Context, run statements, batch *entryBat
 		values = batch.appendParts(values)
 	}
 	states := make([]organizationState, len(batch.organizations))
-	err := queryRows(ctx, run, func(rows *sql.Rows) error {
+	err := queryRows(ctx, run, func(rows Rows) error {
 		var n int
 		var state organizationState
 		if err := rows.Scan(append([]any{&n}, state.columns()...)...); err != nil {
@@ -285,7 +275,7 @@ func (b *entryBatch) appendParts(values []any) []any {
 	return principals.appendTo(related.appendTo(values))
 }
 
-func (postgres) claimKeys(ctx context.Context, run statements, keys []claimedKey, now Micros) (map[keyID]bool, error) {
+func (postgres) claimKeys(ctx context.Context, run Statements, keys []claimedKey, now Micros) (map[keyID]bool, error) {
 	rows := newArrays(5)
 	for _, k := range keys {
 		rows.add(strconv.FormatInt(k.orgID, 10), byteaText(k.key.Hash[:]), byteaText(k.key.Fingerprint[:]),
@@ -293,7 +283,7 @@ func (postgres) claimKeys(ctx context.Context, run statements, keys []claimedKey
 	}
 	fresh := make(map[keyID]bool, len(keys))
 	// In one order, so that two batches with the same keys wait for each other and nothing worse.
-	err := queryRows(ctx, run, func(rows *sql.Rows) error {
+	err := queryRows(ctx, run, func(rows Rows) error {
 		var orgID int64
 		var hash []byte
 		if err := rows.Scan(&orgID, &hash); err != nil {
@@ -334,8 +324,8 @@ func (postgres) markAmong(entries []*Entry) condition {
 	return condition{sql: "(substr(uuid_send(e.id), 13) IN (SELECT unnest(?::bytea[]))) IS TRUE", args: marks.appendTo(nil)}
 }
 
-func (d postgres) lockHistory(ctx context.Context, run statements, orgID int64) error {
-	_, err := run.ExecContext(ctx, d.rebind("SELECT pg_advisory_xact_lock(hashtextextended('audit log history', ?))"), orgID)
+func (d postgres) lockHistory(ctx context.Context, run Statements, orgID int64) error {
+	_, err := run.Exec(ctx, d.rebind("SELECT pg_advisory_xact_lock(hashtextextended('audit log history', ?))"), orgID)
 	return err
 }
 

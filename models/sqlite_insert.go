@@ -2,10 +2,7 @@ package models
 
 import (
 	"context"
-	"database/sql"
 	"strings"
-
-	"gorm.io/gorm"
 )
 
 func (sqlite) rebind(sql string) string { return sql }
@@ -35,15 +32,15 @@ var sqliteInsertOne = map[string]string{
 
 // insertEntry is a few statements in one transaction, the first of which writes; SQLite has one
 // writer, so nothing comes between them. Of an entity and an actor that are known it is one.
-func (d sqlite) insertEntry(ctx context.Context, tx *gorm.DB, ref OrganizationRef, row entryRow, evenWhenOff bool) (result InsertResult, err error) {
+func (d sqlite) insertEntry(ctx context.Context, h Handle, ref OrganizationRef, row entryRow, evenWhenOff bool) (result InsertResult, err error) {
 	column, value := ref.column()
 	values := append(make([]any, 0, 32), row.ID[:])
 	values = appendEntryValues(values, &row.Entry)
 	values = append(values, value, evenWhenOff, row.Month, row.NameKey, row.Month)
-	err = inTransaction(ctx, tx, func(run statements) error {
+	err = h.inTransaction(ctx, func(run Statements) error {
 		var orgID int64
 		var entityKnown, actorKnown bool
-		err := queryRows(ctx, run, func(rows *sql.Rows) error { return rows.Scan(&orgID, &entityKnown, &actorKnown) },
+		err := queryRows(ctx, run, func(rows Rows) error { return rows.Scan(&orgID, &entityKnown, &actorKnown) },
 			sqliteInsertOne[column], values...)
 		if err != nil {
 			return err
@@ -54,12 +51,12 @@ func (d sqlite) insertEntry(ctx context.Context, tx *gorm.DB, ref OrganizationRe
 			return err
 		}
 		if !entityKnown {
-			if _, err := run.ExecContext(ctx, sqliteInsertEntity, entityValues(orgID, row.Month, row.entityTexts())...); err != nil {
+			if _, err := run.Exec(ctx, sqliteInsertEntity, entityValues(orgID, row.Month, row.entityTexts())...); err != nil {
 				return err
 			}
 		}
 		if !actorKnown {
-			_, err = run.ExecContext(ctx, sqliteInsertActor, actorValues(orgID, row.Month, row.actorTexts())...)
+			_, err = run.Exec(ctx, sqliteInsertActor, actorValues(orgID, row.Month, row.actorTexts())...)
 		}
 		return err
 	})
@@ -101,8 +98,8 @@ func SQLiteIDs(orgID int64) (first, last int64) { return orgID << 40, (orgID+1)<
 
 // beginWriting takes the write lock with a statement that changes nothing. A transaction that began
 // by reading could be refused to write later.
-func (sqlite) beginWriting(ctx context.Context, run statements) error {
-	_, err := run.ExecContext(ctx, "DELETE FROM audit_meta WHERE 0")
+func (sqlite) beginWriting(ctx context.Context, run Statements) error {
+	_, err := run.Exec(ctx, "DELETE FROM audit_meta WHERE 0")
 	return err
 }
 
@@ -121,7 +118,7 @@ var (
 	sqliteInsertManyMore, sqliteInsertSingleMore = sqliteInsertRows(sqliteRows, entryColumns+furtherColumns), sqliteInsertRows(1, entryColumns+furtherColumns)
 )
 
-func (d sqlite) insertBatch(ctx context.Context, run statements, batch *entryBatch) ([]organizationState, error) {
+func (d sqlite) insertBatch(ctx context.Context, run Statements, batch *entryBatch) ([]organizationState, error) {
 	states := make([]organizationState, len(batch.organizations))
 	refused := batch.refused
 	for i, o := range batch.organizations {
@@ -140,15 +137,13 @@ func (d sqlite) insertBatch(ctx context.Context, run statements, batch *entryBat
 		return states[e.organization].outcome(e.OccurredAt, e.evenWhenOff) == Inserted
 	}
 
-	many, single := preparing{run: run, sql: sqliteInsertMany}, preparing{run: run, sql: sqliteInsertSingle}
+	many, single := sqliteInsertMany, sqliteInsertSingle
 	if batch.more {
-		many.sql, single.sql = sqliteInsertManyMore, sqliteInsertSingleMore
+		many, single = sqliteInsertManyMore, sqliteInsertSingleMore
 		if err := insertParts(ctx, run, batch, states, allowed); err != nil {
 			return nil, err
 		}
 	}
-	defer many.close()
-	defer single.close()
 	values, waiting := make([]any, 0, sqliteRows*27), 0
 	for i := range batch.entries {
 		if !allowed(i) {
@@ -160,14 +155,14 @@ func (d sqlite) insertBatch(ctx context.Context, run statements, batch *entryBat
 			values = append(values, furtherValues(&e.Entry)...)
 		}
 		if waiting++; waiting == sqliteRows {
-			if err := many.exec(ctx, values...); err != nil {
+			if _, err := run.Exec(ctx, many, values...); err != nil {
 				return nil, err
 			}
 			values, waiting = values[:0], 0
 		}
 	}
 	for each := len(values) / max(waiting, 1); len(values) > 0; values = values[each:] {
-		if err := single.exec(ctx, values[:each]...); err != nil {
+		if _, err := run.Exec(ctx, single, values[:each]...); err != nil {
 			return nil, err
 		}
 	}
@@ -181,14 +176,12 @@ func (d sqlite) insertBatch(ctx context.Context, run statements, batch *entryBat
 		{batch.actors, sqliteInsertActor, actorValues},
 		{batch.natives, sqliteInsertNative, nativeValues},
 	} {
-		insert := preparing{run: run, sql: named.sql}
-		defer insert.close()
 		for _, row := range named.rows {
 			if !allowed(row.entry) {
 				continue
 			}
 			e := &batch.entries[row.entry]
-			if err := insert.exec(ctx, named.values(states[e.organization].ID, e.Month, row.texts)...); err != nil {
+			if _, err := run.Exec(ctx, named.sql, named.values(states[e.organization].ID, e.Month, row.texts)...); err != nil {
 				return nil, err
 			}
 		}
@@ -202,10 +195,7 @@ func nativeValues(orgID int64, month int, texts [6]string) []any {
 
 // insertParts stores what stands in tables beside the entries, before those: a trigger leaves out what would be
 // added to an entry.
-func insertParts(ctx context.Context, run statements, batch *entryBatch, states []organizationState, allowed func(i int) bool) error {
-	related, principal := preparing{run: run, sql: sqliteInsertRelated}, preparing{run: run, sql: sqliteInsertPrincipal}
-	defer related.close()
-	defer principal.close()
+func insertParts(ctx context.Context, run Statements, batch *entryBatch, states []organizationState, allowed func(i int) bool) error {
 	for i := range batch.entries {
 		if !allowed(i) {
 			continue
@@ -213,12 +203,12 @@ func insertParts(ctx context.Context, run statements, batch *entryBatch, states 
 		e := &batch.entries[i]
 		orgID := states[e.organization].ID
 		for n, r := range e.Related {
-			if err := related.exec(ctx, orgID, e.ID[:], n+1, r.Type, r.ID, r.Name, r.Role); err != nil {
+			if _, err := run.Exec(ctx, sqliteInsertRelated, orgID, e.ID[:], n+1, r.Type, r.ID, r.Name, r.Role); err != nil {
 				return err
 			}
 		}
 		if p := e.OnBehalfOf; p != nil {
-			if err := principal.exec(ctx, orgID, e.ID[:], string(p.Type), p.ID, p.Name, p.Email, p.Session); err != nil {
+			if _, err := run.Exec(ctx, sqliteInsertPrincipal, orgID, e.ID[:], string(p.Type), p.ID, p.Name, p.Email, p.Session); err != nil {
 				return err
 			}
 		}
@@ -226,18 +216,14 @@ func insertParts(ctx context.Context, run statements, batch *entryBatch, states 
 	return nil
 }
 
-func (sqlite) claimKeys(ctx context.Context, run statements, keys []claimedKey, now Micros) (map[keyID]bool, error) {
+func (sqlite) claimKeys(ctx context.Context, run Statements, keys []claimedKey, now Micros) (map[keyID]bool, error) {
 	fresh := make(map[keyID]bool, len(keys))
 	for _, k := range keys {
-		result, err := run.ExecContext(ctx, `
+		changed, err := run.Exec(ctx, `
 INSERT INTO audit_event_keys (org_id, key_hash, fingerprint, entry_id, expires_at) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (org_id, key_hash) DO UPDATE SET
 	fingerprint = excluded.fingerprint, entry_id = excluded.entry_id, stored = 1, expires_at = excluded.expires_at
 	WHERE expires_at <= ?`, k.orgID, k.key.Hash[:], k.key.Fingerprint[:], k.entryID[:], int64(k.expires), int64(now))
-		if err != nil {
-			return nil, err
-		}
-		changed, err := result.RowsAffected()
 		if err != nil {
 			return nil, err
 		}
@@ -264,7 +250,7 @@ func (sqlite) markAmong(entries []*Entry) condition {
 }
 
 // lockHistory has nothing to do: there is one writer.
-func (sqlite) lockHistory(context.Context, statements, int64) error { return nil }
+func (sqlite) lockHistory(context.Context, Statements, int64) error { return nil }
 
 func (sqlite) keyAmong(keys []claimedKey) condition {
 	c := condition{sql: "key_hash IN (?" + strings.Repeat(", ?", len(keys)-1) + ")"}
@@ -272,27 +258,4 @@ func (sqlite) keyAmong(keys []claimedKey) condition {
 		c.args = append(c.args, k.key.Hash[:])
 	}
 	return c
-}
-
-// preparing is a statement that is prepared when it is first used.
-type preparing struct {
-	run       statements
-	sql       string
-	statement *sql.Stmt
-}
-
-func (p *preparing) exec(ctx context.Context, values ...any) (err error) {
-	if p.statement == nil {
-		if p.statement, err = p.run.PrepareContext(ctx, p.sql); err != nil {
-			return err
-		}
-	}
-	_, err = p.statement.ExecContext(ctx, values...)
-	return err
-}
-
-func (p *preparing) close() {
-	if p.statement != nil {
-		_ = p.statement.Close()
-	}
 }

@@ -83,14 +83,14 @@ type dialect interface {
 	// greatest is the SQL function that returns the greatest of its values.
 	greatest() string
 	// insertEntry stores one entry, if the organization's state allows it.
-	insertEntry(ctx context.Context, tx *gorm.DB, ref OrganizationRef, row entryRow, evenWhenOff bool) (InsertResult, error)
+	insertEntry(ctx context.Context, h Handle, ref OrganizationRef, row entryRow, evenWhenOff bool) (InsertResult, error)
 	// beginWriting makes sure that the transaction may write before it reads.
-	beginWriting(ctx context.Context, run statements) error
+	beginWriting(ctx context.Context, run Statements) error
 	// insertBatch stores those entries that the states of their organizations, which it answers,
 	// allow; or none of them where the batch is all or nothing and one of them is not allowed.
-	insertBatch(ctx context.Context, run statements, batch *entryBatch) ([]organizationState, error)
+	insertBatch(ctx context.Context, run Statements, batch *entryBatch) ([]organizationState, error)
 	// claimKeys stores event keys that are new, or were and have expired, and returns which.
-	claimKeys(ctx context.Context, run statements, keys []claimedKey, now Micros) (fresh map[keyID]bool, err error)
+	claimKeys(ctx context.Context, run Statements, keys []claimedKey, now Micros) (fresh map[keyID]bool, err error)
 	// idAmong is the condition that an entry's ID is one of ids, of which there is at least one and at
 	// most a few hundred.
 	idAmong(ids []EntryID) condition
@@ -99,7 +99,7 @@ type dialect interface {
 	// markAmong is the condition that the mark of an entry e is that of one of entries, of which there is at least one.
 	markAmong(entries []*Entry) condition
 	// lockHistory waits for other transactions that have called it for the organization and not ended.
-	lockHistory(ctx context.Context, run statements, orgID int64) error
+	lockHistory(ctx context.Context, run Statements, orgID int64) error
 	// keyAmong is the condition that an event key's hash is that of one of keys, as many as for idAmong.
 	keyAmong(keys []claimedKey) condition
 	// someOf is the condition that a row is one of those a query of its table finds, which begins after
@@ -110,8 +110,10 @@ type dialect interface {
 	deleteOldest(ctx context.Context, e *ExpiredEntries, limit int) (deleted int, err error)
 }
 
-func dialectOf(db *gorm.DB) (dialect, error) {
-	switch name := db.Dialector.Name(); name {
+func dialectOf(db *gorm.DB) (dialect, error) { return dialectNamed(db.Dialector.Name()) }
+
+func dialectNamed(name string) (dialect, error) {
+	switch name {
 	case "sqlite":
 		return sqlite{}, nil
 	case "postgres":

@@ -30,7 +30,7 @@ func Backfill(ctx context.Context, tx *gorm.DB, events []Event) ([]Receipt, erro
 	if err != nil {
 		return nil, err
 	}
-	results, err := models.BackfillEntries(ctx, tx, entries)
+	results, err := models.BackfillEntries(ctx, models.HandleOf(tx), entries)
 	if err != nil {
 		return nil, databaseError(tx, err)
 	}

@@ -122,7 +122,7 @@ func (b *Batcher) attempt(entries []models.NewEntry) (results []models.InsertRes
 	}()
 	err = b.db.WithContext(ctx).Transaction(func(tx *gorm.DB) (err error) {
 		reached = theStatements
-		results, err = models.InsertEntries(ctx, tx, entries, models.BatchOptions{Names: b.names})
+		results, err = models.InsertEntries(ctx, models.HandleOf(tx), entries, models.BatchOptions{Names: b.names})
 		if err == nil {
 			reached = theCommit
 		}

@@ -59,14 +59,14 @@ func EnsureOrganization(ctx context.Context, tx *gorm.DB, organization Organizat
 		return slug, nil
 	}
 	for attempt := 2; ; attempt++ {
-		found, err := models.OrganizationSlug(ctx, tx, models.OrganizationRef{Slug: slug, ExternalID: organization.ExternalID})
+		found, err := models.OrganizationSlug(ctx, models.HandleOf(tx), models.OrganizationRef{Slug: slug, ExternalID: organization.ExternalID})
 		switch {
 		case err == nil:
 			return found, nil
 		case !errors.Is(err, models.ErrNotFound):
 			return "", databaseError(tx, err)
 		}
-		_, err = models.CreateOrganization(ctx, tx, organization.Name, slug, organization.ExternalID)
+		_, err = models.CreateOrganization(ctx, models.HandleOf(tx), organization.Name, slug, organization.ExternalID)
 		var refused *fault.Field
 		switch {
 		case err == nil:

@@ -38,7 +38,7 @@ func Record(ctx context.Context, tx *gorm.DB, event Event) (Receipt, error) {
 	if err != nil {
 		return Receipt{}, err
 	}
-	result, err := models.InsertEntry(ctx, tx, entry)
+	result, err := models.InsertEntry(ctx, models.HandleOf(tx), entry)
 	if err != nil {
 		return Receipt{}, databaseError(tx, err)
 	}
@@ -57,7 +57,7 @@ func RecordAll(ctx context.Context, tx *gorm.DB, events []Event) ([]Receipt, err
 	if err != nil {
 		return nil, err
 	}
-	results, err := models.InsertEntries(ctx, tx, entries, models.BatchOptions{AllOrNothing: true})
+	results, err := models.InsertEntries(ctx, models.HandleOf(tx), entries, models.BatchOptions{AllOrNothing: true})
 	if err != nil {
 		return nil, databaseError(tx, err)
 	}

@@ -34,7 +34,7 @@ func TestAnOperatorResetsAPassword(t *testing.T) {
 		if user, err = accounts.CreateUser(t.Context(), tx, "Ada", "ada@example.com", "no password yet"); err != nil {
 			return err
 		}
-		if acme, err = models.CreateOrganization(t.Context(), tx, "Acme", "acme", ""); err != nil {
+		if acme, err = models.CreateOrganization(t.Context(), models.HandleOf(tx), "Acme", "acme", ""); err != nil {
 			return err
 		}
 		return accounts.AddMember(t.Context(), tx, acme.ID, user.ID, accounts.RoleAdmin)

@@ -27,7 +27,7 @@ func storeSecret(t *testing.T, url, slug, key string) {
 		t.Fatal(err)
 	}
 	err = store.Transaction(t.Context(), func(tx *gorm.DB) error {
-		org, err := models.CreateOrganization(t.Context(), tx, slug, slug, "")
+		org, err := models.CreateOrganization(t.Context(), models.HandleOf(tx), slug, slug, "")
 		if err != nil {
 			return err
 		}

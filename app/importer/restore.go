@@ -30,7 +30,7 @@ func (i *importer) keepAll(ctx context.Context, tx *gorm.DB, lines []*line) ([]e
 	if len(refused.Events) > 0 {
 		return nil, &refused
 	}
-	results, err := models.BackfillEntries(ctx, tx, entries)
+	results, err := models.BackfillEntries(ctx, models.HandleOf(tx), entries)
 	if err != nil {
 		return nil, fmt.Errorf("audit: %w", err)
 	}

@@ -62,7 +62,7 @@ func (p *town) user(name string) (user accounts.User) {
 func (p *town) organization(slug string, admins ...accounts.User) (org models.Organization) {
 	p.t.Helper()
 	p.must(func(tx *gorm.DB) (err error) {
-		org, err = models.CreateOrganization(p.t.Context(), tx, slug, slug, "")
+		org, err = models.CreateOrganization(p.t.Context(), models.HandleOf(tx), slug, slug, "")
 		return err
 	})
 	for _, admin := range admins {
@@ -117,14 +117,14 @@ func TestASlugIsTakenForEver(t *testing.T) {
 	eachTown(t, func(t *testing.T, p *town) {
 		first := p.organization("acme")
 		p.must(func(tx *gorm.DB) error {
-			_, err := models.CreateOrganization(t.Context(), tx, "Another", "acme", "")
+			_, err := models.CreateOrganization(t.Context(), models.HandleOf(tx), "Another", "acme", "")
 			wantError(t, "the same slug", err, models.ErrTaken)
 			// The transaction goes on.
-			_, err = models.CreateOrganization(t.Context(), tx, "Another", "another", "tenant-7")
+			_, err = models.CreateOrganization(t.Context(), models.HandleOf(tx), "Another", "another", "tenant-7")
 			return err
 		})
 		err := p.do(func(tx *gorm.DB) error {
-			_, err := models.CreateOrganization(t.Context(), tx, "Third", "third", "tenant-7")
+			_, err := models.CreateOrganization(t.Context(), models.HandleOf(tx), "Third", "third", "tenant-7")
 			return err
 		})
 		wantError(t, "the same external ID", err, models.ErrTaken)

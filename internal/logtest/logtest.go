@@ -31,7 +31,7 @@ func Store(t testing.TB, db *database.DB) *models.Store {
 func Organization(t testing.TB, store *models.Store, slug string) (org models.Organization) {
 	t.Helper()
 	err := store.Transaction(t.Context(), func(tx *gorm.DB) (err error) {
-		org, err = models.CreateOrganization(t.Context(), tx, strings.ToUpper(slug), slug, "")
+		org, err = models.CreateOrganization(t.Context(), models.HandleOf(tx), strings.ToUpper(slug), slug, "")
 		return err
 	})
 	if err != nil {
@@ -56,7 +56,7 @@ func Insert(t testing.TB, store *models.Store, org models.Organization, entries 
 			e.ActorName = cmp.Or(e.ActorName, e.ActorID)
 			e.ActorKey = models.Fold(e.ActorName)
 			e.ID = models.NewEntryID(e.OccurredAt)
-			result, err := models.InsertEntry(t.Context(), tx, models.NewEntry{Organization: models.OrganizationRef{Slug: org.Slug}, Entry: *e})
+			result, err := models.InsertEntry(t.Context(), models.HandleOf(tx), models.NewEntry{Organization: models.OrganizationRef{Slug: org.Slug}, Entry: *e})
 			if err != nil || result.Outcome != models.Inserted {
 				return fmt.Errorf("outcome %d: %w", result.Outcome, err)
 			}

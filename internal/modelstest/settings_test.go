@@ -28,7 +28,7 @@ func newSettingsClock(t *testing.T, db *database.DB) *settingsClock {
 		t.Fatal(err)
 	}
 	err = c.store.Transaction(t.Context(), func(tx *gorm.DB) error {
-		org, err := models.CreateOrganization(t.Context(), tx, "Acme", "acme", "")
+		org, err := models.CreateOrganization(t.Context(), models.HandleOf(tx), "Acme", "acme", "")
 		c.orgID = org.ID
 		return err
 	})

@@ -136,7 +136,7 @@ func TestARepeatFindsItsFirstHoweverLateItComes(t *testing.T) {
 				ID: derivedBefore(at, e.ID), OccurredAt: models.MicrosOf(at), RecordedAt: models.MicrosOf(at), Action: string(e.Action), EntityType: "service",
 				EntityID: e.EntityID, EntityName: e.EntityName, ActorID: anna.ID, ActorName: anna.Name, ActorEmail: anna.Email, Metadata: `{"service_name":"API"}`,
 			}}
-			result, err := models.InsertEntry(t.Context(), db, entry)
+			result, err := models.InsertEntry(t.Context(), models.HandleOf(db), entry)
 			return result.ID.String(), err
 		},
 		"back-filled": func(t *testing.T, db *gorm.DB, e audit.Event) (string, error) {

@@ -142,7 +142,7 @@ func TestOffStopsApplicationsOnly(t *testing.T) {
 				ID: models.NewEntryID(models.MicrosOf(time.Now())), OccurredAt: models.MicrosOf(time.Now()), Action: string(both.Action),
 				EntityType: "organization", EntityID: "only-here", ActorID: "u9", ActorName: "u9"}}
 		}
-		if _, err := models.InsertEntries(t.Context(), db.Write, []models.NewEntry{entryOf(false), entryOf(true)}, models.BatchOptions{}); err != nil {
+		if _, err := models.InsertEntries(t.Context(), models.HandleOf(db.Write), []models.NewEntry{entryOf(false), entryOf(true)}, models.BatchOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		var named int64

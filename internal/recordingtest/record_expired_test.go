@@ -188,7 +188,7 @@ func TestEntitiesOfEventsThatHaveExpiredAreNotNamed(t *testing.T) {
 				ID: models.NewEntryID(models.MicrosOf(e.OccurredAt)), OccurredAt: models.MicrosOf(e.OccurredAt), Action: string(e.Action),
 				EntityType: "service", EntityID: e.EntityID, ActorID: e.Actor.ID, ActorName: e.Actor.ID}})
 		}
-		results, err := models.InsertEntries(t.Context(), at, batch, models.BatchOptions{Names: &models.NameCache{}})
+		results, err := models.InsertEntries(t.Context(), models.HandleOf(at), batch, models.BatchOptions{Names: &models.NameCache{}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -135,8 +135,12 @@ func (a *App) greet(ctx context.Context, console io.Writer) error {
 		}
 	}
 	var token string
+	var ofNobody []models.Organization
 	err := a.store.Transaction(ctx, func(tx *gorm.DB) (err error) {
-		token, err = accounts.CreateSetupToken(ctx, tx)
+		if token, err = accounts.CreateSetupToken(ctx, tx); err != nil || token == "" {
+			return err
+		}
+		ofNobody, err = accounts.OrganizationsOfNobody(ctx, tx, 1)
 		return err
 	})
 	if err != nil {
@@ -144,6 +148,10 @@ func (a *App) greet(ctx context.Context, console io.Writer) error {
 	}
 	if token != "" {
 		fmt.Fprintf(console, "There are no accounts yet. Create the first one at %s/setup with this token:\n\n    %s\n", a.config.BaseURL, token)
+	}
+	if len(ofNobody) > 0 {
+		fmt.Fprintf(console, "\nApplications record already, as into %s. Choose the organization you take over at\n\n    %s/setup?token=%s\n",
+			ofNobody[0].Slug, a.config.BaseURL, token)
 	}
 	fmt.Fprintln(console)
 	return nil

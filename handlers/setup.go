@@ -14,6 +14,9 @@ import (
 	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
+// offeredOrganizations is how many organizations that nobody belongs to setup offers at most.
+const offeredOrganizations = 100
+
 type setupForm struct {
 	Token        string `form:"token" validate:"required"`
 	Name         string `form:"name" validate:"shown_name"`
@@ -26,6 +29,9 @@ type setupForm struct {
 type setupPage struct {
 	Frame Frame
 	Form  Form
+	// Existing are organizations that nobody belongs to, which whoever holds the setup token may see, and take
+	// over in place of making a new one.
+	Existing []models.Organization
 }
 
 // SetupPage handles GET /setup while there are no users, and is not found afterwards.
@@ -41,9 +47,15 @@ func (h *Handlers) SetupPage(c *fiber.Ctx) error {
 	return h.renderSetup(c, fiber.StatusOK, form)
 }
 
-// Setup handles POST /setup: it creates the first admin with their organization and signs them in.
+// Setup handles POST /setup: it creates the first admin with their organization, or with the one that `existing`
+// names by its slug, and signs them in.
 func (h *Handlers) Setup(c *fiber.Ctx) error {
 	ctx := contextOf(c)
+	if existing := posted(c, "existing"); existing != "" {
+		form := c.Request().PostArgs()
+		form.Set("slug", existing)
+		form.Set("organization", existing) // not used: its name stays
+	}
 	over, err := h.Accounts.AnyUser(ctx)
 	if err != nil {
 		return err
@@ -129,5 +141,13 @@ func firstOrganization(ctx context.Context, tx *gorm.DB, admin accounts.User, na
 }
 
 func (h *Handlers) renderSetup(c *fiber.Ctx, status int, form Form) error {
-	return h.render(c, status, "account/setup", setupPage{Frame: h.frame(c, "Set up", ""), Form: form})
+	page := setupPage{Frame: h.frame(c, "Set up", ""), Form: form}
+	holdsToken, err := h.Accounts.IsSetupToken(contextOf(c), form.Values["token"])
+	if err == nil && holdsToken {
+		page.Existing, err = accounts.OrganizationsOfNobody(contextOf(c), h.Store.Reader(contextOf(c)), offeredOrganizations)
+	}
+	if err != nil {
+		return err
+	}
+	return h.render(c, status, "account/setup", page)
 }

@@ -1,9 +1,11 @@
 package handlers_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/PuerkitoBio/goquery"
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
@@ -61,5 +63,54 @@ func TestSetupOfAnOrganizationThatIsRecordedInto(t *testing.T) {
 			t.Errorf("recorded: %+v", joined)
 		}
 		client.Get("/orgs/acme/settings/organization").Expect(200)
+	})
+}
+
+// Who holds the token chooses among the organizations that applications record into; nobody else learns of them.
+func TestSetupOffersOrganizationsThatNobodyBelongsTo(t *testing.T) {
+	eachTown(t, func(t *testing.T, p *town) {
+		var token string
+		p.do(func(tx *gorm.DB) (err error) {
+			for _, slug := range []string{"acme", "beta", "closed"} {
+				if _, err := audit.EnsureOrganization(t.Context(), tx, audit.Organization{Slug: slug, Name: "The " + slug}); err != nil {
+					return err
+				}
+			}
+			closed, err := models.OrganizationByRef(t.Context(), tx, models.OrganizationRef{Slug: "closed"})
+			if err != nil {
+				return err
+			}
+			if err := accounts.CloseOrganization(t.Context(), tx, closed.ID, p.Clock.Now()); err != nil {
+				return err
+			}
+			token, err = accounts.CreateSetupToken(t.Context(), tx)
+			return err
+		})
+		client := p.Client(t)
+		for _, address := range []string{"/setup", "/setup?token=not-the-token"} {
+			if page := client.Get(address).Expect(200); page.Find("[name=existing]").Length() != 0 || strings.Contains(page.Body, "The acme") {
+				t.Errorf("%s offers organizations to anybody", address)
+			}
+		}
+		offered := client.Get("/setup?token=" + token).Expect(200).Find("[name=existing] option").Map(func(_ int, o *goquery.Selection) string {
+			return o.AttrOr("value", "?") + "=" + o.Text()
+		})
+		if want := []string{"acme=The acme (acme)", "beta=The beta (beta)", "=A new one"}; !slices.Equal(offered, want) {
+			t.Errorf("offered: %q, want %q", offered, want)
+		}
+
+		fields := []string{"token", token, "name", "Ada", "email", "ada@example.com", "existing", "beta", "organization", "", "slug", ""}
+		again := client.Post("/setup", append(fields, "password", "short")...).Expect(422)
+		if chosen := again.Find("[name=existing] option[selected]").AttrOr("value", ""); chosen != "beta" {
+			t.Errorf("after a mistake %q is chosen", chosen)
+		}
+		client.Post("/setup", append(fields, "password", password)...).ExpectRedirect("/orgs/beta" + auditLogs)
+		beta, err := p.Store.OrganizationBySlug(t.Context(), "beta")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if beta.Name != "The beta" {
+			t.Errorf("the organization is called %q now", beta.Name)
+		}
 	})
 }

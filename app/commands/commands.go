@@ -33,6 +33,7 @@ type commands struct {
 	Migrate migrateCommand   `cmd:"" help:"Bring the database's schema up to date. Safe to run from several hosts at once."`
 	Reset   resetCommand     `cmd:"" name:"reset-password" help:"Print a one-time link with which the owner of an account sets a new password."`
 	Invite  inviteCommand    `cmd:"" help:"Print a one-time link with which somebody joins an organization."`
+	List    listCommand      `cmd:"" name:"organizations" help:"List the organizations, and how many belong to each."`
 	Import  importCommand    `cmd:"" help:"Back-fill the log from a file of events, one JSON object a line, or put back an export."`
 	Record  recordCommand    `cmd:"" help:"Record one event, from a script, and print the ID of its entry."`
 	Version kong.VersionFlag `help:"Print the version." env:"-"`

@@ -25,7 +25,7 @@ func execute(t *testing.T, arguments ...string) (code int, stdout, stderr string
 }
 
 func TestMistakesAreOneLineAndExitCode1(t *testing.T) {
-	file := "sqlite:" + filepath.Join(t.TempDir(), "log.db")
+	file, migrated := "sqlite:"+filepath.Join(t.TempDir(), "log.db"), "sqlite:"+databasetest.SQLiteFile(t)
 	for name, tc := range map[string]struct {
 		arguments []string
 		want      string
@@ -45,8 +45,11 @@ func TestMistakesAreOneLineAndExitCode1(t *testing.T) {
 		"a key to mask that is none": {[]string{"serve", "--mask-keys", "pin,_-_", "--database", file}, `--mask-keys: "_-_" has neither letters nor digits`},
 		"a key to keep that is none": {[]string{"serve", "--keep-keys", "client token,_-_", "--database", file}, `--keep-keys: "_-_" has neither letters nor digits`},
 		"no such address":            {[]string{"serve", "--addr", "8080", "--database", file}, "--addr"},
-		"no such account":            {[]string{"reset-password", "nobody@example.com", "--database", file}, "nobody@example.com"},
-		"no such organization":       {[]string{"invite", "nowhere", "--database", file}, "nowhere"},
+		"no such account":            {[]string{"reset-password", "nobody@example.com", "--database", migrated}, "nobody@example.com"},
+		"no such organization":       {[]string{"invite", "nowhere", "--database", migrated}, "no organization has the slug nowhere: auditlogs organizations lists them"},
+		"no such external ID":        {[]string{"invite", "--external-id", "tenant-9", "--database", migrated}, "no organization has the external ID tenant-9"},
+		"no organization":            {[]string{"invite", "--database", migrated}, "by its slug, or by --external-id"},
+		"two organizations":          {[]string{"invite", "acme", "--external-id", "tenant-9", "--database", migrated}, "by its slug, or by --external-id"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, _, stderr := execute(t, tc.arguments...)

@@ -50,7 +50,7 @@ func (c *importCommand) Run(ctx context.Context, to streams) error {
 		}
 		history, config.Size = file, info.Size()
 	}
-	return c.withExistingStore(ctx, to, func(store *models.Store) (err error) {
+	return c.withStore(ctx, to, func(store *models.Store) (err error) {
 		if c.Refused != "" {
 			refused, err := createBeside(c.Refused, file)
 			if err != nil {

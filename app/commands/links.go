@@ -27,8 +27,9 @@ type resetCommand struct {
 
 type inviteCommand struct {
 	linkFlags
-	Role string `enum:"admin,member" default:"admin" help:"What they may do there: ${enum} (default: ${default})."`
-	Slug string `arg:"" help:"Slug of the organization."`
+	Role       string `enum:"admin,member" default:"admin" help:"What they may do there: ${enum} (default: ${default})."`
+	Slug       string `arg:"" optional:"" help:"Slug of the organization."`
+	ExternalID string `placeholder:"ID" env:"-" help:"The application's own ID of the organization, in place of its slug."`
 }
 
 // Run prints a link with which the owner of the account sets a new password, once, and records that in
@@ -65,10 +66,16 @@ func (c *resetCommand) Run(ctx context.Context, to streams) error {
 // Run prints a link with which somebody joins an organization, once, and records that there. An
 // organization that an application created gets its first admin this way.
 func (c *inviteCommand) Run(ctx context.Context, to streams) error {
+	if (c.Slug == "") == (c.ExternalID == "") {
+		return errors.New("invite: name the organization by its slug, or by --external-id ID")
+	}
 	return c.withStore(ctx, to, func(store *models.Store) error {
-		org, err := store.OrganizationBySlug(ctx, c.Slug)
-		if errors.Is(err, models.ErrNotFound) {
-			return fmt.Errorf("no organization has the slug %s", c.Slug)
+		org, err := models.OrganizationByRef(ctx, store.Reader(ctx), models.OrganizationRef{Slug: c.Slug, ExternalID: c.ExternalID})
+		switch {
+		case errors.Is(err, models.ErrNotFound) && c.ExternalID != "":
+			return fmt.Errorf("no organization has the external ID %s: auditlogs organizations lists them", c.ExternalID)
+		case errors.Is(err, models.ErrNotFound):
+			return fmt.Errorf("no organization has the slug %s: auditlogs organizations lists them", c.Slug)
 		}
 		if err != nil {
 			return err

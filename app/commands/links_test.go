@@ -2,7 +2,6 @@ package commands
 
 import (
 	"io"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -17,7 +16,7 @@ import (
 )
 
 func TestAnOperatorResetsAPassword(t *testing.T) {
-	url := "sqlite:" + filepath.Join(t.TempDir(), "auditlogs.db")
+	url := "sqlite:" + databasetest.SQLiteFile(t)
 	var console strings.Builder
 	flags := linkFlags{databaseFlags{Database: url}, "https://audit.example.com/"}
 	to := streams{stdout: &console, stderr: io.Discard}
@@ -61,21 +60,21 @@ func TestAnOperatorResetsAPassword(t *testing.T) {
 }
 
 func TestAnOperatorInvitesTheFirstAdmin(t *testing.T) {
-	url := "sqlite:" + filepath.Join(t.TempDir(), "auditlogs.db")
+	url := "sqlite:" + databasetest.SQLiteFile(t)
 	var console strings.Builder
 	flags := linkFlags{databaseFlags{Database: url}, "https://audit.example.com"}
 	to := streams{stdout: &console, stderr: io.Discard}
-	if err := (&inviteCommand{flags, string(accounts.RoleAdmin), "acme"}).Run(t.Context(), to); err == nil ||
+	if err := (&inviteCommand{linkFlags: flags, Role: string(accounts.RoleAdmin), Slug: "acme"}).Run(t.Context(), to); err == nil ||
 		!strings.Contains(err.Error(), "no organization has the slug acme") {
 		t.Errorf("to no organization: %v", err)
 	}
 
 	db := databasetest.Open(t, url)
 	server := apptest.Start(t, db)
-	if _, err := audit.EnsureOrganization(t.Context(), db.Write, audit.Organization{Slug: "acme"}); err != nil {
+	if _, err := audit.EnsureOrganization(t.Context(), db.Write, audit.Organization{Slug: "acme", ExternalID: "tenant-42"}); err != nil {
 		t.Fatal(err)
 	}
-	if err := (&inviteCommand{flags, string(accounts.RoleAdmin), "acme"}).Run(t.Context(), to); err != nil {
+	if err := (&inviteCommand{linkFlags: flags, Role: string(accounts.RoleAdmin), ExternalID: "tenant-42"}).Run(t.Context(), to); err != nil {
 		t.Fatal(err)
 	}
 	link := regexp.MustCompile(`https://audit\.example\.com(/invitations/\S+)`).FindStringSubmatch(console.String())

@@ -69,7 +69,7 @@ func (c *recordCommand) Run(ctx context.Context, line *kong.Context, to streams)
 }
 
 func (c *recordCommand) inDatabase(ctx context.Context, to streams, e audit.Event) (receipt audit.Receipt, err error) {
-	err = c.withExistingStore(ctx, to, func(store *models.Store) error {
+	err = c.withStore(ctx, to, func(store *models.Store) error {
 		receipt, err = audit.Record(event.FromOutside(ctx), store.Writer(ctx), e)
 		return recordingError(err)
 	})

@@ -9,26 +9,9 @@ import (
 	"github.com/auditlogs/auditlogs/models"
 )
 
-// withStore calls do with the database, migrated if its user may, and closes it afterwards.
+// withStore calls do with the database, which is there and has the schema of this version, and closes it
+// afterwards: only serve and migrate make a database or change its schema, and so none is made by a mistyped address.
 func (f *databaseFlags) withStore(ctx context.Context, to streams, do func(*models.Store) error) (err error) {
-	db, err := database.Open(ctx, f.url(false), f.log(to))
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	if err := db.Prepare(ctx); err != nil {
-		return fmt.Errorf("database: %w", err)
-	}
-	store, err := db.Store(nil)
-	if err != nil {
-		return err
-	}
-	return do(store)
-}
-
-// withExistingStore does the same for commands that only add to a database. Scripts run them, so they
-// neither create one nor migrate it.
-func (f *databaseFlags) withExistingStore(ctx context.Context, to streams, do func(*models.Store) error) (err error) {
 	if err := database.CheckExists(f.url(false)); err != nil {
 		return err
 	}

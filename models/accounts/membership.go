@@ -70,6 +70,37 @@ func readable(all []Access, now time.Time) []Access {
 	return all
 }
 
+// OrganizationMembers is an organization and how many belong to it.
+type OrganizationMembers struct {
+	models.Organization
+	Members int
+}
+
+// Organizations lists all organizations by slug, closed ones included.
+func (s *Store) Organizations(ctx context.Context) ([]OrganizationMembers, error) {
+	var all []OrganizationMembers
+	err := s.store.Reader(ctx).Table("audit_organizations AS o").
+		Select("o.*, (SELECT COUNT(*) FROM audit_memberships AS m WHERE m.org_id = o.id) AS members").
+		Order("o.slug").Scan(&all).Error
+	if err != nil {
+		return nil, fmt.Errorf("list the organizations: %w", err)
+	}
+	return all, nil
+}
+
+// OrganizationsOfNobody lists the first of those open organizations, by slug, that have no members: applications made
+// them by recording.
+func OrganizationsOfNobody(ctx context.Context, tx *gorm.DB, limit int) ([]models.Organization, error) {
+	var all []models.Organization
+	err := tx.WithContext(ctx).Table("audit_organizations AS o").
+		Where("o.closed_at = 0 AND NOT EXISTS (SELECT 1 FROM audit_memberships AS m WHERE m.org_id = o.id)").
+		Order("o.slug").Limit(limit).Scan(&all).Error
+	if err != nil {
+		return nil, fmt.Errorf("list the organizations without members: %w", err)
+	}
+	return all, nil
+}
+
 // Members lists who belongs to an organization, by name.
 func (s *Store) Members(ctx context.Context, orgID int64) ([]Member, error) {
 	var members []Member

@@ -106,6 +106,14 @@ func TestAServerIsAtTheHostItWasGiven(t *testing.T) {
 	}
 }
 
+func TestVersion(t *testing.T) {
+	_, flag, _ := execute(t, "--version")
+	code, stdout, stderr := execute(t, "version")
+	if code != 0 || stderr != "" || stdout != version()+"\n" || stdout != flag {
+		t.Errorf("exit code %d: %q and %q, --version prints %q", code, stdout, stderr, flag)
+	}
+}
+
 func TestHelp(t *testing.T) {
 	code, stdout, _ := execute(t, "serve", "--help")
 	if code != 0 || !strings.Contains(stdout, "AUDITLOGS_DATABASE") {

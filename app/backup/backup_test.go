@@ -1,0 +1,219 @@
+package backup_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
+	"github.com/auditlogs/auditlogs/app/backup"
+	"github.com/auditlogs/auditlogs/app/database"
+	"github.com/auditlogs/auditlogs/internal/databasetest"
+	"github.com/auditlogs/auditlogs/models/accounts"
+)
+
+// addresses are a database to copy and one to restore into, of each kind.
+func addresses(t *testing.T) map[string][2]string {
+	return map[string][2]string{
+		"sqlite":   {"sqlite:" + databasetest.SQLiteFile(t), "sqlite:" + filepath.Join(t.TempDir(), "new", "log.db")},
+		"postgres": {databasetest.PostgresURL(t), databasetest.EmptyPostgresURL(t)},
+	}
+}
+
+// fill records entries with everything in them, beside an account with a membership and a key.
+func fill(t *testing.T, db *database.DB) {
+	t.Helper()
+	err := db.Write.WithContext(t.Context()).Transaction(func(tx *gorm.DB) error {
+		if _, err := audit.EnsureOrganization(t.Context(), tx, audit.Organization{Slug: "acme", ExternalID: "tenant-1"}); err != nil {
+			return err
+		}
+		events := make([]audit.Event, 100)
+		for i := range events {
+			events[i] = audit.Event{
+				Organization: "acme", Action: action.ServiceUpdate, EntityID: fmt.Sprint("svc-", i%7), EntityName: "“A”\t\\N\nб",
+				ID: fmt.Sprint("event-", i), NativeAction: "svc.Update",
+				Actor:   audit.Actor{Type: audit.ActorAgent, ID: "bot", Name: "Bot", OnBehalfOf: &audit.Principal{ID: "ada", Name: "Ada"}},
+				Related: []audit.Resource{{Type: "subnet", ID: "net-1", Role: "subnet"}}, Outcome: audit.OutcomeDenied, Reason: "no",
+				Metadata: map[string]any{"n": i, "password": "hunter2"},
+			}
+		}
+		if _, err := audit.RecordAll(t.Context(), tx, events); err != nil {
+			return err
+		}
+		user, err := accounts.CreateUser(t.Context(), tx, "Ada", "ada@example.com", "no password yet")
+		if err != nil {
+			return err
+		}
+		var org int64
+		if err := tx.Raw("SELECT id FROM audit_organizations").Scan(&org).Error; err != nil {
+			return err
+		}
+		if err := accounts.AddMember(t.Context(), tx, org, user.ID, accounts.RoleAdmin); err != nil {
+			return err
+		}
+		_, _, err = accounts.CreateAPIKey(t.Context(), tx, org, "Build", accounts.ScopeWrite, user.ID, 0)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// told is what a log tells: its entries with all that stands beside them, its accounts and keys.
+func told(t *testing.T, db *database.DB) string {
+	t.Helper()
+	var all strings.Builder
+	for _, question := range []string{
+		"SELECT * FROM audit_organizations ORDER BY id", "SELECT * FROM audit_entries ORDER BY org_id, id",
+		"SELECT * FROM audit_related ORDER BY org_id, entry_id, position", "SELECT * FROM audit_on_behalf_of ORDER BY org_id, entry_id",
+		"SELECT * FROM audit_native_actions ORDER BY org_id, native_action", "SELECT * FROM audit_event_keys ORDER BY org_id, key_hash",
+		"SELECT * FROM audit_entities ORDER BY org_id, entity_id, month", "SELECT * FROM audit_actors ORDER BY org_id, actor_id, month",
+		"SELECT * FROM audit_users ORDER BY id", "SELECT * FROM audit_memberships ORDER BY user_id", "SELECT * FROM audit_api_keys ORDER BY id",
+	} {
+		var rows []map[string]any
+		if err := db.Read.WithContext(t.Context()).Raw(question).Scan(&rows).Error; err != nil {
+			t.Fatalf("%s: %v", question, err)
+		}
+		if len(rows) == 0 {
+			t.Fatalf("%s: nothing", question)
+		}
+		for _, row := range rows {
+			fmt.Fprintln(&all, row)
+		}
+	}
+	return all.String()
+}
+
+func TestABackupRestoresTheLog(t *testing.T) {
+	for name, address := range addresses(t) {
+		t.Run(name, func(t *testing.T) {
+			db := databasetest.Open(t, address[0])
+			fill(t, db)
+			file := filepath.Join(t.TempDir(), "backup")
+			// Somebody is recording, and neither waits for the other.
+			open := db.Write.Begin()
+			defer open.Rollback()
+			if name == "postgres" {
+				if _, err := audit.Record(t.Context(), open, audit.Event{Organization: "acme", Action: action.ServiceDelete, EntityID: "svc-open", Actor: audit.System("test")}); err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				open.Rollback()
+			}
+			summary, err := backup.Write(t.Context(), db, address[0], file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			open.Rollback()
+			if info, err := os.Stat(file); err != nil || summary.Entries != 100 || summary.Bytes != info.Size() || info.Mode().Perm() != 0o600 {
+				t.Errorf("summary %+v, file %+v: %v", summary, info, err)
+			}
+			if _, err := backup.Write(t.Context(), db, address[0], file); !errors.Is(err, fs.ErrExist) {
+				t.Errorf("over a file: %v", err)
+			}
+
+			if summary, err = backup.Restore(t.Context(), file, address[1], slog.New(slog.DiscardHandler)); err != nil || summary.Entries != 100 {
+				t.Fatalf("restored %+v: %v", summary, err)
+			}
+			restored := databasetest.Open(t, address[1])
+			if got, want := told(t, restored), told(t, db); got != want {
+				t.Errorf("restored:\n%s\nwant:\n%s", got, want)
+			}
+			if _, err := backup.Restore(t.Context(), file, address[1], slog.New(slog.DiscardHandler)); err == nil {
+				t.Error("a log was restored over another")
+			}
+
+			// What is unchangeable is so again, keys go on, and recording goes on.
+			if err := restored.Write.Exec("UPDATE audit_entries SET action = 'a:b'").Error; err == nil {
+				t.Error("entries can be changed")
+			}
+			receipt, err := audit.Record(t.Context(), restored.Write, audit.Event{Organization: "acme", Action: action.ServiceDelete, EntityID: "svc-1", Actor: audit.System("test")})
+			if err != nil || !receipt.Stored {
+				t.Errorf("recording afterwards: %+v, %v", receipt, err)
+			}
+			if _, err := audit.EnsureOrganization(t.Context(), restored.Write, audit.Organization{Slug: "beta"}); err != nil {
+				t.Errorf("a new organization: %v", err)
+			}
+		})
+	}
+}
+
+// Of a damaged file nothing is restored, and nothing is in the way of the whole one.
+func TestADamagedBackupIsRefused(t *testing.T) {
+	for name, address := range addresses(t) {
+		t.Run(name, func(t *testing.T) {
+			db := databasetest.Open(t, address[0])
+			fill(t, db)
+			file := filepath.Join(t.TempDir(), "backup")
+			if _, err := backup.Write(t.Context(), db, address[0], file); err != nil {
+				t.Fatal(err)
+			}
+			whole, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, damaged := range [][]byte{whole[:len(whole)/2], []byte("SELECT 1"), damage(whole)} {
+				if err := os.WriteFile(file, damaged, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := backup.Restore(t.Context(), file, address[1], slog.New(slog.DiscardHandler)); err == nil {
+					t.Fatal("restored of a damaged file")
+				} else {
+					t.Log(err)
+				}
+			}
+			if err := os.WriteFile(file, whole, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := backup.Restore(t.Context(), file, address[1], slog.New(slog.DiscardHandler)); err != nil {
+				t.Errorf("of the whole file: %v", err)
+			}
+		})
+	}
+}
+
+// damage overwrites a stretch in the middle.
+func damage(whole []byte) []byte {
+	damaged := append([]byte{}, whole...)
+	for i := len(damaged) / 3; i < len(damaged)/3+4096 && i < len(damaged); i++ {
+		damaged[i] ^= 0x55
+	}
+	return damaged
+}
+
+// A backup that was stopped leaves nothing, and nothing that the next one would stumble over.
+func TestAStoppedBackupLeavesNothing(t *testing.T) {
+	for name, address := range addresses(t) {
+		t.Run(name, func(t *testing.T) {
+			db := databasetest.Open(t, address[0])
+			fill(t, db)
+			folder := t.TempDir()
+			file := filepath.Join(folder, "backup")
+			if err := os.WriteFile(file+".part", []byte("of one that was killed"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			stopped, stop := context.WithTimeout(t.Context(), time.Minute)
+			stop()
+			if _, err := backup.Write(stopped, db, address[0], file); err == nil {
+				t.Fatal("it was not stopped")
+			}
+			left, err := os.ReadDir(folder)
+			if err != nil || len(left) != 0 {
+				t.Errorf("left: %v, %v", left, err)
+			}
+			if _, err := backup.Write(t.Context(), db, address[0], file); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}

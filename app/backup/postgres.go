@@ -1,0 +1,353 @@
+package backup
+
+import (
+	"archive/zip"
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/auditlogs/auditlogs/app/audit/migrate"
+	"github.com/auditlogs/auditlogs/app/database"
+)
+
+// The archive is a ZIP with a file for each table, as COPY writes it in its text format, and with what it holds at its
+// end. It needs no program but this one, and any version of PostgreSQL that the schema runs on reads it.
+const (
+	contentsFile = "contents.json"
+	formatNow    = 1
+)
+
+type contents struct {
+	Format  int       `json:"format"`
+	Schema  int64     `json:"schema"` // version of the migrations
+	TakenAt time.Time `json:"taken_at"`
+	Tables  []table   `json:"tables"` // each behind those that it refers to
+}
+
+type table struct {
+	Name    string   `json:"name"`
+	Columns []string `json:"columns"`
+	Rows    int64    `json:"rows"`
+	SHA256  string   `json:"sha256"` // of its file
+}
+
+func (t table) file() string { return t.Name + ".copy" }
+
+// relation is a table with its columns, as COPY takes them.
+func (t table) relation() string {
+	columns := make([]string, len(t.Columns))
+	for i, c := range t.Columns {
+		columns[i] = pgx.Identifier{c}.Sanitize()
+	}
+	return pgx.Identifier{t.Name}.Sanitize() + " (" + strings.Join(columns, ", ") + ")"
+}
+
+// entries is the number of entries among the tables.
+func (c contents) entries() int64 {
+	for _, t := range c.Tables {
+		if t.Name == "audit_entries" {
+			return t.Rows
+		}
+	}
+	return 0
+}
+
+// inTransaction runs fn in a transaction of a connection of its own, at one moment of the database.
+func inTransaction(ctx context.Context, db *database.DB, options pgx.TxOptions, fn func(pgx.Tx) error) error {
+	pool, err := db.Write.DB()
+	if err != nil {
+		return err
+	}
+	conn, err := pool.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return conn.Raw(func(driver any) error {
+		return pgx.BeginTxFunc(ctx, driver.(*stdlib.Conn).Conn(), options, func(tx pgx.Tx) error {
+			// What COPY writes is the same whatever the role's settings are.
+			if _, err := tx.Exec(ctx, "SET LOCAL datestyle = 'ISO'; SET LOCAL bytea_output = 'hex'; SET LOCAL extra_float_digits = 3; SET LOCAL timezone = 'UTC'; SET LOCAL synchronize_seqscans = off; SET LOCAL statement_timeout = 0"); err != nil {
+				return err
+			}
+			return fn(tx)
+		})
+	})
+}
+
+func writePostgres(ctx context.Context, db *database.DB, file string) (err error) {
+	there, ours, err := migrate.Versions(ctx, db.Write)
+	if err != nil {
+		return err
+	}
+	if there != ours {
+		return fmt.Errorf("the schema has version %d and this program's is %d: run auditlogs migrate first, or the version that made it", there, ours)
+	}
+	output, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, output.Close()) }()
+	archive := zip.NewWriter(output)
+	all := contents{Format: formatNow, Schema: there, TakenAt: time.Now().UTC()}
+	snapshot := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+	err = inTransaction(ctx, db, snapshot, func(tx pgx.Tx) error {
+		if all.Tables, err = tablesOf(ctx, tx); err != nil {
+			return err
+		}
+		for i := range all.Tables {
+			part, err := archive.Create(all.Tables[i].file())
+			if err != nil {
+				return err
+			}
+			if err := copyTable(ctx, tx, &all.Tables[i], part); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	part, err := archive.Create(contentsFile)
+	if err != nil {
+		return err
+	}
+	encoder := json.NewEncoder(part)
+	encoder.SetIndent("", "  ")
+	return errors.Join(encoder.Encode(all), archive.Close())
+}
+
+// copyTable writes the rows of a table to w, and notes how many there are and their hash.
+func copyTable(ctx context.Context, tx pgx.Tx, t *table, w io.Writer) error {
+	hash := sha256.New()
+	copied, err := tx.Conn().PgConn().CopyTo(ctx, io.MultiWriter(hash, w), "COPY "+t.relation()+" TO STDOUT")
+	if err != nil {
+		return fmt.Errorf("copy %s: %w", t.Name, err)
+	}
+	t.Rows, t.SHA256 = copied.RowsAffected(), hex.EncodeToString(hash.Sum(nil))
+	return nil
+}
+
+// tablesOf lists the tables of the log with their columns, each behind those that its foreign keys refer to.
+func tablesOf(ctx context.Context, tx pgx.Tx) ([]table, error) {
+	rows, err := tx.Query(ctx, `
+SELECT c.relname, array_agg(a.attname::text ORDER BY a.attnum),
+	ARRAY(SELECT f.confrelid::regclass::text FROM pg_constraint AS f WHERE f.contype = 'f' AND f.conrelid = c.oid AND f.confrelid <> c.oid)
+FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND c.relname LIKE 'audit\_%' AND c.relname <> 'audit_schema_version'
+GROUP BY c.oid, c.relname ORDER BY c.relname`)
+	if err != nil {
+		return nil, err
+	}
+	type dependent struct {
+		table
+		after []string
+	}
+	waiting, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (d dependent, err error) {
+		err = row.Scan(&d.Name, &d.Columns, &d.after)
+		return d, err
+	})
+	var ordered []table
+	for err == nil && len(waiting) > 0 {
+		next := slices.IndexFunc(waiting, func(d dependent) bool {
+			return !slices.ContainsFunc(waiting, func(other dependent) bool { return slices.Contains(d.after, other.Name) })
+		})
+		if next < 0 {
+			return nil, errors.New("the tables refer to each other in a circle")
+		}
+		ordered = append(ordered, waiting[next].table)
+		waiting = slices.Delete(waiting, next, next+1)
+	}
+	return ordered, err
+}
+
+// checkPostgres reads an archive whole.
+func checkPostgres(_ context.Context, file string) (entries int64, err error) {
+	archive, all, err := openArchive(file)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, archive.Close()) }()
+	for _, t := range all.Tables {
+		if err := readTable(archive, t, func(r io.Reader) error {
+			_, err := io.Copy(io.Discard, r)
+			return err
+		}); err != nil {
+			return 0, err
+		}
+	}
+	return all.entries(), nil
+}
+
+func openArchive(file string) (*zip.ReadCloser, contents, error) {
+	var all contents
+	archive, err := zip.OpenReader(file)
+	if err != nil {
+		return nil, all, fmt.Errorf("%s: %w", file, err)
+	}
+	part, err := archive.Open(contentsFile)
+	if err == nil {
+		err = errors.Join(json.NewDecoder(part).Decode(&all), part.Close())
+	}
+	if err == nil && all.Format != formatNow {
+		err = fmt.Errorf("its format is %d, and this program reads %d", all.Format, formatNow)
+	}
+	if err != nil {
+		return nil, all, errors.Join(fmt.Errorf("%s: %w", file, err), archive.Close())
+	}
+	return archive, all, nil
+}
+
+// readTable hands the rows of a table to read, and compares their hash.
+func readTable(archive *zip.ReadCloser, t table, read func(io.Reader) error) error {
+	part, err := archive.Open(t.file())
+	if err != nil {
+		return err
+	}
+	defer part.Close()
+	hash := sha256.New()
+	if err := read(io.TeeReader(bufio.NewReaderSize(part, 1<<16), hash)); err != nil {
+		return fmt.Errorf("%s: %w", t.Name, err)
+	}
+	if hex.EncodeToString(hash.Sum(nil)) != t.SHA256 {
+		return fmt.Errorf("%s: it is not what was written: the file is damaged", t.Name)
+	}
+	return nil
+}
+
+// restorePostgres makes the tables of the archive's version in a database without any, fills them, and compares what
+// they hold then. Nothing is left in the tables where that fails.
+func restorePostgres(ctx context.Context, file string, db *database.DB) (summary Summary, err error) {
+	archive, all, err := openArchive(file)
+	if err != nil {
+		return summary, err
+	}
+	defer func() { err = errors.Join(err, archive.Close()) }()
+	there, ours, err := migrate.Versions(ctx, db.Write)
+	switch {
+	case err != nil:
+		return summary, err
+	case all.Schema > ours:
+		return summary, laterError(all.Schema, ours)
+	case there != 0:
+		// Tables without an organization are what a restore left that failed.
+		var used bool
+		if err := db.Write.WithContext(ctx).Raw("SELECT EXISTS (SELECT FROM audit_organizations)").Scan(&used).Error; err != nil {
+			return summary, err
+		}
+		if used || there != all.Schema {
+			return summary, errors.New("the database holds a log already: a backup is restored into a database without one")
+		}
+	}
+	if err := migrate.Make(ctx, db.Write, all.Schema); err != nil {
+		return summary, err
+	}
+	err = inTransaction(ctx, db, pgx.TxOptions{}, func(tx pgx.Tx) error {
+		made, err := tablesOf(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if err := sameTables(made, all.Tables); err != nil {
+			return err
+		}
+		enable, err := disableTriggers(ctx, tx)
+		if err != nil {
+			return err
+		}
+		// The migrations have filled some.
+		for _, t := range slices.Backward(made) {
+			if _, err := tx.Exec(ctx, "DELETE FROM "+pgx.Identifier{t.Name}.Sanitize()); err != nil {
+				return err
+			}
+		}
+		for _, t := range all.Tables {
+			err := readTable(archive, t, func(r io.Reader) error {
+				_, err := tx.Conn().PgConn().CopyFrom(ctx, r, "COPY "+t.relation()+" FROM STDIN")
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			stored := t
+			if err := copyTable(ctx, tx, &stored, io.Discard); err != nil {
+				return err
+			}
+			if stored.Rows != t.Rows || stored.SHA256 != t.SHA256 {
+				return fmt.Errorf("%s: what is stored is not what the file holds", t.Name)
+			}
+		}
+		if err := continueSequences(ctx, tx); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, enable)
+		return err
+	})
+	if err != nil {
+		return summary, err
+	}
+	info, err := os.Stat(file)
+	if err != nil {
+		return summary, err
+	}
+	return Summary{Entries: all.entries(), Bytes: info.Size()}, migrate.Up(ctx, db.Write)
+}
+
+func sameTables(made, kept []table) error {
+	if !slices.EqualFunc(made, kept, func(a, b table) bool { return a.Name == b.Name && slices.Equal(a.Columns, b.Columns) }) {
+		return errors.New("the file has other tables or columns than its version of the schema")
+	}
+	return nil
+}
+
+// disableTriggers switches off those of the tables' triggers that are no constraints, and returns what switches them on
+// again as they were.
+func disableTriggers(ctx context.Context, tx pgx.Tx) (enable string, err error) {
+	var disable sql.NullString
+	var again sql.NullString
+	err = tx.QueryRow(ctx, `
+SELECT string_agg(format('ALTER TABLE %s DISABLE TRIGGER %I', t.tgrelid::regclass, t.tgname), ';'),
+	string_agg(format('ALTER TABLE %s ENABLE %s TRIGGER %I', t.tgrelid::regclass,
+		CASE t.tgenabled WHEN 'A' THEN 'ALWAYS' WHEN 'R' THEN 'REPLICA' ELSE '' END, t.tgname), ';')
+FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid
+WHERE c.relnamespace = current_schema()::regnamespace AND c.relname LIKE 'audit\_%' AND NOT t.tgisinternal AND t.tgenabled <> 'D'`).
+		Scan(&disable, &again)
+	if err != nil {
+		return "", err
+	}
+	_, err = tx.Exec(ctx, disable.String)
+	return again.String, err
+}
+
+// continueSequences lets the numbers that tables give go on where those in them end.
+func continueSequences(ctx context.Context, tx pgx.Tx) error {
+	rows, err := tx.Query(ctx, `
+SELECT format('SELECT setval(%L, GREATEST((SELECT MAX(%I) FROM %s), 1))', pg_get_serial_sequence(c.oid::regclass::text, a.attname), a.attname, c.oid::regclass)
+FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND a.attidentity <> ''
+WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND c.relname LIKE 'audit\_%'`)
+	if err != nil {
+		return err
+	}
+	statements, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return err
+	}
+	for _, statement := range statements {
+		if _, err := tx.Exec(ctx, statement); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -30,7 +30,7 @@ test: test-tools ## Run every test: on SQLite, on a throw-away PostgreSQL, in Ch
 
 .PHONY: test-tools
 test-tools: ## Install what the tests need (Debian), or say what is missing
-	@scripts/test-tools postgresql chromium
+	@scripts/test-tools postgresql chromium $(if $(filter Linux,$(shell uname)),systemd)
 
 .PHONY: fmt
 fmt: ## Format the Go code
@@ -81,6 +81,10 @@ bench-recording: ## Compare recording with the fastest way to write the same row
 		scripts/test-postgres go test ./internal/benchdata -run '^$$' -bench 'Record$$|Batcher$$|API$$' -benchtime 15x -timeout 2h
 	TEST_POSTGRES_DURABLE=1 TEST_POSTGRES_KEEP=$(BENCH_POSTGRES) ROWS=$(or $(ROWS),1000000) \
 		scripts/test-postgres go test ./internal/benchdata -run '^$$' -bench 'BatcherMemory$$' -benchtime 1x -timeout 2h
+
+.PHONY: release
+release: ## Build a release of the committed version into release/: archives for six systems, checksums, a bill of materials
+	scripts/release
 
 .PHONY: ci
 ci: fmt-check vet staticcheck test race ## Everything continuous integration checks

@@ -73,7 +73,7 @@ func TestHowAnEntryCameIntoTheLog(t *testing.T) {
 	}
 	entry.RecordedAt += models.Micros((72 * time.Hour).Microseconds())
 	entry.Origin = models.OriginImport
-	if said := facts(); !strings.Contains(said, "Imported Sun, Nov 23, 2025, 14:03:22 UTC User") || strings.Contains(said, "later") {
+	if said := facts(); !strings.Contains(said, "Imported Sun, Nov 23, 2025, 14:03:22 UTC Entry ID") || strings.Contains(said, "later") {
 		t.Errorf("an imported one says %s", said)
 	}
 	entry.Original = models.Original{RecordedAt: "2025-11-20T14:03:23.000000Z", APIKey: &models.OriginalAPIKey{ID: "key_0", Name: "Old"}}.Text()

@@ -29,6 +29,8 @@ type entryView struct {
 	Link        string // the same with scheme and host, to be copied
 	ResourceURL string // the resource outside of this app; empty when nobody said where it is
 	HistoryPath string // everything that happened to the resource; empty where nothing was affected
+	ActionPath  string // the log of this action only
+	NativePath  string // the log of what the sender calls so; empty where the address takes that for something else
 	ActorPath   string // the log of this actor only
 	ForPath     string // the log of the one for whom the actor acted
 	AroundPath  string // five minutes of the log before and after
@@ -139,6 +141,10 @@ func viewEntry(base string, org models.Organization, entry models.Entry, links m
 // goOn has the entry's links into the log keep a filter: that of the page it was opened on.
 func (v *entryView) goOn(f Filter, log string) {
 	occurred := v.OccurredAt.Time()
+	v.ActionPath = f.WithAction(v.Action).Address(log)
+	if v.NativeAction != "" && entries.IsNative(v.NativeAction) {
+		v.NativePath = f.WithAction(v.NativeAction).Address(log)
+	}
 	v.ActorPath = f.WithActor(v.ActorID).Address(log)
 	if v.OnBehalfOf != nil {
 		v.ForPath = f.WithActor(v.OnBehalfOf.ID).Address(log)

@@ -329,6 +329,13 @@ func (f Filter) WithActor(id string) Filter {
 	return f
 }
 
+// WithAction restricts to one action, by its name or the one its sender gave it.
+func (f Filter) WithAction(name string) Filter {
+	f.Cursor = nil
+	f.Actions = []string{name}
+	return f
+}
+
 // Since restricts to the time after from, such as "-24h"; "" lifts the restriction.
 func (f Filter) Since(from string, now time.Time) Filter {
 	f.Cursor, f.To = nil, Bound{}

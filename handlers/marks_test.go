@@ -156,10 +156,16 @@ func TestDetailsOfWhatFewEntriesSay(t *testing.T) {
 				"[data-on-behalf-of]":         "Ada Lovelace ada@example.com usr_1 session laptop",
 				"[data-related]:first-child":  "network · Internal subnet sn 1/&",
 				"[data-related]:nth-child(2)": "ami-1 image",
-				"[data-masked]":               "3 values masked",
+				"[data-masked]":               "3 values",
 			} {
 				if got := text(page.Find(selector)); got != want {
 					t.Errorf("%s reads %q, want %q", selector, got, want)
+				}
+			}
+			for selector, name := range map[string]string{"[data-native-action] a": full.NativeAction, "dt:contains(Action) + dd a": "ec2:run_instances"} {
+				to := page.Find(selector).First().AttrOr("href", "")
+				if to != logPath+"?action="+name || !slices.Equal(rowsOf(d.page(to)), ids[:1]) {
+					t.Errorf("%s leads to %q, and the entries %v", name, to, rowsOf(d.page(to)))
 				}
 			}
 			if to := page.Find("[data-related] a").AttrOr("href", ""); to != historyPath(d.org, "subnet", "sn 1/&") {
@@ -174,6 +180,21 @@ func TestDetailsOfWhatFewEntriesSay(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Where the address would take a native action for something else, it leads nowhere.
+func TestANativeActionThatTheAddressCannotSay(t *testing.T) {
+	for native, want := range map[string]string{
+		"2FA enabled/re&set": "/orgs/acme/settings/audit-logs?action=2FA+enabled/re%26set",
+		"invoice:deleted":    "", "invoice:*": "", "": "",
+	} {
+		entry := sampleEntry()
+		entry.NativeAction = native
+		view := viewEntry("", models.Organization{Slug: "acme"}, entry, nil, time.UTC)
+		if view.NativePath != want {
+			t.Errorf("%q leads to %q, want %q", native, view.NativePath, want)
+		}
+	}
 }
 
 // What another system calls as the app calls one of its own actions says where it comes from in its row, also

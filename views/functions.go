@@ -43,6 +43,11 @@ func functions(asset func(name string) string) template.FuncMap {
 		// outcome .Outcome: "failed" or "denied", or empty.
 		"outcome": OutcomeInWords,
 
+		// breakable .EntityID: a long ID breaks where its parts end rather than anywhere.
+		"breakable": func(id string) template.HTML {
+			return template.HTML(partsEnd.Replace(template.HTMLEscapeString(id)))
+		},
+
 		// count 3 "entry" "entries": "3 entries".
 		"count": Count,
 		"join":  strings.Join,
@@ -50,6 +55,8 @@ func functions(asset func(name string) string) template.FuncMap {
 		"number": func(n int64) string { return Number(int(n)) },
 	}
 }
+
+var partsEnd = strings.NewReplacer("/", "/<wbr>", ":", ":<wbr>", ".", ".<wbr>", "@", "@<wbr>")
 
 // icons refers to symbols of the sprite by their names. They are for the eye only: what one means
 // stands beside it, or in its button's label.

@@ -1,6 +1,7 @@
 package views
 
 import (
+	"html/template"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -66,6 +67,20 @@ func TestIconsAreThoseInUse(t *testing.T) {
 	for name := range drawn {
 		if !named[name] {
 			t.Errorf("icon %q is in static/icons.svg but nothing names it", name)
+		}
+	}
+}
+
+// A long ID may break where its parts end, and is read and escaped as it is.
+func TestIDsBreakBetweenTheirParts(t *testing.T) {
+	breakable := functions(nil)["breakable"].(func(string) template.HTML)
+	for id, want := range map[string]template.HTML{
+		"i-0b7c":                    "i-0b7c",
+		"arn:aws:iam::1:role/web":   "arn:<wbr>aws:<wbr>iam:<wbr>:<wbr>1:<wbr>role/<wbr>web",
+		`<a href="/">&amp;</a>@b.c`: "&lt;a href=&#34;/<wbr>&#34;&gt;&amp;amp;&lt;/<wbr>a&gt;@<wbr>b.<wbr>c",
+	} {
+		if got := breakable(id); got != want {
+			t.Errorf("%s is written %s, want %s", id, got, want)
 		}
 	}
 }

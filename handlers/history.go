@@ -9,6 +9,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/models"
@@ -131,21 +132,14 @@ func resourceOf(c *fiber.Ctx) (entityType, entityID string, err error) {
 
 // sayRelated writes under the lines of entries about other resources what this one was to them.
 func (p *historyPage) sayRelated(entries []models.Entry) {
-	related := map[string]string{}
+	related := map[string]*event.Resource{}
 	for _, entry := range entries {
 		if entry.EntityType == p.EntityType && entry.EntityID == p.EntityID {
 			continue
 		}
-		for _, r := range entry.Related {
-			if r.Type != p.EntityType || r.ID != p.EntityID {
-				continue
-			}
-			said := "Related"
-			if r.Role != "" {
-				said += ", as " + r.Role
-			}
-			related[entry.ID.String()] = said
-			break
+		i := slices.IndexFunc(entry.Related, func(r event.Resource) bool { return r.Type == p.EntityType && r.ID == p.EntityID })
+		if i >= 0 {
+			related[entry.ID.String()] = &entry.Related[i]
 		}
 	}
 	for _, item := range p.Items {

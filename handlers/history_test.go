@@ -10,6 +10,7 @@ import (
 
 	"github.com/PuerkitoBio/goquery"
 
+	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
@@ -56,6 +57,27 @@ func TestHistoryListsWhatHappenedToOneResource(t *testing.T) {
 		}
 		if page.Find("[aria-sort], thead a").Length() != 0 {
 			t.Error("the headings pretend to sort")
+		}
+	})
+}
+
+func TestHistorySaysWhatTheResourceIsToOthers(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		d := newLogFixture(t, db)
+		subnet := func(role string) audit.Resource { return audit.Resource{Type: "subnet", ID: "sn-1", Role: role} }
+		ids := d.record(
+			audit.Event{Action: "instance:create", EntityID: "i-1", Actor: ada, Related: []audit.Resource{{Type: "image", ID: "sn-1", Role: "image"}, subnet("subnet")}},
+			audit.Event{Action: "instance:create", EntityID: "i-2", Actor: ada, Related: []audit.Resource{subnet("")},
+				Metadata: map[string]any{"changes": map[string]audit.Change{"size": {Before: 1, After: 2}}}},
+			audit.Event{Action: "subnet:update", EntityID: "sn-1", Actor: ada, Related: []audit.Resource{subnet("itself")}},
+			audit.Event{Action: "image:update", EntityID: "sn-1", Actor: ada},
+		)
+		for _, headers := range [][]string{nil, fragment} {
+			page := d.page(historyPath(d.org, "subnet", "sn-1"), headers...)
+			said := page.Find("[data-entry-id]").Map(func(_ int, row *goquery.Selection) string { return text(row.Find(".entry-brief")) })
+			if want := []string{"Related, as subnet", "Related size 1 → 2", ""}; !slices.Equal(rowsOf(page), ids[:3]) || !slices.Equal(said, want) {
+				t.Errorf("the history of the subnet shows %v and says %q, want %q", rowsOf(page), said, want)
+			}
 		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/entries"
@@ -43,8 +44,8 @@ type entryRow struct {
 	Time                 string
 	Late                 string // "recorded 3 h later" or "imported", where nothing above says it for several
 
-	Brief   *views.Brief // what it changed, in a history
-	Related string       // what the resource of a history is to it, where it is about another one
+	Brief   *views.Brief    // what it changed, in a history
+	Related *event.Resource // the resource of a history as it is related to it, where it is about another one
 
 	CutID                       bool   // it may be too long for its place, and is cut in the middle then
 	EntityNameEnd, ActorNameEnd string // what is left of the end of a name that is cut so

@@ -28,7 +28,7 @@ func TestNothingToShowHasThreeFaces(t *testing.T) {
 		if way := link(t, none, "#entries .message .button"); way != logPath+"?limit=25" {
 			t.Errorf("the way out is %q", way)
 		}
-		if offer := link(t, none, `#entries .message p a[href*="actor"]`); offer != logPath+"?actor=usr_1&limit=25" {
+		if offer := link(t, none, `#entries .message .people a[href*="actor"]`); offer != logPath+"?actor=usr_1&limit=25" {
 			t.Errorf("the person's filter is %q", offer)
 		}
 		if status := none.Find("[role=status]").First().Text(); status != "No entries" {

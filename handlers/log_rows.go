@@ -82,8 +82,8 @@ const (
 	longID         = 18
 	longEntityName = 20
 	longActorName  = 16
+	longMarkedName = 12 // of an actor with a mark beside it
 	longVerb       = 20
-	outcomeMark    = 6 // of a verb's place, where there is one
 )
 
 // itemsOf puts the entries in a row with what stands between them. gaps are those that belong on
@@ -140,18 +140,19 @@ func rowOf(page *logPage, entry *models.Entry, names views.Namesakes, occurred t
 		EntityID: entry.EntityID, EntityName: entry.EntityName,
 		ActorName: entry.ActorName, Kind: views.KindOf(entry.ActorType, entry.ActorID), For: principalOf(entry, names), Source: entry.Source,
 		ByKey: entry.APIKeyID, Key: entry.APIKeyName,
-		ByLink:       entry.Action == string(action.UserPasswordReset),
-		ActorNote:    names.Note(entry.ActorID, entry.ActorName, entry.ActorEmail),
-		Links:        template.HTMLAttr(`href="` + path + `" hx-get="` + path + `"`),
-		Glyph:        views.GlyphOf(entry.Action),
-		Datetime:     views.Datetime(entry.OccurredAt),
-		Time:         occurred.Format("Jan 2, 15:04:05") + views.OffsetIfTwice(occurred),
-		CutID:        len(entry.EntityID) > longID,
-		ActorNameEnd: endOf(entry.ActorName, longActorName),
+		ByLink:    entry.Action == string(action.UserPasswordReset),
+		ActorNote: names.Note(entry.ActorID, entry.ActorName, entry.ActorEmail),
+		Links:     template.HTMLAttr(`href="` + path + `" hx-get="` + path + `"`),
+		Glyph:     views.GlyphOf(entry.Action),
+		Datetime:  views.Datetime(entry.OccurredAt),
+		Time:      occurred.Format("Jan 2, 15:04:05") + views.OffsetIfTwice(occurred),
+		CutID:     len(entry.EntityID) > longID,
 	}
-	if row.Outcome != "" {
-		row.LongVerb = len(verb) > longVerb-outcomeMark
+	long := longActorName
+	if row.Kind.Word != "" {
+		long = longMarkedName
 	}
+	row.ActorNameEnd = endOf(entry.ActorName, long)
 	if occurred.Year() != year {
 		row.Time = views.Moment(occurred)
 	}
@@ -159,14 +160,14 @@ func rowOf(page *logPage, entry *models.Entry, names views.Namesakes, occurred t
 		row.EntityName = ""
 	}
 	row.EntityNameEnd = endOf(row.EntityName, longEntityName)
-	row.ActorTitle = titleOf(entry, row)
+	row.ActorTitle = titleOf(entry, row, long)
 	return row
 }
 
-// titleOf is what the cell of the user says when it is pointed at.
-func titleOf(entry *models.Entry, row *entryRow) string {
+// titleOf is what the cell of the user says when it is pointed at: a name of more than long bytes may be cut.
+func titleOf(entry *models.Entry, row *entryRow, long int) string {
 	var parts []string
-	if len(entry.ActorName) > longActorName {
+	if len(entry.ActorName) > long {
 		parts = append(parts, entry.ActorName)
 	}
 	for _, part := range []string{entry.ActorEmail, row.ActorNote} {

@@ -3,6 +3,7 @@ package browsertest
 import (
 	_ "embed"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,6 +16,9 @@ import (
 //go:embed testdata/axe.min.js
 var axe string
 
+// fewSay lists what few entries say: an outcome, types of actors, for whom they acted, nothing affected.
+const fewSay = logs + "?limit=25&actor=agt_deploy_bot&actor=anonymous&actor=arn:aws:sts::111122223333:assumed-role/provisioner&action=deployment:create&action=service:delete&action=ec2:*&action=iam:*&action=console:*"
+
 // pages are those of somebody signed in, with something in each.
 func pages(p *page) []string {
 	p.t.Helper()
@@ -22,12 +26,10 @@ func pages(p *page) []string {
 	entry := value[string](p, `document.querySelector("[data-entry-id] a").getAttribute("href")`)
 	p.visit(entry)
 	history := value[string](p, `document.querySelector("a[href*='/resources/']").getAttribute("href")`)
-	// What few entries say: an outcome, types of actors, for whom they acted, nothing affected.
-	few := logs + "?limit=25&actor=agt_deploy_bot&actor=anonymous&actor=arn:aws:sts::111122223333:assumed-role/provisioner&action=deployment:create&action=service:delete&action=ec2:*&action=iam:*&action=console:*"
-	p.visit(few)
+	p.visit(fewSay)
 	meant := value[string](p, `document.querySelector("[data-entry-id]:has(.outcome):has(.service):has(.for) a").getAttribute("href")`)
-	return []string{
-		few,
+	return slices.Concat([]string{fullLog}, recordFull(p), []string{
+		fewSay,
 		meant,
 		logs + "?limit=25",
 		logs + "?limit=25&action=service:update&actor=system&q=api&from=-30d",
@@ -45,8 +47,11 @@ func pages(p *page) []string {
 		"/account",
 		"/orgs/new",
 		"/orgs/nobody-has-this/settings/audit-logs",
-	}
+	})
 }
+
+// markedPages is how many of the first of pages are there for what few entries say.
+const markedPages = 5
 
 // What axe finds is a mistake, on every page, in light and in dark.
 func TestNoBarriers(t *testing.T) {
@@ -63,7 +68,10 @@ func TestNoBarriers(t *testing.T) {
 	p.click(`#entries [data-entry-id] td[data-col=entity_type]`)
 	p.waitFor("the details", `document.querySelector(".entry-detail")`)
 	seen.look(p, "an open row", "light and dark")
-	for _, menu := range []string{`details[data-options=action]`, `details[data-options=actor]`, `#range`} {
+	p.visit(fullLog)
+	p.openAll()
+	seen.look(p, "rows that say everything", "light and dark")
+	for _, menu := range filterMenus {
 		p.click(menu + ` summary`)
 		p.waitFor("the menu", `document.querySelector("`+menu+`").open`)
 		seen.look(p, "the menu "+menu, "light and dark")
@@ -73,12 +81,24 @@ func TestNoBarriers(t *testing.T) {
 	p.waitFor("the list of keys", `document.querySelector("dialog[open]")`)
 	seen.look(p, "the list of keys", "light and dark")
 
-	p.size(390, 844)
-	for _, path := range append([]string{logs + "?limit=25", settings, members, apiKeys, integrations, "/account"}, everyPage[:2]...) {
+	p.size(360, 740)
+	for _, path := range append([]string{logs + "?limit=25", settings, members, apiKeys, integrations, "/account"}, everyPage[:markedPages]...) {
 		p.visit(path)
-		seen.look(p, path+" on a phone", "light")
+		seen.look(p, path+" on a phone", "light and dark")
+	}
+	p.visit(fullLog)
+	p.openAll()
+	seen.look(p, "rows that say everything, on a phone", "light and dark")
+	p.click(`.filters-button`)
+	for _, menu := range filterMenus {
+		p.click(menu + ` summary`)
+		p.waitFor("the menu", `document.querySelector("`+menu+`").open`)
+		seen.look(p, "the menu "+menu+" on a phone", "light and dark")
 	}
 }
+
+// filterMenus are the menus of the filter bar.
+var filterMenus = []string{`details[data-options=action]`, `details[data-options=actor]`, `details:has([name=outcome])`, `#range`}
 
 func TestNoBarriersBeforeSigningIn(t *testing.T) {
 	p := open(t, serveDemo(t))
@@ -131,6 +151,9 @@ func TestNothingScrollsSideways(t *testing.T) {
 		p.click(`#entries [data-entry-id] td[data-col=entity_type]`)
 		p.waitFor("the details", `document.querySelector(".entry-detail")`)
 		p.fits(t, fmt.Sprintf("an open row at %d px", width))
+		p.visit(fullLog)
+		p.openAll()
+		p.fits(t, fmt.Sprintf("rows that say everything at %d px", width))
 	}
 }
 

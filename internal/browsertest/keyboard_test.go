@@ -14,6 +14,26 @@ func (p *page) focusedEntry() int {
 	return value[int](p, `[...document.querySelectorAll("[data-entry-id]")].findIndex(e => e.contains(document.activeElement))`)
 }
 
+// stop is what has the focus.
+type stop struct {
+	Name, Text, Address string
+	Row                 bool // it is in a row of the log
+	Opens               bool // it opens or closes one
+	Visible, Outlined   bool
+}
+
+func (p *page) stop() stop {
+	p.t.Helper()
+	return value[stop](p, `(() => {
+		const e = document.activeElement, style = getComputedStyle(e), box = e.getBoundingClientRect();
+		const ring = s => s.outlineStyle !== "none" && parseFloat(s.outlineWidth) > 0 || s.boxShadow !== "none";
+		return {name: e.getAttribute("name") ?? "", text: (e.textContent ?? "").trim().slice(0, 40), address: e.getAttribute("href") ?? "",
+			row: !!e.closest("[data-entry-id]"), opens: e.hasAttribute("aria-expanded"),
+			visible: box.width > 0 && box.bottom > 0 && box.top < innerHeight,
+			outlined: ring(style) || ring(getComputedStyle(e.parentElement)) || ring(getComputedStyle(e.closest("label, .search-box") ?? e))};
+	})()`)
+}
+
 func TestKeys(t *testing.T) {
 	p := signedIn(t, serveDemo(t), "member@example.com")
 	at := func(want int) {
@@ -75,18 +95,7 @@ func TestTab(t *testing.T) {
 	reached := map[string]bool{}
 	for range 60 {
 		p.press(kb.Tab)
-		stop := value[struct {
-			Name, Text string
-			Row        bool
-			Visible    bool
-			Outlined   bool
-		}](p, `(() => {
-			const e = document.activeElement, style = getComputedStyle(e), box = e.getBoundingClientRect();
-			const ring = s => s.outlineStyle !== "none" && parseFloat(s.outlineWidth) > 0 || s.boxShadow !== "none";
-			return {name: e.getAttribute("name") ?? "", text: (e.textContent ?? "").trim().slice(0, 40), row: !!e.closest("[data-entry-id]"),
-				visible: box.width > 0 && box.bottom > 0 && box.top < innerHeight,
-				outlined: ring(style) || ring(getComputedStyle(e.parentElement)) || ring(getComputedStyle(e.closest("label, .search-box") ?? e))};
-		})()`)
+		stop := p.stop()
 		if !stop.Visible {
 			t.Errorf("the focus is on something that cannot be seen: %+v", stop)
 		}

@@ -90,7 +90,7 @@ func main() {
 func open(ctx context.Context, database string) (*server, error) {
 	var dialector gorm.Dialector = sqlite.Dialector{
 		DriverName: "sqlite",
-		DSN:        "file:" + database + "?_txlock=immediate&_busy_timeout=10000&_pragma=journal_mode(WAL)",
+		DSN:        "file:" + database + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_txlock=immediate",
 	}
 	if strings.HasPrefix(database, "postgres://") {
 		dialector = postgres.Open(database)

@@ -16,7 +16,9 @@ import (
 
 func main() {
 	ctx := audit.WithActor(context.Background(), audit.Actor{ID: "u-7", Name: "Ada Lovelace", Email: "ada@example.com"})
-	db, err := gorm.Open(sqlite.Dialector{DriverName: "sqlite", DSN: "service.db"})
+	// The server, or another process, may write to the same file at the same time: each waits for the other.
+	const address = "file:service.db?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_txlock=immediate"
+	db, err := gorm.Open(sqlite.Dialector{DriverName: "sqlite", DSN: address})
 	if err != nil {
 		log.Fatal(err)
 	}

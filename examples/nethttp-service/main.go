@@ -93,7 +93,7 @@ func main() {
 // open opens the database, and makes the tables of the service and of its audit log.
 func open(ctx context.Context, database string) (*server, error) {
 	s := &server{audit: audit.SQLite}
-	driver, address := "sqlite", "file:"+database+"?_txlock=immediate&_busy_timeout=10000&_pragma=journal_mode(WAL)"
+	driver, address := "sqlite", "file:"+database+"?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_txlock=immediate"
 	if strings.HasPrefix(database, "postgres://") {
 		s.audit, driver, address = audit.PostgreSQL, "pgx", database
 	}

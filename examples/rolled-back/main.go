@@ -17,7 +17,7 @@ import (
 
 func main() {
 	ctx := context.Background()
-	db, err := gorm.Open(sqlite.Dialector{DriverName: "sqlite", DSN: "service.db"})
+	db, err := gorm.Open(sqlite.Dialector{DriverName: "sqlite", DSN: "file:service.db?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_txlock=immediate"})
 	if err != nil {
 		log.Fatal(err)
 	}

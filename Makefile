@@ -28,6 +28,11 @@ run: build ## Build, then run a demo on http://127.0.0.1:8080
 test: test-tools ## Run every test: on SQLite, on a throw-away PostgreSQL, in Chromium
 	scripts/test-postgres sh -c '$(call each,go test ./...)'
 
+.PHONY: test-cgo
+test-cgo: ## Test the SQLite driver that is written in C, with its full-text search and without
+	@scripts/test-tools gcc
+	cd internal/stacks && CGO_ENABLED=1 go test -tags sqlite_fts5 ./mattn && CGO_ENABLED=1 go test ./mattn
+
 .PHONY: test-tools
 test-tools: ## Install what the tests need (Debian), or say what is missing
 	@scripts/test-tools postgresql chromium $(if $(filter Linux,$(shell uname)),systemd)
@@ -87,4 +92,4 @@ release: ## Build a release of the committed version into release/: archives for
 	scripts/release
 
 .PHONY: ci
-ci: fmt-check vet staticcheck test race ## Everything continuous integration checks
+ci: fmt-check vet staticcheck test test-cgo race ## Everything continuous integration checks

@@ -7,6 +7,7 @@ require (
 	github.com/auditlogs/auditlogs/app/audit v0.1.0
 	github.com/auditlogs/auditlogs/app/audit/auditfiber v0.1.0
 	github.com/auditlogs/auditlogs/app/audit/audithttp v0.1.0
+	github.com/auditlogs/auditlogs/app/audit/auditpgx v0.1.0
 	github.com/auditlogs/auditlogs/app/audit/event v0.1.0
 	github.com/auditlogs/auditlogs/app/audit/migrate v0.1.0
 	github.com/gofiber/fiber/v2 v2.52.15
@@ -55,6 +56,7 @@ replace (
 	github.com/auditlogs/auditlogs/app/audit => ../app/audit
 	github.com/auditlogs/auditlogs/app/audit/auditfiber => ../app/audit/auditfiber
 	github.com/auditlogs/auditlogs/app/audit/audithttp => ../app/audit/audithttp
+	github.com/auditlogs/auditlogs/app/audit/auditpgx => ../app/audit/auditpgx
 	github.com/auditlogs/auditlogs/app/audit/event => ../app/audit/event
 	github.com/auditlogs/auditlogs/app/audit/internal => ../app/audit/internal
 	github.com/auditlogs/auditlogs/app/audit/migrate => ../app/audit/migrate

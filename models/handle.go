@@ -100,6 +100,22 @@ func (h Handle) DryRun() bool { return h.dryRun }
 // Now is the moment of what is done, in UTC.
 func (h Handle) Now() time.Time { return h.now().UTC() }
 
+// BeginWriting makes sure that the caller's transaction, where h is one, may write although it reads first.
+func (h Handle) BeginWriting(ctx context.Context) error {
+	if h.err != nil || h.begin != nil {
+		return h.err
+	}
+	return h.dialect.beginWriting(ctx, h.run)
+}
+
+// AddressLacks is what AddressLacks lists, on SQLite.
+func (h Handle) AddressLacks(ctx context.Context) []string {
+	if h.Dialect() != (sqlite{}).name() {
+		return nil
+	}
+	return AddressLacks(ctx, h.run)
+}
+
 // inTransaction runs do in the caller's transaction, or in a new one where there is none.
 func (h Handle) inTransaction(ctx context.Context, do func(run Statements) error) error {
 	if h.begin == nil {

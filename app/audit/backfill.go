@@ -22,17 +22,21 @@ import (
 // whoever calls: nobody vouches here for when it happened but the history itself. So the web app's own
 // actions are refused as well, see event.FromOutside.
 func Backfill(ctx context.Context, tx *gorm.DB, events []Event) ([]Receipt, error) {
-	if err := checkTransaction(ctx, tx); err != nil {
+	return backfill(ctx, overGORM(tx), events)
+}
+
+func backfill(ctx context.Context, in handle, events []Event) ([]Receipt, error) {
+	if err := in.check(ctx); err != nil {
 		return nil, err
 	}
-	now := models.TransactionNow(tx)
+	now := in.Now()
 	entries, err := entriesOf(events, func(e Event) (models.NewEntry, error) { return models.PastEntryOf(ctx, e, now) })
 	if err != nil {
 		return nil, err
 	}
-	results, err := models.BackfillEntries(ctx, models.HandleOf(tx), entries)
+	results, err := models.BackfillEntries(ctx, in.Handle, entries)
 	if err != nil {
-		return nil, databaseError(tx, err)
+		return nil, in.databaseError(ctx, err)
 	}
 	return models.Receipts(entries, results)
 }

@@ -84,7 +84,7 @@ func (b *Batcher) insert(batch []*batchItem) ([]models.InsertResult, error) {
 		}
 		temporary := models.Temporary(err)
 		anyEvents := reached == nothing || knownError(b.db.Name(), err) != nil // it is no event's fault
-		err = databaseError(b.db, err)
+		err = databaseError(b.db.Name(), err)
 		if stopped.Err() == nil && !temporary && !anyEvents {
 			return nil, err
 		}

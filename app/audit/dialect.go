@@ -10,7 +10,7 @@ import (
 	"github.com/auditlogs/auditlogs/models"
 )
 
-// Dialect records in transactions of database/sql, for services without GORM, whatever their driver:
+// Dialect records in transactions of database/sql and the libraries over it, whatever their driver: see ExecQuerier.
 //
 //	tx, err := db.BeginTx(ctx, nil)
 //	…
@@ -32,8 +32,8 @@ type Dialect struct{ name string }
 var (
 	// PostgreSQL is version 13 or later, through pgx or lib/pq.
 	PostgreSQL = Dialect{"postgres"}
-	// SQLite is version 3.35 or later. Recording a new entity needs the FTS5 extension, which
-	// modernc.org/sqlite has, and mattn/go-sqlite3 with the build tag sqlite_fts5.
+	// SQLite is version 3.35 or later, with the FTS5 extension: modernc.org/sqlite and glebarez/go-sqlite have it,
+	// mattn/go-sqlite3 with the build tag sqlite_fts5, and ncruces/go-sqlite3 with its ext/fts5.
 	SQLite = Dialect{"sqlite"}
 )
 
@@ -41,23 +41,23 @@ var (
 func (d Dialect) String() string { return d.name }
 
 // Record stores event in tx, the caller's transaction: see the function Record.
-func (d Dialect) Record(ctx context.Context, tx *sql.Tx, event Event) (Receipt, error) {
-	return within(ctx, d, tx, func(db *gorm.DB) (Receipt, error) { return Record(ctx, db, event) })
+func (d Dialect) Record(ctx context.Context, tx ExecQuerier, event Event) (Receipt, error) {
+	return record(ctx, d.overSQL(tx), event)
 }
 
 // RecordAll stores events in tx, all or none: see the function RecordAll.
-func (d Dialect) RecordAll(ctx context.Context, tx *sql.Tx, events []Event) ([]Receipt, error) {
-	return within(ctx, d, tx, func(db *gorm.DB) ([]Receipt, error) { return RecordAll(ctx, db, events) })
+func (d Dialect) RecordAll(ctx context.Context, tx ExecQuerier, events []Event) ([]Receipt, error) {
+	return recordAll(ctx, d.overSQL(tx), events)
 }
 
 // Backfill stores events of the past in tx, all or none: see the function Backfill.
-func (d Dialect) Backfill(ctx context.Context, tx *sql.Tx, events []Event) ([]Receipt, error) {
-	return within(ctx, d, tx, func(db *gorm.DB) ([]Receipt, error) { return Backfill(ctx, db, events) })
+func (d Dialect) Backfill(ctx context.Context, tx ExecQuerier, events []Event) ([]Receipt, error) {
+	return backfill(ctx, d.overSQL(tx), events)
 }
 
 // EnsureOrganization finds or creates an organization in tx: see the function EnsureOrganization.
-func (d Dialect) EnsureOrganization(ctx context.Context, tx *sql.Tx, organization Organization) (slug string, err error) {
-	return within(ctx, d, tx, func(db *gorm.DB) (string, error) { return EnsureOrganization(ctx, db, organization) })
+func (d Dialect) EnsureOrganization(ctx context.Context, tx ExecQuerier, organization Organization) (slug string, err error) {
+	return ensureOrganization(ctx, d.overSQL(tx), organization)
 }
 
 // DialectOf returns that of db, whatever its driver; or ErrNoHandle or ErrWrongDialect.
@@ -73,13 +73,9 @@ func DialectOf(db *gorm.DB) (Dialect, error) {
 	return Dialect{}, fmt.Errorf("%w: %q is neither PostgreSQL nor SQLite", ErrWrongDialect, db.Name())
 }
 
-// within calls a function of this package with a *gorm.DB whose statements run in pool.
-func within[Result any, Pool interface {
-	comparable
-	gorm.ConnPool
-}](ctx context.Context, d Dialect, pool Pool, call func(db *gorm.DB) (Result, error)) (result Result, err error) {
-	var none Pool
-	if pool == none {
+// within calls a function of this package with a *gorm.DB over pool.
+func within[Result any](ctx context.Context, d Dialect, pool *sql.DB, call func(db *gorm.DB) (Result, error)) (result Result, err error) {
+	if pool == nil {
 		return result, ErrNoHandle
 	}
 	db, err := models.OpenSQL(ctx, d.name, pool)

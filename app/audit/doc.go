@@ -21,8 +21,9 @@ none, such as a sign-in, is handed to a recorder.
 		return err
 	})
 
-[RecordAll] stores several at once, all or none, and [Backfill] a history that was kept elsewhere. Services without
-GORM call the methods of the same names that [PostgreSQL] and [SQLite] have, with a *sql.Tx.
+[RecordAll] stores several at once, all or none, and [Backfill] a history that was kept elsewhere. Services on
+database/sql, sqlx, bun, ent or sqlc call the methods of the same names that [PostgreSQL] and [SQLite] have, with their
+transaction; those on pgx the functions of package auditpgx. [Handle] is for other libraries.
 
 The tables are made by package migrate, and an organization by [EnsureOrganization], at the latest in the transaction
 of its first event.
@@ -52,8 +53,9 @@ Receipt.Stored is false, and there is no error. Applications need not ask before
 
 What is wrong with an event is found before any statement has failed: the transaction stays usable, also on PostgreSQL,
 and whether to go on without the entry is the caller's to decide. It is an [*InvalidEventError] (a [fault.Field]), which
-has a field, a code and a reason, or an [EventsError] of several. What is wrong with the database, or with the handle to it, is one of [ErrNoHandle],
-[ErrHandleFailed], [ErrHandleClosed], [ErrWrongDialect] and [ErrNotMigrated], or the database's own error. A recorder that
+has a field, a code and a reason, or an [EventsError] of several. What is wrong with the database, or with the handle to
+it, is one of [ErrNoHandle], [ErrHandleFailed], [ErrHandleClosed], [ErrWrongDialect], [ErrNoTransaction], [ErrNotMigrated],
+[ErrBusy] and [ErrNoFTS5], or the database's own error. A recorder that
 cannot tell whether an event is stored returns [ErrOutcomeUnknown]: recorded again with the same Event.ID it is stored
 once. [Strict] refuses more: pools where a transaction should be, and actions nobody has registered.
 
@@ -61,7 +63,8 @@ once. [Strict] refuses more: pools where a transaction should be, and actions no
 
 Each is as much as a service needs, and brings no version it does not:
 
-	audit              this one: GORM or database/sql
+	audit              this one: GORM, database/sql and what is over it
+	audit/auditpgx     the same in transactions of pgx
 	audit/event        what an event is; audit/event/action, the actions; audit/event/fault, why one is refused
 	audit/migrate      makes the tables
 	audit/client       records over HTTP; imports no database

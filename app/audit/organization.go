@@ -33,8 +33,12 @@ type Organization struct {
 // organization with another external ID; tx stays usable. It waits for another transaction that is
 // creating the same organization. In a dry run it returns the slug it would try first.
 func EnsureOrganization(ctx context.Context, tx *gorm.DB, organization Organization) (slug string, err error) {
-	if err := checkHandle(tx); err != nil {
-		return "", err
+	return ensureOrganization(ctx, overGORM(tx), organization)
+}
+
+func ensureOrganization(ctx context.Context, in handle, organization Organization) (slug string, err error) {
+	if in.err != nil {
+		return "", in.err
 	}
 	if organization.ExternalID != "" {
 		if err := event.CheckID("external_id", organization.ExternalID, event.MaxEntityID); err != nil {
@@ -54,19 +58,21 @@ func EnsureOrganization(ctx context.Context, tx *gorm.DB, organization Organizat
 		organization.Name = wanted
 	}
 	slug = wanted
-	tx = models.Fresh(tx)
-	if tx.DryRun {
+	if in.DryRun() {
 		return slug, nil
 	}
+	if err := in.BeginWriting(ctx); err != nil {
+		return "", in.databaseError(ctx, err)
+	}
 	for attempt := 2; ; attempt++ {
-		found, err := models.OrganizationSlug(ctx, models.HandleOf(tx), models.OrganizationRef{Slug: slug, ExternalID: organization.ExternalID})
+		found, err := models.OrganizationSlug(ctx, in.Handle, models.OrganizationRef{Slug: slug, ExternalID: organization.ExternalID})
 		switch {
 		case err == nil:
 			return found, nil
 		case !errors.Is(err, models.ErrNotFound):
-			return "", databaseError(tx, err)
+			return "", in.databaseError(ctx, err)
 		}
-		_, err = models.CreateOrganization(ctx, models.HandleOf(tx), organization.Name, slug, organization.ExternalID)
+		_, err = models.CreateOrganization(ctx, in.Handle, organization.Name, slug, organization.ExternalID)
 		var refused *fault.Field
 		switch {
 		case err == nil:
@@ -74,7 +80,7 @@ func EnsureOrganization(ctx context.Context, tx *gorm.DB, organization Organizat
 		case errors.As(err, &refused):
 			return "", refused
 		case !errors.Is(err, models.ErrTaken):
-			return "", databaseError(tx, err)
+			return "", in.databaseError(ctx, err)
 		}
 		// Taken: by another transaction a moment ago, which the next look finds, or by an
 		// organization with another external ID.

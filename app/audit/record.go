@@ -31,16 +31,20 @@ import (
 // Recording takes no lock that another transaction would wait for; only an event with an ID waits
 // for a transaction that is recording the same ID.
 func Record(ctx context.Context, tx *gorm.DB, event Event) (Receipt, error) {
-	if err := checkTransaction(ctx, tx); err != nil {
+	return record(ctx, overGORM(tx), event)
+}
+
+func record(ctx context.Context, in handle, event Event) (Receipt, error) {
+	if err := in.check(ctx); err != nil {
 		return Receipt{}, err
 	}
-	entry, err := entryOf(ctx, event, models.TransactionNow(tx))
+	entry, err := entryOf(ctx, event, in.Now())
 	if err != nil {
 		return Receipt{}, err
 	}
-	result, err := models.InsertEntry(ctx, models.HandleOf(tx), entry)
+	result, err := models.InsertEntry(ctx, in.Handle, entry)
 	if err != nil {
-		return Receipt{}, databaseError(tx, err)
+		return Receipt{}, in.databaseError(ctx, err)
 	}
 	return result.Receipt(entry)
 }
@@ -49,17 +53,21 @@ func Record(ctx context.Context, tx *gorm.DB, event Event) (Receipt, error) {
 // returns a receipt for each. It is all or nothing: where one event cannot be stored, none is,
 // and an *EventsError lists every event that was refused; tx stays usable then.
 func RecordAll(ctx context.Context, tx *gorm.DB, events []Event) ([]Receipt, error) {
-	if err := checkTransaction(ctx, tx); err != nil {
+	return recordAll(ctx, overGORM(tx), events)
+}
+
+func recordAll(ctx context.Context, in handle, events []Event) ([]Receipt, error) {
+	if err := in.check(ctx); err != nil {
 		return nil, err
 	}
-	now := models.TransactionNow(tx)
+	now := in.Now()
 	entries, err := entriesOf(events, func(e Event) (models.NewEntry, error) { return entryOf(ctx, e, now) })
 	if err != nil {
 		return nil, err
 	}
-	results, err := models.InsertEntries(ctx, models.HandleOf(tx), entries, models.BatchOptions{AllOrNothing: true})
+	results, err := models.InsertEntries(ctx, in.Handle, entries, models.BatchOptions{AllOrNothing: true})
 	if err != nil {
-		return nil, databaseError(tx, err)
+		return nil, in.databaseError(ctx, err)
 	}
 	return models.Receipts(entries, results)
 }

@@ -21,7 +21,7 @@ func SaveRegistered(ctx context.Context, db *gorm.DB) error {
 		return err
 	}
 	if err := models.SaveRegisteredActions(ctx, models.Fresh(db), action.Registered()); err != nil {
-		return databaseError(db, err)
+		return databaseError(db.Name(), err)
 	}
 	return nil
 }

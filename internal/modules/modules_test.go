@@ -32,6 +32,7 @@ func TestWhoImportsThePackageKeepsTheirVersions(t *testing.T) {
 	_ "github.com/auditlogs/auditlogs/app/audit"
 	_ "github.com/auditlogs/auditlogs/app/audit/audithttp"
 	_ "github.com/auditlogs/auditlogs/app/audit/auditfiber"
+	_ "github.com/auditlogs/auditlogs/app/audit/auditpgx"
 	_ "github.com/auditlogs/auditlogs/app/audit/client"
 	_ "github.com/auditlogs/auditlogs/app/audit/migrate"
 	_ "github.com/gofiber/fiber/v2"

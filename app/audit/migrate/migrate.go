@@ -35,6 +35,8 @@ const lockID = 7305524612370941793
 // lock, on SQLite the one that comes second finds the work done. It then does what audit.SaveRegistered does.
 // In a dry run of GORM's it does nothing.
 //
+// Where the address of a SQLite database has no busy timeout it says so in a line of slog's default logger.
+//
 // On PostgreSQL nobody who records waits for a migration: where an open transaction holds a lock that it needs, it
 // tries again, for up to five minutes, and names that transaction in a line of slog's default logger.
 func Up(ctx context.Context, db *gorm.DB) error {
@@ -48,7 +50,8 @@ func Up(ctx context.Context, db *gorm.DB) error {
 // patience is how long a migration is tried for whose locks others hold, and the longest pause between two attempts.
 const patience, longestPause = 5 * time.Minute, 10 * time.Second
 
-// SQL brings the schema in db up to date, for services without GORM: see Up.
+// SQL brings the schema in db up to date, for services without GORM: see Up. With pgx, db is
+// stdlib.OpenDBFromPool(pool).
 func SQL(ctx context.Context, db *sql.DB, dialect audit.Dialect) error {
 	if db == nil {
 		return audit.ErrNoHandle
@@ -56,6 +59,9 @@ func SQL(ctx context.Context, db *sql.DB, dialect audit.Dialect) error {
 	provider, err := newProvider(db, dialect)
 	if err != nil {
 		return fmt.Errorf("audit: migrate: %w", err)
+	}
+	if dialect == audit.SQLite {
+		warnOfAddress(ctx, db)
 	}
 	deadline, pause := time.Now().Add(patience), time.Second/2
 	for {
@@ -68,6 +74,8 @@ func SQL(ctx context.Context, db *sql.DB, dialect audit.Dialect) error {
 			// It has no lock to hold from the look at the version to the end of the migration: one that failed
 			// while the schema moved on was run by somebody else.
 			continue
+		case dialect == audit.SQLite:
+			return fmt.Errorf("audit: migrate: %w", known(err))
 		case !lockTimedOut(err):
 			return fmt.Errorf("audit: migrate: %w", err)
 		}

@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"database/sql"
 	"strings"
 )
 
@@ -137,13 +138,15 @@ func (d sqlite) insertBatch(ctx context.Context, run Statements, batch *entryBat
 		return states[e.organization].outcome(e.OccurredAt, e.evenWhenOff) == Inserted
 	}
 
-	many, single := sqliteInsertMany, sqliteInsertSingle
+	many, single := preparing{run: run, sql: sqliteInsertMany}, preparing{run: run, sql: sqliteInsertSingle}
 	if batch.more {
-		many, single = sqliteInsertManyMore, sqliteInsertSingleMore
+		many.sql, single.sql = sqliteInsertManyMore, sqliteInsertSingleMore
 		if err := insertParts(ctx, run, batch, states, allowed); err != nil {
 			return nil, err
 		}
 	}
+	defer many.close()
+	defer single.close()
 	values, waiting := make([]any, 0, sqliteRows*27), 0
 	for i := range batch.entries {
 		if !allowed(i) {
@@ -155,14 +158,14 @@ func (d sqlite) insertBatch(ctx context.Context, run Statements, batch *entryBat
 			values = append(values, furtherValues(&e.Entry)...)
 		}
 		if waiting++; waiting == sqliteRows {
-			if _, err := run.Exec(ctx, many, values...); err != nil {
+			if err := many.exec(ctx, values...); err != nil {
 				return nil, err
 			}
 			values, waiting = values[:0], 0
 		}
 	}
 	for each := len(values) / max(waiting, 1); len(values) > 0; values = values[each:] {
-		if _, err := run.Exec(ctx, single, values[:each]...); err != nil {
+		if err := single.exec(ctx, values[:each]...); err != nil {
 			return nil, err
 		}
 	}
@@ -176,12 +179,14 @@ func (d sqlite) insertBatch(ctx context.Context, run Statements, batch *entryBat
 		{batch.actors, sqliteInsertActor, actorValues},
 		{batch.natives, sqliteInsertNative, nativeValues},
 	} {
+		insert := preparing{run: run, sql: named.sql}
+		defer insert.close()
 		for _, row := range named.rows {
 			if !allowed(row.entry) {
 				continue
 			}
 			e := &batch.entries[row.entry]
-			if _, err := run.Exec(ctx, named.sql, named.values(states[e.organization].ID, e.Month, row.texts)...); err != nil {
+			if err := insert.exec(ctx, named.values(states[e.organization].ID, e.Month, row.texts)...); err != nil {
 				return nil, err
 			}
 		}
@@ -196,6 +201,9 @@ func nativeValues(orgID int64, month int, texts [6]string) []any {
 // insertParts stores what stands in tables beside the entries, before those: a trigger leaves out what would be
 // added to an entry.
 func insertParts(ctx context.Context, run Statements, batch *entryBatch, states []organizationState, allowed func(i int) bool) error {
+	related, principal := preparing{run: run, sql: sqliteInsertRelated}, preparing{run: run, sql: sqliteInsertPrincipal}
+	defer related.close()
+	defer principal.close()
 	for i := range batch.entries {
 		if !allowed(i) {
 			continue
@@ -203,12 +211,12 @@ func insertParts(ctx context.Context, run Statements, batch *entryBatch, states 
 		e := &batch.entries[i]
 		orgID := states[e.organization].ID
 		for n, r := range e.Related {
-			if _, err := run.Exec(ctx, sqliteInsertRelated, orgID, e.ID[:], n+1, r.Type, r.ID, r.Name, r.Role); err != nil {
+			if err := related.exec(ctx, orgID, e.ID[:], n+1, r.Type, r.ID, r.Name, r.Role); err != nil {
 				return err
 			}
 		}
 		if p := e.OnBehalfOf; p != nil {
-			if _, err := run.Exec(ctx, sqliteInsertPrincipal, orgID, e.ID[:], string(p.Type), p.ID, p.Name, p.Email, p.Session); err != nil {
+			if err := principal.exec(ctx, orgID, e.ID[:], string(p.Type), p.ID, p.Name, p.Email, p.Session); err != nil {
 				return err
 			}
 		}
@@ -258,4 +266,36 @@ func (sqlite) keyAmong(keys []claimedKey) condition {
 		c.args = append(c.args, k.key.Hash[:])
 	}
 	return c
+}
+
+// preparing is a statement that runs again and again: prepared when it first does where that is possible, as preparing
+// it takes as long as running it.
+type preparing struct {
+	run       Statements
+	sql       string
+	statement *sql.Stmt
+}
+
+func (p *preparing) exec(ctx context.Context, values ...any) (err error) {
+	if p.statement == nil {
+		over, _ := p.run.(overSQL)
+		preparer, can := over.ExecQuerier.(interface {
+			PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
+		})
+		if !can {
+			_, err = p.run.Exec(ctx, p.sql, values...)
+			return err
+		}
+		if p.statement, err = preparer.PrepareContext(ctx, p.sql); err != nil {
+			return err
+		}
+	}
+	_, err = p.statement.ExecContext(ctx, values...)
+	return err
+}
+
+func (p *preparing) close() {
+	if p.statement != nil {
+		_ = p.statement.Close()
+	}
 }

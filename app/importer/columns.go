@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -130,7 +131,8 @@ func (c Columns) read(t *table, row []byte) (e event.Event, err error) {
 func (c Columns) metadata(t *table, r record) (any, error) {
 	metadata := record{}
 	used := map[string]bool{}
-	for field, column := range c {
+	for _, field := range slices.Sorted(maps.Keys(c)) { // the same each time, where two fill one name
+		column := c[field]
 		used[column.Column] = true
 		name, named := strings.CutPrefix(field, inMetadata)
 		text := c.cell(r, field)
@@ -146,9 +148,7 @@ func (c Columns) metadata(t *table, r record) (any, error) {
 			}
 		}
 		if object, ok := value.(map[string]any); ok && !named {
-			for name, value := range object {
-				metadata[name] = value
-			}
+			maps.Copy(metadata, object)
 			continue
 		}
 		metadata[cmp.Or(name, column.Column)] = value

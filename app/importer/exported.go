@@ -177,6 +177,8 @@ func checkExported(e *models.Entry) error {
 		return refuse("entity_id", "is required beside entity_name")
 	case e.ActorID == system.ID && (e.ActorName != system.Name || e.ActorEmail != ""):
 		return refuse("actor_id", `"system" is reserved for automated actions, which have a source, but neither name nor e-mail`)
+	case e.ActorID == system.ID && e.ActorType != "":
+		return refuse("actor_type", `is %q, but the actor "system" is reserved for automated actions and has no type but "system"`, string(e.ActorType))
 	case e.ActorID != system.ID && e.Source != "":
 		return refuse("source", `goes with the actor "system" only`)
 	case e.Origin == models.OriginHere && e.Original != "":
@@ -189,12 +191,8 @@ func checkExported(e *models.Entry) error {
 // exportedFields takes a line apart. Two fields of one name are refused: readers would not agree which is
 // meant.
 func exportedFields(line []byte) (fields map[string]json.RawMessage, err error) {
-	decoder := json.NewDecoder(bytes.NewReader(line))
-	if err := decoder.Decode(&fields); err != nil {
-		return nil, unreadable(err)
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, refuse("event", "is followed by something else")
+	if err := decode(line, &fields); err != nil {
+		return nil, err
 	}
 	seen := map[string]bool{}
 	return fields, event.EachMember(string(line), func(name, _ string) error {
@@ -204,6 +202,19 @@ func exportedFields(line []byte) (fields map[string]json.RawMessage, err error) 
 		seen[name] = true
 		return nil
 	})
+}
+
+// decode reads one object, and refuses what follows it. Numbers stay as they are written.
+func decode(object []byte, into any) error {
+	decoder := json.NewDecoder(bytes.NewReader(object))
+	decoder.UseNumber()
+	if err := decoder.Decode(into); err != nil {
+		return unreadable(err)
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return refuse("event", "is followed by something else")
+	}
+	return nil
 }
 
 // unreadable turns an error of package json into a *fault.Field.

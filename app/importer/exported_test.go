@@ -54,6 +54,24 @@ func TestExportedEntriesKeepTheirMeaning(t *testing.T) {
 	}
 }
 
+// The actor "system" of an exported entry is that of automated actions, and nobody else.
+func TestExportedEntriesOfSystem(t *testing.T) {
+	exported := func(further string) []byte {
+		return []byte(`{"id":"` + models.FirstEntryID(0).String() + `","occurred_at":"1970-01-01T00:00:00.000000Z","recorded_at":"1970-01-01T00:00:00.000000Z",` +
+			`"action":"service:update","entity_type":"service","entity_id":"s-1","actor_id":"system","actor_name":"system"` + further + `}`)
+	}
+	for _, further := range []string{"", `,"actor_type":"system"`, `,"actor_type":"","outcome":"failure"`} {
+		if x, err := parseExported(exported(further)); err != nil || x.entry.ActorType != "" || !x.entry.BySystem() {
+			t.Errorf("%s: %+v, %v", further, x.entry, err)
+		}
+	}
+	for _, kind := range []string{"agent", "service"} {
+		if _, err := parseExported(exported(`,"actor_type":"` + kind + `"`)); err == nil || !strings.HasPrefix(err.Error(), `actor_type: is "`+kind+`"`) {
+			t.Errorf("an entry of system, which is %q: %v", kind, err)
+		}
+	}
+}
+
 // The data of a CloudEvent may be an exported entry, or an event as the API takes it.
 func TestCloudEventsOfOurOwn(t *testing.T) {
 	id := models.DerivedEntryID(models.MicrosOf(time.Date(2026, 3, 2, 9, 15, 0, 0, time.UTC)), 0, "1").String()

@@ -1,10 +1,7 @@
 package importer
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
 	"strings"
 
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
@@ -13,21 +10,11 @@ import (
 // record is an object of another system's JSON, which is asked by paths: "actor.alternateId".
 type record map[string]any
 
-// parseRecord reads an object. Numbers stay as they are written.
-func parseRecord(raw []byte) (record, error) {
-	decoder := json.NewDecoder(bytes.NewReader(raw))
-	decoder.UseNumber()
-	var r record
-	if err := decoder.Decode(&r); err != nil {
-		return nil, unreadable(err)
+func parseRecord(raw []byte) (r record, err error) {
+	if err = decode(raw, &r); err == nil && r == nil {
+		err = refuse("event", "is not a JSON object")
 	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, refuse("event", "is followed by something else")
-	}
-	if r == nil {
-		return nil, refuse("event", "is not a JSON object")
-	}
-	return r, nil
+	return r, err
 }
 
 // at returns the value at a path, or nil.

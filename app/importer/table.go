@@ -53,14 +53,14 @@ func (r *lineReader) nextRow() (row []byte, tooLong bool, err error) {
 		r.number += r.table.rows // as many more than one
 		r.table.rows = 0
 	}
-	for {
+	for quotes := 0; ; {
 		raw, long, err := r.next()
-		row, tooLong = append(row, raw...), tooLong || long || len(row)+len(raw) > maxLine
-		if tooLong {
-			row = nil
+		if long || len(row)+len(raw) > maxLine {
+			return nil, true, err
 		}
-		if err != nil || tooLong || bytes.Count(row, []byte(`"`))%2 == 0 {
-			return row, tooLong, err
+		row, quotes = append(row, raw...), quotes+bytes.Count(raw, []byte(`"`))
+		if err != nil || quotes%2 == 0 {
+			return row, false, err
 		}
 		if r.table != nil {
 			r.table.rows++

@@ -117,7 +117,7 @@ func viewEntry(base string, org models.Organization, entry models.Entry, links m
 		Path:        path,
 		Link:        base + path,
 		For:         principalOf(&entry, views.NamesakesOf([]models.Entry{entry})),
-		Borrowed:    (entry.Origin == models.OriginImport || entry.APIKeyID != "") && action.Action(entry.Action).Reserved(),
+		Borrowed:    borrowed(&entry) || entry.APIKeyID != "" && action.Action(entry.Action).Reserved(),
 		ResourceURL: models.ResourceURL(entry, links),
 	}
 	if entry.EntityID != "" {

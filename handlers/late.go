@@ -32,7 +32,7 @@ func late(e *models.Entry) bool {
 // lateMark is what an entry says by itself of how it came into the log; empty where that is as usual.
 func lateMark(e *models.Entry) string {
 	switch {
-	case e.Origin == models.OriginImport:
+	case e.Origin == models.OriginImport, borrowed(e):
 		return "imported"
 	case e.Origin == models.OriginRestore:
 		return "restored"
@@ -43,10 +43,12 @@ func lateMark(e *models.Entry) string {
 	}
 }
 
-// borrowed reports whether an imported entry has an action that the app records of itself: what another system
-// calls so must not look like the app's own, not even in a row among many that were imported.
+// borrowed reports whether an entry that was imported, be it into the log that it was restored from, has an action
+// that the app records of itself: what another system calls so must not look like the app's own, not even in a row
+// among many that were imported or restored.
 func borrowed(e *models.Entry) bool {
-	return e.Origin == models.OriginImport && action.Action(e.Action).Reserved()
+	return action.Action(e.Action).Reserved() &&
+		(e.Origin == models.OriginImport || e.Origin == models.OriginRestore && models.OriginalOf(*e).Origin == models.OriginImport)
 }
 
 // cameTogether is how many entries, from the first on, came into the log together and not as usual;

@@ -198,19 +198,27 @@ func TestANativeActionThatTheAddressCannotSay(t *testing.T) {
 }
 
 // What another system calls as the app calls one of its own actions says where it comes from in its row, also
-// among many that were imported together.
+// among many that were imported together, and once they were restored from an export.
 func TestAnImportedActionOfTheAppSaysSoInItsRow(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		d := newLogFixture(t, db)
+		entry := func(minutes int, action string, origin models.Origin, original models.Original) models.Entry {
+			return models.Entry{OccurredAt: d.ago(time.Duration(minutes) * time.Minute), RecordedAt: models.MicrosOf(d.now), Action: action,
+				Origin: origin, Original: original.Text()}
+		}
 		imported := func(minutes int, action string) models.Entry {
-			return models.Entry{OccurredAt: d.ago(time.Duration(minutes) * time.Minute), RecordedAt: models.MicrosOf(d.now), Origin: models.OriginImport, Action: action}
+			return entry(minutes, action, models.OriginImport, models.Original{})
 		}
-		entries := d.insert(d.org, imported(1, "repo:create"), imported(2, "member:remove"), imported(3, "repo:delete"))
+		restored := func(minutes int, action string, original models.Origin) models.Entry {
+			return entry(minutes, action, models.OriginRestore, models.Original{Origin: original})
+		}
+		entries := d.insert(d.org, imported(1, "repo:create"), imported(2, "member:remove"), imported(3, "repo:delete"),
+			restored(4, "repo:create", models.OriginImport), restored(5, "member:remove", models.OriginImport), restored(6, "member:remove", models.OriginHere))
 		page := d.page(logPath)
-		if page.Find(".together").Length() != 1 {
-			t.Fatal("the three did not come together")
+		if page.Find(".together").Length() != 2 {
+			t.Fatal("the two threes did not come together")
 		}
-		for i, want := range []string{"", "imported", ""} {
+		for i, want := range []string{"", "imported", "", "", "imported", ""} {
 			if got := page.Find(`[data-entry-id="` + entries[i].ID.String() + `"] .late`).Text(); got != want {
 				t.Errorf("%s is marked %q, want %q", entries[i].Action, got, want)
 			}

@@ -160,8 +160,8 @@ var fieldOf = func() map[string]string {
 // sorted by; and where they are.
 const (
 	listColumns = "org_id, id, occurred_at, recorded_at, action, entity_type, entity_id, entity_name, " +
-		"actor_id, actor_key, actor_name, actor_email, source, url, api_key_id, api_key_name, origin, outcome, native_action, actor_type, parts"
-	exportColumns = listColumns + ", ip, user_agent, request_id, metadata, original, reason, masked"
+		"actor_id, actor_key, actor_name, actor_email, source, url, api_key_id, api_key_name, origin, original, outcome, native_action, actor_type, parts"
+	exportColumns = listColumns + ", ip, user_agent, request_id, metadata, reason, masked"
 	sortColumns   = "id, action, entity_type, actor_key"
 	idColumn      = "id"
 )

@@ -149,15 +149,17 @@ func TestTheServerIsAsDescribed(t *testing.T) {
 		for _, query := range []string{
 			"?action=service:update&action=deployment:*&actor=u-7&actor=system&entity_type=service&q=svc&from=-7d&to=2026-11-20&tz=Europe/Berlin&sort=action&dir=desc&limit=25",
 			"?limit=25&cursor=" + cursorOf(t, s),
+			"?format=ocsf", "?format=cloudevents", "?format=ecs",
 		} {
 			ask("GET /entries 200", query, s.read, "")
 		}
+		ask("GET /entries 400", "?format=csv", s.read, "")
 		ask("GET /entries 400", "?limit=7", s.read, "")
 		ask("GET /entries 400", "?ipp=1", s.read, "")
 		ask("GET /entries 401", "", apiKey{}, "")
 		ask("GET /entries 403", "", s.write, "")
-		for _, e := range s.entries() {
-			ask("GET /entries/{id} 200", "/"+e.ID.String(), s.read, "")
+		for i, e := range s.entries() {
+			ask("GET /entries/{id} 200", "/"+e.ID.String()+[]string{"", "?format=ocsf", "?format=cloudevents", "?format=ecs"}[i%4], s.read, "")
 		}
 		ask("GET /entries/{id} 400", "/x?ipp=1", s.read, "")
 		ask("GET /entries/{id} 401", "/x", apiKey{}, "")

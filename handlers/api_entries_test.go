@@ -14,6 +14,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
+	"github.com/auditlogs/auditlogs/handlers/exchange"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/accounts"
@@ -226,13 +227,59 @@ func TestOneEntry(t *testing.T) {
 	})
 }
 
+// In a form of other programs the API answers with the same pages, and an export has the same lines.
+func TestEntriesInOtherForms(t *testing.T) {
+	eachService(t, func(t *testing.T, s *service) {
+		s.fill(30)
+		admin := s.As(t, s.Member(t, "jo@example.com", accounts.RoleAdmin, s.org))
+		own := decoded[entriesPage](t, s.get("/entries?limit=25&q=svc").Expect(http.StatusOK))
+		for _, form := range exchange.Forms {
+			var all []string
+			path := "/entries?limit=25&q=svc&format=" + form.Name
+			for pages := 0; path != ""; pages++ {
+				page := s.get(path).Expect(http.StatusOK)
+				answer := decoded[struct {
+					Entries        []json.RawMessage
+					Next, Previous *string
+				}](t, page)
+				for i, e := range answer.Entries {
+					if pages == 0 && !strings.Contains(string(e), own.Entries[i].ID) {
+						t.Errorf("%s: entry %d is another one: %s", form.Name, i, e)
+					}
+					all = append(all, string(e))
+				}
+				if path = ""; answer.Next != nil {
+					path = strings.TrimPrefix(*answer.Next, "/api/v1")
+				}
+				if path == "" != (pages == 1) || !strings.Contains(page.Header.Get("Link"), "&format="+form.Name+">") {
+					t.Errorf("%s: page %d has the link %q", form.Name, pages, page.Header.Get("Link"))
+				}
+			}
+			export := admin.Get("/orgs/acme" + auditLogs + "/export?q=svc&format=" + form.Name).Expect(http.StatusOK).Body
+			if lines := strings.Join(all, "\n") + "\n"; lines != export {
+				t.Errorf("%s: the export is\n%.300s, the answer\n%.300s", form.Name, export, lines)
+			}
+			if one := s.get("/entries/" + own.Entries[0].ID + "?format=" + form.Name).Expect(http.StatusOK); strings.TrimSpace(one.Body) != all[0] {
+				t.Errorf("%s: one entry is %s, want %s", form.Name, one.Body, all[0])
+			}
+		}
+		refused := problemOf(t, s.get("/entries?format=csv"), http.StatusBadRequest)
+		if got := refused.Errors[0].Detail; !strings.HasPrefix(got, "must be ocsf, cloudevents or ecs") {
+			t.Errorf("it is refused as %q", got)
+		}
+		if empty := s.get("/entries?format=&limit=25&q=svc").Expect(http.StatusOK); !slices.Equal(decoded[entriesPage](t, empty).ids(), own.ids()) {
+			t.Error("without a form it is not our own")
+		}
+	})
+}
+
 // A program that misspells a parameter would otherwise get an answer to another question.
 func TestUnknownParametersAreRefusedByTheAPI(t *testing.T) {
 	eachService(t, func(t *testing.T, s *service) {
 		s.fill(2)
 		entry := s.entries()[0].ID.String()
 		for query, field := range map[string]string{
-			"/entries?ipp=192.0.2.7": "ipp", "/entries?limit=25&Action=service:update": "Action", "/entries?format=csv": "format", "/entries?a%20b": "a b",
+			"/entries?ipp=192.0.2.7": "ipp", "/entries?limit=25&Action=service:update": "Action", "/entries?format=csv": "format", "/entries?a%20b": "a b", "/entries/" + entry + "?format=OCSF": "format",
 			"/entries/" + entry + "?tz=UTC": "tz", "/actions?q=x": "q", "/entries?%FF=1": "\ufffd", "/entries?=1": "",
 		} {
 			answer := decoded[problem](t, s.get(query).Expect(http.StatusBadRequest))

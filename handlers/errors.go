@@ -3,6 +3,7 @@ package handlers
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -61,6 +62,12 @@ var meanings = map[fault.Code]meaning{
 // badParameter refuses a value of an address or a header, whose author can do something about it.
 func badParameter(name string, code fault.Code, reason string, args ...any) error {
 	return fmt.Errorf("%w: %w", invalidParameter, fault.Newf(name, code, reason, args...))
+}
+
+// anyOf lists values of which one must be given: "csv, ndjson or ocsf".
+func anyOf(values []string) string {
+	last := len(values) - 1
+	return strings.Join(values[:last], ", ") + " or " + values[last]
 }
 
 // meaningOf returns what err is to whoever asked. What nobody is known to have caused is our fault: 500.

@@ -14,6 +14,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
+	"github.com/auditlogs/auditlogs/handlers/exchange"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -27,7 +28,7 @@ func (h *Handlers) Export(c *fiber.Ctx) error {
 	name := c.Query("format")
 	format, ok := exportFormats[name]
 	if !ok {
-		return badParameter("format", fault.Invalid, "must be csv or ndjson")
+		return badParameter("format", fault.Invalid, "must be %s", anyOf(append([]string{"csv", "ndjson"}, exchange.Names()...)))
 	}
 	now := h.Store.Now()
 	filter, err := ParseFilter(string(c.Request().URI().QueryString()), scope.Location, now)
@@ -54,7 +55,7 @@ func (h *Handlers) Export(c *fiber.Ctx) error {
 	}
 	// Only now: a page that reports an error is not to be saved under the name of the file.
 	c.Set(fiber.HeaderCacheControl, "no-store")
-	c.Attachment(fmt.Sprintf("audit-logs-%s-%s.%s", scope.Organization.Slug, now.In(scope.Location).Format(time.DateOnly), name))
+	c.Attachment(fmt.Sprintf("audit-logs-%s-%s.%s", scope.Organization.Slug, now.In(scope.Location).Format(time.DateOnly), format.extension))
 	c.Set(fiber.HeaderContentType, format.contentType) // Attachment has guessed one
 	if c.Method() == fiber.MethodHead {
 		return nil
@@ -69,7 +70,7 @@ func (h *Handlers) Export(c *fiber.Ctx) error {
 	entryStream{
 		format: format,
 		ended:  ended,
-		file:   exportFile{organization: org.Slug, zone: scope.Location, log: h.base(c) + settingsPath(org, "audit-logs")},
+		file:   exportFile{h.logOf(c, org), scope.Location},
 		read: func(ctx context.Context, fn func([]models.Entry) error) error {
 			return h.inTurns(ctx, org, query, fn)
 		},

@@ -13,30 +13,46 @@ import (
 	"unicode/utf8"
 
 	"github.com/auditlogs/auditlogs/app/audit/event"
+	"github.com/auditlogs/auditlogs/handlers/exchange"
 	"github.com/auditlogs/auditlogs/models"
 )
 
 // exportFile is what a file says of all its entries.
 type exportFile struct {
-	organization string         // its slug
-	zone         *time.Location // the reader's
-	log          string         // the address of the log, with scheme and host
+	exchange.Log
+	zone *time.Location // the reader's
 }
 
 // exportFormat writes entries to a file.
 type exportFormat struct {
+	extension   string // of the file's name
 	contentType string
-	// begin writes what comes before the first entry.
+	// begin writes what comes before the first entry. Errors of w are kept by w.
 	begin func(w *bufio.Writer, f exportFile)
-	// entry writes one entry. Errors of w are kept by w.
-	entry func(w *bufio.Writer, f exportFile, e models.Entry)
+	// entry writes one entry.
+	entry func(w *bufio.Writer, f exportFile, e models.Entry) error
 }
 
-// exportFormats are the formats by the name they have in addresses, which is also the file name's
-// extension.
-var exportFormats = map[string]exportFormat{
-	"csv":    {"text/csv; charset=utf-8; header=present", beginCSV, entryAsCSV},
-	"ndjson": {"application/x-ndjson; charset=utf-8", func(*bufio.Writer, exportFile) {}, entryAsNDJSON},
+// exportFormats are the formats by the name they have in addresses.
+var exportFormats = func() map[string]exportFormat {
+	ndjson := exportFormat{"ndjson", "application/x-ndjson; charset=utf-8", func(*bufio.Writer, exportFile) {}, entryAsNDJSON}
+	formats := map[string]exportFormat{
+		"csv":    {"csv", "text/csv; charset=utf-8; header=present", beginCSV, entryAsCSV},
+		"ndjson": ndjson,
+	}
+	for _, form := range exchange.Forms {
+		formats[form.Name] = exportFormat{form.Name + ".ndjson", ndjson.contentType, ndjson.begin, entryIn(form)}
+	}
+	return formats
+}()
+
+// entryIn writes an entry in a form in which programs exchange events, one JSON object on one line.
+func entryIn(form exchange.Form) func(*bufio.Writer, exportFile, models.Entry) error {
+	return func(w *bufio.Writer, f exportFile, e models.Entry) error {
+		encoder := json.NewEncoder(w)
+		encoder.SetEscapeHTML(false)
+		return encoder.Encode(form.Of(f.Log, &e))
+	}
 }
 
 // exportColumns are the columns of the CSV and the keys of the NDJSON, in order. A new one goes to
@@ -61,18 +77,18 @@ var exportColumns = []struct {
 	{name: "user_agent", value: func(_ exportFile, e models.Entry) string { return e.UserAgent }},
 	{name: "request_id", value: func(_ exportFile, e models.Entry) string { return e.RequestID }},
 	{name: "url", value: func(_ exportFile, e models.Entry) string { return e.URL }},
-	{name: "metadata", value: func(_ exportFile, e models.Entry) string { return exportMetadata(e) }, json: true},
+	{name: "metadata", value: func(_ exportFile, e models.Entry) string { return string(exchange.Metadata(&e)) }, json: true},
 	{name: "api_key_id", value: func(_ exportFile, e models.Entry) string { return e.APIKeyID }},
 	{name: "api_key_name", value: func(_ exportFile, e models.Entry) string { return e.APIKeyName }},
-	{name: "organization", value: func(f exportFile, _ models.Entry) string { return f.organization }},
+	{name: "organization", value: func(f exportFile, _ models.Entry) string { return f.Organization.Slug }},
 	{name: "origin", value: func(_ exportFile, e models.Entry) string { return string(e.Origin) }},
 	{name: "original", value: func(_ exportFile, e models.Entry) string { return e.Original }, json: true},
 	{name: "outcome", value: func(_ exportFile, e models.Entry) string { return string(cmp.Or(e.Outcome, event.OutcomeSuccess)) }},
 	{name: "reason", value: func(_ exportFile, e models.Entry) string { return e.Reason }},
 	{name: "native_action", value: func(_ exportFile, e models.Entry) string { return e.NativeAction }},
 	{name: "actor_type", value: func(_ exportFile, e models.Entry) string { return string(cmp.Or(e.Actor().Type, event.ActorUser)) }},
-	{name: "on_behalf_of", value: func(_ exportFile, e models.Entry) string { return exportPart((*principalJSON)(e.OnBehalfOf)) }, json: true},
-	{name: "related", value: func(_ exportFile, e models.Entry) string { return exportPart(relatedAsJSON(e.Related)) }, json: true},
+	{name: "on_behalf_of", value: func(_ exportFile, e models.Entry) string { return exportPart((*exchange.Principal)(e.OnBehalfOf)) }, json: true},
+	{name: "related", value: func(_ exportFile, e models.Entry) string { return exportPart(exchange.Related(&e)) }, json: true},
 	{name: "masked", value: func(_ exportFile, e models.Entry) string { return strconv.Itoa(e.Masked) }, json: true},
 }
 
@@ -88,19 +104,6 @@ func exportPart(part any) string {
 	return ""
 }
 
-// exportMetadata is an entry's metadata on one line, an object in any case; numbers keep their
-// digits. Text that is not JSON, which no recording stores, becomes a JSON string.
-func exportMetadata(e models.Entry) string {
-	if strings.TrimSpace(e.Metadata) == "" {
-		return "{}"
-	}
-	var line bytes.Buffer
-	if err := json.Compact(&line, []byte(e.Metadata)); err != nil {
-		return string(jsonString(e.Metadata))
-	}
-	return line.String()
-}
-
 // CSV by RFC 4180: a header, lines ended by CRLF, quotes where needed. encoding/csv is not used to
 // write it, because with CRLF it changes line ends inside of values. It is for spreadsheets: the byte
 // order mark tells them that it is UTF-8, and the last column has the time as its reader's clock shows it,
@@ -114,13 +117,14 @@ func beginCSV(w *bufio.Writer, f exportFile) {
 	w.WriteString("\r\n")
 }
 
-func entryAsCSV(w *bufio.Writer, f exportFile, e models.Entry) {
+func entryAsCSV(w *bufio.Writer, f exportFile, e models.Entry) error {
 	for _, column := range exportColumns {
 		writeCSV(w, f, e, column.value(f, e))
 		w.WriteByte(',')
 	}
 	writeCSV(w, f, e, e.OccurredAt.Time().In(f.zone).Format(time.DateTime))
-	w.WriteString("\r\n")
+	_, err := w.WriteString("\r\n")
+	return err
 }
 
 // writeCSV writes one value of an entry. A spreadsheet would run one that begins with = + - @, tab or
@@ -130,7 +134,7 @@ func writeCSV(w *bufio.Writer, f exportFile, e models.Entry, value string) {
 		value = "'" + value
 	}
 	if len(value) > maxCell {
-		value = cutCell(value, f.log+"/"+e.ID.String())
+		value = cutCell(value, f.AddressOf(&e))
 	}
 	if !strings.ContainsAny(value, ",\"\r\n") && strings.TrimSpace(value) == value {
 		w.WriteString(value)
@@ -165,7 +169,7 @@ func cutCell(value, whole string) string {
 }
 
 // entryAsNDJSON writes one JSON object on one line.
-func entryAsNDJSON(w *bufio.Writer, f exportFile, e models.Entry) {
+func entryAsNDJSON(w *bufio.Writer, f exportFile, e models.Entry) error {
 	for i, column := range exportColumns {
 		w.WriteByte("{,"[min(i, 1)])
 		w.WriteString(`"` + column.name + `":`)
@@ -178,7 +182,8 @@ func entryAsNDJSON(w *bufio.Writer, f exportFile, e models.Entry) {
 			w.WriteString(value)
 		}
 	}
-	w.WriteString("}\n")
+	_, err := w.WriteString("}\n")
+	return err
 }
 
 // jsonString encodes s, with <, > and & as they are.

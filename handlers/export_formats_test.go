@@ -5,6 +5,9 @@ import (
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
+	"os"
+	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +16,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/auditlogs/auditlogs/app/audit/event"
+	"github.com/auditlogs/auditlogs/handlers/exchange"
+	"github.com/auditlogs/auditlogs/internal/logtest"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -34,14 +39,19 @@ func awkwardEntry() models.Entry {
 }
 
 // acmeFile is of a reader who lives where the clocks show an hour more than UTC.
-var acmeFile = exportFile{organization: "acme", zone: time.FixedZone("Europe/Berlin", 60*60), log: "https://audit.example.com/orgs/acme/settings/audit-logs"}
+var acmeFile = exportFile{
+	exchange.Log{Organization: models.Organization{Slug: "acme", Name: "Acme"}, Server: "https://audit.example.com", Path: "/orgs/acme/settings/audit-logs"},
+	time.FixedZone("Europe/Berlin", 60*60),
+}
 
 func exported(format string, entries ...models.Entry) string {
 	var file bytes.Buffer
 	w := bufio.NewWriter(&file)
 	exportFormats[format].begin(w, acmeFile)
 	for _, entry := range entries {
-		exportFormats[format].entry(w, acmeFile, entry)
+		if err := exportFormats[format].entry(w, acmeFile, entry); err != nil {
+			panic(err)
+		}
 	}
 	w.Flush()
 	return file.String()
@@ -174,4 +184,80 @@ func TestCellsAreCutAtTheSpreadsheetsLimit(t *testing.T) {
 			t.Errorf("%s: the NDJSON does not hold all of it", name)
 		}
 	}
+}
+
+// The table of docs/export.md says where every field of an entry is in the other forms. Where it names several places, the
+// first has the value as it is.
+func TestWhereFieldsAreInOtherFormsIsDocumented(t *testing.T) {
+	text, err := os.ReadFile("../docs/export.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(text), "| field | OCSF | CloudEvents | ECS |\n")
+	table, _, _ = strings.Cut(table, "\n\n")
+	otherwise := map[string]bool{"related in ocsf": true, "organization in cloudevents": true} // a list of other objects, an address
+	rows := map[string][]string{}
+	for line := range strings.Lines(table) {
+		cells := strings.Split(strings.Trim(line, "| \n"), " | ")
+		for _, field := range inBackticks.FindAllStringSubmatch(cells[0], -1) {
+			rows[field[1]] = cells[1:]
+		}
+	}
+	for _, column := range exportColumns {
+		cells := rows[column.name]
+		if len(cells) != 3 {
+			t.Errorf("the table does not say where %s is", column.name)
+			continue
+		}
+		delete(rows, column.name)
+		e := logtest.Kinds()["all fields"]
+		if column.name == "source" { // which only automated actions have
+			e = logtest.Kinds()["an automation"]
+		}
+		for i, form := range []string{"ocsf", "cloudevents", "ecs"} {
+			var object map[string]any
+			if err := json.Unmarshal([]byte(exported(form, e)), &object); err != nil {
+				t.Fatal(err)
+			}
+			always, _, _ := strings.Cut(cells[i], ";") // otherwise elsewhere
+			places := inBackticks.FindAllStringSubmatch(always, -1)
+			if len(places) == 0 {
+				t.Errorf("%s has no place in %s", column.name, form)
+			}
+			for n, place := range places {
+				value, found := valueAt(object, place[1])
+				if want := column.value(acmeFile, e); !found {
+					t.Errorf("%s is not at %s in %s", column.name, place[1], form)
+				} else if n == 0 && !otherwise[column.name+" in "+form] && !isValue(value, want) {
+					t.Errorf("%s is %v at %s in %s, want %s", column.name, value, place[1], form, want)
+				}
+			}
+		}
+	}
+	for field := range rows {
+		t.Errorf("the table has %s, which is no field", field)
+	}
+}
+
+var inBackticks = regexp.MustCompile("`([^`]+)`")
+
+// valueAt returns the value at a path such as "resources[0].uid".
+func valueAt(object any, path string) (any, bool) {
+	for name := range strings.SplitSeq(path, ".") {
+		name, first := strings.CutSuffix(name, "[0]")
+		inner, _ := object.(map[string]any)
+		if object = inner[name]; first {
+			object = object.([]any)[0]
+		}
+	}
+	return object, object != nil
+}
+
+// isValue reports whether value is what an export's column says: as it is, as JSON, or in other capitals.
+func isValue(value any, want string) bool {
+	if text, ok := value.(string); ok {
+		return strings.EqualFold(text, want)
+	}
+	var parsed any
+	return json.Unmarshal([]byte(want), &parsed) == nil && reflect.DeepEqual(value, parsed)
 }

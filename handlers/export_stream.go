@@ -89,10 +89,13 @@ func (s entryStream) write(ctx context.Context, w io.Writer, conn net.Conn) (cou
 			return fmt.Errorf("extend the deadline of the connection: %w", err)
 		}
 		for _, entry := range entries {
-			if s.include(entry) {
-				s.format.entry(out, s.file, entry)
-				count++
+			if !s.include(entry) {
+				continue
 			}
+			if err := s.format.entry(out, s.file, entry); err != nil {
+				return fmt.Errorf("write entry %s: %w", entry.ID, err)
+			}
+			count++
 		}
 		if cause := context.Cause(ctx); cause != nil {
 			return cause

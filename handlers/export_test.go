@@ -176,16 +176,25 @@ func TestAnExportSaysWhatItIs(t *testing.T) {
 		d := newLogFixture(t, db)
 		d.zone = time.FixedZone("Far East", 13*60*60) // where it is tomorrow already
 		entry := d.insert(d.org, models.Entry{Metadata: `{"n":1.50}`})[0]
-		for format, contentType := range map[string]string{"csv": "text/csv", "ndjson": "application/x-ndjson"} {
+		for format, extension := range map[string]string{
+			"csv": "csv", "ndjson": "ndjson", "ocsf": "ocsf.ndjson", "cloudevents": "cloudevents.ndjson", "ecs": "ecs.ndjson",
+		} {
+			contentType := "application/x-ndjson; charset=utf-8"
+			if format == "csv" {
+				contentType = "text/csv; charset=utf-8; header=present"
+			}
 			response, body := d.get(exportPath + format)
-			if got := response.Header.Get("Content-Type"); !strings.HasPrefix(got, contentType) || !strings.Contains(got, "charset=utf-8") {
+			if got := response.Header.Get("Content-Type"); got != contentType {
 				t.Errorf("%s is of type %q", format, got)
 			}
-			if got, want := response.Header.Get("Content-Disposition"), `attachment; filename="audit-logs-acme-2026-06-16.`+format+`"`; got != want {
+			if got, want := response.Header.Get("Content-Disposition"), `attachment; filename="audit-logs-acme-2026-06-16.`+extension+`"`; got != want {
 				t.Errorf("%s is disposed of as %q, want %q", format, got, want)
 			}
 			if !strings.Contains(body, entry.ID.String()) || !strings.Contains(body, "1.50") {
 				t.Errorf("%s holds %q", format, body)
+			}
+			if recorded := d.exports()[0].Metadata; !strings.Contains(recorded, `"format":"`+format+`"`) {
+				t.Errorf("recorded of %s is %s", format, recorded)
 			}
 			d.now = d.now.Add(time.Second)
 		}
@@ -198,7 +207,7 @@ func TestTheLinksToExportsSaveNothingElse(t *testing.T) {
 		d := newLogFixture(t, db)
 		d.insert(d.org, models.Entry{})
 		links := d.page("/orgs/acme/settings/audit-logs").Find("#export a")
-		if links.Length() != 2 {
+		if links.Length() != 5 {
 			t.Fatalf("%d links", links.Length())
 		}
 		for _, link := range links.EachIter() {
@@ -257,7 +266,7 @@ func TestABadExportIsRefusedAndNotRecorded(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		d := newLogFixture(t, db)
 		for query, names := range map[string]string{
-			"": "format", "xlsx": "format", "csv&sort=password": "sort", "ndjson&from=yesterdayish": "from", "csv&cursor=torn": "cursor", "csv&limit=1000000": "limit",
+			"": "format", "xlsx": "must be csv, ndjson, ocsf, cloudevents or ecs", "csv&sort=password": "sort", "ndjson&from=yesterdayish": "from", "csv&cursor=torn": "cursor", "csv&limit=1000000": "limit",
 		} {
 			response, body := d.get(exportPath + query)
 			if response.StatusCode != http.StatusBadRequest || !strings.Contains(body, names) {

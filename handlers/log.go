@@ -10,6 +10,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
+	"github.com/auditlogs/auditlogs/handlers/exchange"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/actors"
 	"github.com/auditlogs/auditlogs/models/entries"
@@ -279,11 +280,11 @@ func (h *Handlers) AuditLogActors(c *fiber.Ctx) error {
 	return h.render(c, fiber.StatusOK, "log/actor-options", menu)
 }
 
-// CSV and NDJSON return the addresses of exports of everything the filter lets through.
-func (p *logPage) CSV() string    { return p.export("csv") }
-func (p *logPage) NDJSON() string { return p.export("ndjson") }
+// ExchangeForms returns the forms in which programs exchange events.
+func (p *logPage) ExchangeForms() []exchange.Form { return exchange.Forms }
 
-func (p *logPage) export(format string) string {
+// Export returns the address of an export of everything the filter lets through.
+func (p *logPage) Export(format string) string {
 	f := p.Filter.At(nil)
 	f.Limit = defaultPageSize
 	address := p.Path + "/export?format=" + format

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -72,11 +73,12 @@ func (e exporter) record(t *testing.T, address string) {
 		{Action: action.ServiceCreate, EntityID: "svc-1", Actor: audit.Actor{ID: "u2"}, Metadata: map[string]any{"password": "x"}},
 		{NativeAction: "iam:CreateRole", EntityType: "role", EntityID: "r-1", Outcome: audit.OutcomeDenied, Reason: "not <allowed>",
 			Related: []audit.Resource{{Type: "policy", ID: "p-1", Name: "Admin", Role: "boundary"}, {Type: "account", ID: "1"}},
-			Actor:   audit.Actor{Type: audit.ActorAgent, ID: "bot", Name: "Deploy bot", OnBehalfOf: &audit.Principal{ID: "u1", Name: "Ada", Session: "s-1"}}},
+			Actor:   audit.Actor{Type: audit.ActorAgent, ID: "bot", Name: "Deploy bot", OnBehalfOf: &audit.Principal{Type: audit.ActorService, ID: "u1", Name: "Ada", Email: "ada@example.com", Session: "s-1"}}},
+		{Action: action.ServiceUpdate, NativeAction: "Microsoft.Web/sites/write", EntityID: "svc-1", Actor: audit.Actor{Type: audit.ActorAgent, ID: "bot"}},
 		{NativeAction: "Login failed", Outcome: audit.OutcomeFailure, Actor: audit.Anonymous()},
 		{Action: "session:list", Actor: audit.Actor{Type: audit.ActorService, ID: "ci"}},
 	}
-	for n := range 1197 {
+	for n := range 1195 {
 		events = append(events, audit.Event{Action: action.DeploymentCreate, EntityID: fmt.Sprint("d-", n), Actor: audit.System("ci")})
 	}
 	for n := range events {
@@ -91,7 +93,9 @@ func (e exporter) record(t *testing.T, address string) {
 	}
 	e.Client(t).Do(http.MethodPost, "/api/v1/events", strings.NewReader(`{"action":"service:delete","entity_id":"svc-1","actor":{"id":"u1"}}`),
 		"Authorization", "Bearer "+e.key, "Content-Type", "application/json").Expect(http.StatusCreated)
-	if got := importHistory(t.Context(), address, strings.NewReader(historyLine(1, nil))); got.err != nil {
+	// Of this log, and of another one.
+	history := historyLine(1, nil) + exportedLine(map[string]any{"outcome": "failure", "reason": "no", "actor_type": "service", "masked": 0})
+	if got := importHistory(t.Context(), address, strings.NewReader(history)); got.err != nil {
 		t.Fatal(got.err)
 	}
 	e.Clock.Advance(max(0, time.Since(e.Clock.Now())) + 2*time.Second) // what came in by the real time has occurred, too
@@ -103,9 +107,10 @@ func TestAnExportIsPutBackWhole(t *testing.T) {
 		source.record(t, address)
 		end := source.Clock.Now().Add(-time.Second)
 		first := source.export(end)
-		if n := strings.Count(first, "\n"); n != 1206 || !strings.Contains(first, `"action":"user:sign_in"`) || strings.Count(first, `"origin":"import"`) != 1 {
+		if n := strings.Count(first, "\n"); n != 1206 || !strings.Contains(first, `"action":"user:sign_in"`) || strings.Count(first, `"origin":"import"`) != 2 {
 			t.Fatalf("the export has %d lines: %s", n, differing(first, ""))
 		}
+		wantAllFields(t, first)
 		onBoth(t, func(t *testing.T, address string, db *database.DB) {
 			got := importHistory(t.Context(), address, strings.NewReader(first), restoring, func(i *importCommand) { i.DryRun = true })
 			if got.err != nil || !strings.Contains(got.console, ": 1,206 to restore.") || countEntries(t, db) != 0 {
@@ -122,6 +127,7 @@ func TestAnExportIsPutBackWhole(t *testing.T) {
 			// All of it, but for how it came here.
 			want := strings.ReplaceAll(first, `"origin":""`, `"origin":"restore"`)
 			want = strings.ReplaceAll(want, `"origin":"import","original":null`, `"origin":"restore","original":{"origin":"import"}`)
+			want = strings.ReplaceAll(want, `"origin":"import","original":{`, `"origin":"restore","original":{"origin":"import",`)
 			second := target.export(end)
 			if second != want {
 				t.Fatalf("what was put back is exported as\n%s\nwant\n%s", differing(second, want), differing(want, second))
@@ -145,6 +151,86 @@ func TestAnExportIsPutBackWhole(t *testing.T) {
 		if again := source.export(end); again != first {
 			t.Error("putting an export back has changed its log")
 		}
+	})
+}
+
+// wantAllFields looks whether each field of an export says something in one of its lines at least.
+func wantAllFields(t *testing.T, export string) {
+	t.Helper()
+	silent := map[string]bool{}
+	for name := range fieldsOf(t, export[:strings.Index(export, "\n")]) {
+		silent[name] = true
+	}
+	for line := range strings.Lines(export) {
+		for name, value := range fieldsOf(t, line) {
+			if !slices.Contains([]string{`""`, "null", "{}", "0", `"success"`, `"user"`}, string(value)) {
+				delete(silent, name)
+			}
+		}
+	}
+	if len(silent) > 0 {
+		t.Fatalf("no line of the export says anything in %v", slices.Sorted(maps.Keys(silent)))
+	}
+}
+
+func fieldsOf(t *testing.T, line string) (fields map[string]json.RawMessage) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(line), &fields); err != nil {
+		t.Fatal(err)
+	}
+	return fields
+}
+
+// What is imported into another log keeps all but how it was recorded, which becomes the original's.
+func TestAnExportIsImportedWhole(t *testing.T) {
+	onBoth(t, func(t *testing.T, address string, db *database.DB) {
+		source := newExporter(t, db, time.Time{})
+		source.record(t, address)
+		end := source.Clock.Now().Add(-time.Second)
+		var of []string // applications; the app's own entries are restored only
+		for line := range strings.Lines(source.export(end)) {
+			if !strings.Contains(line, `"action":"user:`) && !strings.Contains(line, `"action":"api_key:`) {
+				of = append(of, line)
+			}
+		}
+		first := strings.Join(of, "")
+		wantAllFields(t, first)
+		onBoth(t, func(t *testing.T, address string, db *database.DB) {
+			if got := importHistory(t.Context(), address, strings.NewReader(first)); got.err != nil {
+				t.Fatalf("%+v", got)
+			}
+			target := newExporter(t, db, end)
+			target.Clock.Advance(2 * time.Second)
+			lines := slices.Collect(strings.Lines(target.export(end)))
+			if len(lines) != len(of) {
+				t.Fatalf("%d entries, want %d", len(lines), len(of))
+			}
+			for n, line := range lines {
+				got, want := fieldsOf(t, line), fieldsOf(t, of[n])
+				original := `{"recorded_at":` + string(want["recorded_at"])
+				if id := string(want["api_key_id"]); id != `""` {
+					original += `,"api_key":{"id":` + id + `,"name":` + string(want["api_key_name"]) + `}`
+				}
+				if string(want["origin"]) == `"import"` {
+					original = `{"origin":"import",` + original[1:]
+				}
+				original += "}"
+				if known := string(want["original"]); known != "null" {
+					original = known
+				}
+				if string(got["origin"]) != `"import"` || string(got["original"]) != original || string(got["api_key_id"]) != `""` {
+					t.Fatalf("line %d is\n%swant the original %s", n+1, line, original)
+				}
+				for name := range want {
+					if slices.Contains([]string{"recorded_at", "api_key_id", "api_key_name", "origin", "original"}, name) {
+						continue
+					}
+					if string(got[name]) != string(want[name]) {
+						t.Fatalf("line %d: %s is %s, want %s", n+1, name, got[name], want[name])
+					}
+				}
+			}
+		})
 	})
 }
 

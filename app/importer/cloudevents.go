@@ -32,35 +32,30 @@ var cloudEvents = format{
 			return service(r.text("source"), "")
 		}
 		actor := event.Actor{Type: event.ActorType(of.text("type")), ID: of.text("id"), Name: of.text("name"), Email: of.text("email")}
-		switch actor.Type {
-		case event.ActorSystem:
-			return event.System(of.text("source", "name"))
-		case event.ActorAnonymous:
-			return event.Anonymous()
+		switch {
+		case actor.Type == event.ActorSystem, actor.Type == "" && actor.ID == event.SystemID:
+			source := of.text("source")
+			if name := of.text("name"); source == "" && name != event.SystemID {
+				source = name
+			}
+			actor = event.System(source)
+		case actor.Type == event.ActorAnonymous:
+			actor = event.Anonymous()
 		}
-		if by := of.object("on_behalf_of"); by != nil {
-			actor.OnBehalfOf = principal(event.Actor{Type: event.ActorType(by.text("type")), ID: by.text("id"), Name: by.text("name"), Email: by.text("email")}, by.text("session"))
-		}
+		actor.OnBehalfOf = principalOf(of.object("on_behalf_of"))
 		return actor
 	},
-	resources: func(r record) []event.Resource {
-		resources := []event.Resource{cloudEventResource(r.object("data.target"))}
-		if resources[0].ID == "" {
-			resources[0] = event.Resource{Type: r.text("data.entity_type"), ID: r.text("data.entity_id"), Name: r.text("data.entity_name")}
-		}
-		if resources[0].ID == "" {
-			resources[0].Type, resources[0].ID, _ = strings.Cut(r.text("subject"), "/")
-		}
-		for _, related := range r.list("data.related") {
-			resources = append(resources, cloudEventResource(related))
-		}
-		return resources
-	},
+	resources: cloudEventResources,
 	outcome: func(r record) (event.Outcome, string) {
 		return event.Outcome(r.text("data.outcome")), r.text("data.reason")
 	},
 	more: func(r record, e *event.Event) {
 		switch kind := r.text("type"); {
+		case r.text("data.entity_type") != "" && r.text("data.entity_id", "data.target.id", "subject") == "":
+			concernNothing(e, r.text("data.entity_type"), cloudEventResources(r))
+			fallthrough
+		case r.text("data.native_action") != "":
+			nameAction(e, r.text("data.action"))
 		case r.object("data.protoPayload") != nil:
 			googleCloud.describe(r.object("data"), e)
 		case strings.HasPrefix(kind, "Microsoft.Resources."):
@@ -69,6 +64,20 @@ var cloudEvents = format{
 			azureKeyVault.describe(r, e)
 		}
 	},
+}
+
+func cloudEventResources(r record) []event.Resource {
+	resources := []event.Resource{cloudEventResource(r.object("data.target"))}
+	if resources[0].ID == "" {
+		resources[0] = event.Resource{Type: r.text("data.entity_type"), ID: r.text("data.entity_id"), Name: r.text("data.entity_name")}
+	}
+	if resources[0].ID == "" {
+		resources[0].Type, resources[0].ID, _ = strings.Cut(r.text("subject"), "/")
+	}
+	for _, related := range r.list("data.related") {
+		resources = append(resources, cloudEventResource(related))
+	}
+	return resources
 }
 
 func cloudEventResource(of record) event.Resource {

@@ -166,6 +166,19 @@ func concern(e *event.Event, resources []event.Resource) {
 	e.Related = found[1:min(len(found), 1+event.MaxRelated)]
 }
 
+// concernNothing is concern for an event of a kind that affected nothing.
+func concernNothing(e *event.Event, kind string, related []event.Resource) {
+	concern(e, append([]event.Resource{{Type: kind, ID: "\x00"}}, related...))
+	e.EntityID = ""
+}
+
+// nameAction sets the action to what our own form calls it, unless the sender's name for it is folded to that.
+func nameAction(e *event.Event, own string) {
+	if name := action.Action(own); name.Valid() && action.Fold(e.NativeAction, e.EntityType) != name {
+		e.Action = name
+	}
+}
+
 // fit shortens what is longer than an event may have it. It is whole in the metadata.
 func fit(e *event.Event) {
 	e.Reason = shorten(e.Reason, event.MaxReason)
@@ -226,6 +239,11 @@ func person(id, name, mail string) event.Actor {
 
 func service(id, name string) event.Actor {
 	return event.Actor{Type: event.ActorService, ID: id, Name: name}
+}
+
+// principalOf reads a principal in our own form; nil for nobody.
+func principalOf(of record) *event.Principal {
+	return principal(event.Actor{Type: event.ActorType(of.text("type")), ID: of.text("id"), Name: of.text("name"), Email: of.text("email")}, of.text("session"))
 }
 
 // principal returns an actor as one for whom another acts; nil for one without an ID.

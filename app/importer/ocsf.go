@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/auditlogs/auditlogs/app/audit/event"
+	"github.com/auditlogs/auditlogs/handlers/exchange"
 )
 
 // ocsf are events of the Open Cybersecurity Schema Framework: those of its categories Identity & Access
@@ -28,6 +29,10 @@ var ocsf = format{
 		return "", reason
 	},
 	more: func(r record, e *event.Event) {
+		if r.text("metadata.product.vendor_name") == exchange.Vendor {
+			describeExportedOCSF(r, e)
+			return
+		}
 		if code := r.text("metadata.event_code"); code != "" && code != "AwsApiCall" { // which is a kind of event
 			return
 		}
@@ -42,6 +47,26 @@ var ocsf = format{
 		}
 		e.NativeAction = shorten(e.NativeAction, event.MaxNativeAction)
 	},
+}
+
+// describeExportedOCSF reads what our own exports say in OCSF, where others have nothing or say it otherwise.
+func describeExportedOCSF(r record, e *event.Event) {
+	e.NativeAction = r.text("api.operation")
+	user := r.object("actor.user")
+	switch kind := user.text("type"); kind {
+	case "System":
+		e.Actor = event.System(r.text("actor.app_name"))
+	case "Unknown":
+		e.Actor = event.Anonymous()
+	default:
+		e.Actor = event.Actor{Type: event.ActorType(strings.ToLower(kind)), ID: user.text("uid"), Name: user.text("name"),
+			Email: cmp.Or(user.text("email_addr"), r.text("unmapped.actor_email"))}
+	}
+	e.Actor.OnBehalfOf = principalOf(r.object("unmapped.on_behalf_of"))
+	if kind := r.text("unmapped.entity_type"); kind != "" {
+		concernNothing(e, kind, ocsfResources(r))
+	}
+	nameAction(e, r.text("metadata.event_code"))
 }
 
 // Classes of OCSF in which who did it may stand as the user whom it was about.
@@ -103,7 +128,13 @@ func ocsfUser(user record) event.Actor {
 func ocsfResources(r record) (resources []event.Resource) {
 	add := func(kind string, of record) {
 		if of != nil && of.text("uid") != "unknown" {
-			resources = append(resources, event.Resource{Type: kind[strings.LastIndex(kind, ":")+1:], ID: of.text("uid", "name"), Name: of.text("name")})
+			role := ""
+			for _, tag := range of.list("tags") {
+				if tag.text("name") == "role" {
+					role = tag.text("value")
+				}
+			}
+			resources = append(resources, event.Resource{Type: kind[strings.LastIndex(kind, ":")+1:], ID: of.text("uid", "name"), Name: of.text("name"), Role: role})
 		}
 	}
 	class := r.text("class_uid")

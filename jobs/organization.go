@@ -90,6 +90,11 @@ func (r *Retention) deleteExpired(ctx context.Context, org models.Organization, 
 		r.unmerged = r.unmerged || deleted > 0
 		return deleted >= size, err
 	})
+	if err == nil {
+		err = r.inBatches(ctx, &r.names, func(ctx context.Context, size int) (bool, error) {
+			return r.store.MergeNames(ctx, org.ID, size)
+		})
+	}
 	if err != nil || !org.LogGone(now) {
 		return progress, err
 	}

@@ -88,7 +88,7 @@ type Retention struct {
 	job     models.Job // as last saved
 	checked time.Time  // when this server was last known to lead
 
-	entries, months, access, keys, index, pages batchSize // each at its own
+	entries, months, names, access, keys, index, pages batchSize // each at its own
 
 	unmerged bool // the search index of SQLite holds what was deleted
 }

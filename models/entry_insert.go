@@ -169,17 +169,12 @@ type organizationState struct {
 	KeptSince      Micros
 }
 
-// stateSQL asks for the state of the organization that column names, at a moment; more columns begin
-// with a comma, and their placeholders come first.
-func stateSQL(d dialect, column, more string) string {
-	return d.rebind("SELECT id, logging_enabled, closed_at, " + keptSinceSQL(d, "moment.now") + more +
-		" FROM audit_organizations o, (SELECT CAST(? AS bigint) AS now) AS moment WHERE " + column + " = ?")
-}
-
 // stateOf is the state of an organization at a moment; its ID is 0 where there is none.
 func stateOf(ctx context.Context, d dialect, run Statements, ref OrganizationRef, now Micros) (state organizationState, err error) {
 	column, value := ref.column()
-	err = queryRows(ctx, run, func(rows Rows) error { return rows.Scan(state.columns()...) }, stateSQL(d, column, ""), int64(now), value)
+	err = queryRows(ctx, run, func(rows Rows) error { return rows.Scan(state.columns()...) },
+		d.rebind("SELECT id, logging_enabled, closed_at, "+keptSinceSQL(d, "moment.now")+
+			" FROM audit_organizations, (SELECT CAST(? AS bigint) AS now) AS moment WHERE "+column+" = ?"), int64(now), value)
 	return state, err
 }
 

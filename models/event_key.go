@@ -37,6 +37,7 @@ type claimedKey struct {
 	key     *EventKey
 	entryID EntryID
 	expires Micros
+	stored  bool // its event will be, by what was known of the organization
 }
 
 func (k *claimedKey) id() keyID { return keyID{k.orgID, k.key.Hash} }
@@ -76,7 +77,8 @@ func claimKeys(ctx context.Context, d dialect, run Statements, entries []NewEntr
 		switch {
 		case !again:
 			first[id] = i
-			keys = append(keys, claimedKey{i, org.ID, e.Key, e.Entry.ID, MicrosOf(now.Add(e.Key.KeepFor))})
+			keys = append(keys, claimedKey{i, org.ID, e.Key, e.Entry.ID, MicrosOf(now.Add(e.Key.KeepFor)),
+				org.outcome(e.Entry.OccurredAt, e.EvenWhenOff) != LoggingOff})
 			if e.Entry.OccurredAt < MicrosOf(now.Add(-lateAfter)) && org.outcome(e.Entry.OccurredAt, true) == Inserted {
 				late[org.ID] = append(late[org.ID], &e.Entry)
 			}
@@ -198,24 +200,28 @@ func (c *keyClaim) repeat(results []InsertResult) {
 	}
 }
 
-// settle notes which of the claimed keys stand for events that were not stored.
+// settle notes which of the claimed keys stand for events that were stored, where that is not what it seemed to be
+// when they were claimed: looking for their rows costs a transaction under SERIALIZABLE dear.
 func (c *keyClaim) settle(ctx context.Context, d dialect, run Statements, results []InsertResult) error {
-	var notStored, refused []claimedKey
+	wrong, refused := map[bool][]claimedKey{}, []claimedKey(nil) // by what they should be
 	for _, k := range c.claimed {
-		switch results[k.index].Outcome {
-		case Inserted:
-		case LoggingOff:
-			notStored = append(notStored, k)
+		switch outcome := results[k.index].Outcome; outcome {
+		case Inserted, LoggingOff:
+			if stored := outcome == Inserted; stored != k.stored {
+				wrong[stored] = append(wrong[stored], k)
+			}
 		default:
 			refused = append(refused, k)
 		}
 	}
-	err := eachKeyAmong(d, notStored, func(_ []claimedKey, among condition) error {
-		_, err := run.Exec(ctx, d.rebind("UPDATE audit_event_keys SET stored = ? WHERE "+among.sql), append([]any{false}, among.args...)...)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("settle event keys: %w", err)
+	for stored, keys := range wrong {
+		err := eachKeyAmong(d, keys, func(_ []claimedKey, among condition) error {
+			_, err := run.Exec(ctx, d.rebind("UPDATE audit_event_keys SET stored = ? WHERE "+among.sql), append([]any{stored}, among.args...)...)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("settle event keys: %w", err)
+		}
 	}
 	return releaseKeys(ctx, d, run, refused)
 }

@@ -82,10 +82,20 @@ func HandleOf(tx *gorm.DB) Handle {
 	h.dialect, h.err = dialectOf(tx)
 	if _, is := tx.Statement.ConnPool.(gorm.TxCommitter); !is {
 		h.begin = func(ctx context.Context, do func(run Statements) error) error {
-			return tx.WithContext(ctx).Transaction(func(tx *gorm.DB) error { return do(OverSQL(tx.Statement.ConnPool)) })
+			return tx.WithContext(ctx).Transaction(func(tx *gorm.DB) error { return do(OverSQL(tx.Statement.ConnPool)) }, TransactionOptions(tx)...)
 		}
 	}
 	return h
+}
+
+// TransactionOptions are those of a transaction in which something is stored and nothing else happens: they ask for the
+// level that recording is made for.
+func TransactionOptions(db *gorm.DB) []*sql.TxOptions {
+	d, err := dialectOf(db)
+	if err != nil {
+		return nil
+	}
+	return d.isolation()
 }
 
 // Dialect is "sqlite" or "postgres".

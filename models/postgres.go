@@ -3,6 +3,7 @@ package models
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"strings"
 	"time"
 )
@@ -11,6 +12,11 @@ import (
 type postgres struct{}
 
 func (postgres) name() string { return "postgres" }
+
+// isolation is asked for because default_transaction_isolation may be any.
+func (postgres) isolation() []*sql.TxOptions {
+	return []*sql.TxOptions{{Isolation: sql.LevelReadCommitted}}
+}
 
 // writtenUpTo asks for the Position of the primary: of what was committed, whether it is on the disk
 // yet or not.

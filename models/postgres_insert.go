@@ -47,6 +47,25 @@ func postgresKnownActor(orgID, row string) string {
 		AND known.actor_name = ` + row + `.actor_name AND known.actor_email = ` + row + `.actor_email`
 }
 
+func postgresKnownNative(orgID, row string) string {
+	return `audit_native_actions known WHERE known.org_id = ` + orgID + ` AND known.month = ` + row + `.month
+		AND known.action = ` + row + `.action AND known.native_action = ` + row + `.native_action`
+}
+
+// Under SERIALIZABLE who reads a page of an index is in conflict with whoever adds to it, so that transactions which
+// have nothing to do with each other would abort for a look at the names that are known. They are added blindly there,
+// under IDs that tell so, for MergeNames.
+const (
+	postgresBlind = "current_setting('transaction_isolation') = 'serializable'"
+	// postgresNameID is the ID of a row of names, added blindly or not.
+	postgresNameID = "CASE WHEN blind THEN overlay(gen_random_uuid()::text PLACING '00000000' FROM 1)::uuid ELSE gen_random_uuid() END"
+)
+
+// unlessKnown is the condition that a name is added: it is not known, or nobody may look.
+func unlessKnown(known string) string {
+	return "CASE WHEN blind THEN true ELSE (SELECT true FROM " + known + " LIMIT 1) IS NULL END"
+}
+
 // insertOneSQL stores an entry in the organization that column names, and answers with one row if it
 // did. It is one statement, and so one round trip: the parts of a WITH see the same snapshot.
 func (d postgres) insertOneSQL(column string) string {
@@ -60,15 +79,16 @@ WITH org AS (
 	ON CONFLICT (org_id, id) DO NOTHING
 	RETURNING org_id, entity_type, entity_id, actor_id, actor_key, actor_name, actor_email
 ), derived AS (
-	SELECT entry.*, ?::integer AS month, ?::text AS id_key, ?::text AS name_key, ?::text AS actor_text FROM entry
+	SELECT entry.*, ?::integer AS month, ?::text AS id_key, ?::text AS name_key, ?::text AS actor_text, ` + postgresBlind + ` AS blind
+	FROM entry
 ), entity AS (
-	INSERT INTO audit_entities (org_id, month, entity_type, entity_id, id_key, name_key)
-	SELECT org_id, month, entity_type, entity_id, id_key, name_key FROM derived
-	WHERE NOT EXISTS (SELECT 1 FROM ` + postgresKnownEntity("derived.org_id", "derived") + `)
+	INSERT INTO audit_entities (org_id, id, month, entity_type, entity_id, id_key, name_key)
+	SELECT org_id, ` + postgresNameID + `, month, entity_type, entity_id, id_key, name_key FROM derived
+	WHERE ` + unlessKnown(postgresKnownEntity("derived.org_id", "derived")) + `
 ), actor AS (
-	INSERT INTO audit_actors (org_id, month, actor_id, actor_key, actor_name, actor_email, search_key)
-	SELECT org_id, month, actor_id, actor_key, actor_name, actor_email, actor_text FROM derived
-	WHERE NOT EXISTS (SELECT 1 FROM ` + postgresKnownActor("derived.org_id", "derived") + `)
+	INSERT INTO audit_actors (org_id, id, month, actor_id, actor_key, actor_name, actor_email, search_key)
+	SELECT org_id, ` + postgresNameID + `, month, actor_id, actor_key, actor_name, actor_email, actor_text FROM derived
+	WHERE ` + unlessKnown(postgresKnownActor("derived.org_id", "derived")) + `
 )
 SELECT 1 FROM entry`)
 }
@@ -78,40 +98,31 @@ var postgresInsertOne = map[string]string{
 	"external_id": postgres{}.insertOneSQL("external_id"),
 }
 
-// whyNotSQL asks whether the organization that column names has an entry, and for its state.
-func (d postgres) whyNotSQL(column string) string {
-	return stateSQL(d, column, ", EXISTS (SELECT 1 FROM audit_entries e WHERE e.org_id = o.id AND e.id = ?::uuid)")
-}
-
-var postgresWhyNot = map[string]string{
-	"slug":        postgres{}.whyNotSQL("slug"),
-	"external_id": postgres{}.whyNotSQL("external_id"),
-}
+const postgresStored = "SELECT EXISTS (SELECT 1 FROM audit_entries WHERE org_id = $1 AND id = $2::uuid)"
 
 // insertEntry asks why an entry was not stored only where it was not: a statement that answers with
 // rows costs more than one that counts them.
-func (postgres) insertEntry(ctx context.Context, h Handle, ref OrganizationRef, row entryRow, evenWhenOff bool) (InsertResult, error) {
+func (d postgres) insertEntry(ctx context.Context, h Handle, ref OrganizationRef, row entryRow, evenWhenOff bool) (InsertResult, error) {
 	column, value := ref.column()
 	values := append(make([]any, 0, 32), value, evenWhenOff, row.ID.String())
 	values = appendEntryValues(values, &row.Entry)
 	values = append(values, row.Month, row.IDKey, row.NameKey, row.ActorText)
 	for {
-		stored, err := h.run.Exec(ctx, postgresInsertOne[column], values...)
-		if err != nil || stored == 1 {
+		inserted, err := h.run.Exec(ctx, postgresInsertOne[column], values...)
+		if err != nil || inserted == 1 {
 			return InsertResult{}, err
 		}
-		var state organizationState
-		there := false
-		err = queryRows(ctx, h.run, func(rows Rows) error {
-			return rows.Scan(append(state.columns(), &there)...)
-		}, postgresWhyNot[column], row.ID.String(), int64(row.RecordedAt), value)
-		if err != nil {
-			return InsertResult{}, err
+		state, err := stateOf(ctx, d, h.run, ref, row.RecordedAt)
+		result := state.of(row.OccurredAt, evenWhenOff)
+		if err != nil || result.Outcome != Inserted {
+			return result, err
 		}
-		if result := state.of(row.OccurredAt, evenWhenOff); there || result.Outcome != Inserted {
-			return result, nil
+		stored := false // before
+		err = queryRows(ctx, h.run, func(rows Rows) error { return rows.Scan(&stored) }, postgresStored, state.ID, row.ID.String())
+		if err != nil || stored {
+			return result, err
 		}
-		// The organization was opened to events between the two statements.
+		// The organization was opened to events between the statements.
 	}
 }
 
@@ -129,7 +140,7 @@ func (d postgres) insertBatchSQL(more bool) string {
 		columns += furtherColumns
 		types += strings.Repeat(", ?::text[]", 4) + ", ?::integer[], ?::integer[]"
 		actorType, otherType = ", actor_type", " AND known.actor_type = v.actor_type"
-		returning, parts = "\n\tRETURNING org_id, id", postgresInsertParts
+		returning, parts = "\n\tRETURNING org_id, id, ctid AS at", postgresInsertParts
 	}
 	return d.rebind(`
 WITH org AS MATERIALIZED (
@@ -142,7 +153,7 @@ WITH org AS MATERIALIZED (
 		SELECT ` + postgresState + ` FROM audit_organizations WHERE external_id = r.external_id
 	) AS o
 ), allowed AS MATERIALIZED (
-	SELECT n, id AS org_id, logging_enabled, kept_since FROM org
+	SELECT n, id AS org_id, logging_enabled, kept_since, ` + postgresBlind + ` AS blind FROM org
 	WHERE closed_at = 0 AND (NOT ?::boolean OR ?::bigint = (SELECT COUNT(*) FROM org WHERE takes_all))
 ), entry AS (
 	INSERT INTO audit_entries (org_id, id, ` + columns + `)
@@ -152,43 +163,42 @@ WITH org AS MATERIALIZED (
 	JOIN allowed ON ` + postgresAllowed + `
 	ON CONFLICT (org_id, id) DO NOTHING` + returning + `
 ), entity AS (
-	INSERT INTO audit_entities (org_id, month, entity_type, entity_id, id_key, name_key)
-	SELECT allowed.org_id, v.month, v.entity_type, v.entity_id, v.id_key, v.name_key
+	INSERT INTO audit_entities (org_id, id, month, entity_type, entity_id, id_key, name_key)
+	SELECT allowed.org_id, ` + postgresNameID + `, v.month, v.entity_type, v.entity_id, v.id_key, v.name_key
 	FROM unnest(?::integer[], ?::boolean[], ?::bigint[], ?::integer[], ?::text[], ?::text[], ?::text[], ?::text[])
 		AS v(n, even_when_off, occurred_at, month, entity_type, entity_id, id_key, name_key)
 	JOIN allowed ON ` + postgresAllowed + `
-	WHERE (SELECT true FROM ` + postgresKnownEntity("allowed.org_id", "v") + ` LIMIT 1) IS NULL
+	WHERE ` + unlessKnown(postgresKnownEntity("allowed.org_id", "v")) + `
 ), actor AS (
-	INSERT INTO audit_actors (org_id, month, actor_id, actor_key, actor_name, actor_email, search_key` + actorType + `)
-	SELECT allowed.org_id, v.month, v.actor_id, v.actor_key, v.actor_name, v.actor_email, v.search_key` + strings.Replace(actorType, "actor", "v.actor", 1) + `
+	INSERT INTO audit_actors (org_id, id, month, actor_id, actor_key, actor_name, actor_email, search_key` + actorType + `)
+	SELECT allowed.org_id, ` + postgresNameID + `, v.month, v.actor_id, v.actor_key, v.actor_name, v.actor_email, v.search_key` + strings.Replace(actorType, "actor", "v.actor", 1) + `
 	FROM unnest(?::integer[], ?::boolean[], ?::bigint[], ?::integer[]` + strings.Repeat(", ?::text[]", 5+len(actorType)/len(", actor_type")) + `)
 		AS v(n, even_when_off, occurred_at, month, actor_id, actor_key, actor_name, actor_email, search_key` + actorType + `)
 	JOIN allowed ON ` + postgresAllowed + `
-	WHERE (SELECT true FROM ` + postgresKnownActor("allowed.org_id", "v") + otherType + ` LIMIT 1) IS NULL
+	WHERE ` + unlessKnown(postgresKnownActor("allowed.org_id", "v")+otherType) + `
 )` + parts + `
 SELECT n, id, logging_enabled, closed_at, kept_since FROM org`)
 }
 
 // postgresInsertParts stores what stands in tables beside the entries: only of those that are stored by the same
-// statement, as parts are not added to an entry.
+// statement, as parts are not added to an entry. Where it lies tells that without a look into the index.
 var postgresInsertParts = `, native AS (
-	INSERT INTO audit_native_actions (org_id, month, action, native_action, native_key)
-	SELECT allowed.org_id, v.month, v.action, v.native_action, v.native_key
+	INSERT INTO audit_native_actions (org_id, id, month, action, native_action, native_key)
+	SELECT allowed.org_id, ` + postgresNameID + `, v.month, v.action, v.native_action, v.native_key
 	FROM unnest(?::integer[], ?::boolean[], ?::bigint[], ?::integer[], ?::text[], ?::text[], ?::text[])
 		AS v(n, even_when_off, occurred_at, month, action, native_action, native_key)
 	JOIN allowed ON ` + postgresAllowed + `
-	WHERE (SELECT true FROM audit_native_actions known WHERE known.org_id = allowed.org_id AND known.month = v.month
-		AND known.action = v.action AND known.native_action = v.native_action LIMIT 1) IS NULL
+	WHERE ` + unlessKnown(postgresKnownNative("allowed.org_id", "v")) + `
 ), related AS (
-	INSERT INTO audit_related (org_id, entry_id, position, entity_type, entity_id, entity_name, role)
-	SELECT entry.org_id, entry.id, v.position, v.entity_type, v.entity_id, v.entity_name, v.role
+	INSERT INTO audit_related (org_id, entry_id, entry_at, position, entity_type, entity_id, entity_name, role)
+	SELECT entry.org_id, entry.id, entry.at, v.position, v.entity_type, v.entity_id, v.entity_name, v.role
 	FROM unnest(?::integer[], ?::uuid[], ?::integer[], ?::text[], ?::text[], ?::text[], ?::text[])
 		AS v(n, id, position, entity_type, entity_id, entity_name, role)
 	JOIN allowed ON allowed.n = v.n JOIN entry ON entry.org_id = allowed.org_id AND entry.id = v.id
 	ON CONFLICT DO NOTHING
 ), principal AS (
-	INSERT INTO audit_on_behalf_of (org_id, entry_id, actor_type, actor_id, actor_name, actor_email, session)
-	SELECT entry.org_id, entry.id, v.actor_type, v.actor_id, v.actor_name, v.actor_email, v.session
+	INSERT INTO audit_on_behalf_of (org_id, entry_id, entry_at, actor_type, actor_id, actor_name, actor_email, session)
+	SELECT entry.org_id, entry.id, entry.at, v.actor_type, v.actor_id, v.actor_name, v.actor_email, v.session
 	FROM unnest(?::integer[], ?::uuid[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[])
 		AS v(n, id, actor_type, actor_id, actor_name, actor_email, session)
 	JOIN allowed ON allowed.n = v.n JOIN entry ON entry.org_id = allowed.org_id AND entry.id = v.id
@@ -276,10 +286,10 @@ func (b *entryBatch) appendParts(values []any) []any {
 }
 
 func (postgres) claimKeys(ctx context.Context, run Statements, keys []claimedKey, now Micros) (map[keyID]bool, error) {
-	rows := newArrays(5)
+	rows := newArrays(6)
 	for _, k := range keys {
 		rows.add(strconv.FormatInt(k.orgID, 10), byteaText(k.key.Hash[:]), byteaText(k.key.Fingerprint[:]),
-			k.entryID.String(), strconv.FormatInt(int64(k.expires), 10))
+			k.entryID.String(), strconv.FormatBool(k.stored), strconv.FormatInt(int64(k.expires), 10))
 	}
 	fresh := make(map[keyID]bool, len(keys))
 	// In one order, so that two batches with the same keys wait for each other and nothing worse.
@@ -299,10 +309,10 @@ func (postgres) claimKeys(ctx context.Context, run Statements, keys []claimedKey
 }
 
 var postgresClaimKeys = postgres{}.rebind(`
-INSERT INTO audit_event_keys (org_id, key_hash, fingerprint, entry_id, expires_at)
-SELECT * FROM unnest(?::bigint[], ?::bytea[], ?::bytea[], ?::uuid[], ?::bigint[]) ORDER BY 1, 2
+INSERT INTO audit_event_keys (org_id, key_hash, fingerprint, entry_id, stored, expires_at)
+SELECT * FROM unnest(?::bigint[], ?::bytea[], ?::bytea[], ?::uuid[], ?::boolean[], ?::bigint[]) ORDER BY 1, 2
 ON CONFLICT (org_id, key_hash) DO UPDATE SET
-	fingerprint = EXCLUDED.fingerprint, entry_id = EXCLUDED.entry_id, stored = true, expires_at = EXCLUDED.expires_at
+	fingerprint = EXCLUDED.fingerprint, entry_id = EXCLUDED.entry_id, stored = EXCLUDED.stored, expires_at = EXCLUDED.expires_at
 	WHERE audit_event_keys.expires_at <= ?
 RETURNING org_id, key_hash`)
 

@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"database/sql"
 	"strings"
 
 	"gorm.io/gorm"
@@ -11,6 +12,9 @@ import (
 type sqlite struct{}
 
 func (sqlite) name() string { return "sqlite" }
+
+// isolation is left to SQLite, which knows one.
+func (sqlite) isolation() []*sql.TxOptions { return nil }
 
 func (sqlite) someOf(query string) string { return "rowid IN (SELECT rowid FROM " + query + ")" }
 

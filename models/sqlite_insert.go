@@ -228,10 +228,10 @@ func (sqlite) claimKeys(ctx context.Context, run Statements, keys []claimedKey, 
 	fresh := make(map[keyID]bool, len(keys))
 	for _, k := range keys {
 		changed, err := run.Exec(ctx, `
-INSERT INTO audit_event_keys (org_id, key_hash, fingerprint, entry_id, expires_at) VALUES (?, ?, ?, ?, ?)
+INSERT INTO audit_event_keys (org_id, key_hash, fingerprint, entry_id, stored, expires_at) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (org_id, key_hash) DO UPDATE SET
-	fingerprint = excluded.fingerprint, entry_id = excluded.entry_id, stored = 1, expires_at = excluded.expires_at
-	WHERE expires_at <= ?`, k.orgID, k.key.Hash[:], k.key.Fingerprint[:], k.entryID[:], int64(k.expires), int64(now))
+	fingerprint = excluded.fingerprint, entry_id = excluded.entry_id, stored = excluded.stored, expires_at = excluded.expires_at
+	WHERE expires_at <= ?`, k.orgID, k.key.Hash[:], k.key.Fingerprint[:], k.entryID[:], k.stored, int64(k.expires), int64(now))
 		if err != nil {
 			return nil, err
 		}

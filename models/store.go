@@ -5,7 +5,9 @@ package models
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"gorm.io/gorm"
@@ -47,14 +49,33 @@ func (s *Store) Now() time.Time { return s.now().UTC() }
 func (s *Store) Dialect() string { return s.dialect.name() }
 
 // Transaction runs fn in one transaction on the writing pool: all that fn did is kept when it
-// returns nil and nothing otherwise.
+// returns nil and nothing otherwise. Where the database gives it up for another one, fn is called again:
+// whatever it leaves outside of tx must be as if it had been called once.
 func (s *Store) Transaction(ctx context.Context, fn func(tx *gorm.DB) error) error {
-	err := s.write.WithContext(ctx).Transaction(fn)
-	if err == nil {
-		noteWriting(ctx)
+	pause := firstPause
+	for attempt := 1; ; attempt++ {
+		err := s.write.WithContext(ctx).Transaction(fn, s.dialect.isolation()...)
+		if err == nil {
+			noteWriting(ctx)
+		}
+		if !givenUp(err) || attempt == attempts {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(rand.N(pause)): // so that the same two do not meet again
+		}
+		pause *= 2
 	}
-	return err
 }
+
+const (
+	// attempts is how often a transaction is tried that the database gives up for another one.
+	attempts = 5
+	// firstPause is the longest before the second attempt; before each further one it is twice as long.
+	firstPause = 20 * time.Millisecond
+)
 
 // Writer is the pool for single statements that change rows.
 func (s *Store) Writer(ctx context.Context) *gorm.DB { return s.write.WithContext(ctx) }
@@ -82,6 +103,8 @@ type dialect interface {
 	rebind(sql string) string
 	// greatest is the SQL function that returns the greatest of its values.
 	greatest() string
+	// isolation is the level that the transactions of a Store ask for, whatever the database's default is.
+	isolation() []*sql.TxOptions
 	// insertEntry stores one entry, if the organization's state allows it.
 	insertEntry(ctx context.Context, h Handle, ref OrganizationRef, row entryRow, evenWhenOff bool) (InsertResult, error)
 	// beginWriting makes sure that the transaction may write before it reads.

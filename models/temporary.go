@@ -50,6 +50,13 @@ func Temporary(err error) bool {
 	return strings.Contains(err.Error(), "database is locked") || strings.Contains(err.Error(), "database table is locked")
 }
 
+// givenUp reports whether a database has given a transaction up for another one, with which it could not be
+// brought into an order, or each of which waited for the other. None of it is kept, and all of it can be tried again.
+func givenUp(err error) bool {
+	var answer interface{ SQLState() string }
+	return errors.As(err, &answer) && slices.Contains([]string{"40001", "40P01"}, answer.SQLState())
+}
+
 // Overloaded reports whether err is of a database that did not answer in time, or has too much to do to answer, or
 // restarts: the same request is worth sending again in a moment.
 func Overloaded(err error) bool {

@@ -127,7 +127,7 @@ func (b *Batcher) attempt(entries []models.NewEntry) (results []models.InsertRes
 			reached = theCommit
 		}
 		return err
-	})
+	}, models.TransactionOptions(b.db)...)
 	return results, reached, err
 }
 

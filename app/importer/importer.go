@@ -126,6 +126,7 @@ func noneHasAnOrganization(lines []line) error {
 // keep stores the lines that can be stored, in one transaction, and marks the others as refused.
 func (i *importer) keep(ctx context.Context, lines []line) (receipts []event.Receipt, err error) {
 	err = i.store.Transaction(ctx, func(tx *gorm.DB) error {
+		receipts = nil // of an attempt that the database has given up
 		for {
 			var from []*line
 			for n := range lines {

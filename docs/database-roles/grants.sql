@@ -45,7 +45,7 @@ GRANT EXECUTE ON FUNCTION audit_trigrams(bigint, text) TO auditlogs_server, audi
 -- auditlogs_recorder is for an application that records with audit.Record, RecordAll, Backfill or a Batcher in
 -- a database it shares with the log: GRANT auditlogs_recorder TO the application's own role. It adds entries.
 -- It reads no more of them than recording asks for, and changes and deletes none.
-GRANT INSERT, SELECT (org_id, id, action, entity_type, entity_id, entity_name, actor_id, actor_key, actor_name,
+GRANT INSERT, SELECT (ctid, xact, org_id, id, action, entity_type, entity_id, entity_name, actor_id, actor_key, actor_name,
     actor_email, source, url, metadata, outcome, reason, native_action, actor_type, parts) ON audit_entries TO auditlogs_recorder;
 GRANT SELECT, INSERT ON audit_related, audit_on_behalf_of, audit_entities, audit_actors, audit_native_actions, audit_registered_actions
     TO auditlogs_recorder;

@@ -234,6 +234,8 @@ func TestPartsOfAnEntryNeverChange(t *testing.T) {
 			"UPDATE audit_on_behalf_of SET actor_name = 'Mallory'",
 			"INSERT INTO audit_related SELECT org_id, id, 7, 'subnet', 'x', '', '' FROM audit_entries",
 			"INSERT INTO audit_on_behalf_of SELECT org_id, id, '', 'u-9', 'Mallory', '', '' FROM audit_entries WHERE outcome = ''",
+			"INSERT INTO audit_related (org_id, entry_id, entry_at, position, entity_type, entity_id, entity_name, role) SELECT org_id, id, ctid, 7, 'subnet', 'x', '', '' FROM audit_entries",
+			"INSERT INTO audit_related (org_id, entry_id, entry_at, position, entity_type, entity_id, entity_name, role) SELECT org_id, id, '(9,9)', 7, 'subnet', 'x', '', '' FROM audit_entries",
 			"REPLACE INTO audit_related SELECT org_id, entry_id, position, entity_type, 'x', '', '' FROM audit_related",
 			"TRUNCATE audit_related",
 			"TRUNCATE audit_on_behalf_of",

@@ -35,7 +35,7 @@ test-cgo: ## Test the SQLite driver that is written in C, with its full-text sea
 
 .PHONY: test-tools
 test-tools: ## Install what the tests need (Debian), or say what is missing
-	@scripts/test-tools postgresql chromium $(if $(filter Linux,$(shell uname)),systemd)
+	@scripts/test-tools postgresql pgbouncer chromium $(if $(filter Linux,$(shell uname)),systemd)
 
 .PHONY: fmt
 fmt: ## Format the Go code
@@ -62,7 +62,7 @@ RACE_MODULES = app/audit/client app/audit/auditfiber app/audit/internal
 
 .PHONY: race
 race: ## Run the tests of concurrent code under the race detector
-	@scripts/test-tools postgresql gcc
+	@scripts/test-tools postgresql pgbouncer gcc
 	CGO_ENABLED=1 scripts/test-postgres go test -race -timeout 25m $(RACE_PACKAGES)
 	for module in $(RACE_MODULES); do (cd $$module && CGO_ENABLED=1 go test -race ./...) || exit 1; done
 

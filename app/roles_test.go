@@ -24,6 +24,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/audit/migrate"
+	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/handlers/settings"
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
@@ -247,7 +248,13 @@ func TestGrantsNameEveryTable(t *testing.T) {
 func TestTheServersRoleServes(t *testing.T) {
 	r := newRoles(t)
 	r.migrate()
-	server := apptest.Start(t, databasetest.Open(t, r.as("server")))
+	serves(t, databasetest.Open(t, r.as("server")))
+}
+
+// serves checks that a server on a database does all that it is for, the clean-up included.
+func serves(t *testing.T, db *database.DB) {
+	t.Helper()
+	server := apptest.Start(t, db)
 	org := server.Organization(t, "acme")
 	admin := server.As(t, server.Member(t, "ada@example.com", accounts.RoleAdmin, org))
 	jo := server.Member(t, "jo@example.com", accounts.RoleMember, org)

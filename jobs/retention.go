@@ -37,8 +37,9 @@ type RetentionConfig struct {
 	// transaction it has got to, and tried again with a smaller one. The default is 30 seconds.
 	BatchTimeout time.Duration
 
-	// LeaderCheck is how often a server asks whether it is the one that cleans up, between runs. It
-	// is also how long it takes at most until another takes over. The default is 15 seconds.
+	// LeaderCheck is how often a server asks whether it is the one that cleans up, between runs, and so how long it
+	// takes at most until another takes over from one that stops. Of one that dies the lease has to run out first: this
+	// time, BatchTimeout and a second. The default is 15 seconds.
 	LeaderCheck time.Duration
 }
 
@@ -93,8 +94,7 @@ type Retention struct {
 	unmerged bool // the search index of SQLite holds what was deleted
 }
 
-// leaderTrust is how long a run goes on without asking again whether this server leads. Two that
-// delete the same entries for a moment do no harm.
+// leaderTrust is how long a run goes on without asking again whether this server leads.
 const leaderTrust = time.Second
 
 // NewRetention prepares the job; Run does it. The store's clock decides what has expired.
@@ -103,10 +103,9 @@ func NewRetention(store *models.Store, settle Settle, log *slog.Logger, config R
 	if err := config.validate(); err != nil {
 		return nil, fmt.Errorf("retention job: %w", err)
 	}
-	leader, err := newLeader(store)
-	if err != nil {
-		return nil, fmt.Errorf("retention job: %w", err)
-	}
+	// Whoever leads asks again before a batch that begins later than leaderTrust after the last time, and between
+	// runs: a batch ends before the lease does.
+	leader := newLeader(store, leaderTrust+config.BatchTimeout+config.LeaderCheck)
 	r := &Retention{store: store, settle: settle, log: log.With("job", models.RetentionJob), config: config, leader: leader}
 	if store.Dialect() == "postgres" {
 		r.entries.aim = min(models.StepsOfABatch*config.BatchTime, config.BatchTimeout)
@@ -265,11 +264,12 @@ func (r *Retention) goOn(ctx context.Context) error {
 	}
 	check, cancel := context.WithTimeout(ctx, r.config.BatchTimeout)
 	defer cancel()
+	asked := time.Now()
 	leads, err := r.leader.stillLeads(check)
 	if err != nil || !leads {
 		return errors.Join(errNotLeading, err)
 	}
-	r.checked = time.Now()
+	r.checked = asked
 	next := models.MicrosOf(r.store.Now().Add(r.config.Interval))
 	if next.Time().Sub(r.job.NextRunAt.Time()) < time.Minute {
 		return nil

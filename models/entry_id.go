@@ -1,6 +1,7 @@
 package models
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"database/sql/driver"
@@ -10,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 
 	"github.com/auditlogs/auditlogs/app/audit/event"
 )
@@ -120,8 +123,17 @@ func (id EntryID) occurred() Micros {
 	return Micros(head>>16)*1000 + Micros(head&0xfff)
 }
 
-// Value stores the 16 bytes: a uuid on PostgreSQL, a blob on SQLite.
+// Value stores the 16 bytes: a uuid on PostgreSQL where the driver knows that it is one, a blob on SQLite.
 func (id EntryID) Value() (driver.Value, error) { return id[:], nil }
+
+// GormValue is Value, and on PostgreSQL text: drivers do not always ask for the type of a parameter.
+func (id EntryID) GormValue(_ context.Context, db *gorm.DB) clause.Expr {
+	var value any = id[:]
+	if db.Name() == (postgres{}).name() {
+		value = id.String()
+	}
+	return clause.Expr{SQL: "?", Vars: []any{value}}
+}
 
 // Scan reads what Value stored; NULL gives the zero ID.
 func (id *EntryID) Scan(src any) error {

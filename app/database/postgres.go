@@ -15,7 +15,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/stdlib"
 	gormpostgres "gorm.io/driver/postgres"
 	"gorm.io/gorm"
 )
@@ -40,6 +39,9 @@ func openPostgres(ctx context.Context, address string, log *slog.Logger) (*DB, e
 		err = waitForPostgres(ctx, pool, server.String(), log)
 	}
 	if err == nil {
+		err = server.checkPooler(ctx, pool, log)
+	}
+	if err == nil {
 		err = checkPostgres(ctx, db)
 	}
 	if err != nil {
@@ -51,8 +53,9 @@ func openPostgres(ctx context.Context, address string, log *slog.Logger) (*DB, e
 
 // postgresServer is what an address names.
 type postgresServer struct {
-	config *pgx.ConnConfig
-	user   *url.Userinfo
+	config  *pgx.ConnConfig
+	user    *url.Userinfo
+	session *session
 }
 
 // String is where the database is, without the password.
@@ -77,27 +80,17 @@ func parsePostgres(address string, patience time.Duration) (postgresServer, erro
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = patience
 	}
-	return postgresServer{config, parsed.User}, nil
+	return postgresServer{config, parsed.User, &session{modeChosen: parsed.Query().Has("default_query_exec_mode")}}, nil
 }
 
 // open makes a pool of connections, which are made when they are needed. All of them are kept while they
 // are in use at all: after a moment in which everybody had to wait, they would be closed and made anew.
 func (s postgresServer) open() *sql.DB {
-	pool := stdlib.OpenDB(*s.config, stdlib.OptionAfterConnect(tellPlanner))
+	pool := sql.OpenDB(newConnector(s.config, s.session))
 	pool.SetMaxOpenConns(postgresConnections)
 	pool.SetMaxIdleConns(postgresConnections)
 	pool.SetConnMaxIdleTime(5 * time.Minute)
 	return pool
-}
-
-// tellPlanner tells PostgreSQL what our statements are like: all of them read a few rows through an
-// index. Compiling one takes a hundred times as long as running it. And where an index has the wanted
-// order, sorting is never better: without statistics, after a bulk import, PostgreSQL would read all of
-// an organization and sort it. These are not parameters of the connection's start, which PgBouncer would
-// refuse.
-func tellPlanner(ctx context.Context, conn *pgx.Conn) error {
-	_, err := conn.Exec(ctx, "SET jit = off; SET enable_sort = off")
-	return err
 }
 
 // waitForPostgres returns as soon as the server answers, with nil or with an error that waiting
@@ -129,7 +122,9 @@ func comingUp(err error) bool {
 	var answer *pgconn.PgError
 	if errors.As(err, &answer) {
 		return answer.Code == "57P03" || // cannot_connect_now: starting up
-			answer.Code == "53300" // too_many_connections
+			answer.Code == "53300" || // too_many_connections
+			strings.HasPrefix(answer.Message, "pgbouncer cannot connect to server") ||
+			strings.HasPrefix(answer.Message, "server login has been failing, try again later")
 	}
 	var network *net.OpError
 	var name *net.DNSError

@@ -4,6 +4,7 @@ package postgres
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"strings"
 	"testing"
 
@@ -83,6 +84,39 @@ func TestPgx(t *testing.T) {
 				NoTransaction: map[string]conformance.Recorder{"without Commit": conformance.OverPgx(struct{ auditpgx.Handle }{pool})},
 			})
 		})
+	}
+}
+
+func TestThePoolOfPgxIsClosed(t *testing.T) {
+	pool := openPgx(t, pgx.QueryExecModeCacheStatement)
+	pool.Close()
+	if _, err := auditpgx.Record(ctx, pool, event); !errors.Is(err, audit.ErrHandleClosed) {
+		t.Errorf("Record returns %v", err)
+	}
+}
+
+func TestTheTablesAreMissing(t *testing.T) {
+	address := database(t)
+	pool, err := pgxpool.New(t.Context(), address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	db, err := sql.Open("postgres", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := pool.Exec(t.Context(), "DROP SCHEMA public CASCADE; CREATE SCHEMA public"); err != nil {
+		t.Fatal(err)
+	}
+	for name, in := range map[string]conformance.Recorder{"pgx": conformance.OverPgx(pool), "lib/pq": conformance.OverSQL(audit.PostgreSQL, db)} {
+		if _, err := in.Record(ctx, event); !errors.Is(err, audit.ErrNotMigrated) {
+			t.Errorf("%s: Record returns %v", name, err)
+		}
+		if _, err := in.EnsureOrganization(ctx, audit.Organization{Slug: "acme"}); !errors.Is(err, audit.ErrNotMigrated) {
+			t.Errorf("%s: EnsureOrganization returns %v", name, err)
+		}
 	}
 }
 

@@ -78,6 +78,7 @@ const (
 	requestKey
 	outsideKey
 	strictKey
+	maskingKey
 )
 
 // WithActor returns a context in which actor acts, usually set once per request by middleware.

@@ -80,7 +80,7 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	for _, r := range e.Related {
 		out.Related = append(out.Related, resourceJSON(r))
 	}
-	metadata, err := encodeMetadata(e.Metadata)
+	metadata, err := own.Load().encodeMetadata(e.Metadata)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package event
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -17,11 +18,12 @@ import (
 // (see MaskKeys), where a credential is known by its form, and for fields tagged audit:"secret" (see Changes).
 const Masked = "[masked]"
 
-// ownRules are what MaskKeys and KeepKeys were given, as canonical names. They are never changed, only replaced.
-type ownRules struct{ masked, kept []string }
+// keyRules are what MaskKeys, KeepKeys and WithMasking were given, as canonical names. They are never changed, only
+// replaced; nil are none.
+type keyRules struct{ masked, kept []string }
 
 var (
-	own      atomic.Pointer[ownRules]
+	own      atomic.Pointer[keyRules] // of the whole program
 	changing sync.Mutex
 )
 
@@ -35,37 +37,54 @@ var (
 // masks pin, userPin, USER_PINS and "card.pin", but not shipping; "card number" masks cardNumber and card-number.
 //
 // MaskKeys panics with a *fault.Field on a key that CheckKey refuses, as that is a mistake in the program.
-func MaskKeys(keys ...string) {
-	addRules(keys, func(rules *ownRules, name string) { rules.masked = append(rules.masked, name) })
-}
+func MaskKeys(keys ...string) { addRules(keys, nil) }
 
 // KeepKeys lifts the rules of MaskKeys for keys whose values open nothing here, in this whole program: "client token"
 // keeps clientToken and client_token, and spec.client_token in changes, but not userClientToken. Credentials that
 // are known by their form are masked there, too, and so is what MaskKeys was given.
 //
 // KeepKeys panics with a *fault.Field on a key that CheckKey refuses, as that is a mistake in the program.
-func KeepKeys(keys ...string) {
-	addRules(keys, func(rules *ownRules, name string) { rules.kept = append(rules.kept, name) })
-}
+func KeepKeys(keys ...string) { addRules(nil, keys) }
 
-func addRules(keys []string, add func(*ownRules, string)) {
+func addRules(mask, keep []string) {
 	changing.Lock()
 	defer changing.Unlock()
-	var rules ownRules
-	if before := own.Load(); before != nil {
-		rules = ownRules{slices.Clone(before.masked), slices.Clone(before.kept)}
+	own.Store(own.Load().with(mask, keep))
+}
+
+// WithMasking returns a context whose events are masked as if MaskKeys had been given the keys mask as well, and KeepKeys
+// the keys keep: for a program that records what others send, where each has rules of its own. An event that is written
+// as JSON, as package client sends it, keeps nothing but what the program does. WithMasking panics as MaskKeys does.
+func WithMasking(ctx context.Context, mask, keep []string) context.Context {
+	if len(mask) == 0 && len(keep) == 0 {
+		return ctx
 	}
-	for _, key := range keys {
+	return context.WithValue(ctx, maskingKey, rulesFrom(ctx).with(mask, keep))
+}
+
+// rulesFrom returns the rules for the events of ctx.
+func rulesFrom(ctx context.Context) *keyRules {
+	if rules, ok := ctx.Value(maskingKey).(*keyRules); ok {
+		return rules
+	}
+	return own.Load()
+}
+
+// with returns the rules and those for further keys. It panics with a *fault.Field on a key that CheckKey refuses.
+func (r *keyRules) with(mask, keep []string) *keyRules {
+	for _, key := range slices.Concat(mask, keep) {
 		if err := CheckKey("key", key); err != nil {
 			panic(err)
 		}
-		add(&rules, canonicalName(key))
 	}
-	own.Store(&rules)
+	if r == nil {
+		r = &keyRules{}
+	}
+	return &keyRules{slices.Concat(r.masked, canonicalNames(mask)), slices.Concat(r.kept, canonicalNames(keep))}
 }
 
-// CheckKey refuses what MaskKeys and KeepKeys cannot look for: a key without letters and digits. The error is a
-// *fault.Field about field.
+// CheckKey refuses what MaskKeys, KeepKeys and WithMasking cannot look for: a key without letters and digits. The error
+// is a *fault.Field about field.
 func CheckKey(field, key string) error {
 	if canonicalName(key) == "" {
 		return fault.Newf(field, fault.Invalid, "%.60q has neither letters nor digits", key)
@@ -90,14 +109,14 @@ const (
 func (t treatment) within() bool { return t != ordinary && t != heading }
 
 // mask returns value as it is to be stored, changed in place where it can be.
-func mask(value any, by treatment) any {
+func (r *keyRules) mask(value any, by treatment) any {
 	switch v := value.(type) {
 	case string:
 		switch {
 		case by >= guarded || by > telling && !isFact(v):
 			return Masked
 		default:
-			return maskText(v, by)
+			return r.maskText(v, by)
 		}
 	case json.Number:
 		if by > counting {
@@ -108,7 +127,7 @@ func mask(value any, by treatment) any {
 			return Masked
 		}
 		for i := range v {
-			v[i] = mask(v[i], by)
+			v[i] = r.mask(v[i], by)
 		}
 	case map[string]any:
 		sides := isChange(v) // each is masked by itself: what was set, replaced or removed can still be seen
@@ -118,19 +137,19 @@ func mask(value any, by treatment) any {
 		named := ordinary // what is said of value, before and after
 		for key, child := range v {
 			if name, ok := child.(string); ok && isNaming(key) {
-				named = max(named, treat(name, by))
+				named = max(named, r.treat(name, by))
 			}
 		}
 		for key, child := range v {
 			of := by
 			if !sides || by == ordinary {
-				of = treat(key, by)
+				of = r.treat(key, by)
 			}
 			// Environment variables, headers and fields are often written {"name": …, "value": …}.
 			if isNamed(key) {
 				of = max(of, named)
 			}
-			v[key] = mask(child, of)
+			v[key] = r.mask(child, of)
 		}
 		maskNames(v)
 	}
@@ -139,14 +158,14 @@ func mask(value any, by treatment) any {
 
 // maskText returns a text in which the credentials that are known by their form are masked. A text that is JSON is
 // masked as metadata is.
-func maskText(text string, by treatment) string {
+func (r *keyRules) maskText(text string, by treatment) string {
 	if trimmed := strings.TrimLeft(text, jsonSpace); strings.HasPrefix(trimmed, "{") || strings.HasPrefix(trimmed, "[") {
 		decoder := json.NewDecoder(strings.NewReader(text))
 		decoder.UseNumber()
 		var value any
 		if decoder.Decode(&value) == nil && isAtEnd(decoder) {
 			before, _ := jsonOf(value) // what was decoded can be encoded
-			if after, _ := jsonOf(mask(value, by)); after != before {
+			if after, _ := jsonOf(r.mask(value, by)); after != before {
 				return after
 			}
 			return text

@@ -28,7 +28,7 @@ func FuzzMasking(f *testing.F) {
 			return
 		}
 		key := prefix + dress(wordOf(word), style) + suffix
-		if by := treat(key, ordinary); by == ordinary || by == telling {
+		if by := own.Load().treat(key, ordinary); by == ordinary || by == telling {
 			if prefix+suffix == "" {
 				t.Errorf("%q is taken for a fact", key)
 			}
@@ -44,12 +44,12 @@ func FuzzMasking(f *testing.F) {
 // checkEncoding answers with the stored form, which is checked.
 func checkEncoding(t *testing.T, metadata any) string {
 	t.Helper()
-	if plain, err := jsonOf(metadata); err == nil && isStorable(plain) {
-		if mended, err := mendMetadata(plain); err != nil || mended != plain {
+	if plain, err := jsonOf(metadata); err == nil && own.Load().isStorable(plain) {
+		if mended, err := own.Load().mendMetadata(plain); err != nil || mended != plain {
 			t.Errorf("%s is taken as storable, and mended it is %s, %v", plain, mended, err)
 		}
 	}
-	text, err := encodeMetadata(metadata)
+	text, err := own.Load().encodeMetadata(metadata)
 	if err != nil {
 		var invalid *fault.Field
 		if !errors.As(err, &invalid) || invalid.Field != "metadata" {
@@ -70,7 +70,7 @@ func checkEncoding(t *testing.T, metadata any) string {
 	if strings.Contains(text, `\u0000`) && !strings.Contains(text, `\\u0000`) {
 		t.Errorf("U+0000 was let through: %s", text)
 	}
-	if again, err := encodeMetadata(json.RawMessage(text)); err != nil || again != text {
+	if again, err := own.Load().encodeMetadata(json.RawMessage(text)); err != nil || again != text {
 		t.Errorf("%s, encoded again, is %s, %v", text, again, err)
 	}
 	return text
@@ -98,7 +98,7 @@ func depthOf(value any) int {
 func plant(value any, key string, style uint64) any {
 	ways := []any{sentinel, []any{sentinel}, map[string]any{"in": sentinel}, map[string]any{"before": sentinel, "after": nil},
 		map[string]any{"after": map[string]any{"before": sentinel}}}
-	if treat(key, ordinary) == heading {
+	if own.Load().treat(key, ordinary) == heading {
 		ways = ways[:2] // an object under authorization is ordinary data
 	}
 	switch v := value.(type) {

@@ -33,9 +33,8 @@ func init() {
 }
 
 // treat returns the treatment of the value of a key in an object that is treated itself as outer is.
-func treat(key string, outer treatment) treatment {
-	rules := own.Load()
-	owns := rules != nil && len(rules.masked) > 0
+func (r *keyRules) treat(key string, outer treatment) treatment {
+	owns := r != nil && len(r.masked) > 0
 	if !owns && outer == ordinary && !mayOpen(key) {
 		return ordinary
 	}
@@ -43,9 +42,9 @@ func treat(key string, outer treatment) treatment {
 	var beginsRoom [64]bool
 	name, begins := canonical(key, nameRoom[:0], beginsRoom[:0])
 	switch {
-	case owns && rules.masks(name, begins):
+	case owns && r.masks(name, begins):
 		return hidden
-	case rules != nil && isNameIn(rules.kept, key, name):
+	case r != nil && isNameIn(r.kept, key, name):
 		return ordinary
 	}
 	opens := ordinary
@@ -125,8 +124,8 @@ func endsIn(endings []string, name []byte, begins []bool, from int) bool {
 	})
 }
 
-// masks reports whether MaskKeys was given a key that stands in name as whole words.
-func (r *ownRules) masks(name []byte, begins []bool) bool {
+// masks reports whether one of the keys to be masked stands in name as whole words.
+func (r *keyRules) masks(name []byte, begins []bool) bool {
 	wordEnds := func(i int) bool { return i == len(name) || begins[i] }
 	for _, word := range r.masked {
 		for i := range name {

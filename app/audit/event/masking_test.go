@@ -1,8 +1,10 @@
 package event_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -129,6 +131,39 @@ func TestApplicationsKeepTheirOwnKeys(t *testing.T) {
 		}
 	}()
 	event.KeepKeys("…")
+}
+
+func TestAContextHasRulesOfItsOwn(t *testing.T) {
+	event.MaskKeys("otter token")
+	event.KeepKeys("otter secret")
+	ctx := event.WithMasking(t.Context(), []string{"otter_pin", "otter secret"}, []string{"otter_cookie", "otterToken", "otterPin"})
+	for _, of := range []struct {
+		ctx            context.Context
+		metadata, want string
+	}{
+		{ctx, `{"userOtterPins":[1,{"id":"x"}]}`, `{"userOtterPins":"[masked]"}`},
+		{ctx, `{"otterCookie":"x"}`, `{"otterCookie":"x"}`},
+		{ctx, `{"otterPin":"x"}`, `{"otterPin":"[masked]"}`},       // what is to be masked is
+		{ctx, `{"otterSecret":"x"}`, `{"otterSecret":"[masked]"}`}, // also where the program keeps it
+		{ctx, `{"otterToken":"x"}`, `{"otterToken":"[masked]"}`},   // and what the program masks
+		{ctx, `{"otterCookie":"https://u:p@example.com"}`, `{"otterCookie":"https://u:[masked]@example.com"}`},
+		{ctx, `{"password":"x"}`, `{"password":"[masked]"}`},
+		{event.WithMasking(ctx, nil, []string{"otter credential"}), `{"otterCookie":"x","otterCredential":"x","otterPin":"x"}`,
+			`{"otterCookie":"x","otterCredential":"x","otterPin":"[masked]"}`},
+		{t.Context(), `{"otterCookie":"x","otterPin":"x","otterSecret":"x"}`, `{"otterCookie":"[masked]","otterPin":"x","otterSecret":"x"}`},
+		{event.WithMasking(t.Context(), nil, nil), `{"otterCookie":"x","otterPin":"x"}`, `{"otterCookie":"[masked]","otterPin":"x"}`},
+	} {
+		e, err := event.Resolve(of.ctx, anEvent(func(e *event.Event) { e.Metadata = json.RawMessage(of.metadata) }), time.Now())
+		if got := fmt.Sprintf("%s", e.Metadata); err != nil || got != of.want {
+			t.Errorf("%s\nis stored as %s, %v\nwant         %s", of.metadata, got, err, of.want)
+		}
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("a key without letters was taken")
+		}
+	}()
+	event.WithMasking(t.Context(), nil, []string{"x", "_-_"})
 }
 
 func TestTextsOfAnEventAreMaskedByForm(t *testing.T) {

@@ -20,7 +20,7 @@ const (
 // encodeMetadata returns the stored text of an event's metadata: a JSON object with its keys in
 // order, numbers as they were written, credentials masked, and U+FFFD in place of what PostgreSQL's
 // JSON functions could not read (U+0000, invalid UTF-8). Nothing and null give the empty string.
-func encodeMetadata(metadata any) (text string, err error) {
+func (r *keyRules) encodeMetadata(metadata any) (text string, err error) {
 	if metadata == nil {
 		return "", nil
 	}
@@ -33,8 +33,8 @@ func encodeMetadata(metadata any) (text string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if !isStorable(text) {
-		if text, err = mendMetadata(text); err != nil {
+	if !r.isStorable(text) {
+		if text, err = r.mendMetadata(text); err != nil {
 			return "", err
 		}
 	}
@@ -92,7 +92,7 @@ func jsonOf(metadata any) (string, error) {
 // isStorable reports whether compact JSON can be stored as it is, as most can: one object whose keys are
 // in order, with nothing to mask or to mend. When in doubt it returns false. Decoding and encoding
 // everything would be most of the work of recording an event.
-func isStorable(text string) bool {
+func (r *keyRules) isStorable(text string) bool {
 	if text == "" || text[0] != '{' || !utf8.ValidString(text) || strings.IndexByte(text, '\\') >= 0 ||
 		strings.Contains(text, "\u2028") || strings.Contains(text, "\u2029") {
 		return false
@@ -114,7 +114,7 @@ func isStorable(text string) bool {
 			inner := text[i+1 : i+1+length]
 			i += length + 1
 			if text[i+1] != ':' {
-				if naming && treat(inner, ordinary) != ordinary || maskForms(inner) != inner {
+				if naming && r.treat(inner, ordinary) != ordinary || maskForms(inner) != inner {
 					return false
 				}
 				naming = false
@@ -123,7 +123,7 @@ func isStorable(text string) bool {
 			if hasKeys[level] && lastKeys[level] >= inner || len(inner) >= shortestToken && maskForms(inner) != inner {
 				return false
 			}
-			if of := treat(inner, ordinary); of > telling || of == telling && (text[i+2] == '{' || text[i+2] == '[') {
+			if of := r.treat(inner, ordinary); of > telling || of == telling && (text[i+2] == '{' || text[i+2] == '[') {
 				return false
 			}
 			lastKeys[level], hasKeys[level], naming = inner, true, isNaming(inner)
@@ -133,7 +133,7 @@ func isStorable(text string) bool {
 }
 
 // mendMetadata decodes metadata and encodes it as it is to be stored.
-func mendMetadata(text string) (string, error) {
+func (r *keyRules) mendMetadata(text string) (string, error) {
 	if text == "null" {
 		return "", nil
 	}
@@ -141,7 +141,7 @@ func mendMetadata(text string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return jsonOf(withoutNUL(mask(object, ordinary)))
+	return jsonOf(withoutNUL(r.mask(object, ordinary)))
 }
 
 // decodeMetadata reads an object, at most maxMetadataDepth deep, in which no name is given twice.

@@ -77,7 +77,7 @@ func Resolve(ctx context.Context, event Event, now time.Time) (Event, error) {
 	}
 	faults.Add(checkURL(event.URL))
 	event.EntityName, event.Reason, event.URL = maskForms(event.EntityName), maskForms(event.Reason), maskForms(event.URL)
-	metadata, err := encodeMetadata(event.Metadata)
+	metadata, err := rulesFrom(ctx).encodeMetadata(event.Metadata)
 	faults.Add(err)
 	event.Metadata = nil
 	if metadata != "" {

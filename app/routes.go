@@ -87,5 +87,7 @@ func (a *App) routes() {
 
 	org.Get("/settings/api-keys", h.APIKeys)
 	org.Post("/settings/api-keys", h.Admin, h.CreateAPIKey)
+	org.Get("/settings/api-keys/:key/masking", h.APIKeyMasking)
+	org.Post("/settings/api-keys/:key/masking", h.Admin, h.SaveAPIKeyMasking)
 	org.Post("/settings/api-keys/:key/revoke", h.Admin, h.RevokeAPIKey)
 }

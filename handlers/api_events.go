@@ -36,11 +36,13 @@ func (h *Handlers) RecordEvents(c *fiber.Ctx) error {
 	if request.content, err = h.readEvents(c, request.caller); err != nil {
 		return err
 	}
+	masking := request.caller.key.Masking
+	ctx := event.WithMasking(contextOf(c), masking.MaskKeys.Names(), masking.KeepKeys.Names())
 	body := decodeEvents(request.content, lines)
 	if body.broken != "" || len(body.refused) > 0 {
-		return refuseAll(contextOf(c), request.caller.org, body, nil, h.Store.Now())
+		return refuseAll(ctx, request.caller.org, body, nil, h.Store.Now())
 	}
-	answer, repeated, err := h.recordOnce(contextOf(c), request, body.events)
+	answer, repeated, err := h.recordOnce(ctx, request, body.events)
 	if err != nil {
 		return err
 	}

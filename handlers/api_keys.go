@@ -87,6 +87,8 @@ type apiKeyForm struct {
 	Scope     string `form:"scope" validate:"oneof=write read"`
 	Expires   string `form:"expires" validate:"oneof=never 30 90 365 date"`
 	ExpiresOn string `form:"expires_on"`
+	MaskKeys  string `form:"mask_keys"`
+	KeepKeys  string `form:"keep_keys"`
 }
 
 // expiry is the moment the form chooses, zero for never. A key with a last day works until
@@ -107,9 +109,9 @@ func (f apiKeyForm) expiry(now time.Time, zone *time.Location) (models.Micros, e
 	}
 }
 
-// CreateAPIKey handles POST /orgs/:slug/settings/api-keys with `name`, `scope` (write or read) and
-// `expires`: never, a number of days (30, 90, 365), or "date" with the last day in `expires_on`. It
-// shows the new key, once.
+// CreateAPIKey handles POST /orgs/:slug/settings/api-keys with `name`, `scope` (write or read),
+// `expires`: never, a number of days (30, 90, 365), or "date" with the last day in `expires_on`; and, for
+// a key that writes, `mask_keys` and `keep_keys`. It shows the new key, once.
 func (h *Handlers) CreateAPIKey(c *fiber.Ctx) error {
 	var input apiKeyForm
 	form, err := readForm(c, &input)
@@ -117,6 +119,14 @@ func (h *Handlers) CreateAPIKey(c *fiber.Ctx) error {
 		return err
 	}
 	scope := scopeOf(c)
+	masking := readMasking(&form)
+	if masking != (accounts.Masking{}) && input.Scope == string(accounts.ScopeRead) {
+		field := "mask_keys"
+		if masking.MaskKeys == "" {
+			field = "keep_keys"
+		}
+		form.Refuse(field, "A key that reads the log brings nothing that could be masked. Leave this empty.")
+	}
 	var made shownKey
 	if form.OK() {
 		err = h.asAdmin(c, func(ctx context.Context, tx *gorm.DB) error {
@@ -125,6 +135,10 @@ func (h *Handlers) CreateAPIKey(c *fiber.Ctx) error {
 				return err
 			}
 			made.APIKey, made.Token, err = accounts.CreateAPIKey(ctx, tx, scope.Organization.ID, input.Name, accounts.KeyScope(input.Scope), scope.User.ID, expires)
+			if err == nil && masking != (accounts.Masking{}) {
+				_, err = accounts.SetMasking(ctx, tx, scope.Organization.ID, made.ID, masking)
+				made.Masking = masking
+			}
 			if err != nil {
 				return err
 			}
@@ -148,7 +162,7 @@ func (f apiKeyForm) expiresField() string {
 	return "expires"
 }
 
-// recordAPIKey records what happened to a key. The key itself and its hash stay out of the log.
+// recordAPIKey records what happened to a key, with what is known of it. The key itself and its hash stay out of the log.
 func recordAPIKey(ctx context.Context, tx *gorm.DB, org models.Organization, action action.Action, key accounts.APIKey) error {
 	facts := map[string]any{"scope": key.Scope}
 	for name, moment := range map[string]models.Micros{"expires_at": key.ExpiresAt, "last_used_at": key.LastUsedAt} {
@@ -156,14 +170,23 @@ func recordAPIKey(ctx context.Context, tx *gorm.DB, org models.Organization, act
 			facts[name] = moment.Time()
 		}
 	}
-	_, err := audit.Record(ctx, tx, audit.Event{
+	for name, keys := range map[string]accounts.MetadataKeys{"mask_keys": key.MaskKeys, "keep_keys": key.KeepKeys} {
+		if keys != "" {
+			facts[name] = keys.Names()
+		}
+	}
+	_, err := audit.Record(ctx, tx, apiKeyEvent(org, action, key, facts))
+	return err
+}
+
+func apiKeyEvent(org models.Organization, action action.Action, key accounts.APIKey, facts map[string]any) audit.Event {
+	return audit.Event{
 		Organization: org.Slug,
 		Action:       action,
 		EntityID:     key.ID,
 		EntityName:   key.Name,
 		Metadata:     facts,
-	})
-	return err
+	}
 }
 
 // revokePage asks before a key ends.

@@ -241,6 +241,43 @@ func TestALinkIsNotUndoneByASave(t *testing.T) {
 	})
 }
 
+func TestMaskingIsNotUndoneByASave(t *testing.T) {
+	eachCouncil(t, func(t *testing.T, p *town, acme models.Organization, ada, grace *apptest.Client, _ accounts.User) {
+		key, _ := p.apiKey(acme, accounts.User{ID: "usr_1"}, "Build server")
+		list := "/orgs/acme" + apiKeys
+		masking := list + "/" + key.ID + "/masking"
+		stored := func() accounts.Masking {
+			key, err := p.Accounts.APIKey(t.Context(), acme.ID, key.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return key.Masking
+		}
+		both, one := open(t, ada, ada.Get(masking), "main form"), open(t, ada, ada.Get(masking), "main form")
+		p.Clock.Advance(time.Minute)
+		open(t, grace, grace.Get(masking), "main form").set("mask_keys", "pin, door").set("keep_keys", "token").send().ExpectRedirect(list)
+
+		// What is wrong with a name does not make the form forget.
+		invalid := open(t, ada, both.set("mask_keys", "_").send().Expect(422), "main form")
+		wantConflict(t, invalid.set("mask_keys", "pin").send(), "What is masked is now pin, door", byGrace)
+		answer := wantConflict(t, one.set("mask_keys", "pin door").send(), "What is kept is now token", byGrace)
+		if strings.Contains(answer.Text("[data-conflict]"), "What is masked") {
+			t.Error("it says what is not so")
+		}
+		again := open(t, ada, answer, "main form")
+		if again.fields["mask_keys"] != "pin door" || again.fields["keep_keys"] != "" || stored() != (accounts.Masking{MaskKeys: "pin door", KeepKeys: "token"}) {
+			t.Errorf("the form holds %v, and it is %+v", again.fields, stored())
+		}
+		again.send().ExpectRedirect(list)
+		open(t, ada, ada.Get(masking), "main form").set("mask_keys", "").send().ExpectRedirect(list)
+		wantConflict(t, again.set("mask_keys", "pin").send(), "What is masked is now nothing")
+		ada.Post(masking, "mask_keys", "script").ExpectRedirect(list)
+		if stored() != (accounts.Masking{MaskKeys: "script"}) {
+			t.Errorf("a script leaves %+v", stored())
+		}
+	})
+}
+
 func TestARoleIsNotUndoneByASave(t *testing.T) {
 	eachCouncil(t, func(t *testing.T, p *town, acme models.Organization, ada, grace *apptest.Client, bob accounts.User) {
 		const list = "/orgs/acme/settings/members"

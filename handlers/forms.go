@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/go-playground/validator/v10"
@@ -25,6 +26,11 @@ type Form struct {
 
 // OK reports whether nothing is wrong with the form.
 func (f Form) OK() bool { return len(f.Errors) == 0 }
+
+// Says reports whether something was typed into one of the fields.
+func (f Form) Says(fields ...string) bool {
+	return slices.ContainsFunc(fields, func(field string) bool { return f.Values[field] != "" })
+}
 
 // Refuse notes what is wrong with a field.
 func (f *Form) Refuse(field, reason string) {

@@ -214,3 +214,85 @@ func TestTheUseOfAnAPIKeyIsNotedOnceAMinute(t *testing.T) {
 		}
 	})
 }
+
+func TestWhatAnAPIKeyMasks(t *testing.T) {
+	eachTown(t, func(t *testing.T, p *town) {
+		acme, other := p.organization("acme"), p.organization("other")
+		key, token := p.key(acme, time.Time{})
+		sibling, _ := p.key(acme, time.Time{})
+		set := func(org models.Organization, id string, to accounts.Masking) (before accounts.APIKey, err error) {
+			err = p.do(func(tx *gorm.DB) (err error) {
+				before, err = accounts.SetMasking(t.Context(), tx, org.ID, id, to)
+				return err
+			})
+			return before, err
+		}
+		first, second := accounts.Masking{MaskKeys: "pin doorCode", KeepKeys: "client_token"}, accounts.Masking{MaskKeys: "größe"}
+		for _, step := range []struct{ before, to accounts.Masking }{{accounts.Masking{}, first}, {first, first}, {first, second}} {
+			before, err := set(acme, key.ID, step.to)
+			if err != nil || before.ID != key.ID || before.Masking != step.before {
+				t.Errorf("it was %+v, %v; want %+v", before.Masking, err, step.before)
+			}
+			found, _, err := p.people.APIKeyByToken(t.Context(), token)
+			if err != nil || found.Masking != step.to {
+				t.Errorf("it is %+v, %v; want %+v", found.Masking, err, step.to)
+			}
+		}
+		if found, err := p.people.APIKey(t.Context(), acme.ID, sibling.ID); err != nil || found.Masking != (accounts.Masking{}) {
+			t.Errorf("another key masks %+v, %v", found.Masking, err)
+		}
+
+		reads, _, err := p.createKey(acme, "Reports", accounts.ScopeRead, time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.revoke(acme, sibling.ID); err != nil {
+			t.Fatal(err)
+		}
+		for what, id := range map[string]string{"a key that reads": reads.ID, "a revoked one": sibling.ID, "none": "key_nobody"} {
+			_, err := set(acme, id, first)
+			wantError(t, what, err, models.ErrNotFound)
+		}
+		_, err = set(other, key.ID, first)
+		wantError(t, "another organization's", err, models.ErrNotFound)
+		p.must(func(tx *gorm.DB) error { return accounts.CloseOrganization(t.Context(), tx, acme.ID, p.now) })
+		_, err = set(acme, key.ID, first)
+		wantError(t, "in a closed organization", err, models.ErrClosed)
+	})
+}
+
+func TestNamesOfKeysOfMetadata(t *testing.T) {
+	many := strings.Repeat("k1 ", accounts.MaxMaskingNames)
+	for text, want := range map[string]accounts.MetadataKeys{
+		"":                             "",
+		" , ;\r\n":                     "",
+		"pin":                          "pin",
+		"pin,card.number; X-Door\tpin": "pin card.number X-Door",
+		"größe 電話 п":                   "größe 電話 п",
+		many:                           "k1",
+		strings.Repeat("k", accounts.MaxMaskingName): accounts.MetadataKeys(strings.Repeat("k", accounts.MaxMaskingName)),
+	} {
+		if got, err := accounts.ParseMetadataKeys("mask_keys", text); err != nil || got != want {
+			t.Errorf("%q is read as %q, %v; want %q", text, got, err, want)
+		}
+	}
+	var tooMany strings.Builder
+	for n := range accounts.MaxMaskingNames + 1 {
+		fmt.Fprintf(&tooMany, "k%d,", n)
+	}
+	for text, reason := range map[string]string{
+		"pin, _-_":                        `"_-_" has neither`,
+		"pin …":                           `"…" has neither`,
+		"p\x00in":                         `"p\x00in" holds a character`,
+		"ok p\u202ein":                    `"p\u202ein" holds a character`,
+		"p\xffin":                         `"p\xffin" holds a character`,
+		strings.Repeat("k", 101) + " pin": `"kkkkkkkkkkkkkkkkkkkk"… is too long`,
+		tooMany.String():                  "51 names",
+	} {
+		_, err := accounts.ParseMetadataKeys("keep_keys", text)
+		var invalid *fault.Field
+		if !errors.As(err, &invalid) || invalid.Field != "keep_keys" || !strings.Contains(invalid.Reason, reason) {
+			t.Errorf("%q is refused with %v, want %q", text, err, reason)
+		}
+	}
+}

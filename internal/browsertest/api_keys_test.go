@@ -12,6 +12,7 @@ import (
 // A key is made, copied, used as the example beside it says, and revoked.
 func TestAnAPIKeysLife(t *testing.T) {
 	p := signedIn(t, serveDemo(t), "admin@example.com")
+	p.expect("422")
 	p.visit(apiKeys)
 	if value[bool](p, `document.querySelector("[name=expires_on]").checkVisibility()`) {
 		t.Error("the last day is asked for before somebody chose to type one")
@@ -44,6 +45,15 @@ func TestAnAPIKeysLife(t *testing.T) {
 	p.waitFor("what the key sent", `location.search.startsWith("?api_key=") && document.querySelectorAll("#entries [data-entry-id]").length === 1`)
 
 	p.visit(apiKeys)
+	p.click(`[data-key-id=` + key.ID + `] .actions a`)
+	p.waitFor("what is masked of it", `document.querySelector("main form [name=mask_keys]")`)
+	p.fill(`[name=mask_keys]`, "_")
+	p.press(kb.Enter)
+	p.waitFor("the reason", `document.activeElement.matches("[name=mask_keys][aria-invalid=true]")`)
+	barriers{}.look(p, "what is masked, refused", "light and dark")
+	p.fill(`[name=mask_keys]`, "pin")
+	p.press(kb.Enter)
+	p.waitFor("the list with it", `/Masks 1 more key/.test(document.querySelector("[data-key-id=`+key.ID+`]")?.textContent ?? "")`)
 	p.click(`[data-key-id=` + key.ID + `] .actions button`)
 	p.waitFor("the question", `document.querySelector("input[name=confirm][value=yes]")`)
 	barriers{}.look(p, "the question before a key is revoked", "light and dark")
@@ -61,6 +71,11 @@ func TestAnAPIKeyWithoutScript(t *testing.T) {
 	p.visit(apiKeys)
 	p.click(`main form button.primary`)
 	p.waitFor("the reason", `document.querySelector("[name=name][aria-invalid=true]")`)
+	if value[bool](p, `document.querySelector("[name=mask_keys]").checkVisibility()`) {
+		t.Error("what is masked is not folded away")
+	}
+	p.click(`main form summary`)
+	p.fill(`[name=mask_keys]`, "pin")
 	p.fill(`[name=name]`, "Script")
 	p.press(kb.Enter)
 	p.waitFor("the key", `document.querySelector("#shown-key")`)
@@ -69,6 +84,9 @@ func TestAnAPIKeyWithoutScript(t *testing.T) {
 	}
 	if value[bool](p, `document.querySelector("[data-copy]").checkVisibility()`) {
 		t.Error("a button is shown that does nothing")
+	}
+	if row := value[string](p, `document.querySelector("[data-key-id]").textContent`); !strings.Contains(row, "Masks 1 more key") {
+		t.Errorf("the list says %q", row)
 	}
 	p.click(`[data-key-id] .actions button`)
 	p.waitFor("the question", `document.querySelector("input[name=confirm][value=yes]")`)

@@ -28,6 +28,8 @@ func pages(p *page) []string {
 	history := value[string](p, `document.querySelector("a[href*='/resources/']").getAttribute("href")`)
 	p.visit(fewSay)
 	meant := value[string](p, `document.querySelector("[data-entry-id]:has(.outcome):has(.service):has(.for) a").getAttribute("href")`)
+	p.visit(apiKeys)
+	masking := value[string](p, `document.querySelector("[data-key-id] .actions a").getAttribute("href")`)
 	return slices.Concat([]string{fullLog}, recordFull(p), []string{
 		fewSay,
 		meant,
@@ -42,6 +44,7 @@ func pages(p *page) []string {
 		settings,
 		members,
 		apiKeys,
+		masking,
 		integrations,
 		"/orgs/acme-labs/settings/api-keys",
 		"/account",

@@ -52,6 +52,7 @@ type APIKey struct {
 	ExpiresAt  models.Micros // zero: never
 	LastUsedAt models.Micros // to the minute; zero: never used
 	RevokedAt  models.Micros // zero while it was not
+	Masking
 }
 
 func (APIKey) TableName() string { return "audit_api_keys" }
@@ -109,28 +110,38 @@ func CreateAPIKey(ctx context.Context, tx *gorm.DB, orgID int64, name string, sc
 	return key, token, nil
 }
 
-// RevokeAPIKey ends a key for good and returns it as it was before. Nothing is written where it was
-// revoked already. Errors: ErrNotFound where the organization has no such key, ErrClosed.
-func RevokeAPIKey(ctx context.Context, tx *gorm.DB, orgID int64, id string) (before APIKey, err error) {
+// LockAPIKey finds a key, also one that was revoked, in a transaction in which nobody else changes it. Errors:
+// ErrNotFound where the organization has no such key, ErrClosed.
+func LockAPIKey(ctx context.Context, tx *gorm.DB, orgID int64, id string) (key APIKey, err error) {
 	if _, err := models.LockOrganization(ctx, tx, orgID); err != nil {
-		return before, err
+		return key, err
 	}
-	err = tx.WithContext(ctx).Where("org_id = ? AND id = ?", orgID, id).Take(&before).Error
+	err = tx.WithContext(ctx).Where("org_id = ? AND id = ?", orgID, id).Take(&key).Error
 	if errors.Is(err, gorm.ErrRecordNotFound) {
-		return before, fmt.Errorf("API key %q: %w", id, models.ErrNotFound)
+		return key, fmt.Errorf("API key %q: %w", id, models.ErrNotFound)
 	}
 	if err != nil {
-		return before, fmt.Errorf("find API key %s: %w", id, err)
+		return key, fmt.Errorf("find API key %s: %w", id, err)
 	}
-	if before.RevokedAt != 0 {
-		return before, nil
+	return key, nil
+}
+
+// RevokeAPIKey ends a key for good and returns it as it was before. Nothing is written where it was
+// revoked already. Errors: as LockAPIKey.
+func RevokeAPIKey(ctx context.Context, tx *gorm.DB, orgID int64, id string) (before APIKey, err error) {
+	before, err = LockAPIKey(ctx, tx, orgID, id)
+	if err != nil || before.RevokedAt != 0 {
+		return before, err
 	}
-	err = tx.WithContext(ctx).Model(&APIKey{}).Where("org_id = ? AND id = ?", orgID, id).
-		Update("revoked_at", models.MicrosOf(models.TransactionNow(tx))).Error
+	err = updateAPIKey(ctx, tx, before, map[string]any{"revoked_at": models.MicrosOf(models.TransactionNow(tx))})
 	if err != nil {
 		return before, fmt.Errorf("revoke API key %s: %w", id, err)
 	}
 	return before, nil
+}
+
+func updateAPIKey(ctx context.Context, tx *gorm.DB, key APIKey, columns map[string]any) error {
+	return tx.WithContext(ctx).Model(&APIKey{}).Where("org_id = ? AND id = ?", key.OrgID, key.ID).Updates(columns).Error
 }
 
 // APIKeys lists an organization's keys, newest first: those that can be used and those that have

@@ -33,6 +33,9 @@ const (
 // SettingLink is the link of an entity type.
 func SettingLink(entityType string) string { return "link:" + entityType }
 
+// SettingMasking is what is masked of the events that come with an API key.
+func SettingMasking(keyID string) string { return "masking:" + keyID }
+
 // SettingRole is the role of a member, and whether they are one.
 func SettingRole(userID string) string { return "role:" + userID }
 

@@ -107,7 +107,7 @@ SELECT concat('longest by process ', a.pid, ' of role ', a.usename, nullif(conca
 	', ', coalesce(a.state, 'active'), ', its transaction begun at ' || date_trunc('second', a.xact_start))
 FROM pg_stat_activity AS a
 WHERE a.pid <> pg_backend_pid() AND a.pid IN (SELECT pid FROM pg_locks WHERE granted AND relation IN (
-	to_regclass('audit_entries'), to_regclass('audit_actors'), to_regclass('audit_log')))
+	to_regclass('audit_entries'), to_regclass('audit_actors'), to_regclass('audit_api_keys'), to_regclass('audit_log')))
 ORDER BY a.xact_start LIMIT 1`).Scan(&who)
 	if err != nil { // it has just ended
 		return "for a moment"

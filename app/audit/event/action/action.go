@@ -120,7 +120,9 @@ const (
 	MemberRemove     Action = "member:remove"
 	AuditLogExport   Action = "audit_log:export"
 	APIKeyCreate     Action = "api_key:create"
-	APIKeyRevoke     Action = "api_key:revoke"
+	// Somebody changed what is masked of the events that come with a key.
+	APIKeyUpdate Action = "api_key:update"
+	APIKeyRevoke Action = "api_key:revoke"
 )
 
 // Group is a heading of the action filter and the actions under it.
@@ -145,7 +147,7 @@ var catalogue = []Group{
 	{Access, []Action{UserSignIn, UserSignOut, UserSignInRefused, UserPasswordResetLink,
 		UserPasswordResetLinkRevoke, UserPasswordReset, UserPasswordChange, UserPasswordChangeRefused,
 		UserSessionEnd, AccessDenied, MemberInvite, MemberJoin, MemberRoleUpdate, MemberRemove, AuditLogExport,
-		APIKeyCreate, APIKeyRevoke}},
+		APIKeyCreate, APIKeyUpdate, APIKeyRevoke}},
 }
 
 // Access is the name of the group that holds what the web app itself records.

@@ -1,0 +1,12 @@
+-- +goose Up
+
+-- Whoever records waits behind a statement that waits for a lock. Package migrate tries again.
+SET LOCAL lock_timeout = '200ms';
+
+-- Keys of metadata that are masked, and kept, in what comes with an API key: names with a space between each two.
+ALTER TABLE audit_api_keys
+    ADD COLUMN mask_keys text NOT NULL DEFAULT '',
+    ADD COLUMN keep_keys text NOT NULL DEFAULT '';
+
+-- +goose Down
+ALTER TABLE audit_api_keys DROP COLUMN keep_keys, DROP COLUMN mask_keys;

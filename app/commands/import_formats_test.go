@@ -2,6 +2,7 @@ package commands
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -13,8 +14,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/auditlogs/auditlogs/app"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/app/importer"
+	"github.com/auditlogs/auditlogs/internal/apptest"
+	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 var (
@@ -39,10 +44,10 @@ func recent(t *testing.T, name ...string) string {
 	return strings.ReplaceAll(string(text), "T23:59:60Z", "T23:59:59Z") // a leap second is at the end of a month
 }
 
-// namesGiven returns what the actions of a format's samples are called.
-func namesGiven(t *testing.T, format string) map[string]bool {
+// namesGiven counts what the actions of a format's samples are called.
+func namesGiven(t *testing.T, format string) map[string]int {
 	t.Helper()
-	names := map[string]bool{}
+	names := map[string]int{}
 	for line := range strings.Lines(recent(t, format, "expected.ndjson")) {
 		var expected struct {
 			NativeAction string `json:"native_action"`
@@ -50,12 +55,13 @@ func namesGiven(t *testing.T, format string) map[string]bool {
 		if err := json.Unmarshal([]byte(line), &expected); err != nil {
 			t.Fatal(err)
 		}
-		names[expected.NativeAction] = true
+		names[expected.NativeAction]++
 	}
 	return names
 }
 
-// Every sample is accepted, under the name that its system gives it, and the second time it is there.
+// Every sample is accepted, the second time it is there, and the name that its system gives it finds it. Of its values the
+// secrets are masked, and the facts are not.
 func TestImportOfOtherSystemsFormats(t *testing.T) {
 	file := map[string]string{importer.CSV: "events.csv"}
 	records := map[string]int{
@@ -65,40 +71,58 @@ func TestImportOfOtherSystemsFormats(t *testing.T) {
 		t.Errorf("the formats are %v", formats)
 	}
 	onBoth(t, func(t *testing.T, address string, db *database.DB) {
+		var all []models.Entry
+		judged := map[string]int{}
 		for _, format := range slices.Sorted(maps.Keys(records)) {
-			t.Run(format, func(t *testing.T) {
-				name := "events.ndjson"
-				if file[format] != "" {
-					name = file[format]
-				}
-				history, before := recent(t, format, name), countEntries(t, db)
-				read := func() imported {
-					return importHistory(t.Context(), address, strings.NewReader(history), func(i *importCommand) {
-						i.Format, i.Organization = format, "acme"
-						if format == importer.CSV {
-							i.Map = "../importer/testdata/csv/map.json"
-						}
-					})
-				}
-				n := records[format]
-				if got := read(); got.err != nil || !strings.Contains(got.console, fmt.Sprintf(": %d imported.", n)) {
-					t.Fatalf("%+v", got)
-				}
-				if got := read(); got.err != nil || !strings.Contains(got.console, fmt.Sprintf(": 0 imported, %d there already.", n)) {
-					t.Errorf("the second time: %+v", got)
-				}
-				for name := range namesGiven(t, format) {
-					var found int64
-					err := db.Read.Table("audit_entries").Where("native_action = ? OR action = ?", name, name).Count(&found).Error
-					if err != nil || found == 0 {
-						t.Errorf("no entry is found by %q, %v", name, err)
+			history := recent(t, format, cmp.Or(file[format], "events.ndjson"))
+			read := func() imported {
+				return importHistory(t.Context(), address, strings.NewReader(history), func(i *importCommand) {
+					i.Format, i.Organization = format, "acme"
+					if format == importer.CSV {
+						i.Map = "../importer/testdata/csv/map.json"
 					}
+				})
+			}
+			n := records[format]
+			if got := read(); got.err != nil || !strings.Contains(got.console, fmt.Sprintf(": %d imported.", n)) {
+				t.Fatalf("%s: %+v", format, got)
+			}
+			if got := read(); got.err != nil || !strings.Contains(got.console, fmt.Sprintf(": 0 imported, %d there already.", n)) {
+				t.Errorf("%s: the second time: %+v", format, got)
+			}
+			var stored, added []models.Entry
+			if err := db.Read.Find(&stored).Error; err != nil {
+				t.Fatal(err)
+			}
+			names := map[string]int{}
+			for _, entry := range stored {
+				if !slices.ContainsFunc(all, func(before models.Entry) bool { return before.ID == entry.ID }) {
+					added = append(added, entry)
+					names[cmp.Or(entry.NativeAction, entry.Action)]++
 				}
-				if stored := countEntries(t, db) - before; stored != int64(n) {
-					t.Errorf("%d entries; want %d", stored, n)
-				}
-			})
+			}
+			all = stored
+			if want := namesGiven(t, format); !maps.Equal(names, want) {
+				t.Errorf("%s: the entries are called %v, and not %v", format, names, want)
+			}
+			of := wantMasked(t, format, history, added)
+			wantNowhere(t, db, of.secrets)
+			for kind, n := range of.kinds {
+				judged[kind] += n
+			}
 		}
+		if judged["fact"] < 1000 || judged["secret"] < 48 || judged["lost"] > 1 {
+			t.Errorf("of the values that are judged %v", judged)
+		}
+
+		present := apptest.NewClock()
+		present.Advance(time.Since(present.Now()))
+		server := apptest.StartAt(t, db, present, func(c *app.Config) { c.APIRateLimit = 0 })
+		acme, err := server.Store.OrganizationBySlug(t.Context(), "acme")
+		if err != nil {
+			t.Fatal(err)
+		}
+		reader{server.Client(t), server.Key(t, acme, accounts.ScopeRead)}.wantFound(t, all)
 	})
 }
 

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -249,6 +250,53 @@ func TestTheServersRoleServes(t *testing.T) {
 	r := newRoles(t)
 	r.migrate()
 	serves(t, databasetest.Open(t, r.as("server")))
+}
+
+// An application's role need have nothing but a schema of its own.
+func TestARoleWithASchemaOfItsOwnServes(t *testing.T) {
+	server := databasetest.StartServer(t, "fsync = off")
+	r := roles{t: t, superuser: strings.Replace(server.URL, "/postgres?", "/service?", 1)}
+	r.exec(server.URL, "CREATE ROLE auditlogs_app LOGIN PASSWORD '"+rolePassword+"' ")
+	r.exec(server.URL, "CREATE DATABASE service")
+	for _, statement := range []string{
+		"REVOKE ALL ON DATABASE service FROM PUBLIC", "GRANT CONNECT ON DATABASE service TO auditlogs_app",
+		"REVOKE ALL ON SCHEMA public FROM PUBLIC", "CREATE SCHEMA log AUTHORIZATION auditlogs_app",
+	} {
+		r.exec(r.superuser, statement)
+	}
+	if _, err := start(t, r.as("app")); err == nil || !strings.Contains(err.Error(), `"auditlogs_app" may not make one`) {
+		t.Errorf("without a schema to make the tables in it starts with %v", err)
+	}
+	err := databasetest.Open(t, r.as("app")).Migrate(t.Context())
+	if err == nil || !strings.Contains(err.Error(), `there is no schema to make the tables in: of search_path ("$user", public) the role may use none`) {
+		t.Errorf("without a schema to make the tables in it migrates with %v", err)
+	}
+	address := r.as("app") + "&search_path=log"
+	if log, err := start(t, address); err != nil || !strings.Contains(log, "role=auditlogs_app") {
+		t.Fatalf("it starts with %v and says %s", err, log)
+	}
+	serves(t, databasetest.Open(t, address))
+
+	var extensions, elsewhere []string
+	super := databasetest.Open(t, r.superuser).Read
+	if err := super.Raw("SELECT extname FROM pg_extension").Scan(&extensions).Error; err != nil || !slices.Equal(extensions, []string{"plpgsql"}) {
+		t.Errorf("the database has the extensions %q: %v", extensions, err)
+	}
+	if err := super.Raw(`SELECT relname FROM pg_class WHERE relname LIKE 'audit\_%' AND relnamespace <> 'log'::regnamespace`).Scan(&elsewhere).Error; err != nil || len(elsewhere) > 0 {
+		t.Errorf("outside of its schema there are %q: %v", elsewhere, err)
+	}
+
+	// As the application sees it whose schema comes first: a second log beside the one that is there would be found by nobody.
+	r.exec(r.superuser, "CREATE SCHEMA mine AUTHORIZATION auditlogs_app")
+	both := r.as("app") + "&search_path=mine,log"
+	if err := databasetest.Open(t, both).Migrate(t.Context()); err != nil {
+		t.Errorf("with nothing to do: %v", err)
+	}
+	r.exec(address, "DELETE FROM audit_schema_version WHERE version_id = (SELECT max(version_id) FROM audit_schema_version)")
+	err = databasetest.Open(t, both).Migrate(t.Context())
+	if err == nil || !strings.Contains(err.Error(), `the tables are in schema "log" and new ones would be made in "mine"`) {
+		t.Errorf("with another schema before that of the tables it migrates with %v", err)
+	}
 }
 
 // serves checks that a server on a database does all that it is for, the clean-up included.

@@ -3,8 +3,6 @@ package app_test
 import (
 	"crypto/sha256"
 	"fmt"
-	"io/fs"
-	"log/slog"
 	"maps"
 	"net/http"
 	"path/filepath"
@@ -14,15 +12,11 @@ import (
 	"time"
 
 	"github.com/PuerkitoBio/goquery"
-	"github.com/pressly/goose/v3"
-	gooseStore "github.com/pressly/goose/v3/database"
-	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
-	"github.com/auditlogs/auditlogs/models/migrations"
 )
 
 // upgradedFrom is the schema that the test of upgrades begins with.
@@ -36,7 +30,7 @@ func TestAFilledDatabaseIsUpgraded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			db := databasetest.Open(t, url)
-			migrateTo(t, db, upgradedFrom)
+			databasetest.MigrateTo(t, db, upgradedFrom)
 			older := fillOlder(t, db)
 			if upToDate, err := db.UpToDate(t.Context()); err != nil || upToDate {
 				t.Fatalf("the older schema is up to date: %v, %v", upToDate, err)
@@ -49,88 +43,6 @@ func TestAFilledDatabaseIsUpgraded(t *testing.T) {
 			}
 			older.check(t, apptest.Start(t, db))
 		})
-	}
-}
-
-// lines hands on what is written, a line at a time.
-type lines chan string
-
-func (l lines) Write(line []byte) (int, error) {
-	l <- string(line)
-	return len(line), nil
-}
-
-// While somebody's transaction keeps a migration from its lock, others record.
-func TestNobodyWaitsForAMigrationThatWaits(t *testing.T) {
-	db := databasetest.Open(t, databasetest.EmptyPostgresURL(t))
-	migrateTo(t, db, 14)
-	told, before := make(lines, 100), slog.Default()
-	slog.SetDefault(slog.New(slog.NewTextHandler(told, nil)))
-	t.Cleanup(func() { slog.SetDefault(before) })
-
-	record := func(tx *gorm.DB, entity string) {
-		t.Helper()
-		at := models.MicrosOf(time.Now())
-		err := tx.Table("audit_entries").Create(map[string]any{"org_id": 1, "id": models.NewEntryID(at), "occurred_at": at, "recorded_at": at,
-			"action": "service:update", "entity_type": "service", "entity_id": entity, "actor_id": "u1", "actor_key": "ada", "actor_name": "Ada"}).Error
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	open := db.Write.WithContext(t.Context()).Begin()
-	defer open.Rollback()
-	record(open, "open")
-	var process int
-	if err := open.Raw("SELECT pg_backend_pid()").Scan(&process).Error; err != nil {
-		t.Fatal(err)
-	}
-	migrated := make(chan error)
-	go func() { migrated <- db.Migrate(t.Context()) }()
-	if line := <-told; !strings.Contains(line, fmt.Sprintf("longest by process %d of role ", process)) || !strings.Contains(line, "idle in transaction") {
-		t.Errorf("who is in its way is told as %s", line)
-	}
-	record(db.Write, "meanwhile")
-	select {
-	case err := <-migrated:
-		t.Fatalf("it went past an open transaction: %v", err)
-	default:
-	}
-	if err := open.Commit().Error; err != nil {
-		t.Fatal(err)
-	}
-	if err := <-migrated; err != nil {
-		t.Fatal(err)
-	}
-	record(db.Write, "later") // as a program of before does
-	var ordered []string
-	if err := db.Read.Raw("SELECT entity_id FROM audit_entries ORDER BY xact = 0 DESC, xact, id").Scan(&ordered).Error; err != nil ||
-		len(ordered) != 3 || ordered[2] != "later" {
-		t.Errorf("in the order of commits: %q, %v", ordered, err)
-	}
-}
-
-// migrateTo makes the schema as it was at a version.
-func migrateTo(t *testing.T, db *database.DB, version int64) {
-	t.Helper()
-	folder, err := fs.Sub(migrations.Files, db.Write.Name())
-	if err != nil {
-		t.Fatal(err)
-	}
-	dialect := map[string]goose.Dialect{"sqlite": goose.DialectSQLite3, "postgres": goose.DialectPostgres}[db.Write.Name()]
-	store, err := gooseStore.NewStore(dialect, "audit_schema_version")
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool, err := db.Write.DB()
-	if err != nil {
-		t.Fatal(err)
-	}
-	provider, err := goose.NewProvider(goose.DialectCustom, pool, folder, goose.WithStore(store), goose.WithDisableGlobalRegistry(true))
-	if err == nil {
-		_, err = provider.UpTo(t.Context(), version)
-	}
-	if err != nil {
-		t.Fatal(err)
 	}
 }
 

@@ -15,10 +15,3 @@ CREATE ROLE auditlogs_reader   LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLI
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 GRANT USAGE, CREATE ON SCHEMA public TO auditlogs_owner;
 GRANT USAGE ON SCHEMA public TO auditlogs_server, auditlogs_recorder, auditlogs_reader;
-
--- The first migration makes two extensions that come with PostgreSQL, which needs CREATE on the database.
-DO $$
-BEGIN
-    EXECUTE format('GRANT CREATE ON DATABASE %I TO auditlogs_owner', current_database());
-END
-$$;

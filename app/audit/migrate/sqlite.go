@@ -8,9 +8,27 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/pressly/goose/v3"
+
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/models"
 )
+
+// upSQLite has no lock to hold from the look at the version to the end of the migration: one that failed while the
+// schema moved on was run by somebody else.
+func upSQLite(ctx context.Context, db *sql.DB, provider *goose.Provider) error {
+	warnOfAddress(ctx, db)
+	for {
+		before := version(ctx, provider)
+		_, err := provider.Up(ctx)
+		switch {
+		case err == nil:
+			return nil
+		case version(ctx, provider) <= before:
+			return known(err)
+		}
+	}
+}
 
 // warnOfAddress tells whose address lets SQLite wait for nobody, before the first event is lost to it.
 func warnOfAddress(ctx context.Context, db *sql.DB) {

@@ -1,10 +1,5 @@
 -- +goose Up
 
--- Both extensions are "trusted": the owner of the database may create them.
--- pg_trgm finds substrings; btree_gin lets the organization be part of the same index.
-CREATE EXTENSION IF NOT EXISTS pg_trgm;
-CREATE EXTENSION IF NOT EXISTS btree_gin;
-
 -- Times are microseconds since 1970-01-01 UTC everywhere: to_timestamp(occurred_at / 1e6).
 -- Key text is compared by code point (COLLATE "C"), the same on every machine and database.
 
@@ -84,9 +79,6 @@ CREATE INDEX audit_entities_known ON audit_entities (org_id, entity_type, entity
 CREATE INDEX audit_entities_by_month ON audit_entities (org_id, month);
 CREATE INDEX audit_entities_by_id_key ON audit_entities (org_id, id_key);
 CREATE INDEX audit_entities_by_name_key ON audit_entities (org_id, name_key);
--- Without fastupdate, whose list of pending rows every search would read to its end.
-CREATE INDEX audit_entities_search ON audit_entities
-    USING gin (org_id, (id_key || E'\n' || name_key) gin_trgm_ops) WITH (fastupdate = off);
 
 CREATE TABLE audit_actors (
     org_id       bigint NOT NULL,

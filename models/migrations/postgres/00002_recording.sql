@@ -1,5 +1,8 @@
 -- +goose Up
 
+-- Whoever records waits behind a statement that waits for a lock. Package migrate tries again.
+SET LOCAL lock_timeout = '200ms';
+
 -- The API key an event was sent with, by ID and name as of then; empty where none was.
 ALTER TABLE audit_entries ADD COLUMN api_key_id text NOT NULL DEFAULT '';
 ALTER TABLE audit_entries ADD COLUMN api_key_name text NOT NULL DEFAULT '';

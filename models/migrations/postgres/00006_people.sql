@@ -1,5 +1,8 @@
 -- +goose Up
 
+-- Whoever records waits behind a statement that waits for a lock. Package migrate tries again.
+SET LOCAL lock_timeout = '200ms';
+
 -- Who made a reset link, and in which organization: the link ends with their rights. Both are empty
 -- for an operator's. Nobody knows who made those that are open now, which are at most a day old.
 DELETE FROM audit_password_resets;

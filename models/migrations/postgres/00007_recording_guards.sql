@@ -1,5 +1,8 @@
 -- +goose Up
 
+-- Whoever records waits behind a statement that waits for a lock. Package migrate tries again.
+SET LOCAL lock_timeout = '200ms';
+
 -- Also in a session whose session_replication_role is "replica", which calls no other triggers.
 ALTER TABLE audit_entries ENABLE ALWAYS TRIGGER audit_entries_never_change;
 ALTER TABLE audit_entries ENABLE ALWAYS TRIGGER audit_entries_never_truncated;

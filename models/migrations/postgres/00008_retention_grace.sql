@@ -1,5 +1,8 @@
 -- +goose Up
 
+-- Whoever records waits behind a statement that waits for a lock. Package migrate tries again.
+SET LOCAL lock_timeout = '200ms';
+
 -- A lowered retention takes effect at the end of a grace, which is kept with it. 0: none waits.
 ALTER TABLE audit_organizations
     ADD COLUMN pending_retention_days integer NOT NULL DEFAULT 0 CHECK (pending_retention_days BETWEEN 0 AND 365),

@@ -1,5 +1,8 @@
 -- +goose Up
 
+-- Whoever records waits behind a statement that waits for a lock. Package migrate tries again.
+SET LOCAL lock_timeout = '200ms';
+
 -- How an entry came into this log: empty where it was recorded here, or 'import' or 'restore'. What its
 -- file said of when it was recorded and with which API key is kept beside it, as JSON, and is never this
 -- log's own.

@@ -16,17 +16,10 @@ CREATE OR REPLACE FUNCTION audit_trigrams(org_id bigint, content text) RETURNS t
 DROP INDEX CONCURRENTLY IF EXISTS audit_entities_trigrams;
 CREATE INDEX CONCURRENTLY audit_entities_trigrams ON audit_entities
     USING gin (audit_trigrams(org_id, id_key || E'\n' || name_key)) WITH (fastupdate = off);
+-- Those of before.
 DROP INDEX CONCURRENTLY IF EXISTS audit_entities_search;
 DROP FUNCTION IF EXISTS audit_grams(bigint, text);
 
 -- +goose Down
--- +goose StatementBegin
-CREATE OR REPLACE FUNCTION audit_grams(org_id bigint, content text) RETURNS bigint[]
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE COST 10000
-    AS $$ SELECT array_agg(hashtextextended(substr(content, n, 3), org_id)) FROM generate_series(1, length(content) - 2) AS n $$;
--- +goose StatementEnd
-DROP INDEX CONCURRENTLY IF EXISTS audit_entities_search;
-CREATE INDEX CONCURRENTLY audit_entities_search ON audit_entities
-    USING gin (audit_grams(org_id, id_key || E'\n' || name_key)) WITH (fastupdate = off);
 DROP INDEX CONCURRENTLY IF EXISTS audit_entities_trigrams;
 DROP FUNCTION IF EXISTS audit_trigrams(bigint, text);

@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -12,11 +13,15 @@ import (
 	"time"
 
 	"github.com/PuerkitoBio/goquery"
+	gormpostgres "gorm.io/driver/postgres"
+	"gorm.io/gorm"
 
+	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 // upgradedFrom is the schema that the test of upgrades begins with.
@@ -43,6 +48,85 @@ func TestAFilledDatabaseIsUpgraded(t *testing.T) {
 			}
 			older.check(t, apptest.Start(t, db))
 		})
+	}
+}
+
+// A server goes on when a later version gives its tables more columns: what PostgreSQL keeps of its statements stays
+// as it was.
+func TestAServerGoesOnWhileALaterVersionMigrates(t *testing.T) {
+	server := apptest.Start(t, databasetest.Postgres(t))
+	org := server.Organization(t, "acme")
+	ada := server.Member(t, "ada@example.com", accounts.RoleAdmin, org)
+	admin := server.As(t, ada)
+	keys := map[accounts.KeyScope]string{}
+	err := server.Store.Transaction(t.Context(), func(tx *gorm.DB) (err error) {
+		for _, scope := range []accounts.KeyScope{accounts.ScopeRead, accounts.ScopeWrite} {
+			if _, keys[scope], err = accounts.CreateAPIKey(t.Context(), tx, org.ID, string(scope), scope, ada.ID, 0); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool, err := server.DB.Write.DB()
+	if err != nil {
+		t.Fatal(err)
+	}
+	application, err := gorm.Open(gormpostgres.New(gormpostgres.Config{Conn: pool}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	use := func() {
+		t.Helper()
+		const base = "/orgs/acme/settings"
+		for _, path := range []string{"", "/audit-logs", "/audit-logs?q=svc&sort=user", "/audit-logs/export?format=csv", "/organization",
+			"/members", "/api-keys", "/integrations"} {
+			admin.Get(base + path).Expect(http.StatusOK)
+		}
+		admin.Get("/orgs/acme/resources/service?id=svc-1").Expect(http.StatusOK)
+		admin.Get("/account").Expect(http.StatusOK)
+		admin.Post(base+"/organization", "name", "ACME").Expect(http.StatusSeeOther)
+		admin.Post(base+"/members/invitations", "role", "member")
+		admin.Post(base+"/links", "entity_type", "service", "url_template", "https://console.example.com/{id}").Expect(http.StatusSeeOther)
+		program := server.Client(t)
+		program.Do(http.MethodPost, "/api/v1/events", strings.NewReader(`{"action":"service:update","entity_id":"svc-1","actor":{"id":"u-1"}}`),
+			"Authorization", "Bearer "+keys[accounts.ScopeWrite], "Content-Type", "application/json").Expect(http.StatusCreated)
+		program.Get("/api/v1/entries?q=svc", "Authorization", "Bearer "+keys[accounts.ScopeRead]).Expect(http.StatusOK)
+		for range 2 { // an application's own, of the two kinds
+			err := application.Transaction(func(tx *gorm.DB) error {
+				_, err := audit.EnsureOrganization(t.Context(), tx, audit.Organization{Slug: "acme"})
+				return err
+			})
+			if err != nil {
+				t.Error(err)
+			}
+			tx, err := pool.BeginTx(t.Context(), nil)
+			if err == nil {
+				_, err = audit.PostgreSQL.EnsureOrganization(t.Context(), tx, audit.Organization{Slug: "acme"})
+				err = errors.Join(err, tx.Commit())
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	pool.SetMaxOpenConns(2) // and each has prepared what it is asked
+	for range 3 {
+		use()
+	}
+	var tables []string
+	if err := server.DB.Read.Raw("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").Scan(&tables).Error; err != nil {
+		t.Fatal(err)
+	}
+	for _, table := range tables {
+		if err := server.DB.Write.Exec("ALTER TABLE " + table + " ADD COLUMN later text NOT NULL DEFAULT ''").Error; err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 {
+		use()
 	}
 }
 

@@ -25,9 +25,10 @@ func OpenSQL(ctx context.Context, dialect string, pool gorm.ConnPool) (*gorm.DB,
 }
 
 // Fresh is tx without what a query that was begun with it says: a table, conditions, scopes. GORM's
-// NewDB forgets that, but a session made of its answer remembers it.
+// NewDB forgets that, but a session made of its answer remembers it. It asks for columns by their names, as the
+// server does.
 func Fresh(tx *gorm.DB) *gorm.DB {
-	db := tx.Session(&gorm.Session{NewDB: true})
+	db := tx.Session(&gorm.Session{NewDB: true, QueryFields: true})
 	db.Statement = &gorm.Statement{DB: db, ConnPool: tx.Statement.ConnPool, Context: tx.Statement.Context, Clauses: map[string]clause.Clause{}}
 	return db
 }
@@ -38,7 +39,7 @@ var openDialects = map[string]*gorm.DB{
 }
 
 func openDialector(d sqlDialector) *gorm.DB {
-	db, err := gorm.Open(d, &gorm.Config{Logger: logger.Discard, SkipDefaultTransaction: true, DisableAutomaticPing: true})
+	db, err := gorm.Open(d, &gorm.Config{Logger: logger.Discard, SkipDefaultTransaction: true, DisableAutomaticPing: true, QueryFields: true})
 	if err != nil {
 		panic(err) // it opens nothing
 	}

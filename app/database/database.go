@@ -93,5 +93,7 @@ func gormConfig(log *slog.Logger) *gorm.Config {
 		SkipDefaultTransaction: true,
 		DisableAutomaticPing:   true,
 		NowFunc:                func() time.Time { return time.Now().UTC() },
+		// Not "*": the answer to a prepared statement may not get more columns, as it would when a later version migrates.
+		QueryFields: true,
 	}
 }

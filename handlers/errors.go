@@ -83,7 +83,9 @@ func meaningOf(err error) (fault.Code, meaning) {
 	switch {
 	case errors.As(err, &fiberError):
 		status = fiberError.Code
-	case models.Overloaded(err):
+	case models.Unwritable(err) != "":
+		return fault.Busy, meaning{503, "", "Nothing can be stored just now; the server's log says why. Wait for as many seconds as Retry-After says, and try again."}
+	case models.Overloaded(err), models.Unavailable(err):
 		status = fiber.StatusServiceUnavailable
 	}
 	return codeOf(status), meaning{status: status}

@@ -69,6 +69,8 @@ func wordsFor(code fault.Code, status int, err error) (heading, text string) {
 		return "Too large", "This is more than the server accepts. Shorten it and try again."
 	case status == fiber.StatusUnsupportedMediaType:
 		return "Not readable", "Send forms as application/x-www-form-urlencoded in UTF-8, without Content-Encoding."
+	case models.Unwritable(err) != "":
+		return "Nothing can be saved just now", "The server's database takes no changes at the moment. What it holds can still be read. Please try again later."
 	case status == fiber.StatusServiceUnavailable && models.Overloaded(err):
 		return "This took too long", "The server has too much to do just now. Please try again in a moment, or ask for less at once."
 	case status == fiber.StatusServiceUnavailable:

@@ -32,22 +32,84 @@ func Temporary(err error) bool {
 	if errors.As(err, &code) {
 		return passingCode(code.Code())
 	}
+	return connectionLost(err) || errors.Is(err, sql.ErrTxDone) || errors.Is(err, context.DeadlineExceeded) ||
+		// mattn/go-sqlite3's type cannot be named without cgo, so its text is all there is.
+		strings.Contains(err.Error(), "database is locked") || strings.Contains(err.Error(), "database table is locked")
+}
+
+// connectionLost reports whether there is no connection to the database, or none any more.
+func connectionLost(err error) bool {
 	var unsent interface{ SafeToRetry() bool } // pgx's, such as of a connection that is closed
 	if errors.As(err, &unsent) && unsent.SafeToRetry() {
 		return true
 	}
 	var network net.Error
-	if errors.As(err, &network) { // context.DeadlineExceeded is one too
+	if errors.As(err, &network) && !errors.Is(err, context.DeadlineExceeded) { // which is one, too
 		return true
 	}
-	for _, temporary := range []error{driver.ErrBadConn, sql.ErrConnDone, sql.ErrTxDone, io.EOF, io.ErrUnexpectedEOF,
-		context.DeadlineExceeded, syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE} {
-		if errors.Is(err, temporary) {
+	for _, lost := range []error{driver.ErrBadConn, sql.ErrConnDone, io.EOF, io.ErrUnexpectedEOF,
+		syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE} {
+		if errors.Is(err, lost) {
 			return true
 		}
 	}
-	// mattn/go-sqlite3's type cannot be named without cgo, so its text is all there is.
-	return strings.Contains(err.Error(), "database is locked") || strings.Contains(err.Error(), "database table is locked")
+	return false
+}
+
+// ErrFileGone reports that the file of a SQLite database is no longer where it was opened: what is stored in it
+// now would be found by nobody.
+var ErrFileGone = errors.New("the file of the database was deleted or replaced")
+
+// Unwritable returns why the database that err comes from takes no changes, in words that anybody may read. It is
+// empty where err says no such thing: another statement may succeed.
+func Unwritable(err error) string {
+	const full, readOnly, failing = "its disk is full", "it is read-only", "its disk fails"
+	switch {
+	case errors.Is(err, ErrFileGone):
+		return "its file was deleted or replaced"
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return full
+	case errors.Is(err, syscall.EROFS):
+		return readOnly
+	}
+	var answer interface{ SQLState() string }
+	if errors.As(err, &answer) {
+		switch state := answer.SQLState(); {
+		case state == "53100":
+			return full
+		case state == "25006":
+			return readOnly
+		case strings.HasPrefix(state, "58"):
+			return failing
+		}
+		return ""
+	}
+	var code interface{ Code() int }
+	if errors.As(err, &code) {
+		const readOnlyCode, ioError, fullCode, cannotOpen = 8, 10, 13, 14
+		switch code.Code() & 0xff {
+		case fullCode:
+			return full
+		case readOnlyCode:
+			return readOnly
+		case ioError, cannotOpen: // a full disk is the former where SQLite maps a file into memory
+			return failing
+		}
+	}
+	return ""
+}
+
+// Unavailable reports whether err is of a database that takes no changes, or cannot be reached: whoever asked is not
+// to blame, and the same request may succeed later.
+func Unavailable(err error) bool {
+	if err == nil {
+		return false
+	}
+	var answer interface{ SQLState() string }
+	if errors.As(err, &answer) && strings.HasPrefix(answer.SQLState(), "08") {
+		return true
+	}
+	return Unwritable(err) != "" || connectionLost(err)
 }
 
 // givenUp reports whether a database has given a transaction up for another one, with which it could not be

@@ -5,7 +5,10 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"net"
+	"syscall"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -30,6 +33,46 @@ func TestAClosedConnectionIsTemporary(t *testing.T) {
 	}
 	if _, err := conn.Exec(t.Context(), "SELECT 1"); !models.Temporary(fmt.Errorf("insert: %w", err)) {
 		t.Errorf("%v is not temporary", err)
+	}
+}
+
+func TestADatabaseThatTakesNoChanges(t *testing.T) {
+	for _, tc := range []struct {
+		err error
+		why string // why it takes none; empty where it cannot be reached
+	}{
+		{&pgconn.PgError{Code: "53100"}, "its disk is full"},
+		{&pgconn.PgError{Code: "25006"}, "it is read-only"},
+		{&pgconn.PgError{Code: "58030"}, "its disk fails"},
+		{&pgconn.PgError{Code: "08006"}, ""},
+		{sqliteCode(13), "its disk is full"},
+		{sqliteCode(8), "it is read-only"},
+		{sqliteCode(8 | 4<<8), "it is read-only"},
+		{sqliteCode(10 | 3<<8), "its disk fails"},
+		{sqliteCode(14), "its disk fails"},
+		{&fs.PathError{Op: "write", Err: syscall.ENOSPC}, "its disk is full"},
+		{models.ErrFileGone, "its file was deleted or replaced"},
+		{&net.OpError{Op: "dial", Err: errors.New("connection refused")}, ""},
+		{driver.ErrBadConn, ""},
+		{io.ErrUnexpectedEOF, ""},
+	} {
+		err := fmt.Errorf("insert: %w", tc.err)
+		if why := models.Unwritable(err); why != tc.why || !models.Unavailable(err) {
+			t.Errorf("%v: it says %q, want %q; unavailable: %t", tc.err, why, tc.why, models.Unavailable(err))
+		}
+	}
+	for _, err := range []error{
+		nil,
+		context.Canceled,
+		context.DeadlineExceeded,
+		&pgconn.PgError{Code: "22021"},
+		&pgconn.PgError{Code: "53300"},
+		sqliteCode(5),
+		sqliteCode(19),
+	} {
+		if models.Unwritable(err) != "" || models.Unavailable(err) {
+			t.Errorf("%v is taken for a database that takes no changes", err)
+		}
 	}
 }
 

@@ -49,6 +49,7 @@ type App struct {
 	origin   *http.CrossOriginProtection
 	proxies  intake.Proxies // the trusted ones
 	answers  *intake.Budget // large ones, until they have been read
+	storage  *storage
 
 	// behindUnknownProxy is set once X-Forwarded-For comes in while no proxy is trusted.
 	behindUnknownProxy atomic.Bool
@@ -71,7 +72,7 @@ func New(config Config, store *models.Store) (*App, error) {
 		return nil, err
 	}
 	a := &App{config: config, store: store, origin: http.NewCrossOriginProtection(),
-		proxies: intake.ParseProxies(config.TrustedProxies), answers: newAnswers()}
+		proxies: intake.ParseProxies(config.TrustedProxies), answers: newAnswers(), storage: newStorage(config, store)}
 	if err := a.origin.AddTrustedOrigin(config.BaseURL); err != nil {
 		return nil, fmt.Errorf("--base-url: %w", err)
 	}

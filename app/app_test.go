@@ -217,7 +217,7 @@ func TestHealth(t *testing.T) {
 			if err == nil {
 				at := server.Clock.Now()
 				if next == "late" {
-					at = at.AddDate(0, 0, -1)
+					at = at.Add(-91 * time.Second)
 				}
 				err = db.Write.Exec("INSERT INTO audit_jobs (name, started_at, finished_at, next_run_at, error) VALUES ('retention', ?, ?, ?, ?)",
 					at.UnixMicro(), at.UnixMicro(), at.UnixMicro(), failed).Error
@@ -232,17 +232,24 @@ func TestHealth(t *testing.T) {
 				t.Errorf("it says %q, want %q", page.Body, words)
 			}
 		}
+		ready := func(status int) {
+			t.Helper()
+			client.Get("/readyz").Expect(status)
+		}
 		expect(http.StatusOK, "ok") // no clean-up yet
+		ready(http.StatusOK)
 		run("soon", "")
 		expect(http.StatusOK, "ok")
 		run("soon", "the database refused")
 		expect(http.StatusServiceUnavailable, "last clean-up: failed")
 		run("late", "")
 		expect(http.StatusServiceUnavailable, "last clean-up: the next one is due")
+		ready(http.StatusOK)
 		if err := db.Close(); err != nil {
 			t.Fatal(err)
 		}
 		expect(http.StatusServiceUnavailable, "database")
+		ready(http.StatusServiceUnavailable)
 	})
 }
 

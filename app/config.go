@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/handlers"
 	"github.com/auditlogs/auditlogs/handlers/secrets"
 	"github.com/auditlogs/auditlogs/models"
@@ -28,8 +29,9 @@ type Config struct {
 	WithoutJobs    bool          // leave what works in the background to another server; for tests
 	Log            *slog.Logger
 
-	// ReadProblems returns which of ReadDatabases are not read from, and why; Run sets it. nil: none.
-	ReadProblems func() []string
+	// DB is the database of the store, for the health of the server; Run sets it. nil: it is taken for
+	// healthy as long as it answers.
+	DB *database.DB
 
 	// Listing is what the log's page reads its entries from where that is not the database: rows in
 	// memory, for benchmarks.

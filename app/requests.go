@@ -32,6 +32,7 @@ func (a *App) answer(c *fiber.Ctx) error {
 		if errors.Is(err, handlers.ErrBodyBroken) {
 			a.logUnreadable(c, err)
 		}
+		a.storage.failed(err)
 		if failed := a.fail(c, err); failed != nil {
 			return failed
 		}
@@ -114,7 +115,7 @@ func (a *App) logRequest(c *fiber.Ctx, took time.Duration, err error) {
 	switch {
 	case status >= 500:
 		level = slog.LevelError
-	case c.Path() == "/healthz" || strings.HasPrefix(c.Path(), "/static/"):
+	case c.Path() == "/healthz" || c.Path() == "/readyz" || strings.HasPrefix(c.Path(), "/static/"):
 		level = slog.LevelDebug
 	}
 	request := event.RequestFrom(c.UserContext())

@@ -10,6 +10,7 @@ func (a *App) routes() {
 	h, r := a.handlers, a.fiber
 
 	r.Get("/healthz", a.health)
+	r.Get("/readyz", a.ready)
 	r.Get("/static/*", a.files.Serve)
 
 	r.Use(a.waitForReaders)

@@ -55,7 +55,7 @@ func Run(ctx context.Context, config Config, databaseURL string, console io.Writ
 	if err := db.ReadLogFrom(ctx, config.ReadDatabases, config.Log); err != nil {
 		return fmt.Errorf("--read-database: %w", err)
 	}
-	config.ReadProblems = db.ReadProblems
+	config.DB = db
 	store, err := db.Store(nil)
 	if err != nil {
 		return err

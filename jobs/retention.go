@@ -86,8 +86,9 @@ type Retention struct {
 	config RetentionConfig
 	leader leader
 
-	job     models.Job // as last saved
-	checked time.Time  // when this server was last known to lead
+	job     models.Job    // as last saved
+	checked time.Time     // when this server was last known to lead
+	late    models.Micros // the time of a run by others of which it was said that it is late
 
 	entries, months, names, access, keys, index, pages batchSize // each at its own
 
@@ -132,6 +133,7 @@ func (r *Retention) Run(ctx context.Context) {
 			wait = min(wait, max(0, time.Until(next)))
 		} else {
 			next = time.Time{} // whoever takes over begins at once
+			r.noteLate(ctx)
 		}
 		sleep(ctx, wait)
 	}
@@ -155,6 +157,16 @@ func (r *Retention) leads(ctx context.Context) bool {
 		r.log.Error("cannot tell which server cleans up", "error", err)
 	}
 	return leads && err == nil
+}
+
+// noteLate tells the log once that the server which leads has not begun a clean-up that is due.
+func (r *Retention) noteLate(ctx context.Context) {
+	job, err := r.store.Job(ctx, models.RetentionJob)
+	if err != nil || !job.Overdue(r.store.Now()) || job.NextRunAt == r.late {
+		return
+	}
+	r.late = job.NextRunAt
+	r.log.Error("the clean-up is late: no server has begun it, or it does not get on", "due", job.NextRunAt.Time())
 }
 
 // runLogged is runOnce with its error logged.

@@ -335,7 +335,10 @@ func TestRetentionThatDoesNotRunIsNoticed(t *testing.T) {
 			t.Error("where no job is known it is overdue")
 		}
 		f.job().announce(t.Context())
-		f.now = f.now.Add(16 * time.Minute)
+		if f.now = f.now.Add(90 * time.Second); f.status(org).Overdue {
+			t.Error("a job is not given the time to begin")
+		}
+		f.now = f.now.Add(time.Second)
 		if !f.status(org).Overdue {
 			t.Error("a job that never ran is not noticed")
 		}
@@ -343,7 +346,7 @@ func TestRetentionThatDoesNotRunIsNoticed(t *testing.T) {
 		if f.status(org).Overdue {
 			t.Error("it is overdue right after a run")
 		}
-		f.now = f.now.Add(21 * time.Minute)
+		f.now = f.now.Add(6*time.Minute + 31*time.Second)
 		if !f.status(org).Overdue {
 			t.Error("a job that stopped is not noticed")
 		}

@@ -12,9 +12,8 @@ import (
 const RetentionJob = "retention"
 
 // overdueAfter is how long after its announced time a run may begin, or still be without progress,
-// before people are told. A few of its usual intervals, and more than taking over from a server
-// that died.
-const overdueAfter = 15 * time.Minute
+// before people are told: as long as another server may take to take over from one that died.
+const overdueAfter = 90 * time.Second
 
 // Job is the state of a background job of all servers on a database.
 type Job struct {

@@ -20,6 +20,8 @@ const (
 	checkpointPages = 500
 	// restartPages in the log, 32 MB, are enough for it to begin anew.
 	restartPages = 8000
+	// checkpointWarning is how often it is said that the log cannot be moved, as on a full disk.
+	checkpointWarning = time.Minute
 	// automaticPages are so many that whoever writes moves them after all: 256 MB, where a checkpoint
 	// cannot keep up.
 	automaticPages = "64000"
@@ -48,6 +50,7 @@ func beginCheckpoints(db *DB, file *sqliteFile, log *slog.Logger) (*checkpoints,
 	var ctx context.Context
 	ctx, c.stop = context.WithCancel(context.Background())
 	c.ended.Go(func() {
+		var warned time.Time
 		look := time.NewTicker(checkpointLook)
 		defer look.Stop()
 		for {
@@ -57,7 +60,8 @@ func beginCheckpoints(db *DB, file *sqliteFile, log *slog.Logger) (*checkpoints,
 			case <-look.C:
 			}
 			// Another process may be moving it.
-			if err := c.move(ctx); err != nil && ctx.Err() == nil && !IsBusy(err) {
+			if err := c.move(ctx); err != nil && ctx.Err() == nil && !IsBusy(err) && time.Since(warned) >= checkpointWarning {
+				warned = time.Now()
 				c.log.Warn("move SQLite's log into its file", "error", err)
 			}
 		}

@@ -24,6 +24,7 @@ type DB struct {
 	standbys *standbys // nil: the log is read from Read as well
 
 	// Of SQLite.
+	place       sqlitePlace
 	checkpoints *checkpoints
 	closeFile   func() error
 }

@@ -49,7 +49,10 @@ const pooledMode = pgx.QueryExecModeCacheDescribe
 var errPooled = errors.New("there is a pooler")
 
 func newConnector(config *pgx.ConnConfig, session *session) connector {
+	config, writable := config.Copy(), &writableOnly{}
+	config.OnPgError = writable.onError(config.OnPgError)
 	return connector{session: session, Connector: stdlib.GetConnector(*config,
+		stdlib.OptionResetSession(writable.reset),
 		stdlib.OptionBeforeConnect(func(_ context.Context, config *pgx.ConnConfig) error {
 			if session.pooled.Load() && !session.modeChosen {
 				config.DefaultQueryExecMode = pooledMode
@@ -58,6 +61,9 @@ func newConnector(config *pgx.ConnConfig, session *session) connector {
 		}),
 		stdlib.OptionAfterConnect(func(ctx context.Context, conn *pgx.Conn) error {
 			err := session.begin(ctx, conn)
+			if err == nil {
+				err = writable.begin(ctx, conn)
+			}
 			if err != nil {
 				_ = conn.Close(ctx)
 			}

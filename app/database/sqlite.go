@@ -44,14 +44,14 @@ func openSQLite(ctx context.Context, path string, log *slog.Logger) (*DB, error)
 	if err != nil {
 		return nil, fmt.Errorf("database: SQLite file %s: %w", path, reason(err))
 	}
-	db := &DB{closeFile: closeFile}
+	db := &DB{closeFile: closeFile, place: sqlitePlace{path, file}}
 	// Immediate transactions take the write lock when they begin: two that read first and write
 	// later would otherwise fail instead of waiting for each other. One connection, so that waiting
 	// happens in Go, in order, instead of in SQLite's retry loop.
 	// auto_vacuum is applied before the first table exists: afterwards it would take a full VACUUM. Setting it
 	// writes, so connections that only read do without, or a new one would wait for whoever writes.
-	if db.Write, err = openSQLitePool(ctx, path, url.Values{"_txlock": {"immediate"}, "_auto_vacuum": {"incremental"}}, 1, log); err == nil {
-		db.Read, err = openSQLitePool(ctx, path, url.Values{"_pragma": {"query_only(1)"}}, sqliteReaders, log)
+	if db.Write, err = openSQLitePool(ctx, db.place, true, url.Values{"_txlock": {"immediate"}, "_auto_vacuum": {"incremental"}}, 1, log); err == nil {
+		db.Read, err = openSQLitePool(ctx, db.place, false, url.Values{"_pragma": {"query_only(1)"}}, sqliteReaders, log)
 	}
 	if err == nil {
 		err = checkWritable(ctx, db.Write)
@@ -87,8 +87,9 @@ func IsBusy(err error) bool {
 	return errors.As(err, &sqliteError) && sqliteError.Code()&0xff == sqlite3.SQLITE_BUSY
 }
 
-func openSQLitePool(ctx context.Context, path string, options url.Values, connections int, log *slog.Logger) (*gorm.DB, error) {
-	absolute, err := filepath.Abs(path)
+// openSQLitePool makes a pool of connections to a file that is there: none makes a new one in its place.
+func openSQLitePool(ctx context.Context, place sqlitePlace, writes bool, options url.Values, connections int, log *slog.Logger) (*gorm.DB, error) {
+	absolute, err := filepath.Abs(place.path)
 	if err != nil {
 		return nil, err
 	}
@@ -96,6 +97,7 @@ func openSQLitePool(ctx context.Context, path string, options url.Values, connec
 	if !strings.HasPrefix(absolute, "/") {
 		absolute = "/" + absolute // C:/… on Windows
 	}
+	options.Set("mode", "rw")
 	options.Set("_busy_timeout", strconv.FormatInt(sqlitePatience.Milliseconds(), 10))
 	pragmas := []string{"journal_mode(WAL)", "wal_autocheckpoint(" + automaticPages + ")", "synchronous(FULL)", "foreign_keys(1)", "temp_store(MEMORY)"}
 	for _, pragma := range append(pragmas, sharePages()...) {
@@ -106,7 +108,7 @@ func openSQLitePool(ctx context.Context, path string, options url.Values, connec
 	if err != nil {
 		return nil, err
 	}
-	pool := sql.OpenDB(keepingStatements{connector})
+	pool := sql.OpenDB(placedFile{keepingStatements{connector}, place, writes})
 	pool.SetMaxOpenConns(connections)
 	pool.SetMaxIdleConns(connections)
 	if err := pingSQLite(ctx, pool); err != nil {

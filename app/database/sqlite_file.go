@@ -1,6 +1,7 @@
 package database
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,7 @@ import (
 // process share one, and the last of them closes it, after their connections.
 type sqliteFile struct {
 	*os.File
+	info  os.FileInfo // which file it is, whatever it is called by now
 	users int
 }
 
@@ -31,7 +33,7 @@ func openSQLiteFile(path string) (file *sqliteFile, closeFile func() error, err 
 	defer sqliteFiles.Unlock()
 	if there, err := os.Stat(path); err == nil {
 		for _, opened := range sqliteFiles.open {
-			if info, err := opened.Stat(); err == nil && os.SameFile(there, info) {
+			if os.SameFile(there, opened.info) {
 				file = opened
 			}
 		}
@@ -41,7 +43,11 @@ func openSQLiteFile(path string) (file *sqliteFile, closeFile func() error, err 
 		if err != nil {
 			return nil, nil, err
 		}
-		file = &sqliteFile{File: opened}
+		info, err := opened.Stat()
+		if err != nil {
+			return nil, nil, errors.Join(err, opened.Close())
+		}
+		file = &sqliteFile{File: opened, info: info}
 		sqliteFiles.open = append(sqliteFiles.open, file)
 	}
 	file.users++

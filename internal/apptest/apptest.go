@@ -64,7 +64,7 @@ func StartAt(t testing.TB, db *database.DB, clock *Clock, options ...func(*app.C
 		WithoutJobs: true,
 		Log:         slog.New(slog.NewTextHandler(logTo{t}, nil)),
 
-		ReadProblems: db.ReadProblems,
+		DB: db,
 	}
 	for _, option := range options {
 		option(&config)

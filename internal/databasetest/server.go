@@ -119,6 +119,42 @@ func newServer(t testing.TB, parent string) *Server {
 // Database makes a fresh, migrated database on the server and gives its address.
 func (s *Server) Database(t testing.TB) string {
 	t.Helper()
+	return s.database(t)
+}
+
+// DatabaseIn is Database with its tables in a folder; the server's log of changes stays where it is.
+func (s *Server) DatabaseIn(t testing.TB, folder string) string {
+	t.Helper()
+	folder = filepath.Join(folder, "tables")
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if s.owner != nil {
+		if err := os.Chown(folder, int(s.owner.Uid), int(s.owner.Gid)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Exec(t, "CREATE TABLESPACE elsewhere LOCATION '"+folder+"'")
+	return s.database(t, "TABLESPACE elsewhere")
+}
+
+// Exec runs statements as a superuser.
+func (s *Server) Exec(t testing.TB, statements ...string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	for _, statement := range statements {
+		if _, err := conn.Exec(t.Context(), statement); err != nil {
+			t.Fatalf("%s: %v", statement, err)
+		}
+	}
+}
+
+func (s *Server) database(t testing.TB, options ...string) string {
+	t.Helper()
 	ctx := t.Context()
 	conn, err := pgx.Connect(ctx, s.URL)
 	if err != nil {
@@ -126,7 +162,7 @@ func (s *Server) Database(t testing.TB) string {
 	}
 	defer conn.Close(ctx)
 	name := "auditlogs_test_" + strings.ToLower(rand.Text()[:12])
-	if _, err := conn.Exec(ctx, "CREATE DATABASE "+name); err != nil {
+	if _, err := conn.Exec(ctx, "CREATE DATABASE "+name+" "+strings.Join(options, " ")); err != nil {
 		t.Fatalf("create a PostgreSQL database: %v", err)
 	}
 	address := strings.Replace(s.URL, "/postgres?", "/"+name+"?", 1)

@@ -50,6 +50,7 @@ type App struct {
 	proxies  intake.Proxies // the trusted ones
 	answers  *intake.Budget // large ones, until they have been read
 	storage  *storage
+	metrics  *metrics
 
 	// behindUnknownProxy is set once X-Forwarded-For comes in while no proxy is trusted.
 	behindUnknownProxy atomic.Bool
@@ -71,8 +72,11 @@ func New(config Config, store *models.Store) (*App, error) {
 	if err := config.validate(); err != nil {
 		return nil, err
 	}
+	metrics := newMetrics()
+	config.Log = newCountingLog(metrics.registry, config.Log)
 	a := &App{config: config, store: store, origin: http.NewCrossOriginProtection(),
-		proxies: intake.ParseProxies(config.TrustedProxies), answers: newAnswers(), storage: newStorage(config, store)}
+		proxies: intake.ParseProxies(config.TrustedProxies), answers: newAnswers(),
+		metrics: metrics, storage: newStorage(config, store)}
 	if err := a.origin.AddTrustedOrigin(config.BaseURL); err != nil {
 		return nil, fmt.Errorf("--base-url: %w", err)
 	}
@@ -98,6 +102,8 @@ func New(config Config, store *models.Store) (*App, error) {
 
 		Proxies: a.proxies,
 		Budgets: handlers.NewBudgets(),
+
+		Tally: tally{a.metrics, a.storage},
 
 		Questions: handlers.NewQuestionShares(store),
 		Exports:   handlers.NewExportShares(),
@@ -140,5 +146,5 @@ func New(config Config, store *models.Store) (*App, error) {
 	}
 	a.fiber.Use(a.answer, auditfiber.New(auditfiber.Config{}), a.noteUnknownProxy, refuseEncoded, a.refuseCrossOrigin)
 	a.routes()
-	return a, nil
+	return a, a.registerDatabase()
 }

@@ -261,6 +261,7 @@ func TestBadConfigurationIsRefused(t *testing.T) {
 	for want, config := range map[string]app.Config{
 		"--addr":            {Addr: "8080"},
 		"--demo":            {Addr: "0.0.0.0:8080", Demo: true},
+		"--metrics":         {Addr: "127.0.0.1:0", Metrics: "9464"},
 		"--base-url":        {Addr: "127.0.0.1:0", BaseURL: "audit.example.com"},
 		"must end after":    {Addr: "127.0.0.1:0", BaseURL: "https://example.com/audit"},
 		"--trusted-proxies": {Addr: "127.0.0.1:0", TrustedProxies: []string{"proxy.internal"}},

@@ -24,12 +24,13 @@ type Config struct {
 	SecretKey      string        // encrypts stored secrets, see secrets.New; empty: they cannot be stored
 	APIRateLimit   int           // requests a second an API key is allowed, and twice as many at once; 0: any number
 	RetentionGrace time.Duration // how long a lowered retention can be undone before it is in force; 0: not at all
+	Metrics        string        // host and port to answer Prometheus on; empty: none
 	ReadDatabases  []string      // addresses of PostgreSQL's streaming replicas that the log is read from
 	Demo           bool          // fill an empty database with a demo organization
 	WithoutJobs    bool          // leave what works in the background to another server; for tests
 	Log            *slog.Logger
 
-	// DB is the database of the store, for the health of the server; Run sets it. nil: it is taken for
+	// DB is the database of the store, for the health and the metrics of the server; Run sets it. nil: it is taken for
 	// healthy as long as it answers.
 	DB *database.DB
 
@@ -46,6 +47,11 @@ func (c *Config) validate() error {
 	host, _, err := net.SplitHostPort(c.Addr)
 	if err != nil {
 		return fmt.Errorf("--addr %q is not HOST:PORT, such as 127.0.0.1:8080", c.Addr)
+	}
+	if c.Metrics != "" {
+		if _, _, err := net.SplitHostPort(c.Metrics); err != nil {
+			return fmt.Errorf("--metrics %q is not HOST:PORT, such as 127.0.0.1:9464", c.Metrics)
+		}
 	}
 	if c.Demo && !isLoopback(host) {
 		return fmt.Errorf("--demo is for this machine only: its passwords are public, so --addr must be a loopback address such as 127.0.0.1:8080, not %s", c.Addr)

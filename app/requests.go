@@ -23,6 +23,8 @@ func (a *App) answer(c *fiber.Ctx) error {
 	ctx, cancel := context.WithTimeout(a.running, requestTimeout)
 	defer cancel()
 	defer handlers.Settle(c)
+	a.metrics.answering.Inc()
+	defer a.metrics.answering.Dec()
 	c.SetUserContext(ctx)
 	c.Set(fiber.HeaderXRequestID, a.requestID(c))
 	setSecurityHeaders(c, a.config.secure())
@@ -38,7 +40,9 @@ func (a *App) answer(c *fiber.Ctx) error {
 		}
 	}
 	compress(c)
-	a.logRequest(c, time.Since(started), err)
+	took := time.Since(started)
+	a.metrics.observe(c, took)
+	a.logRequest(c, took, err)
 	return nil
 }
 

@@ -71,6 +71,14 @@ func Run(ctx context.Context, config Config, databaseURL string, console io.Writ
 		return fmt.Errorf("--addr: %w", err)
 	}
 	defer listener.Close()
+	var scraped net.Listener
+	if config.Metrics != "" {
+		if scraped, err = (&net.ListenConfig{}).Listen(ctx, "tcp", config.Metrics); err != nil {
+			return fmt.Errorf("--metrics: %w", err)
+		}
+		defer scraped.Close()
+		config.Metrics = withPort(config.Metrics, scraped.Addr())
+	}
 	config.Addr = withPort(config.Addr, listener.Addr())
 	a, err := New(config, store)
 	if err != nil {
@@ -81,6 +89,13 @@ func Run(ctx context.Context, config Config, databaseURL string, console io.Writ
 	}
 	if err := a.greet(ctx, console); err != nil {
 		return err
+	}
+	if scraped != nil {
+		ctx, stop := context.WithCancel(ctx)
+		var answering sync.WaitGroup
+		answering.Go(func() { a.serveMetrics(ctx, scraped) })
+		defer answering.Wait()
+		defer stop()
 	}
 	return a.Serve(ctx, listener)
 }
@@ -128,6 +143,9 @@ func prepareDemo(ctx context.Context, config Config, store *models.Store, consol
 // greet writes to the console where the app is, and the token of a first start.
 func (a *App) greet(ctx context.Context, console io.Writer) error {
 	fmt.Fprintf(console, "\nAudit Logs is at %s\n", a.config.BaseURL)
+	if a.config.Metrics != "" {
+		fmt.Fprintf(console, "Metrics are at http://%s/metrics\n", displayAddr(a.config.Metrics))
+	}
 	if a.config.Demo {
 		fmt.Fprintln(console, "Sign in as one of the demo's accounts:")
 		for _, account := range demo.Accounts() {

@@ -214,8 +214,30 @@ func TestTheLogIsReadFromAStandby(t *testing.T) {
 	if page := r.one.Client(t).Get("/healthz").Expect(http.StatusOK); page.Body != "ok\n" {
 		t.Errorf("healthz says %q", page.Body)
 	}
-	r.onStandby("SELECT pg_wal_replay_resume()")
+	t.Run("which says how late it is", r.testMetrics)
 	t.Run("or from the primary, whatever happens to it", r.testFailures)
+}
+
+// testMetrics is for a standby that is paused. It lets it go on.
+func (r *replicated) testMetrics(t *testing.T) {
+	await := func(what string, is func(late, behind, readFrom float64) bool) {
+		t.Helper()
+		for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+			found, _ := scrape(t, r.one)
+			late, ok := found.value("auditlogs_replica_lag_seconds", "replica", "1")
+			behind, _ := found.value("auditlogs_replica_lag_bytes", "replica", "1")
+			readFrom, _ := found.value("auditlogs_replica_read_from", "replica", "1")
+			if is(late, behind, readFrom) {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("a replica that %s is %v s and %v bytes late (%t), and read from: %v", what, late, behind, ok, readFrom)
+			}
+		}
+	}
+	await("does not go on", func(late, behind, _ float64) bool { return late > 0.4 && behind > 0 })
+	r.onStandby("SELECT pg_wal_replay_resume()")
+	await("has caught up", func(late, behind, readFrom float64) bool { return late == 0 && behind == 0 && readFrom == 1 })
 }
 
 func (r *replicated) organization() models.Organization {

@@ -21,7 +21,9 @@ import (
 )
 
 // RecordEvents records the events of a request, all of them or none, in the organization of the key.
-func (h *Handlers) RecordEvents(c *fiber.Ctx) error {
+func (h *Handlers) RecordEvents(c *fiber.Ctx) error { return h.refused(ByAPI, h.recordEvents(c)) }
+
+func (h *Handlers) recordEvents(c *fiber.Ctx) error {
 	if err := onlyParameters(c); err != nil {
 		return err
 	}
@@ -46,6 +48,7 @@ func (h *Handlers) RecordEvents(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	h.recorded(ByAPI, answer.stored)
 	if repeated {
 		c.Set("Idempotent-Replayed", "true")
 	}
@@ -92,8 +95,14 @@ func (r *eventsRequest) idempotencyKey() accounts.IdempotencyKey {
 	}
 }
 
+// recordedAnswer is the answer to events, of which so many are new and stored.
+type recordedAnswer struct {
+	accounts.Answer
+	stored int
+}
+
 // recordOnce records the events of a request, or responds as it did when the request came before.
-func (h *Handlers) recordOnce(ctx context.Context, request eventsRequest, events []audit.Event) (answer accounts.Answer, repeated bool, err error) {
+func (h *Handlers) recordOnce(ctx context.Context, request eventsRequest, events []audit.Event) (answer recordedAnswer, repeated bool, err error) {
 	err = h.Store.Transaction(ctx, func(tx *gorm.DB) error {
 		if request.key == "" {
 			answer, err = h.record(ctx, tx, request.caller, events)
@@ -105,13 +114,13 @@ func (h *Handlers) recordOnce(ctx context.Context, request eventsRequest, events
 			return err
 		}
 		if repeated = earlier != nil; repeated {
-			answer = *earlier
+			answer = recordedAnswer{Answer: *earlier}
 			return nil
 		}
 		if answer, err = h.record(ctx, tx, request.caller, events); err != nil {
 			return err
 		}
-		return accounts.KeepAnswer(ctx, tx, key, answer)
+		return accounts.KeepAnswer(ctx, tx, key, answer.Answer)
 	})
 	return answer, repeated, err
 }
@@ -125,10 +134,10 @@ type receiptJSON struct {
 
 // record records events in tx, with the key beside them. Where they came from is what they say, or
 // unknown: the program that sends them is no answer.
-func (h *Handlers) record(ctx context.Context, tx *gorm.DB, caller apiCaller, events []audit.Event) (accounts.Answer, error) {
+func (h *Handlers) record(ctx context.Context, tx *gorm.DB, caller apiCaller, events []audit.Event) (recordedAnswer, error) {
 	now := models.TransactionNow(tx)
 	if refused := settle(caller.org, events); len(refused) > 0 {
-		return accounts.Answer{}, refuseAll(ctx, caller.org, eventsBody{events: events}, refused, now)
+		return recordedAnswer{}, refuseAll(ctx, caller.org, eventsBody{events: events}, refused, now)
 	}
 	ctx = models.WithAPIKey(audit.WithRequest(ctx, audit.Request{}), caller.key.ID, caller.key.Name)
 	receipts, err := audit.RecordAll(ctx, tx, events)
@@ -139,15 +148,15 @@ func (h *Handlers) record(ctx context.Context, tx *gorm.DB, caller apiCaller, ev
 				refused.Events[i] = expired(caller.org, e.Index, now)
 			}
 		}
-		return accounts.Answer{}, refuseAll(ctx, caller.org, eventsBody{events: events}, refused.Events, now)
+		return recordedAnswer{}, refuseAll(ctx, caller.org, eventsBody{events: events}, refused.Events, now)
 	}
 	if err != nil {
-		return accounts.Answer{}, err
+		return recordedAnswer{}, err
 	}
 	answer := struct {
 		Events []receiptJSON `json:"events"`
 	}{make([]receiptJSON, len(receipts))}
-	status := fiber.StatusOK
+	status, stored := fiber.StatusOK, 0
 	for i, receipt := range receipts {
 		if receipt.Stored {
 			answer.Events[i].EntryID = &receipt.EntryID
@@ -155,10 +164,11 @@ func (h *Handlers) record(ctx context.Context, tx *gorm.DB, caller apiCaller, ev
 		answer.Events[i].Stored, answer.Events[i].Repeated = receipt.Stored, receipt.Repeated
 		if receipt.Stored && !receipt.Repeated {
 			status = fiber.StatusCreated
+			stored++
 		}
 	}
 	body, err := json.Marshal(answer)
-	return accounts.Answer{Status: status, Body: string(body) + "\n"}, err
+	return recordedAnswer{accounts.Answer{Status: status, Body: string(body) + "\n"}, stored}, err
 }
 
 // settle puts events into org, and returns those that belong to another.

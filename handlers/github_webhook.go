@@ -38,6 +38,10 @@ type received struct {
 // before its signature has been checked, and an address without a connection is refused like a wrong
 // signature. What is refused leaves the log as it was.
 func (h *Handlers) GitHubWebhook(c *fiber.Ctx) error {
+	return h.refused(ByGitHub, h.receiveDelivery(c))
+}
+
+func (h *Handlers) receiveDelivery(c *fiber.Ctx) error {
 	delivery, err := h.checkDelivery(c)
 	if err != nil {
 		return err
@@ -182,6 +186,9 @@ func (h *Handlers) recordDelivery(c *fiber.Ctx, d signedDelivery, e audit.Event)
 		return newProblem(badRequest, "The delivery cannot be recorded: "+invalid.Error()+".")
 	case err != nil:
 		return fmt.Errorf("record delivery %s: %w", d.ID, err)
+	}
+	if answer.EntryID != "" && !answer.Repeated {
+		h.recorded(ByGitHub, 1)
 	}
 	return sendJSON(c, fiber.StatusOK, fiber.MIMEApplicationJSON, answer)
 }

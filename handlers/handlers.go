@@ -43,6 +43,9 @@ type Handlers struct {
 	// Budgets bound the bodies of requests.
 	Budgets Budgets
 
+	// Tally is told what becomes of the events that others send; nil tells nobody.
+	Tally Tally
+
 	// Questions and Exports are what organizations may do at once; nil: everything.
 	Questions, Exports *Shares
 

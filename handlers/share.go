@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -32,6 +33,16 @@ type Shares struct {
 
 	mu sync.Mutex
 	by map[int64]*share
+
+	waiting atomic.Int32
+}
+
+// Waiting is how many wait for a turn.
+func (s *Shares) Waiting() int {
+	if s == nil {
+		return 0
+	}
+	return int(s.waiting.Load())
 }
 
 // share is what one organization may do at once. It is forgotten when nobody uses it.
@@ -77,6 +88,8 @@ func (s *Shares) Await(ctx context.Context, orgID int64) (giveBack func(), err e
 	if s == nil {
 		return func() {}, nil
 	}
+	s.waiting.Add(1)
+	defer s.waiting.Add(-1)
 	turns := s.use(orgID)
 	if err := turns.Acquire(ctx, 1); err != nil {
 		s.leave(orgID)

@@ -114,6 +114,23 @@ func TestVersion(t *testing.T) {
 	}
 }
 
+func TestMetricsHaveAnAddressOfTheirOwn(t *testing.T) {
+	console, stop := serve(t, "--metrics", "127.0.0.1:0", "--database", "sqlite:"+filepath.Join(t.TempDir(), "log.db"))
+	address, metrics := find(t, console, `Audit Logs is at (\S+)`), find(t, console, `Metrics are at (http://127\.0\.0\.1:[1-9]\d*/metrics)`)
+	if status, body := get(t, metrics); status != http.StatusOK || !strings.Contains(body, "\nauditlogs_storing 1\n") {
+		t.Errorf("it answers %d: %s", status, body)
+	}
+	for _, path := range []string{address + "/metrics", strings.TrimSuffix(metrics, "metrics"), strings.TrimSuffix(metrics, "metrics") + "healthz"} {
+		if status, _ := get(t, path); status != http.StatusNotFound {
+			t.Errorf("%s answers %d", path, status)
+		}
+	}
+	stop()
+	if _, err := http.Get(metrics); err == nil {
+		t.Error("it answers after the server has ended")
+	}
+}
+
 func TestHelp(t *testing.T) {
 	code, stdout, _ := execute(t, "serve", "--help")
 	if code != 0 || !strings.Contains(stdout, "AUDITLOGS_DATABASE") {

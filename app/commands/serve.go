@@ -12,6 +12,7 @@ type serveCommand struct {
 	databaseFlags
 	maskFlags
 	Addr           string        `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to listen on (default: ${default})."`
+	Metrics        string        `placeholder:"HOST:PORT" help:"Address on which Prometheus reads /metrics, for whoever can reach it (default: none)."`
 	ReadDatabase   []string      `placeholder:"URL" help:"Streaming replicas of a PostgreSQL database that the log is read from: postgres://… addresses."`
 	BaseURL        string        `placeholder:"URL" help:"Address people use, for links and secure cookies (default: http:// and --addr)."`
 	TrustedProxies []string      `placeholder:"IP" help:"Proxies whose X-Forwarded-For is believed: addresses and ranges such as 10.0.0.0/8."`
@@ -24,6 +25,7 @@ type serveCommand struct {
 func (c *serveCommand) Run(ctx context.Context, to streams) error {
 	err := app.Run(ctx, app.Config{
 		Addr:           c.Addr,
+		Metrics:        c.Metrics,
 		BaseURL:        c.BaseURL,
 		TrustedProxies: c.TrustedProxies,
 		SecretKey:      c.SecretKey,

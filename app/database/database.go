@@ -4,9 +4,11 @@ package database
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"time"
 
@@ -62,6 +64,29 @@ func (db *DB) UpToDate(ctx context.Context) (bool, error) {
 // Store gives access to the rows. now is the clock retention is measured by; nil means time.Now.
 func (db *DB) Store(now func() time.Time) (*models.Store, error) {
 	return models.NewStore(db.Write, db.Read, db.standbys.reader(), now)
+}
+
+// Pools are the pools by what they are for: "write" and "read" of SQLite, which is "database" on PostgreSQL, and
+// "replica_1" and so on.
+func (db *DB) Pools() map[string]*sql.DB {
+	pools := map[string]*sql.DB{}
+	add := func(name string, g *gorm.DB) {
+		if pool, err := g.DB(); err == nil {
+			pools[name] = pool
+		}
+	}
+	if db.Write == db.Read {
+		add("database", db.Write)
+	} else {
+		add("write", db.Write)
+		add("read", db.Read)
+	}
+	if db.standbys != nil {
+		for i, one := range db.standbys.all {
+			pools["replica_"+strconv.Itoa(i+1)] = one.pool
+		}
+	}
+	return pools
 }
 
 // Close closes the pools. Statements under way end first.

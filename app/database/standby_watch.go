@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -49,7 +50,9 @@ func (s *standbys) look(ctx context.Context) {
 	for _, one := range s.all {
 		looking.Go(func() {
 			found, err := one.look(ctx, s.identity, bound)
-			if before := one.found.Swap(&found); ctx.Err() != context.Canceled && before.problem != found.problem {
+			before := one.found.Load()
+			found.follow(&s.late, before)
+			if one.found.Store(&found); ctx.Err() != context.Canceled && before.problem != found.problem {
 				s.tell(one, found, err)
 			}
 		})
@@ -122,6 +125,32 @@ func (l *lateness) note(now time.Time, position models.Position) {
 	for len(l.notes) > 1 && now.Sub(l.notes[1].at) >= standbyLate {
 		l.notes = l.notes[1:]
 	}
+}
+
+// reached is when the primary was last where position is, as far back as is remembered.
+func (l *lateness) reached(position models.Position) (at time.Time, ok bool) {
+	for _, note := range slices.Backward(l.notes) {
+		if note.position <= position {
+			return note.at, true
+		}
+	}
+	return at, false
+}
+
+// follow completes a finding with how far the standby is behind, which goes on from before where it does not answer.
+func (f *finding) follow(primary *lateness, before *finding) {
+	f.behind, f.reached = before.behind, before.reached
+	if len(primary.notes) == 0 {
+		return
+	}
+	now := primary.notes[len(primary.notes)-1]
+	if f.position > 0 {
+		f.behind = max(0, now.position-f.position)
+		if at, ok := primary.reached(f.position); ok {
+			f.reached = at
+		}
+	}
+	f.late = max(0, now.at.Sub(f.reached))
 }
 
 // bound is where a standby must be that is not late.

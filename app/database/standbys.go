@@ -54,6 +54,29 @@ type standby struct {
 type finding struct {
 	position models.Position // what it has replayed at least
 	problem  string          // why it is not asked; empty: it is
+	behind   models.Position // how much of what the primary has it lacks
+	late     time.Duration   // how old what it shows is, as far as is known
+	reached  time.Time       // when the primary was last where the standby is
+}
+
+// Replica is how a replica follows the primary.
+type Replica struct {
+	Number   int           // its place among the addresses, from 1
+	ReadFrom bool          // the log is read from it
+	Behind   int64         // bytes of changes that it has not replayed
+	Late     time.Duration // how old what it shows is
+}
+
+// Replicas returns how those that the log may be read from follow, as they were found last.
+func (db *DB) Replicas() (replicas []Replica) {
+	if db.standbys == nil {
+		return nil
+	}
+	for i, one := range db.standbys.all {
+		found := one.found.Load()
+		replicas = append(replicas, Replica{i + 1, found.problem == "", int64(found.behind), found.late})
+	}
+	return replicas
 }
 
 // ReadLogFrom has the log be read from streaming replicas of the database, whose addresses these are.
@@ -82,7 +105,7 @@ func (db *DB) ReadLogFrom(ctx context.Context, addresses []string, log *slog.Log
 	}
 	for _, one := range s.all {
 		one.pool = one.open()
-		one.found.Store(&finding{problem: "is not known yet"})
+		one.found.Store(&finding{problem: "is not known yet", reached: time.Now()})
 	}
 	s.virtual = sql.OpenDB(standbyConnector{s})
 	db.standbys = s

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
@@ -24,7 +25,12 @@ type Budget struct {
 	held  int64
 	by    map[string]int64
 	freed chan struct{} // closed when bytes are given back; nil where nobody waits
+
+	waiting atomic.Int32
 }
+
+// Waiting is how many wait for room.
+func (b *Budget) Waiting() int { return int(b.waiting.Load()) }
 
 // NewBudget makes a budget of all bytes, of which one owner may hold each at most, and of which
 // a taker waits for no longer than patience.
@@ -46,6 +52,8 @@ func (b *Budget) Take(ctx context.Context, size int64, owners ...string) (giveBa
 			timer := time.NewTimer(b.patience)
 			defer timer.Stop()
 			over = timer.C
+			b.waiting.Add(1)
+			defer b.waiting.Add(-1)
 		}
 		select {
 		case <-freed:

@@ -1,7 +1,6 @@
 package jobs
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"time"
@@ -79,7 +78,7 @@ func (r *Retention) deleteExpired(ctx context.Context, org models.Organization, 
 	if err := r.deleteEntries(ctx, &progress, mark, expired); err != nil {
 		return progress, err
 	}
-	if bytes.Compare(progress.CleanedTo[:], expired[:]) < 0 {
+	if progress.CleanedTo.Compare(expired) < 0 {
 		progress.CleanedTo = expired
 	}
 	if err := r.deleteEntries(ctx, &progress, models.EntryID{}, earlier(mark, expired)); err != nil {
@@ -107,7 +106,7 @@ func (r *Retention) deleteExpired(ctx context.Context, org models.Organization, 
 
 // deleteEntries deletes the entries with after < ID < before, oldest first.
 func (r *Retention) deleteEntries(ctx context.Context, progress *models.Cleanup, after, before models.EntryID) error {
-	if bytes.Compare(after[:], before[:]) >= 0 {
+	if after.Compare(before) >= 0 {
 		return nil
 	}
 	expired := r.store.ExpiredEntries(*progress, after, before)
@@ -119,7 +118,7 @@ func (r *Retention) deleteEntries(ctx context.Context, progress *models.Cleanup,
 }
 
 func earlier(a, b models.EntryID) models.EntryID {
-	if bytes.Compare(a[:], b[:]) < 0 {
+	if a.Compare(b) < 0 {
 		return a
 	}
 	return b

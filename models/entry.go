@@ -119,8 +119,16 @@ func (e *Entry) Further() string {
 	return string(text)
 }
 
+// parts is how many Parts it has here.
+func (e *Entry) parts() int {
+	if e.OnBehalfOf != nil {
+		return len(e.Related) + 1
+	}
+	return len(e.Related)
+}
+
 func (e *Entry) hasFurther() bool {
-	return e.Outcome != "" || e.Reason != "" || e.NativeAction != "" || e.ActorType != "" || len(e.Related) > 0 || e.OnBehalfOf != nil
+	return e.Outcome != "" || e.Reason != "" || e.NativeAction != "" || e.ActorType != "" || e.parts() > 0
 }
 
 // BySystem reports whether the action was automated.

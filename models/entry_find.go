@@ -23,9 +23,8 @@ func (s *Store) FindEntry(ctx context.Context, org Organization, id EntryID) (en
 	if err != nil {
 		return Entry{}, fmt.Errorf("find entry %s of %s: %w", id, org.Slug, err)
 	}
-	whole := []Entry{entry}
-	err = ReadParts(ctx, s.LogReader(ctx), org.ID, whole)
-	return whole[0], err
+	err = ReadParts(ctx, s.LogReader(ctx), org.ID, &entry)
+	return entry, err
 }
 
 // CountBefore counts the visible entries that occurred before t, up to atMost. The answer is what somebody

@@ -1,6 +1,7 @@
 package models
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -114,6 +115,9 @@ func (id EntryID) String() string { return uuid.UUID(id).String() }
 
 // IsZero reports whether the ID is not set.
 func (id EntryID) IsZero() bool { return id == EntryID{} }
+
+// Compare is negative where id comes before other, positive where it comes behind, and 0 where they are the same.
+func (id EntryID) Compare(other EntryID) int { return bytes.Compare(id[:], other[:]) }
 
 // Occurred is the time the ID carries.
 func (id EntryID) Occurred() time.Time { return time.UnixMicro(int64(id.occurred())).UTC() }

@@ -1,7 +1,6 @@
 package models
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"testing"
@@ -19,7 +18,7 @@ func TestAnEntryIDIsAUUIDOfItsTime(t *testing.T) {
 			if u := uuid.UUID(id); u.Version() != 7 || u.Variant() != uuid.RFC4122 {
 				t.Errorf("%s is no UUIDv7", id)
 			}
-			if !id.IsOf(at) || id.IsOf(at+1) || id.Occurred() != at.Time() || bytes.Compare(id[:], first[:]) < 0 || bytes.Compare(id[:], next[:]) >= 0 {
+			if !id.IsOf(at) || id.IsOf(at+1) || id.Occurred() != at.Time() || id.Compare(first) < 0 || id.Compare(next) >= 0 {
 				t.Errorf("%s is not of %s", id, at.RFC3339())
 			}
 		}
@@ -36,7 +35,7 @@ func TestEntryIDsOfOneMomentAreInOrder(t *testing.T) {
 		"by their place":        {DerivedEntryID(at, 0, "b"), DerivedEntryID(at, 1, "a"), DerivedEntryID(at, 2, "c")},
 	} {
 		for i, id := range ids[1:] {
-			if bytes.Compare(ids[i][:], id[:]) >= 0 {
+			if ids[i].Compare(id) >= 0 {
 				t.Errorf("%s: %s is not before %s", name, ids[i], id)
 			}
 		}

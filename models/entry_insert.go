@@ -101,9 +101,7 @@ type entryRow struct {
 }
 
 func newEntryRow(e Entry) entryRow {
-	if e.Parts = len(e.Related); e.OnBehalfOf != nil {
-		e.Parts++
-	}
+	e.Parts = e.parts()
 	return entryRow{
 		Entry:     e,
 		Month:     MonthOf(e.OccurredAt),

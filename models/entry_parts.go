@@ -12,8 +12,8 @@ import (
 )
 
 // ReadParts fills in what stands in tables beside the entries of an organization: the related resources, and
-// for whom their actors acted. Of an entry whose Parts are 0 it asks nothing: they must have been read.
-func ReadParts(ctx context.Context, db *gorm.DB, orgID int64, entries []Entry) error {
+// for whom their actors acted. It asks nothing of those that have all their Parts, which must have been read.
+func ReadParts(ctx context.Context, db *gorm.DB, orgID int64, entries ...*Entry) error {
 	d, err := dialectOf(db)
 	if err != nil {
 		return err
@@ -23,14 +23,14 @@ func ReadParts(ctx context.Context, db *gorm.DB, orgID int64, entries []Entry) e
 		return err
 	}
 	byID := make(map[EntryID]*Entry, len(entries))
-	for i := range entries {
-		byID[entries[i].ID] = &entries[i]
+	for _, e := range entries {
+		byID[e.ID] = e
 	}
 	return readParts(ctx, d, run, orgID, byID)
 }
 
 func readParts(ctx context.Context, d dialect, run Statements, orgID int64, entries map[EntryID]*Entry) error {
-	maps.DeleteFunc(entries, func(_ EntryID, e *Entry) bool { return e.Parts == 0 })
+	maps.DeleteFunc(entries, func(_ EntryID, e *Entry) bool { return e.Parts == e.parts() })
 	const most = 500 // IDs a statement
 	for ids := range slices.Chunk(slices.Collect(maps.Keys(entries)), most) {
 		among := d.idAmong(ids)

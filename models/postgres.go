@@ -1,7 +1,6 @@
 package models
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"strings"
@@ -59,7 +58,7 @@ func (postgres) deleteOldest(ctx context.Context, e *ExpiredEntries, limit int) 
 		if err != nil {
 			return 0, err
 		}
-	} else if guess := FirstEntryID(MicrosOf(begin.Occurred().Add(known.span(limit)))); bytes.Compare(guess[:], end[:]) < 0 {
+	} else if guess := FirstEntryID(MicrosOf(begin.Occurred().Add(known.span(limit)))); guess.Compare(end) < 0 {
 		end = guess
 	}
 	if begin != e.before {
@@ -86,7 +85,7 @@ func stepsBetween(begin, end EntryID, n int) (ends []string) {
 	first, lasting := begin.Occurred(), end.Occurred().Sub(begin.Occurred())
 	for i := 1; i < n; i++ {
 		at := FirstEntryID(MicrosOf(first.Add(lasting / time.Duration(n) * time.Duration(i))))
-		if bytes.Compare(begin[:], at[:]) < 0 && bytes.Compare(at[:], end[:]) < 0 {
+		if begin.Compare(at) < 0 && at.Compare(end) < 0 {
 			ends = append(ends, at.String())
 		}
 	}

@@ -85,8 +85,10 @@ func TestDemo(t *testing.T) {
 func looksReal(t *testing.T, store *models.Store) {
 	org := organization(t, store, large)
 	log := entries(t, store, org)
-	if err := models.ReadParts(t.Context(), store.Reader(t.Context()), org.ID, log); err != nil {
-		t.Fatal(err)
+	for i := range log {
+		if err := models.ReadParts(t.Context(), store.Reader(t.Context()), org.ID, &log[i]); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if len(log) < 6000 {
 		t.Errorf("%d entries, want at least 6000", len(log))

@@ -29,7 +29,7 @@ func newStore(t *testing.T, db *database.DB) *entries.Log {
 
 // seekAtOnce has searches seek after a first look at one entry.
 func seekAtOnce(log *entries.Log) {
-	log.Limits.FirstLook, log.Limits.Worthwhile, log.Limits.Resources, log.Limits.Gathered = 1, 0, 1000, 1000
+	log.Limits.FirstLook, log.Limits.Worthwhile, log.Limits.Gathered = 1, 0, 1000
 }
 
 // scanInSteps has searches never seek, and look through a few entries at a time.

@@ -1,7 +1,6 @@
 package entriestest
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -159,7 +158,7 @@ func TestASearchOfMoreStreamsThanOneStatementReads(t *testing.T) {
 				if newestFirst {
 					a, b = b, a
 				}
-				return bytes.Compare(a[:], b[:])
+				return a.Compare(b)
 			}
 			if len(found) != 600 || !slices.IsSortedFunc(found, inOrder) {
 				t.Errorf("newest first %t: %d entries, in order: %t; want 600 in order", newestFirst, len(found), slices.IsSortedFunc(found, inOrder))

@@ -33,8 +33,8 @@ func further(e *audit.Event) {
 func entriesWithParts(t *testing.T, db *gorm.DB) []models.Entry {
 	t.Helper()
 	rows := entries(t, db)
-	if len(rows) > 0 { // of one organization
-		if err := models.ReadParts(t.Context(), db, rows[0].OrgID, rows); err != nil {
+	for i := range rows {
+		if err := models.ReadParts(t.Context(), db, rows[i].OrgID, &rows[i]); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -7,11 +7,10 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/auditlogs/auditlogs/models"
 )
-
-const actorOfRow = "actor_id AS id, actor_name AS name, actor_email AS email, actor_type AS type"
 
 // stillSeen is the newest visible entry of an actor under a name, of a row of audit_actors: rows stay until their
 // month has expired.
@@ -19,9 +18,10 @@ const stillSeen = `(SELECT e.id FROM audit_entries e WHERE e.org_id = audit_acto
 	AND e.actor_key = audit_actors.actor_key AND e.actor_id = audit_actors.actor_id AND e.id >= ?
 	ORDER BY e.id DESC LIMIT 1)`
 
-// represented is whether somebody acted on behalf of the actor of a row of audit_actors, as far as can be seen.
-const represented = `EXISTS (SELECT 1 FROM audit_on_behalf_of AS o WHERE o.org_id = audit_actors.org_id
-	AND o.actor_id = audit_actors.actor_id AND o.entry_id >= ?)`
+// represented is whether somebody acted on behalf of the actor of a row of audit_actors, as far as can be seen. It is no
+// EXISTS, of which PostgreSQL may make a table of all for whom anybody acted.
+const represented = `(SELECT true FROM audit_on_behalf_of AS o WHERE o.org_id = audit_actors.org_id
+	AND o.actor_id = audit_actors.actor_id AND o.entry_id >= ? LIMIT 1)`
 
 // recentEntries is how many of the newest entries Latest looks at.
 const recentEntries = 500
@@ -31,7 +31,7 @@ const recentEntries = 500
 func Latest(ctx context.Context, store *models.Store, org models.Organization, limit int) (
 	actors []models.Actor, more bool, err error,
 ) {
-	err = store.LogReader(ctx).Raw(`SELECT `+actorOfRow+` FROM (
+	err = store.LogReader(ctx).Raw(`SELECT actor_id AS id, actor_name AS name, actor_email AS email, actor_type AS type FROM (
 	SELECT actor_id, actor_name, actor_email, actor_type, occurred_at FROM audit_entries
 	WHERE org_id = ? AND id >= ? ORDER BY id DESC LIMIT ?) AS newest
 GROUP BY actor_id, actor_name, actor_email, actor_type ORDER BY MAX(occurred_at) DESC`,
@@ -123,13 +123,10 @@ func ByID(ctx context.Context, store *models.Store, org models.Organization, ids
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	// The newest entry under each name that one of them had, of which the newest of all has the actor's. They are
-	// subqueries with a LIMIT around them, since PostgreSQL would rather join all entries of the organization.
-	const of = ` FROM audit_entries WHERE org_id = names.org_id AND audit_entries.id = names.newest) AS `
+	// The newest entry under each name that one of them had, of which the newest of all has the actor's.
 	kept := org.KeptSince(store.Now())
 	var actors []models.Actor
-	err := store.LogReader(ctx).Raw(`SELECT actor_id AS id, (SELECT actor_name`+of+`name, (SELECT actor_email`+of+`email, (SELECT actor_type`+of+`type
-FROM (
+	err := store.LogReader(ctx).Raw(actorAt("audit_entries.id")+`
 	SELECT org_id, actor_id, `+stillSeen+` AS newest FROM (
 		SELECT org_id, actor_key, actor_id, MAX(month) AS latest FROM audit_actors
 		WHERE org_id = ? AND actor_id IN ? AND month >= ? GROUP BY org_id, actor_key, actor_id) AS audit_actors
@@ -153,15 +150,23 @@ WHERE newest IS NOT NULL ORDER BY newest DESC`,
 	return actors, nil
 }
 
+// actorAt begins a statement that reads actors as the rows with the IDs names.newest in column have them. They are
+// subqueries, with a LIMIT around names, since PostgreSQL would rather join all rows of the organization.
+func actorAt(column string) string {
+	table, _, _ := strings.Cut(column, ".")
+	of := " FROM " + table + " WHERE org_id = names.org_id AND " + column + " = names.newest) AS "
+	return "SELECT actor_id AS id, (SELECT actor_name" + of + "name, (SELECT actor_email" + of + "email, (SELECT actor_type" + of + "type FROM ("
+}
+
 // represent finds, of actors on whose behalf others acted, the newest name and e-mail they had then.
 func represent(ctx context.Context, store *models.Store, org models.Organization, ids []string) (actors []models.Actor, err error) {
 	kept := org.KeptSince(store.Now())
-	err = store.LogReader(ctx).Raw(`SELECT `+actorOfRow+` FROM (
-	SELECT (SELECT entry_id FROM audit_on_behalf_of AS o WHERE o.org_id = seen.org_id AND o.actor_id = seen.actor_id
+	err = store.LogReader(ctx).Raw(actorAt("audit_on_behalf_of.entry_id")+`
+	SELECT org_id, actor_id, (SELECT entry_id FROM audit_on_behalf_of AS o WHERE o.org_id = seen.org_id AND o.actor_id = seen.actor_id
 		AND o.entry_id >= ? ORDER BY o.entry_id DESC LIMIT 1) AS newest
-	FROM (SELECT DISTINCT org_id, actor_id FROM audit_actors WHERE org_id = ? AND actor_id IN ? AND month >= ?) AS seen) AS latest
-JOIN audit_on_behalf_of ON org_id = ? AND entry_id = latest.newest`,
-		models.FirstEntryID(kept), org.ID, ids, models.MonthOf(kept), org.ID).Scan(&actors).Error
+	FROM (SELECT DISTINCT org_id, actor_id FROM audit_actors WHERE org_id = ? AND actor_id IN ? AND month >= ?) AS seen LIMIT ?) AS names
+WHERE newest IS NOT NULL`,
+		models.FirstEntryID(kept), org.ID, ids, models.MonthOf(kept), mostNames).Scan(&actors).Error
 	if err != nil {
 		return nil, fmt.Errorf("find on whose behalf others acted in %s: %w", org.Slug, err)
 	}

@@ -17,8 +17,8 @@
 //	    ORDER BY id DESC LIMIT 51) AS hit
 //	ORDER BY run.group_number, hit.id DESC LIMIT 51
 //
-// SQLite has no LATERAL: there it is a list of IDs, IN (SELECT id …), for each run. The values of the cursor are part of the
-// condition, so page 100,000 is read as page 1 is: no page is reached by skipping the entries before it.
+// SQLite has no LATERAL: there it is a list of IDs, IN (SELECT id …), for each run. The values of the cursor are part
+// of the condition, so page 100,000 is read as page 1 is: no page is reached by skipping the entries before it.
 //
 // # Groups
 //
@@ -50,10 +50,10 @@
 //	audit_trigrams(org_id, id_key || E'\n' || name_key) @@ '1:2.1 & 1:.10 & …'   -- v2.10.1
 //	audit_trigrams(…) @@ '1:本社':*                                                -- any three that begin so
 //
-// What it finds is read by the runs of (entity_type, entity_id), up to 2,000 of them, besides those of the actions
-// that hold the words. An IP, a request, an API key or a source has a run in each day (provenance.go). In other
-// orders than that of time such runs are read whole, and up to 10,000 entries sorted in memory. What was done on
-// behalf of somebody, and what a resource is related to, are runs of tables of their own.
+// What it finds is read by the runs of (entity_type, entity_id), up to 1,500 of them, besides those of the actions
+// that hold the words. An IP, a request, an API key or a source has a run in each day (provenance.go). What was done
+// on behalf of somebody, and what a resource is related to, are runs of tables of their own (beside.go). In other
+// orders than that of time such runs are read whole, and up to 10,000 entries sorted in memory.
 //
 // # What a page costs
 //

@@ -34,9 +34,6 @@ func (w *walk) nextGroups(ctx context.Context) ([]group, error) {
 		kinds = p.kinds
 	}
 	of := map[string][]Kind{}
-	for value := range w.gathered {
-		of[value] = nil
-	}
 	for _, kind := range kinds {
 		value := p.query.Sort.value(&models.Entry{Action: kind.Action, EntityType: kind.EntityType})
 		of[value] = append(of[value], kind)
@@ -47,8 +44,7 @@ func (w *walk) nextGroups(ctx context.Context) ([]group, error) {
 			groups = append(groups, group{value, kinds, p.actors})
 		}
 	}
-	slices.SortFunc(groups, func(a, b group) int { return p.query.compare(a.value, b.value) })
-	return groups[:min(len(groups), w.chunk)], nil
+	return w.withGathered(groups, true), nil
 }
 
 // isAhead reports whether a group is still to be read: the one that the walk stopped within, or those behind.
@@ -102,19 +98,21 @@ func (w *walk) nextUsers(ctx context.Context) (users []group, err error) {
 	return w.withGathered(users, len(actors) == 0), nil
 }
 
-// withGathered adds groups of what was gathered of others than these users: those that come before the last of them
-// or, where no users are left, all.
-func (w *walk) withGathered(users []group, all bool) []group {
+// withGathered puts the first of the groups that are ahead in order: of those given, which may not be all, and of
+// others of which something was gathered.
+func (w *walk) withGathered(given []group, all bool) []group {
 	compare := func(a, b group) int { return w.plan.query.compare(a.value, b.value) }
+	slices.SortFunc(given, compare)
+	groups := slices.Clone(given)
 	for value := range w.gathered {
 		g := group{value: value}
-		_, known := slices.BinarySearchFunc(users, g, compare)
-		if !known && w.isAhead(value) && (all || len(users) > 0 && compare(g, users[len(users)-1]) < 0) {
-			users = append(users, g)
-			slices.SortFunc(users, compare)
+		place, known := slices.BinarySearchFunc(given, g, compare)
+		if !known && w.isAhead(value) && (all || place < len(given)) {
+			groups = append(groups, g)
 		}
 	}
-	return users[:min(len(users), w.chunk)]
+	slices.SortFunc(groups, compare)
+	return groups[:min(len(groups), w.chunk)]
 }
 
 // ofActors is the condition that a row of audit_actors is of the organization and, where theirs are read, of an actor asked for.

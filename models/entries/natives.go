@@ -20,13 +20,12 @@ func IsNative(asked string) bool {
 }
 
 // nativeAction is one that was recorded, folded, and the action it stands under.
-type nativeAction struct{ Action, NativeAction, NativeKey string }
+type nativeAction struct{ Action, NativeKey string }
 
-// knownNatives asks for columns of the native actions that fulfil a condition.
-func (l *Log) knownNatives(ctx context.Context, p *plan, columns string, fulfil condition, limit int, into any) error {
-	where := p.seen().and(fulfil)
-	err := l.LogReader(ctx).Raw("SELECT DISTINCT "+columns+" FROM audit_native_actions WHERE org_id = ? AND "+where.sql+" LIMIT ?",
-		append(append([]any{p.org.ID}, where.args...), limit)...).Scan(into).Error
+// knownNatives reads columns of the native actions of the months asked for; which and how many, limits says.
+func (l *Log) knownNatives(ctx context.Context, p *plan, columns string, limits condition, into any) error {
+	where := condition{"org_id = ?", []any{p.org.ID}}.and(p.seen()).and(limits)
+	err := l.LogReader(ctx).Raw("SELECT DISTINCT "+columns+" FROM audit_native_actions WHERE "+where.sql, where.args...).Scan(into).Error
 	if err != nil {
 		return fmt.Errorf("search the native actions: %w", err)
 	}
@@ -47,13 +46,12 @@ func (l *Log) askNatives(ctx context.Context, p *plan) error {
 		return nil
 	}
 	var under []string
-	const all = 1 << 30
-	if err := l.knownNatives(ctx, p, "action", condition{"native_action IN ?", []any{natives}}, all, &under); err != nil {
+	if err := l.knownNatives(ctx, p, "action", condition{"native_action IN ?", []any{natives}}, &under); err != nil {
 		return err
 	}
 	p.actions = slices.DeleteFunc(slices.Clone(p.actions), IsNative)
 	if under = slices.DeleteFunc(under, p.asks); len(under) > 0 {
-		p.native = condition{"(" + unindexed("action") + " NOT IN ? OR native_action IN ?)", []any{under, natives}}
+		p.native = condition{unindexed("action") + " NOT IN ?", []any{under}}.or(condition{"native_action IN ?", []any{natives}})
 		p.actions = append(p.actions, under...)
 	}
 	return nil
@@ -67,7 +65,7 @@ func (l *Log) nativesWith(ctx context.Context, p *plan, most int) (found []nativ
 		with := contains(word, "native_key")
 		some, args = append(some, with.sql), append(args, with.args...)
 	}
-	err = l.knownNatives(ctx, p, "action, native_action, native_key",
-		condition{"(" + strings.Join(some, " OR ") + ")", args}, most+1, &found)
+	err = l.knownNatives(ctx, p, "action, native_key",
+		condition{"(" + strings.Join(some, " OR ") + ") LIMIT ?", append(args, most+1)}, &found)
 	return found, err
 }

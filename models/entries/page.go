@@ -11,15 +11,6 @@ import (
 // Page answers q with one page. It costs about the same wherever the page lies, and no more than a page may:
 // see Page.Looked.
 func (l *Log) Page(ctx context.Context, org models.Organization, q Query) (Page, error) {
-	page, err := l.list(ctx, org, q)
-	if err != nil {
-		return Page{}, err
-	}
-	return page, models.ReadParts(ctx, l.LogReader(ctx), org.ID, page.Entries)
-}
-
-// list is Page without what stands in tables beside the entries.
-func (l *Log) list(ctx context.Context, org models.Organization, q Query) (Page, error) {
 	p, err := l.plan(ctx, org, q.withDefaults())
 	if err != nil {
 		return Page{}, err
@@ -45,39 +36,33 @@ func (l *Log) list(ctx context.Context, org models.Organization, q Query) (Page,
 // page is what was found with its links. The entry beyond the limit only tells that there are more.
 func (w *walk) page(found []models.Entry) Page {
 	q := w.plan.query
-	more := len(found) > q.Limit
 	page := Page{Entries: found[:min(len(found), q.Limit)]}
-	if w.spent && !more {
+	n := len(page.Entries)
+	var on, back *Cursor // the page that is read next, and the one before
+	switch {
+	case len(found) > n:
+		on = &Cursor{Before: q.backward(), Value: q.Sort.value(&found[n-1]), ID: found[n-1].ID}
+	case w.spent:
 		page.Looked = &Cursor{Before: q.backward(), Value: w.at.group.value, ID: w.at.id}
+		on = page.Looked
 	}
 	switch {
-	case q.backward():
-		if slices.Reverse(page.Entries); more {
-			page.Ahead = found[q.Limit].ID
-		}
-	case q.Cursor != nil:
-		page.Ahead = q.Cursor.ID
+	case q.Cursor == nil:
+	case n > 0:
+		back = &Cursor{Before: !q.backward(), Value: q.Sort.value(&found[0]), ID: found[0].ID}
+	case w.spent:
+		back = q.Cursor.turned(q.Sort != SortTimestamp || !q.Ascending)
 	}
-	if n := len(page.Entries); n > 0 {
-		if q.Cursor != nil {
-			page.Previous = CursorBefore(q.Sort, &page.Entries[0])
+	if !q.backward() {
+		if page.Next, page.Previous = on, back; q.Cursor != nil {
+			page.Ahead = q.Cursor.ID
 		}
-		if more || q.backward() {
-			page.Next = CursorAfter(q.Sort, &page.Entries[n-1])
-		}
-	} else if page.Looked != nil && q.Cursor != nil {
-		back := q.Cursor.turned(q.Sort != SortTimestamp || !q.Ascending)
-		if page.Previous = back; q.backward() {
-			page.Previous, page.Next = nil, back
-		}
+		return page
 	}
-	switch {
-	case page.Looked == nil:
-	case q.backward():
-		page.Previous, page.Ahead = page.Looked, page.Looked.ID
-	default:
-		page.Next = page.Looked
+	if page.Next, page.Previous, page.Ahead = back, on, on.ID; page.Looked == nil {
+		page.Ahead = found[n].ID
 	}
+	slices.Reverse(page.Entries)
 	return page
 }
 
@@ -99,7 +84,7 @@ func (c Cursor) turned(newestFirst bool) *Cursor {
 
 // PageWithMetadata answers q as Page does, with whole entries.
 func (l *Log) PageWithMetadata(ctx context.Context, org models.Organization, q Query) (Page, error) {
-	page, err := l.list(ctx, org, q)
+	page, err := l.Page(ctx, org, q)
 	if err != nil || len(page.Entries) == 0 {
 		return page, err
 	}
@@ -113,9 +98,11 @@ func (l *Log) PageWithMetadata(ctx context.Context, org models.Organization, q Q
 		return Page{}, fmt.Errorf("read the metadata of entries of %s: %w", org.Slug, err)
 	}
 	for _, row := range rows { // one that is missing has expired meanwhile
-		page.Entries[slices.Index(ids, row.ID)] = row.Entry
+		e := &page.Entries[slices.Index(ids, row.ID)]
+		row.Related, row.OnBehalfOf = e.Related, e.OnBehalfOf
+		*e = row.Entry
 	}
-	return page, models.ReadParts(ctx, l.LogReader(ctx), org.ID, page.Entries)
+	return page, nil
 }
 
 // batch is how many entries Each hands over at a time.
@@ -136,9 +123,6 @@ func (l *Log) Each(ctx context.Context, org models.Organization, q Query, fn fun
 			return err
 		}
 		if len(entries) > 0 {
-			if err := models.ReadParts(ctx, l.LogReader(ctx), org.ID, entries); err != nil {
-				return err
-			}
 			if err := fn(entries); err != nil {
 				return err
 			}

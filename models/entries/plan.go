@@ -23,8 +23,7 @@ type plan struct {
 	native  condition  // that entries are of the native actions asked for, where those stand under other actions
 	base    selection  // what the filters let through that the indexes of the sorts know
 	narrow  []runSet   // all entries of the resource or the provenance asked for; nil without
-	related bool       // words may be those of related resources: the log has some
-	behalf  *runSet    // those done on behalf of the actors asked for, where there are any
+	behalf  runSet     // those done on behalf of the actors asked for; without runs once it turns out that there are none
 	actors  []actorKey // those asked for; with the names they had where runs of the index by user are read
 }
 
@@ -37,16 +36,42 @@ func (l *Log) plan(ctx context.Context, org models.Organization, q Query) (*plan
 	if q.To != 0 {
 		p.span.to = models.FirstEntryID(q.To)
 	}
+	if err := l.askActions(ctx, p); err != nil {
+		return nil, err
+	}
+	p.base.byActor = len(q.Actors) > 0
+	p.divide()
+	p.filters = p.listFilters()
+	p.narrow = l.narrowed(p)
+	if p.base.byActor && !p.base.none() && !q.oneResource() {
+		p.behalf = byPrincipal.runs(p.unless(byPrincipal.columns).and(l.wordsMatch(p)))
+		for _, actor := range q.Actors {
+			p.behalf.runs = append(p.behalf.runs, run{0, []string{actor}})
+		}
+	}
+	if q.Sort == SortTimestamp && !q.oneResource() && p.base.index(q.Sort) == byUser {
+		actors, err := l.actorKeys(ctx, p, condition{})
+		p.actors = actors
+		return p, err
+	}
+	for _, id := range q.Actors {
+		p.actors = append(p.actors, actorKey{ActorID: id})
+	}
+	return p, nil
+}
+
+// askActions finds out which kinds the filters on actions and types let through.
+func (l *Log) askActions(ctx context.Context, p *plan) (err error) {
+	q := p.query
 	anyVerb := slices.ContainsFunc(q.Actions, func(action string) bool { return strings.HasSuffix(action, AnyVerb) })
 	typed := q.Sort == SortEntityType || q.EntityType != "" && q.EntityID == ""
 	if p.kinds == nil && (anyVerb || typed || q.Sort == SortAction && len(q.Actions) == 0) {
-		var err error
-		if p.kinds, err = l.Kinds(ctx, org); err != nil {
-			return nil, err
+		if p.kinds, err = l.Kinds(ctx, p.org); err != nil {
+			return err
 		}
 	}
 	if err := l.askNatives(ctx, p); err != nil {
-		return nil, err
+		return err
 	}
 	switch {
 	case anyVerb, typed && (len(q.Actions) > 0 || q.EntityType != ""):
@@ -59,30 +84,7 @@ func (l *Log) plan(ctx context.Context, org models.Organization, q Query) (*plan
 			p.base.kinds = append(p.base.kinds, Kind{Action: action})
 		}
 	}
-	p.base.byActor = len(q.Actors) > 0
-	if err := l.askRelated(ctx, p); err != nil {
-		return nil, err
-	}
-	p.divide()
-	behalf, err := l.onBehalf(ctx, p)
-	if err != nil {
-		return nil, err
-	}
-	p.filters = p.listFilters(behalf != nil)
-	p.narrow = l.narrowed(p)
-	if behalf != nil && p.base.byActor && !p.base.none() {
-		behalf.where = p.unless(byPrincipal.columns).and(l.wordsMatch(p))
-		p.behalf = behalf
-	}
-	if q.Sort == SortTimestamp && !q.oneResource() && p.base.index(q.Sort) == byUser {
-		actors, err := l.actorKeys(ctx, p, condition{})
-		p.actors = actors
-		return p, err
-	}
-	for _, id := range q.Actors {
-		p.actors = append(p.actors, actorKey{ActorID: id})
-	}
-	return p, nil
+	return nil
 }
 
 // oneResource reports whether the answer is a part of one resource's history, in its order.
@@ -135,16 +137,14 @@ func among(column string, values ...string) filter {
 }
 
 // listFilters are what the query asks for besides words and times.
-func (p *plan) listFilters(onBehalf bool) (all []filter) {
+func (p *plan) listFilters() (all []filter) {
 	q := p.query
 	if len(p.actions) > 0 {
 		all = append(all, among("action", p.actions...))
 	}
-	if by := among("actor_id", q.Actors...); onBehalf {
-		all = append(all, by.or(condition{"(SELECT true FROM audit_on_behalf_of AS principal WHERE principal.org_id = audit_entries.org_id" +
-			" AND principal.entry_id = audit_entries.id AND principal.actor_id || '' IN ?)", by.is.args}))
-	} else if len(q.Actors) > 0 {
-		all = append(all, by)
+	if len(q.Actors) > 0 {
+		all = append(all, among("actor_id", q.Actors...).or(
+			beside("audit_on_behalf_of", condition{unindexed("part.actor_id") + " IN ?", []any{q.Actors}})))
 	}
 	if len(q.Outcomes) > 0 {
 		var stored []string
@@ -159,7 +159,8 @@ func (p *plan) listFilters(onBehalf bool) (all []filter) {
 	if q.EntityID != "" {
 		of := []any{q.EntityType, q.EntityID}
 		own := filter{"entity_id", condition{unindexed("entity_type") + " = ? AND " + unindexed("entity_id") + " = ?", of}}
-		all = append(all, own.or(relatedTo(condition{"related.entity_type || '' = ? AND related.entity_id || '' = ?", of})))
+		all = append(all, own.or(beside("audit_related",
+			condition{unindexed("part.entity_type") + " = ? AND " + unindexed("part.entity_id") + " = ?", of})))
 	} else if q.EntityType != "" {
 		all = append(all, among("entity_type", q.EntityType))
 	}
@@ -173,15 +174,15 @@ func (p *plan) listFilters(onBehalf bool) (all []filter) {
 
 // or lets entries through that fulfil another condition, too.
 func (f filter) or(other condition) filter {
-	f.is = condition{"(" + f.is.sql + " OR " + other.sql + ")", slices.Concat(f.is.args, other.args)}
-	return f
+	return filter{f.column, f.is.or(other)}
 }
 
-// unless are the conditions of the filters on other columns than these.
+// unless are the conditions of the filters on other columns than these, of which runs have values asked for; in those
+// of everybody the filter on actors is one, too.
 func (p *plan) unless(columns []string) condition {
 	all := p.native
 	for _, f := range p.filters {
-		if !slices.Contains(columns, f.column) {
+		if !slices.Contains(columns, f.column) || f.column == "actor_id" && !p.base.byActor {
 			all = all.and(f.is)
 		}
 	}

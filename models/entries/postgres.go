@@ -32,12 +32,18 @@ func (postgres) mergeRuns(r reading, set runSet) condition {
 		}
 		equal += " AND " + operand + " = run." + name
 	}
-	where, id, distinct := r.where(set), set.index.id(), ""
-	if set.repeats() {
-		distinct = "DISTINCT "
+	id := set.index.id()
+	entry, at := id, "?"
+	if id != "id" {
+		// Between places of this index, which the primary key has not got: where nearly all rows are of one run,
+		// PostgreSQL would rather read all of the organization in that, for the runs of others, too.
+		entry = "(" + strings.Join(set.index.columns, ", ") + ", " + id + ")"
+		at = "(run." + strings.Join(strings.Split(names, ", ")[1:], ", run.") + ", ?)"
 	}
+	where := r.where(set, entry, at)
+	distinctOfRun, distinct := r.distinct(set)
 	ids := condition{`SELECT ` + distinct + `run.group_number, hit.id AS hit_id FROM unnest(` + arrays + `) AS run(` + names + `)
-	CROSS JOIN LATERAL (SELECT ` + distinct + id + ` AS id FROM ` + set.index.table + ` WHERE ` + where.sql + equal + `
+	CROSS JOIN LATERAL (SELECT ` + distinctOfRun + id + ` AS id FROM ` + set.index.table + ` WHERE ` + where.sql + equal + `
 		ORDER BY ` + id + ` ` + r.direction() + ` LIMIT ? OFFSET ?) AS hit` + r.ordered("run.group_number", "hit.id") + ` LIMIT ?`,
 		append(append(args, where.args...), r.limit, r.skip, r.limit)}
 	if r.columns == idColumn {

@@ -30,28 +30,27 @@ var byProvenance = []struct {
 // the fewest through; nil without such a filter.
 func (l *Log) narrowed(p *plan) []runSet {
 	if q := p.query; q.EntityID != "" {
-		return p.resourceSets(p.unless(byEntity.columns).and(l.wordsMatch(p)), entityKey{q.EntityType, q.EntityID})
+		where, resource := p.unless(byEntity.columns).and(l.wordsMatch(p)), []string{q.EntityType, q.EntityID}
+		return []runSet{byEntity.runs(where, resource), byRelated.runs(where, resource)}
 	}
 	for _, by := range byProvenance {
 		if value := by.value(p.query); value != "" {
-			return []runSet{{
-				index: by.index, operands: by.index.columns, runs: l.days(p.span),
-				common: l.merge.cameFrom(p.org.ID, by.column, value),
-				where:  p.unless([]string{by.column}).and(l.wordsMatch(p)),
-			}}
+			set := by.index.runs(p.unless([]string{by.column}).and(l.wordsMatch(p)), l.days(p.span)...)
+			set.common = l.dialect.cameFrom(p.org.ID, by.column, value)
+			return []runSet{set}
 		}
 	}
 	return nil
 }
 
-// days are the runs of the days of a span.
-func (l *Log) days(within span) (runs []run) {
+// days are the days of a span, as a run of each has them.
+func (l *Log) days(within span) (days [][]string) {
 	const length = models.Micros(24 * time.Hour / time.Microsecond)
 	dayOf := func(t time.Time) models.Micros { return models.MicrosOf(t) / length }
 	// Clocks of those who record may be ahead, but not by a day.
 	last := min(dayOf(previous(within.to).Occurred()), dayOf(l.Now())+1)
 	for d := dayOf(within.from.Occurred()); d <= last; d++ {
-		runs = append(runs, run{0, []string{strconv.FormatInt(int64(d), 10)}})
+		days = append(days, []string{strconv.FormatInt(int64(d), 10)})
 	}
-	return runs
+	return days
 }

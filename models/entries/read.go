@@ -1,7 +1,6 @@
 package entries
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"reflect"
@@ -10,7 +9,6 @@ import (
 
 	"gorm.io/gorm/schema"
 
-	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -32,6 +30,11 @@ func (c condition) and(other condition) condition {
 	}
 }
 
+// or is that one of the two holds; both have SQL.
+func (c condition) or(other condition) condition {
+	return condition{"(" + c.sql + " OR " + other.sql + ")", slices.Concat(c.args, other.args)}
+}
+
 // reading asks for the first entries of some runs, group by group, by ID inside each.
 type reading struct {
 	orgID       int64
@@ -43,11 +46,11 @@ type reading struct {
 	columns     string
 }
 
-// where is what all runs have in common.
-func (r reading) where(set runSet) condition {
-	id, where := set.index.id(), set.where
-	within := condition{"org_id = ? AND " + id + " >= ? AND " + id + " < ?", []any{r.orgID, r.span.from, r.span.to}}
-	if id != "id" && where.sql != "" { // no EXISTS: PostgreSQL may make a join of that
+// where is what all runs have in common: their entries are between two places, each at an ID.
+func (r reading) where(set runSet, entry, at string) condition {
+	where := set.where
+	within := condition{"org_id = ? AND " + entry + " >= " + at + " AND " + entry + " < " + at, []any{r.orgID, r.span.from, r.span.to}}
+	if set.index.id() != "id" && where.sql != "" { // no EXISTS: PostgreSQL may make a join of that
 		where = condition{"(SELECT true FROM audit_entries WHERE org_id = ? AND id = entry_id AND " + where.sql + ")",
 			append([]any{r.orgID}, where.args...)}
 	}
@@ -69,24 +72,28 @@ func (r reading) ordered(group, id string) string {
 	return " ORDER BY " + group + ", " + id + " " + r.direction()
 }
 
-// merger writes the statement that answers a reading: group, and columns of the entries.
-type merger interface {
-	mergeRuns(r reading, set runSet) condition
-	// cameFrom is the condition that an entry of an organization has a value in a column of the provenance, as
-	// the index by days of that column takes it.
-	cameFrom(orgID int64, column, value string) condition
+// distinct has an entry given once, of a run and of all. In any order it may be given again: all would have to be
+// found before the first is given.
+func (r reading) distinct(set runSet) (ofRun, ofAll string) {
+	switch {
+	case !set.repeats():
+		return "", ""
+	case r.anyOrder:
+		return "DISTINCT ", ""
+	default:
+		return "DISTINCT ", "DISTINCT "
+	}
 }
 
 // groupedEntry is an entry and the number of its group among those read together.
 type groupedEntry struct {
 	models.Entry
-	group   int
-	related []event.Resource // that are searched
+	group int
 }
 
 // compare puts entries in the order of the query.
 func (r reading) compare(a, b groupedEntry) int {
-	byID := bytes.Compare(a.ID[:], b.ID[:])
+	byID := a.ID.Compare(b.ID)
 	if r.newestFirst {
 		byID = -byID
 	}
@@ -107,12 +114,12 @@ func (l *Log) read(ctx context.Context, r reading, set runSet) (found []groupedE
 	if len(set.runs) == 0 {
 		return nil, nil
 	}
-	return l.query(ctx, r.columns, l.merge.mergeRuns(r, set))
+	return l.query(ctx, r.columns, l.dialect.mergeRuns(r, set))
 }
 
 // byTime reads the log as it lies, which is one run of the primary key.
 func (r reading) byTime(set runSet) condition {
-	where := r.where(set)
+	where := r.where(set, "id", "?")
 	return condition{"SELECT 0, " + r.columns + " FROM audit_entries WHERE " + where.sql +
 		" ORDER BY id " + r.direction() + " LIMIT ? OFFSET ?", append(where.args, r.limit, r.skip)}
 }

@@ -66,15 +66,11 @@ func (s runSet) upTo(groups int) runSet {
 	return s
 }
 
-// entityKey names one resource.
-type entityKey struct{ EntityType, EntityID string }
-
-// resourceRuns are all entries of some resources or, with the index byRelated, those that they are related to, a run
-// each.
-func resourceRuns(index *index, resources ...entityKey) runSet {
-	set := runSet{index: index, operands: index.columns}
-	for _, e := range resources {
-		set.runs = append(set.runs, run{0, []string{e.EntityType, e.EntityID}})
+// runs are those that have some values in the index's columns.
+func (i *index) runs(where condition, values ...[]string) runSet {
+	set := runSet{index: i, operands: i.columns, where: where}
+	for _, v := range values {
+		set.runs = append(set.runs, run{0, v})
 	}
 	return set
 }
@@ -84,7 +80,7 @@ type selection struct {
 	kinds   []Kind    // nil does not restrict, empty lets nothing through; with an empty EntityType: of any type
 	byActor bool      // those of the actors asked for only
 	matched bool      // the kinds are those that the words were found to match,
-	where   condition // where the entries of these fulfil this
+	where   condition // where their entries fulfil this
 }
 
 // none reports whether the selection lets nothing through.

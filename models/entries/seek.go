@@ -1,7 +1,6 @@
 package entries
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -36,19 +35,12 @@ func (w *walk) seek(ctx context.Context) (err error) {
 	found := p.narrow
 	instead := selection{kinds: []Kind{}, matched: true}
 	if found == nil {
-		most, resources, few := min(w.log.Limits.Resources, w.leftRuns/2), []entityKey(nil), false
-		if instead, resources, few, err = w.log.matching(ctx, p, most); err != nil || !few {
+		var few bool
+		if instead, found, few, err = w.log.matching(ctx, p, w.leftRuns/2); err != nil || !few { // half: they are begun twice
 			return err
 		}
-		if len(resources) > 0 {
-			set := resourceRuns(byEntity, resources...)
-			set.where = p.unless(byEntity.columns)
-			if found = []runSet{set}; p.related {
-				found = p.resourceSets(p.unless(nil), resources...)
-			}
-		}
-		if p.behalf != nil && p.base.byActor {
-			found = append(found, *p.behalf)
+		if len(p.behalf.runs) > 0 {
+			found = append(found, p.behalf)
 		}
 	}
 	if len(found) > 0 && p.query.Sort != SortTimestamp {
@@ -62,75 +54,102 @@ func (w *walk) seek(ctx context.Context) (err error) {
 	return nil
 }
 
-// matching finds the entries that the words match without reading any: those of some kinds, which may, and
-// those of some resources. few is false where more than atMost resources or native actions match.
+// matching finds where the entries are that the words match without reading any: in some kinds and in the runs of some
+// resources. few is false where there are more than atMost of these, or of native actions.
 //
-// A kind whose action holds all words is taken whole, and one that leaves open only what the entities have no
-// index for; where it takes a native action to hold them, that native action of it. For the others the words that
-// they leave open must match the entity.
+// A kind is read whose action holds all words, or leaves open only what the entities have no index for; so is one of
+// which a native action does, where each entry has to match by itself. For the others the words that they leave open
+// must match the resource.
 func (l *Log) matching(ctx context.Context, p *plan, atMost int) (
-	whole selection, resources []entityKey, few bool, err error,
+	kinds selection, resources []runSet, few bool, err error,
 ) {
 	if p.kinds == nil {
 		if p.kinds, err = l.Kinds(ctx, p.org); err != nil {
-			return whole, nil, false, err
+			return kinds, nil, false, err
 		}
 	}
 	natives, err := l.nativesWith(ctx, p, atMost)
 	if err != nil || len(natives) > atMost {
-		return whole, nil, false, err
+		return kinds, nil, false, err
 	}
-	whole = selection{kinds: []Kind{}, matched: true} // not nil: that would be all
-	var actions, named []string                       // of which all entries are taken; native ones of others
-	open := map[string][]Kind{}                       // by the words they leave open
+	kinds = selection{kinds: []Kind{}, matched: true} // not nil: that would be all
+	open := map[string][]string{}                     // types of the other kinds, by the words they leave open
 	for _, kind := range p.asked() {
 		for _, native := range append([]nativeAction{{Action: kind.Action}}, natives...) {
 			if native.Action != kind.Action {
 				continue
 			}
-			words := slices.DeleteFunc(slices.Clone(p.words), func(word string) bool {
-				return strings.Contains(kind.Action, word) || strings.Contains(native.NativeKey, word)
-			})
-			if len(gramsOf(words)) > 0 {
-				open[strings.Join(words, " ")] = append(open[strings.Join(words, " ")], kind)
+			left := wordsLeft(p.words, kind.Action, native.NativeKey)
+			if words := strings.Join(left, " "); len(gramsOf(left)) > 0 {
+				open[words] = append(open[words], kind.EntityType)
 				continue
 			}
-			whole.kinds = append(whole.kinds, kind)
-			if native.NativeAction == "" {
-				actions = append(actions, kind.Action)
-				break
+			if kinds.kinds = append(kinds.kinds, kind); native.NativeKey != "" {
+				kinds.where = l.wordsMatch(p)
 			}
-			named = append(named, native.NativeAction)
+			break
 		}
 	}
-	whole.kinds = slices.Compact(whole.kinds)
-	if len(named) > 0 {
-		whole.where = condition{"(" + unindexed("action") + " IN ? OR native_action IN ?)", []any{actions, named}}
-	}
-	for words, kinds := range open {
-		where := l.finder.holding(p.org.ID, gramsOf(strings.Fields(words))).and(p.seen())
-		if !p.related { // those may be of any type
-			where = where.and(condition{"entity_type IN ?", []any{project(kinds, func(k Kind) string { return k.EntityType })}})
-		}
-		for word := range strings.FieldsSeq(words) {
-			where = where.and(contains(word, "id_key", "name_key"))
-		}
-		// Without DISTINCT: it would have to find every match before it gives the first. An entity has a row for each
-		// month it was seen in.
-		var more []entityKey
-		err := l.LogReader(ctx).Raw("SELECT entity_type, entity_id FROM "+where.sql+" LIMIT ?",
-			append(where.args, atMost-len(resources)+1)...).Scan(&more).Error
+	var own, related [][]string
+	for words, types := range open {
+		types = slices.Compact(types) // they come in order
+		found, err := l.resourcesWith(ctx, p, strings.Fields(words), types, atMost-len(own)-len(related)+1)
 		if err != nil {
-			return whole, nil, false, fmt.Errorf("search the entities: %w", err)
+			return kinds, nil, false, err
 		}
-		if resources = append(resources, more...); len(resources) > atMost {
-			return whole, nil, false, nil
+		for _, r := range found {
+			resource := []string{r.EntityType, r.EntityID}
+			if slices.Contains(types, r.EntityType) {
+				own = append(own, resource)
+			}
+			if r.Related {
+				related = append(related, resource)
+			}
+		}
+		if len(own)+len(related) > atMost {
+			return kinds, nil, false, nil
 		}
 	}
-	slices.SortFunc(resources, func(a, b entityKey) int {
-		return cmp.Or(cmp.Compare(a.EntityType, b.EntityType), cmp.Compare(a.EntityID, b.EntityID))
-	})
-	return whole, slices.Compact(resources), true, nil
+	for _, set := range []runSet{
+		byEntity.runs(p.unless(byEntity.columns), distinct(own)...), byRelated.runs(p.unless(nil), distinct(related)...),
+	} {
+		if len(set.runs) > 0 {
+			resources = append(resources, set)
+		}
+	}
+	return kinds, resources, true, nil
+}
+
+func distinct(values [][]string) [][]string {
+	slices.SortFunc(values, slices.Compare[[]string])
+	return slices.CompactFunc(values, slices.Equal[[]string])
+}
+
+// foundResource is one that words match. Entries may be its own and, where it is Related to any, others.
+type foundResource struct {
+	EntityType, EntityID string
+	Related              bool
+}
+
+// resourcesWith lists up to limit resources that all words match, each once for every month it was seen in: those of
+// some types, and those that entries are related to. It is without DISTINCT, which would have to find every match
+// before it gives the first.
+func (l *Log) resourcesWith(ctx context.Context, p *plan, words, types []string, limit int) (found []foundResource, err error) {
+	where := l.dialect.holding(p.org.ID, gramsOf(words)).and(p.seen())
+	for _, word := range words {
+		where = where.and(contains(word, "id_key", "name_key"))
+	}
+	// Whether anything is related at all is asked once.
+	err = l.LogReader(ctx).Raw(`SELECT * FROM (SELECT entity_type, entity_id,
+	CASE WHEN (SELECT true FROM audit_related WHERE org_id = ? ORDER BY entry_id LIMIT 1) THEN (SELECT true FROM audit_related AS part
+		WHERE part.org_id = found.org_id AND part.entity_type = found.entity_type AND part.entity_id = found.entity_id LIMIT 1)
+	END IS NOT NULL AS related
+FROM `+where.sql+`) AS resources WHERE entity_type IN ? OR related LIMIT ?`,
+		slices.Concat([]any{p.org.ID}, where.args, []any{types, limit})...).Scan(&found).Error
+	if err != nil {
+		return nil, fmt.Errorf("search the entities: %w", err)
+	}
+	return found, nil
 }
 
 // gathered are entries in the order in which the walk reads them, by their value in the sorted column.

@@ -13,14 +13,14 @@ type span struct{ from, to models.EntryID }
 var lastID = models.EntryID(bytes.Repeat([]byte{0xff}, len(models.EntryID{})))
 
 func (s span) contains(id models.EntryID) bool {
-	return bytes.Compare(id[:], s.from[:]) >= 0 && bytes.Compare(id[:], s.to[:]) < 0
+	return id.Compare(s.from) >= 0 && id.Compare(s.to) < 0
 }
 
 // behind is what is left of the span once id has been read.
 func (s span) behind(id models.EntryID, newestFirst bool) span {
 	if newestFirst {
 		s.to = lesser(s.to, id)
-	} else if after := next(id); bytes.Compare(after[:], s.from[:]) > 0 {
+	} else if after := next(id); after.Compare(s.from) > 0 {
 		s.from = after
 	}
 	return s
@@ -37,7 +37,7 @@ func (s span) through(id models.EntryID, newestFirst bool) span {
 }
 
 func lesser(a, b models.EntryID) models.EntryID {
-	if bytes.Compare(a[:], b[:]) < 0 {
+	if a.Compare(b) < 0 {
 		return a
 	}
 	return b

@@ -16,10 +16,9 @@ type sqlite struct{}
 // the statement is the same: compiling it may take longer than the answer. It names the index: between two times
 // SQLite would rather read everything of the organization. CROSS JOIN has SQLite read in the order written.
 func (sqlite) mergeRuns(r reading, set runSet) condition {
-	where, id, equal, distinct := r.where(set), set.index.id(), "", ""
-	if set.repeats() {
-		distinct = "DISTINCT "
-	}
+	id, equal := set.index.id(), ""
+	where := r.where(set, id, "?")
+	distinctOfRun, distinct := r.distinct(set)
 	for i, operand := range set.operands {
 		value := fmt.Sprintf("json_extract(run.value, '$[%d]')", i+1)
 		if operand == day {
@@ -37,7 +36,7 @@ func (sqlite) mergeRuns(r reading, set runSet) condition {
 	table, _ := json.Marshal(runs) // numbers and texts cannot fail
 	ids := condition{`SELECT ` + distinct + `json_extract(run.value, '$[0]') AS group_number, hit.id AS hit_id
 FROM json_each(?) AS run CROSS JOIN audit_entries AS hit ON hit.org_id = ? AND hit.id IN (
-	SELECT ` + distinct + id + ` FROM ` + set.index.table + ` INDEXED BY ` + set.index.name + ` WHERE ` + where.sql + equal + `
+	SELECT ` + distinctOfRun + id + ` FROM ` + set.index.table + ` INDEXED BY ` + set.index.name + ` WHERE ` + where.sql + equal + `
 	ORDER BY ` + id + ` ` + r.direction() + ` LIMIT ? OFFSET ?)` + r.ordered("group_number", "hit_id") + ` LIMIT ?`,
 		slices.Concat([]any{string(table), r.orgID}, where.args, []any{r.limit, r.skip, r.limit})}
 	if r.columns == idColumn {

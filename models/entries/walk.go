@@ -22,8 +22,8 @@ type walk struct {
 	gathered  gathered
 
 	at    place
-	begun bool // with what was done on behalf of others
-	chunk int  // how many groups are read together next
+	begun bool
+	chunk int // how many groups are read together next
 	done  bool
 
 	// What is left of what a page may take; spent reports that the walk stopped for it.
@@ -56,22 +56,23 @@ func (l *Log) walk(p *plan, columns string) *walk {
 // next reads n entries, and takes no more than a page may; fewer only at the end, or where that is spent.
 func (w *walk) next(ctx context.Context, n int) (entries []models.Entry, err error) {
 	w.leftRuns, w.leftRows, w.spent = w.log.Limits.Runs, w.log.Limits.Rows, false
-	if !w.begun {
-		if err := w.beginOnBehalf(ctx); err != nil {
-			return nil, fmt.Errorf("read entries of %s: %w", w.plan.org.Slug, err)
-		}
-	}
-	for !w.done && !w.spent && len(entries) < n {
+	for err == nil && !w.done && !w.spent && len(entries) < n {
 		var more []models.Entry
-		if w.shouldSeek(n - len(entries)) {
+		switch {
+		case !w.begun:
+			err = w.beginOnBehalf(ctx)
+		case w.shouldSeek(n - len(entries)):
 			err = w.seek(ctx)
-		} else {
+		default:
 			more, err = w.step(ctx, n-len(entries))
 		}
-		if err != nil {
-			return nil, fmt.Errorf("read entries of %s: %w", w.plan.org.Slug, err)
-		}
 		entries = append(entries, more...)
+	}
+	if err == nil {
+		err = w.readParts(ctx, entries)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read entries of %s: %w", w.plan.org.Slug, err)
 	}
 	return entries, nil
 }
@@ -126,10 +127,8 @@ func (w *walk) step(ctx context.Context, n int) ([]models.Entry, error) {
 		found = found[:r.limit]
 		end = &found[r.limit-1]
 	}
-	if w.plan.related {
-		if err := w.readRelated(ctx, found); err != nil {
-			return nil, err
-		}
+	if err := w.readRelated(ctx, found); err != nil {
+		return nil, err
 	}
 	return w.take(found, groups, end, n), nil
 }
@@ -147,7 +146,7 @@ func (w *walk) ahead() span {
 func (w *walk) take(found []groupedEntry, groups []group, end *groupedEntry, n int) []models.Entry {
 	var matching []models.Entry
 	for i := range found {
-		if !matchesAll(w.plan.words, &found[i]) {
+		if !matchesAll(w.plan.words, &found[i].Entry) {
 			continue
 		}
 		if matching = append(matching, found[i].Entry); len(matching) == n {

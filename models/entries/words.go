@@ -1,6 +1,7 @@
 package entries
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -19,24 +20,26 @@ func searchWords(search string) (words []string) {
 	return words
 }
 
-// matchesAll reports whether every word is part of the ID or the name of one of the entry's resources, the same for
-// all words, or of the action or the native action: the meaning of a search, which everything else here only finds
-// faster. The first of the resources is the entry's own.
-func matchesAll(words []string, e *groupedEntry) bool {
+// matchesAll reports whether every word is part of the action or the native action of an entry or, all that are not,
+// of the ID or the name of one of its resources: the meaning of a search, which everything else here only finds faster.
+func matchesAll(words []string, e *models.Entry) bool {
 	if len(words) == 0 {
 		return true
 	}
-	native := models.Fold(e.NativeAction)
-	left := slices.DeleteFunc(slices.Clone(words), func(word string) bool {
-		return strings.Contains(e.Action, word) || strings.Contains(native, word)
-	})
-	of := func(resource event.Resource) bool {
-		id, name := models.Fold(resource.ID), models.Fold(resource.Name)
-		return !slices.ContainsFunc(left, func(word string) bool {
-			return !strings.Contains(id, word) && !strings.Contains(name, word)
-		})
+	left := wordsLeft(words, e.Action, models.Fold(e.NativeAction))
+	of := func(id, name string) bool { return len(wordsLeft(left, models.Fold(id), models.Fold(name))) == 0 }
+	return of(e.EntityID, e.EntityName) ||
+		slices.ContainsFunc(e.Related, func(r event.Resource) bool { return of(r.ID, r.Name) })
+}
+
+// wordsLeft are the words that neither of two texts holds.
+func wordsLeft(words []string, one, other string) (left []string) {
+	for _, word := range words {
+		if !strings.Contains(one, word) && !strings.Contains(other, word) {
+			left = append(left, word)
+		}
 	}
-	return of(event.Resource{ID: e.EntityID, Name: e.EntityName}) || slices.ContainsFunc(e.related, of)
+	return left
 }
 
 // gram is what the index of the entities' IDs and names is asked for: three letters in a row or, where it is
@@ -69,47 +72,27 @@ func gramsOf(words []string) (grams []gram) {
 	return grams
 }
 
-// finder finds words in the databases' own ways.
-type finder interface {
-	// holding is the table of an organization's entities whose ID or name holds all grams, of which there are some,
-	// from FROM to the beginning of a WHERE that more conditions can be added to.
-	holding(orgID int64, grams []gram) condition
-	// asciiLower is a column as LIKE compares it with a pattern in lower case, whatever the case of its own
-	// letters of ASCII.
-	asciiLower(column string) string
-}
-
 // wordsMatch is the condition in SQL that an entry may match all words.
 func (l *Log) wordsMatch(p *plan) condition {
 	if len(p.words) == 0 {
 		return condition{}
 	}
-	own := l.mayHold(p.words, "entity_id", "entity_name")
-	if !p.related {
-		return own
-	}
-	related := relatedTo(l.mayHold(p.words, "related.entity_id", "related.entity_name"))
-	return condition{"(" + own.sql + " OR " + related.sql + ")", slices.Concat(own.args, related.args)}
+	related := beside("audit_related", l.mayHold(p.words, "part.entity_id", "part.entity_name"))
+	return l.mayHold(p.words, "entity_id", "entity_name").or(related)
 }
 
 // mayHold is the condition that a resource with this ID and name, or what was done, may hold all words. SQL folds only
 // the letters of ASCII: where there are others in them, or in a word, it is left to matchesAll.
 func (l *Log) mayHold(words []string, id, name string) condition {
-	bytes, letters := "", ""
-	for i, column := range []string{id, name, "native_action"} {
-		if i > 0 {
-			bytes, letters = bytes+" + ", letters+" + "
-		}
-		bytes, letters = bytes+"octet_length("+column+")", letters+"length("+column+")"
-	}
-	others := bytes + " <> " + letters
+	others := fmt.Sprintf("octet_length(%[1]s) + octet_length(%[2]s) + octet_length(native_action)"+
+		" <> length(%[1]s) + length(%[2]s) + length(native_action)", id, name)
 	var all condition
 	for _, word := range words {
 		if strings.ContainsFunc(word, func(r rune) bool { return r >= utf8.RuneSelf }) {
 			return condition{sql: others}
 		}
-		all = all.and(contains(word, l.finder.asciiLower(id), l.finder.asciiLower(name), "action",
-			l.finder.asciiLower("native_action")))
+		all = all.and(contains(word, l.dialect.asciiLower(id), l.dialect.asciiLower(name), "action",
+			l.dialect.asciiLower("native_action")))
 	}
 	return condition{"(" + others + " OR " + all.sql + ")", all.args}
 }

@@ -77,13 +77,11 @@ func readEntries(ctx context.Context, tx *gorm.DB, id string) ([]facts, error) {
 	}
 	held := make([]facts, len(rows))
 	for i, row := range rows {
-		whole := []models.Entry{row.Entry}
-		err := models.ReadParts(ctx, tx, row.OrgID, whole)
-		if err != nil {
-			return nil, err
+		err := models.ReadParts(ctx, tx, row.OrgID, &row.Entry)
+		if err == nil {
+			held[i], err = row.facts()
 		}
-		row.Entry = whole[0]
-		if held[i], err = row.facts(); err != nil {
+		if err != nil {
 			return nil, err
 		}
 		if row.Named {

@@ -89,7 +89,7 @@ func (d Dialect) overSQL(db ExecQuerier) handle {
 		BeginTx(ctx context.Context, options *sql.TxOptions) (*sql.Tx, error)
 	}:
 		return d.over(models.OverSQL(db), func(ctx context.Context, do func(Statements) error) error {
-			tx, err := pool.BeginTx(ctx, nil)
+			tx, err := pool.BeginTx(ctx, d.isolation())
 			if err != nil {
 				return err
 			}
@@ -102,6 +102,14 @@ func (d Dialect) overSQL(db ExecQuerier) handle {
 	default:
 		return handle{err: fmt.Errorf("%w: a %T has no Commit() error, and no BeginTx that returns a *sql.Tx: pass the transaction itself", ErrNoTransaction, db)}
 	}
+}
+
+// isolation is the level that recording is made for, which a transaction of its own asks for. SQLite knows one.
+func (d Dialect) isolation() *sql.TxOptions {
+	if d == PostgreSQL {
+		return &sql.TxOptions{Isolation: sql.LevelReadCommitted}
+	}
+	return nil
 }
 
 func overGORM(db *gorm.DB) handle {

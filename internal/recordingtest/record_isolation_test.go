@@ -141,12 +141,16 @@ func TestTransactionsOfThePackagesOwnAreReadCommitted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	events := []audit.Event{anEvent()}
 	for range 3 {
-		if _, err := batcher.Record(t.Context(), anEvent()); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := audit.RecordAll(t.Context(), db, []audit.Event{anEvent()}); err != nil {
-			t.Fatal(err)
+		for _, record := range []func() error{
+			func() error { _, err := batcher.Record(t.Context(), anEvent()); return err },
+			func() error { _, err := audit.RecordAll(t.Context(), db, events); return err },
+			func() error { _, err := audit.PostgreSQL.RecordAll(t.Context(), pool, events); return err },
+		} {
+			if err := record(); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	if err := batcher.Close(t.Context()); err != nil {

@@ -82,13 +82,14 @@ func handleOf(tx Handle) (audit.Handle, error) {
 		Commit(ctx context.Context) error
 	}:
 	case interface {
-		Begin(ctx context.Context) (pgx.Tx, error)
+		BeginTx(ctx context.Context, options pgx.TxOptions) (pgx.Tx, error)
 	}:
 		h.Begin = func(ctx context.Context, do func(audit.Statements) error) error {
-			return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error { return do(statements{tx}) })
+			// Recording is made for this level, whatever the pool's is.
+			return pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error { return do(statements{tx}) })
 		}
 	default:
-		return h, fmt.Errorf("%w: a %T has neither the Commit of a pgx.Tx nor the Begin of a *pgxpool.Pool: pass the transaction itself", audit.ErrNoTransaction, tx)
+		return h, fmt.Errorf("%w: a %T has neither the Commit of a pgx.Tx nor the BeginTx of a *pgxpool.Pool: pass the transaction itself", audit.ErrNoTransaction, tx)
 	}
 	return h, nil
 }

@@ -277,3 +277,30 @@ func TestSqlcOverPgx(t *testing.T) {
 		Pools: map[string]conformance.Recorder{"DBTX": conformance.OverPgx(sqlcForPgx(pool))},
 	})
 }
+
+// Whatever level the pool is set to, what is recorded in no transaction of the caller's is looked for among what is known.
+func TestATransactionOfRecordingsOwnIsReadCommitted(t *testing.T) {
+	config, err := pgxpool.ParseConfig(database(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.ConnConfig.RuntimeParams["default_transaction_isolation"] = "serializable"
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	if _, err := auditpgx.EnsureOrganization(t.Context(), pool, audit.Organization{Slug: "acme"}); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		event := audit.Event{Organization: "acme", Action: "service:update", EntityID: "svc-1", Actor: audit.Actor{ID: "u1", Name: "Ada"}}
+		if _, err := auditpgx.RecordAll(t.Context(), pool, []audit.Event{event}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var rows int
+	if err := pool.QueryRow(t.Context(), "SELECT COUNT(*) FROM audit_entities").Scan(&rows); err != nil || rows != 1 {
+		t.Errorf("there are %d rows of one entity: %v", rows, err)
+	}
+}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -181,21 +180,12 @@ func isAtEnd(decoder *json.Decoder) bool {
 
 // maskNames masks names of members that have the form of a credential.
 func maskNames(object map[string]any) {
-	for _, key := range slices.Sorted(maps.Keys(object)) {
-		if len(key) < shortestToken {
-			continue
+	rename(object, func(name string) string {
+		if len(name) < shortestToken {
+			return name
 		}
-		clean := maskForms(key)
-		if clean == key {
-			continue
-		}
-		child := object[key]
-		delete(object, key)
-		for _, taken := object[clean]; taken; _, taken = object[clean] {
-			clean += "'" // two keys stay two
-		}
-		object[clean] = child
-	}
+		return maskForms(name)
+	})
 }
 
 // isChange reports whether an object has the form of a Change.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -204,8 +205,35 @@ func BenchmarkValidateMetadata(b *testing.B) {
 func TestKeysWithNULStayApart(t *testing.T) {
 	for range 20 { // maps are read in another order each time
 		got := storedMetadata(t, json.RawMessage(`{"a\u0000":1,"a\ufffd":2,"a\ufffd\u0000":3}`))
-		if want := `{"a�":2,"a��":1,"a���":3}`; got != want {
+		if want := `{"a�":2,"a� 2":1,"a��":3}`; got != want {
 			t.Fatalf("stored as %s, want %s", got, want)
+		}
+	}
+}
+
+// TestKeysThatBecomeOneStayApart also asks that so many take no longer than in proportion to how many they are: looking for
+// the name of each from the first on took minutes.
+func TestKeysThatBecomeOneStayApart(t *testing.T) {
+	const most = 4096
+	credentials, withNUL := map[string]int{}, map[string]int{}
+	for i := range most {
+		credentials[fmt.Sprintf("https://example.com/?token=%04d", i)] = i
+		withNUL[strings.NewReplacer("0", "\x00", "1", "\ufffd").Replace(fmt.Sprintf("%012b", i))] = i
+	}
+	for clean, keys := range map[string]map[string]int{
+		"https://example.com/?token=[masked]": credentials, strings.Repeat("\ufffd", 12): withNUL,
+	} {
+		var stored map[string]any
+		if err := json.Unmarshal([]byte(storedMetadata(t, keys)), &stored); err != nil {
+			t.Fatal(err)
+		}
+		if _, first := stored[clean]; len(stored) != most || !first {
+			t.Fatalf("%d keys that become %q were stored as %d", most, clean, len(stored))
+		}
+		for n := 2; n <= most; n++ {
+			if _, there := stored[fmt.Sprintf("%s %d", clean, n)]; !there {
+				t.Fatalf("of the keys that become %q there is none with the number %d", clean, n)
+			}
 		}
 	}
 }

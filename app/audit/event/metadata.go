@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -195,16 +196,30 @@ func withoutNUL(value any) any {
 			v[i] = withoutNUL(v[i])
 		}
 	case map[string]any:
-		for _, key := range slices.Sorted(maps.Keys(v)) { // the same each time
-			child, clean := v[key], strings.ReplaceAll(key, "\x00", string(utf8.RuneError))
-			if clean != key {
-				delete(v, key)
-				for _, taken := v[clean]; taken; _, taken = v[clean] {
-					clean += string(utf8.RuneError) // two keys stay two
-				}
-			}
-			v[clean] = withoutNUL(child)
+		rename(v, func(name string) string { return strings.ReplaceAll(name, "\x00", string(utf8.RuneError)) })
+		for key := range v {
+			v[key] = withoutNUL(v[key])
 		}
 	}
 	return value
+}
+
+// rename gives the members of object the names that clean makes of theirs, in place and the same each time. Of those that
+// get one name, or one that is there, all but the first get a number: however many they are, none is looked for twice.
+func rename(object map[string]any, clean func(name string) string) {
+	last := map[string]int{} // number of a name
+	for _, key := range slices.Sorted(maps.Keys(object)) {
+		name := clean(key)
+		if name == key {
+			continue
+		}
+		child := object[key]
+		delete(object, key)
+		free := name
+		for _, taken := object[free]; taken; _, taken = object[free] {
+			last[name] = max(last[name], 1) + 1
+			free = fmt.Sprintf("%s %d", name, last[name]) // the space ends what has the form of a credential
+		}
+		object[free] = child
+	}
 }

@@ -22,6 +22,8 @@ type apiKey struct {
 	revoker  string    // e-mail; empty while it can be used
 	revoked  time.Time
 	used     time.Time // last
+	masking  accounts.Masking
+	masked   time.Time // when its maker said so
 }
 
 func (k *apiKey) entity() entity { return entity{"api_key", k.id, k.name, ""} }
@@ -32,7 +34,8 @@ func (w *world) northwindKeys() {
 	moment := func(ago, hour, minute, second int) time.Time {
 		return w.dayAgo(ago).Add(time.Duration(hour)*time.Hour + time.Duration(minute)*time.Minute + time.Duration(second)*time.Second)
 	}
-	w.releaseKey = &apiKey{name: "Release pipeline", scope: accounts.ScopeWrite, maker: daniel, made: moment(74, 14, 11, 36)}
+	w.releaseKey = &apiKey{name: "Release pipeline", scope: accounts.ScopeWrite, maker: daniel, made: moment(74, 14, 11, 36),
+		masking: accounts.Masking{MaskKeys: "customer_phone"}, masked: moment(73, 9, 40, 12)}
 	w.keys = []*apiKey{w.releaseKey,
 		{name: "Weekly report", scope: accounts.ScopeRead, maker: olivia, made: moment(43, 17, 3, 8),
 			revoker: maya, revoked: moment(5, 7, 4, 52)},
@@ -40,12 +43,18 @@ func (w *world) northwindKeys() {
 	}
 }
 
-// theAPIKeys: who made them, and who revoked one.
+// theAPIKeys: who made them, who had more masked in what comes with one, and who revoked one.
 func (w *world) theAPIKeys() {
 	for _, k := range w.keys {
 		w.at(k.made, func() {
 			w.record(w.as(w.person(k.maker)), action.APIKeyCreate, k.entity(), metadata{"scope": k.scope})
 		})
+		if k.masking != (accounts.Masking{}) {
+			w.at(k.masked, func() {
+				w.record(w.as(w.person(k.maker)), action.APIKeyUpdate, k.entity(), metadata{"scope": k.scope,
+					"changes": changes{"mask_keys": {Before: []string{}, After: k.masking.MaskKeys.Names()}}, "changed_fields": []string{"mask_keys"}})
+			})
+		}
 		if k.revoker != "" {
 			w.at(k.revoked, func() {
 				w.record(w.as(w.person(k.revoker)), action.APIKeyRevoke, k.entity(), metadata{"scope": k.scope})
@@ -71,6 +80,11 @@ func (w *world) makeKeys(ctx context.Context, at func(time.Time) *gorm.DB, org m
 			return err
 		}
 		k.id = key.ID
+		if k.masking != (accounts.Masking{}) {
+			if _, err := accounts.SetMasking(ctx, at(k.masked), org.ID, k.id, k.masking); err != nil {
+				return err
+			}
+		}
 		if k.revoker == "" {
 			continue
 		}

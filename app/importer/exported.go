@@ -130,13 +130,12 @@ func parseExported(line []byte) (exported, error) {
 	if err := readFurther(e, related, onBehalfOf); err != nil {
 		return x, err
 	}
+	e.Masked = x.event().Masked()
 	return x, checkExported(e)
 }
 
-// readFurther reads what only some entries say, and checks it as an event's. How many values were masked, they
-// say themselves.
+// readFurther reads what only some entries say, and checks it as an event's.
 func readFurther(e *models.Entry, related, onBehalfOf json.RawMessage) error {
-	e.Masked = event.Event{EntityName: e.EntityName, Reason: e.Reason, URL: e.URL, Metadata: json.RawMessage(e.Metadata)}.Masked()
 	if e.Outcome == event.OutcomeSuccess {
 		e.Outcome = ""
 	}
@@ -157,12 +156,25 @@ func readFurther(e *models.Entry, related, onBehalfOf json.RawMessage) error {
 	if itself := string(e.ActorType); e.ActorID == itself { // system or anonymous
 		further.Actor.ID = itself
 	}
-	further, err = event.Resolve(context.Background(), further, time.Now())
+	resolved, err := event.Resolve(context.Background(), further, time.Now())
 	if err != nil {
 		return err
 	}
-	e.Outcome, e.Related, e.OnBehalfOf = further.Outcome, further.Related, further.Actor.OnBehalfOf
+	e.Outcome, e.Related, e.OnBehalfOf = resolved.Outcome, resolved.Related, resolved.Actor.OnBehalfOf
+	for i := range e.Related { // nothing is masked again
+		putBack(&e.Related[i].Name, further.Related[i].Name)
+	}
+	if e.OnBehalfOf != nil {
+		putBack(&e.OnBehalfOf.Session, further.Actor.OnBehalfOf.Session)
+	}
 	return nil
+}
+
+// putBack has a text be as it was exported, if it can be stored so.
+func putBack(text *string, exported string) {
+	if !strings.ContainsRune(exported, 0) {
+		*text = exported
+	}
 }
 
 // checkExported refuses what this log records in no entry.

@@ -13,7 +13,7 @@ import (
 	"github.com/auditlogs/auditlogs/models"
 )
 
-// An exported entry comes back with all that few entries say.
+// An exported entry comes back with all that few entries say, and nothing masked again.
 func TestExportedEntriesKeepTheirMeaning(t *testing.T) {
 	at := time.Date(2026, 3, 2, 9, 15, 0, 0, time.UTC)
 	exported := func(further string) string {
@@ -22,14 +22,14 @@ func TestExportedEntriesKeepTheirMeaning(t *testing.T) {
 			further + `}`
 	}
 	x, err := parseExported([]byte(exported(`,"metadata":{"a":"[masked]"},"outcome":"denied","reason":"no","native_action":"iam:CreateRole","actor_type":"agent",` +
-		`"related":[{"type":"policy","id":"p-1","name":"Admin","role":"boundary"}],"on_behalf_of":{"id":"u-1","name":"Ada","session":"s-1"},"masked":1`)))
+		`"related":[{"type":"policy","id":"p-1","name":"https://example.com/?token=kept","role":"boundary"}],"on_behalf_of":{"id":"u-1","name":"Ada","session":"token=[masked]"},"masked":2`)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	e := x.entry
-	if e.Outcome != event.OutcomeDenied || e.Reason != "no" || e.NativeAction != "iam:CreateRole" || e.ActorType != event.ActorAgent || e.Masked != 1 ||
-		!reflect.DeepEqual(e.Related, []event.Resource{{Type: "policy", ID: "p-1", Name: "Admin", Role: "boundary"}}) ||
-		!reflect.DeepEqual(e.OnBehalfOf, &event.Principal{ID: "u-1", Name: "Ada", Session: "s-1"}) {
+	if e.Outcome != event.OutcomeDenied || e.Reason != "no" || e.NativeAction != "iam:CreateRole" || e.ActorType != event.ActorAgent || e.Masked != 2 ||
+		!reflect.DeepEqual(e.Related, []event.Resource{{Type: "policy", ID: "p-1", Name: "https://example.com/?token=kept", Role: "boundary"}}) ||
+		!reflect.DeepEqual(e.OnBehalfOf, &event.Principal{ID: "u-1", Name: "Ada", Session: "token=[masked]"}) {
 		t.Errorf("the entry is %+v, for %+v", e, e.OnBehalfOf)
 	}
 	told := x.event()

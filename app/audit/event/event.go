@@ -79,8 +79,17 @@ type Event struct {
 // that somebody masked before are among them, such as the client that sent the event.
 func (e Event) Masked() (n int) {
 	metadata, _ := e.Metadata.(json.RawMessage)
-	for _, text := range []string{string(metadata), e.EntityName, e.Reason, e.URL} {
-		n += strings.Count(text, Masked)
+	count := func(texts ...string) {
+		for _, text := range texts {
+			n += strings.Count(text, Masked)
+		}
+	}
+	count(string(metadata), e.EntityName, e.Reason, e.URL, e.NativeAction)
+	for _, r := range e.Related {
+		count(r.Name)
+	}
+	if p := e.Actor.OnBehalfOf; p != nil {
+		count(p.Session)
 	}
 	return n
 }

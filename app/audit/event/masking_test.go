@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/auditlogs/auditlogs/app/audit/event"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 )
 
@@ -180,6 +182,42 @@ func TestTextsOfAnEventAreMaskedByForm(t *testing.T) {
 	}
 	if e.Masked() != 5 {
 		t.Errorf("%d values are masked", e.Masked())
+	}
+	for _, sent := range []action.Action{"", "event:get_token_hunter2"} { // as an earlier client folds it
+		e, err = event.Resolve(t.Context(), anEvent(func(e *event.Event) {
+			e.Action, e.NativeAction = sent, "GET ?token=hunter2"
+			e.Related = []event.Resource{{Type: "database", ID: "db-1", Name: "postgres://web:hunter2@db/x"}}
+			e.Actor.OnBehalfOf = &event.Principal{ID: "u-2", Session: "token=hunter2"}
+		}), time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.NativeAction != "GET ?token=[masked]" || e.Action != "event:get_token_masked" ||
+			e.Related[0].Name != "postgres://web:[masked]@db/x" || e.Actor.OnBehalfOf.Session != "token=[masked]" {
+			t.Errorf("sent as %q: %q, %q, %v, %v", sent, e.NativeAction, e.Action, e.Related, e.Actor.OnBehalfOf)
+		}
+		if e.Masked() != 3 {
+			t.Errorf("%d values are masked", e.Masked())
+		}
+	}
+}
+
+// What a client has masked fits, and is taken by the server as it is.
+func TestWhatIsMaskedIsNoLongerThanAllowed(t *testing.T) {
+	secrets := func(limit int) string { return strings.Repeat("token=a&", limit/len("token=a&")) }
+	first, err := event.Resolve(t.Context(), anEvent(func(e *event.Event) {
+		e.Action, e.NativeAction, e.EntityName, e.Reason = "", secrets(event.MaxNativeAction), secrets(event.MaxName), secrets(event.MaxReason)
+		const host = "https://example.com/?"
+		e.URL = host + secrets(event.MaxURL-len(host))
+		e.Related = []event.Resource{{Type: "database", ID: "db-1", Name: secrets(event.MaxName)}}
+		e.Actor.OnBehalfOf = &event.Principal{ID: "u-2", Session: secrets(event.MaxSession)}
+	}), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := event.Resolve(t.Context(), first, time.Now())
+	if err != nil || !reflect.DeepEqual(first, again) {
+		t.Errorf("%+v, %v\nis not as %+v", again, err, first)
 	}
 }
 

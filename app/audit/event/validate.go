@@ -76,7 +76,8 @@ func Resolve(ctx context.Context, event Event, now time.Time) (Event, error) {
 		faults.Add(fault.Newf("sequence", fault.Invalid, "%d is not between 0 and %d", *n, MaxSequence))
 	}
 	faults.Add(checkURL(event.URL))
-	event.EntityName, event.Reason, event.URL = maskForms(event.EntityName), maskForms(event.Reason), maskForms(event.URL)
+	event.EntityName, event.Reason = maskWithin(event.EntityName, MaxName), maskWithin(event.Reason, MaxReason)
+	event.URL = maskWithin(event.URL, MaxURL)
 	metadata, err := rulesFrom(ctx).encodeMetadata(event.Metadata)
 	faults.Add(err)
 	event.Metadata = nil
@@ -106,6 +107,12 @@ func Validate(ctx context.Context, event Event) error {
 
 func resolveAction(ctx context.Context, e *Event, faults *fault.Fields) {
 	e.NativeAction = text("native_action", e.NativeAction, MaxNativeAction, faults)
+	if native := maskWithin(e.NativeAction, MaxNativeAction); native != e.NativeAction {
+		if e.isForeign() {
+			e.Action = "" // the credential is in it, too
+		}
+		e.NativeAction = native
+	}
 	*e = e.Folded()
 	switch problem := e.Action.Problem(); {
 	case e.Action == "":
@@ -157,7 +164,7 @@ func resolveRelated(related []Resource, faults *fault.Fields) []Resource {
 		r, field := &related[i], fmt.Sprintf("related[%d].", i)
 		faults.Add(checkEntityType(field+"type", r.Type))
 		faults.Add(CheckID(field+"id", r.ID, MaxEntityID))
-		r.Name = text(field+"name", r.Name, MaxName, faults)
+		r.Name = maskWithin(text(field+"name", r.Name, MaxName, faults), MaxName)
 		r.Role = text(field+"role", r.Role, MaxRole, faults)
 	}
 	return related
@@ -184,7 +191,8 @@ func resolveActor(ctx context.Context, actor Actor, faults *fault.Fields) Actor 
 	actor.source = cut(actor.source, MaxSource)
 	if p := actor.OnBehalfOf; p != nil {
 		who := resolveWho("actor.on_behalf_of", Actor{Type: p.Type, ID: p.ID, Name: p.Name, Email: p.Email}, faults)
-		actor.OnBehalfOf = &Principal{who.Type, who.ID, who.Name, who.Email, text("actor.on_behalf_of.session", p.Session, MaxSession, faults)}
+		session := maskWithin(text("actor.on_behalf_of.session", p.Session, MaxSession, faults), MaxSession)
+		actor.OnBehalfOf = &Principal{who.Type, who.ID, who.Name, who.Email, session}
 	}
 	return actor
 }
@@ -327,6 +335,14 @@ func cut(text string, limit int) string {
 		limit--
 	}
 	return text[:limit]
+}
+
+// maskWithin masks what is known by its form, which may make text longer: what does not fit any more is cut off.
+func maskWithin(text string, limit int) string {
+	if masked := maskForms(text); masked != text {
+		return cut(masked, limit)
+	}
+	return text
 }
 
 // storable reports whether every database accepts s as a value to compare with.

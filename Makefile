@@ -37,6 +37,17 @@ test-cgo: ## Test the SQLite driver that is written in C, with its full-text sea
 test-tools: ## Install what the tests need (Debian), or say what is missing
 	@scripts/test-tools postgresql pgbouncer chromium $(if $(filter Linux,$(shell uname)),systemd)
 
+# All but what asks nothing of PostgreSQL.
+other-postgres = scripts/test-tools postgresql-$(1) pgbouncer && \
+	TEST_POSTGRES_VERSION=$(1) scripts/test-postgres sh -c 'cd internal/stacks && go test ./... && cd ../.. && \
+	go test $$(go list ./... | grep -vE "/internal/(browsertest|examplestest|hostile|modules)$$")'
+
+.PHONY: test-oldest test-newest
+test-oldest: ## Run the tests on PostgreSQL 13, the oldest that it runs on
+	$(call other-postgres,13)
+test-newest: ## Run the tests on PostgreSQL 18, the newest that it was tried on
+	$(call other-postgres,18)
+
 .PHONY: fmt
 fmt: ## Format the Go code
 	gofmt -w $(shell git ls-files '*.go')

@@ -71,7 +71,8 @@ func StartServer(t testing.TB, settings ...string) *Server {
 }
 
 // Standby makes a streaming replica of the server and starts it; it is stopped and removed when the
-// test ends, before the server. Its URL names the database that url, an address at the server, does.
+// test ends, before the server, which is stopped for a moment. Its URL names the database that url, an address at
+// the server, does.
 // settings are lines of its postgresql.conf, besides those of the server.
 func (s *Server) Standby(t testing.TB, url string, settings ...string) *Server {
 	t.Helper()
@@ -231,13 +232,8 @@ func (s *Server) end(signal os.Signal) {
 func (s *Server) create(settings []string) error {
 	password := rand.Text()
 	passwordFile := filepath.Join(s.home, "password")
-	if err := os.WriteFile(passwordFile, []byte(password+"\n"), 0o600); err != nil {
+	if err := s.write(passwordFile, password+"\n"); err != nil {
 		return err
-	}
-	if s.owner != nil {
-		if err := os.Chown(passwordFile, int(s.owner.Uid), int(s.owner.Gid)); err != nil {
-			return err
-		}
 	}
 	initdb := s.command("initdb", "--pgdata="+s.Data, "--username=postgres", "--pwfile="+passwordFile,
 		"--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync")
@@ -251,16 +247,28 @@ func (s *Server) create(settings []string) error {
 }
 
 // follow makes the server's folder from a copy of primary's, which it goes on copying, and starts it
-// on a port nobody else has.
+// on a port nobody else has. primary is stopped meanwhile: not every PostgreSQL comes with pg_basebackup.
 func (s *Server) follow(primary *Server, settings []string) error {
+	primary.Stop(Fast)
+	copying := exec.Command("cp", "-a", primary.Data, s.Data)
+	copying.SysProcAttr = &syscall.SysProcAttr{Credential: s.owner}
+	output, err := copying.CombinedOutput()
+	primary.Start()
+	if err != nil {
+		return fmt.Errorf("cp: %w\n%s", err, output)
+	}
 	// With a slot the primary keeps what a standby that is stopped will ask for.
 	slot := "standby_" + strings.ToLower(rand.Text()[:12])
-	backup := s.command("pg_basebackup", "--dbname="+primary.URL, "--pgdata="+s.Data, "--write-recovery-conf",
-		"--wal-method=stream", "--checkpoint=fast", "--no-sync", "--create-slot", "--slot="+slot)
-	if output, err := backup.CombinedOutput(); err != nil {
-		return fmt.Errorf("pg_basebackup: %w\n%s", err, output)
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, primary.URL)
+	if err != nil {
+		return err
 	}
-	if err := s.configure(settings); err != nil {
+	_, err = conn.Exec(ctx, "SELECT pg_create_physical_replication_slot($1, true)", slot)
+	if err := errors.Join(err, conn.Close(ctx), s.write(filepath.Join(s.Data, "standby.signal"), "")); err != nil {
+		return err
+	}
+	if err := s.configure(append(settings, "primary_conninfo = '"+primary.URL+"'", "primary_slot_name = '"+slot+"'")); err != nil {
 		return err
 	}
 	address, err := url.Parse(primary.URL)
@@ -268,6 +276,14 @@ func (s *Server) follow(primary *Server, settings []string) error {
 		return err
 	}
 	return s.startSomewhere(address)
+}
+
+// write makes a file of the server's.
+func (s *Server) write(path, content string) error {
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil || s.owner == nil {
+		return err
+	}
+	return os.Chown(path, int(s.owner.Uid), int(s.owner.Gid))
 }
 
 // startSomewhere starts the server on a port nobody else has; address is its own, but for that.
@@ -385,8 +401,11 @@ func (s *Server) log() string {
 	return string(content)
 }
 
-// serverPrograms is the folder of the newest PostgreSQL's programs.
+// serverPrograms is the folder of PostgreSQL's programs: of those that scripts/test-postgres took, or the newest.
 func serverPrograms() (string, error) {
+	if folder := os.Getenv("TEST_POSTGRES_PROGRAMS"); folder != "" {
+		return folder, nil
+	}
 	var folders []string
 	for _, pattern := range []string{"/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql@*/bin"} {
 		found, _ := filepath.Glob(pattern) // the patterns are well formed

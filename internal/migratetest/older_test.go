@@ -214,7 +214,8 @@ func (u *upgrade) serveOlder(t *testing.T) olderServer {
 	return olderServer{}
 }
 
-// use sends an event and reads it back.
+// use sends an event and reads it back. PostgreSQL refuses once, on each connection, what that version has prepared of a
+// table that has got a column since; whoever is answered 500 sends it again, as package client does.
 func (s olderServer) use(t *testing.T, entity string) {
 	t.Helper()
 	for _, asked := range []struct {
@@ -225,21 +226,28 @@ func (s olderServer) use(t *testing.T, entity string) {
 		{http.MethodGet, "/api/v1/entries?q=" + entity, readKey, "", http.StatusOK},
 		{http.MethodGet, "/login", "", "", http.StatusOK},
 	} {
-		request, err := http.NewRequestWithContext(t.Context(), asked.method, s.url+asked.path, strings.NewReader(asked.body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		request.Header.Set("Authorization", "Bearer "+asked.key)
-		request.Header.Set("Content-Type", "application/json")
-		answer, err := http.DefaultClient.Do(request)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var body bytes.Buffer
-		_, _ = body.ReadFrom(answer.Body)
-		_ = answer.Body.Close()
-		if answer.StatusCode != asked.status {
-			t.Errorf("the older server answers %s %s, %s, with %s: %s", asked.method, asked.path, entity, answer.Status, body.String())
+		const connections = 20 // of a server
+		for again := range connections + 1 {
+			request, err := http.NewRequestWithContext(t.Context(), asked.method, s.url+asked.path, strings.NewReader(asked.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			request.Header.Set("Authorization", "Bearer "+asked.key)
+			request.Header.Set("Content-Type", "application/json")
+			answer, err := http.DefaultClient.Do(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var body bytes.Buffer
+			_, _ = body.ReadFrom(answer.Body)
+			_ = answer.Body.Close()
+			if answer.StatusCode == http.StatusInternalServerError && again < connections {
+				continue
+			}
+			if answer.StatusCode != asked.status {
+				t.Errorf("the older server answers %s %s, %s, with %s: %s", asked.method, asked.path, entity, answer.Status, body.String())
+			}
+			break
 		}
 	}
 }

@@ -22,8 +22,8 @@ import (
 	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
-// Whichever way pgx sends statements, and whether a pooler stands in between or not: a server does all that it is for,
-// or says in one line why it does not start.
+// Whichever way pgx sends statements, and whether a pooler stands in between or not: a server makes its tables and does
+// all that it is for, or says in one line why it does not start.
 func TestEveryWayOfSendingStatements(t *testing.T) {
 	for _, mode := range []string{"", "cache_statement", "cache_describe", "describe_exec", "exec", "simple_protocol"} {
 		sentBy := func(address string) string {
@@ -33,10 +33,10 @@ func TestEveryWayOfSendingStatements(t *testing.T) {
 			return address + "&default_query_exec_mode=" + mode
 		}
 		t.Run("directly/"+cmp.Or(mode, "default"), func(t *testing.T) {
-			worksWith(t, sentBy(databasetest.PostgresURL(t)))
+			worksWith(t, sentBy(databasetest.EmptyPostgresURL(t)))
 		})
 		t.Run("through a pooler/"+cmp.Or(mode, "default"), func(t *testing.T) {
-			address := databasetest.Pooler(t, databasetest.PostgresURL(t))
+			address := databasetest.Pooler(t, databasetest.EmptyPostgresURL(t))
 			if mode == "cache_statement" || mode == "describe_exec" {
 				_, err := start(t, sentBy(address))
 				if err == nil || !strings.Contains(err.Error(), "leave default_query_exec_mode="+mode+" out of the address") || strings.Contains(err.Error(), "\n") {

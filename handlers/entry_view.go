@@ -117,7 +117,7 @@ func viewEntry(base string, org models.Organization, entry models.Entry, links m
 		Path:        path,
 		Link:        base + path,
 		For:         principalOf(&entry, views.NamesakesOf([]models.Entry{entry})),
-		Borrowed:    borrowed(&entry) || entry.APIKeyID != "" && action.Action(entry.Action).Reserved(),
+		Borrowed:    borrowed(&entry),
 		ResourceURL: models.ResourceURL(entry, links),
 	}
 	if entry.EntityID != "" {

@@ -32,7 +32,7 @@ func late(e *models.Entry) bool {
 // lateMark is what an entry says by itself of how it came into the log; empty where that is as usual.
 func lateMark(e *models.Entry) string {
 	switch {
-	case e.Origin == models.OriginImport, borrowed(e):
+	case e.Origin == models.OriginImport, borrowed(e) && wasImported(e):
 		return "imported"
 	case e.Origin == models.OriginRestore:
 		return "restored"
@@ -43,12 +43,15 @@ func lateMark(e *models.Entry) string {
 	}
 }
 
-// borrowed reports whether an entry that was imported, be it into the log that it was restored from, has an action
-// that the app records of itself: what another system calls so must not look like the app's own, not even in a row
-// among many that were imported or restored.
+// borrowed reports whether another system's entry has an action that the app records of itself: it must not look like
+// the app's own, not even in a row among many that were imported or restored. The app's own have no native action.
 func borrowed(e *models.Entry) bool {
-	return action.Action(e.Action).Reserved() &&
-		(e.Origin == models.OriginImport || e.Origin == models.OriginRestore && models.OriginalOf(*e).Origin == models.OriginImport)
+	return action.Action(e.Action).Reserved() && (wasImported(e) || e.APIKeyID != "" || e.NativeAction != "")
+}
+
+// wasImported reports whether an entry was imported, be it into the log that it was restored from.
+func wasImported(e *models.Entry) bool {
+	return e.Origin == models.OriginImport || e.Origin == models.OriginRestore && models.OriginalOf(*e).Origin == models.OriginImport
 }
 
 // cameTogether is how many entries, from the first on, came into the log together and not as usual;

@@ -42,7 +42,7 @@ type entryRow struct {
 	Glyph                views.Glyph
 	Datetime             string // in UTC, for machines
 	Time                 string
-	Late                 string // "recorded 3 h later" or "imported", where nothing above says it for several
+	Late                 string // "recorded 3 h later", "imported" or the like, where nothing above says it for several
 
 	Brief   *views.Brief    // what it changed, in a history
 	Related *event.Resource // the resource of a history as it is related to it, where it is about another one
@@ -117,7 +117,10 @@ func itemsOf(page *logPage, listed entries.Page, gaps []models.Gap, now time.Tim
 			}
 		}
 		row := rowOf(page, entry, names, occurred, now.Year())
-		if together == 0 || borrowed(entry) {
+		switch unmarked := borrowed(entry) && row.ByKey == ""; {
+		case unmarked && !wasImported(entry):
+			row.Late = "of another system"
+		case unmarked || together == 0:
 			row.Late = lateMark(entry)
 		}
 		together = max(0, together-1)

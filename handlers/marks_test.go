@@ -199,7 +199,7 @@ func TestANativeActionThatTheAddressCannotSay(t *testing.T) {
 
 // What another system calls as the app calls one of its own actions says where it comes from in its row, also
 // among many that were imported together, and once they were restored from an export.
-func TestAnImportedActionOfTheAppSaysSoInItsRow(t *testing.T) {
+func TestABorrowedActionOfTheAppSaysSoInItsRow(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		d := newLogFixture(t, db)
 		entry := func(minutes int, action string, origin models.Origin, original models.Original) models.Entry {
@@ -213,12 +213,15 @@ func TestAnImportedActionOfTheAppSaysSoInItsRow(t *testing.T) {
 			return entry(minutes, action, models.OriginRestore, models.Original{Origin: original})
 		}
 		entries := d.insert(d.org, imported(1, "repo:create"), imported(2, "member:remove"), imported(3, "repo:delete"),
-			restored(4, "repo:create", models.OriginImport), restored(5, "member:remove", models.OriginImport), restored(6, "member:remove", models.OriginHere))
+			restored(4, "repo:create", models.OriginImport), restored(5, "member:remove", models.OriginImport), restored(6, "member:remove", models.OriginHere),
+			models.Entry{OccurredAt: d.ago(7 * time.Minute), Action: "member:remove"},
+			models.Entry{OccurredAt: d.ago(8 * time.Minute), Action: "member:remove", NativeAction: "Member.Remove"},
+			models.Entry{OccurredAt: d.ago(5 * time.Hour), RecordedAt: models.MicrosOf(d.now), Action: "member:remove", NativeAction: "Member.Remove"})
 		page := d.page(logPath)
 		if page.Find(".together").Length() != 2 {
 			t.Fatal("the two threes did not come together")
 		}
-		for i, want := range []string{"", "imported", "", "", "imported", ""} {
+		for i, want := range []string{"", "imported", "", "", "imported", "", "", "of another system", "of another system"} {
 			if got := page.Find(`[data-entry-id="` + entries[i].ID.String() + `"] .late`).Text(); got != want {
 				t.Errorf("%s is marked %q, want %q", entries[i].Action, got, want)
 			}

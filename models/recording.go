@@ -52,7 +52,7 @@ func NewEntryOf(ctx context.Context, e event.Event, now time.Time) NewEntry {
 			Outcome: e.Outcome, Reason: e.Reason, NativeAction: e.NativeAction, ActorType: storedActorType(e.Actor.Type), Masked: e.Masked(),
 			Related: e.Related, OnBehalfOf: e.Actor.OnBehalfOf,
 		},
-		EvenWhenOff: storedWhenOff(ctx, e.Action),
+		EvenWhenOff: storedWhenOff(ctx, e),
 	}
 }
 
@@ -84,9 +84,10 @@ func PastEntryOf(ctx context.Context, e event.Event, now time.Time) (NewEntry, e
 }
 
 // storedWhenOff reports whether an event is kept while audit logging is off: what the web app records of
-// itself, and that the organization is gone. Nothing that comes from outside.
-func storedWhenOff(ctx context.Context, a action.Action) bool {
-	return !event.IsFromOutside(ctx) && (a.Own() || a == action.OrganizationDelete || isAdministration(ctx))
+// itself, and that the organization is gone. Nothing that comes from outside, or that another system calls so.
+func storedWhenOff(ctx context.Context, e event.Event) bool {
+	return !event.IsFromOutside(ctx) && e.NativeAction == "" &&
+		(e.Action.Own() || e.Action == action.OrganizationDelete || isAdministration(ctx))
 }
 
 // Receipt returns what the recorder of entry is told of its result: an error of package event where it was

@@ -131,6 +131,10 @@ func TestOffStopsApplicationsOnly(t *testing.T) {
 		if receipt, err := audit.Record(t.Context(), db.Write, of(action.DeploymentStatusUpdate)); receipt.Stored || err != nil {
 			t.Errorf("deployment:status_update: %+v, %v", receipt, err)
 		}
+		foreign := anEvent(func(e *audit.Event) { e.Action, e.NativeAction = "", "Member.Remove" })
+		if receipt, err := audit.Record(t.Context(), db.Write, foreign); receipt.Stored || err != nil {
+			t.Errorf("what another system calls Member.Remove: %+v, %v", receipt, err)
+		}
 		if n, want := len(entries(t, db.Write)), len(appsOwn())+6; n != want {
 			t.Errorf("%d entries, want %d", n, want)
 		}

@@ -9,7 +9,8 @@ import (
 const firstSeenName = "'00000001-0000-0000-0000-000000000000'"
 
 // postgresMergeNames takes rows that were added blindly, and puts back one of each name where there is none: under an
-// ID made of what it says, so that the next of the name is found to be there by one look, however many there are.
+// ID made of what it says, so that the next of the name is found to be there by one look, however many there are. It
+// asks without EXISTS, which PostgreSQL 13 may answer from the whole table.
 func postgresMergeNames(table, columns, known string) string {
 	return `
 WITH blind AS (
@@ -21,7 +22,7 @@ WITH blind AS (
 ), merged AS (
 	INSERT INTO ` + table + ` (org_id, id, ` + columns + `)
 	SELECT org_id, id, ` + columns + ` FROM named AS v
-	WHERE CASE WHEN EXISTS (SELECT 1 FROM ` + table + ` AS there WHERE there.org_id = v.org_id AND there.id = v.id) THEN false
+	WHERE CASE WHEN (SELECT true FROM ` + table + ` AS there WHERE there.org_id = v.org_id AND there.id = v.id LIMIT 1) THEN false
 		ELSE (SELECT true FROM ` + known + ` AND known.id >= ` + firstSeenName + ` LIMIT 1) IS NULL END
 	ON CONFLICT (org_id, id) DO NOTHING
 )

@@ -126,6 +126,9 @@ func (s *storing) well() {
 func TestNothingIsStoredOnAFullDisk(t *testing.T) {
 	test := func(t *testing.T, disk *databasetest.Disk, db *database.DB) {
 		s := newStoring(t, db)
+		for range 5 { // so that a row alone would find room in pages that are there
+			s.health(http.StatusOK, "ok")
+		}
 		s.eventBytes = 100 << 10
 		disk.Fill()
 		s.health(http.StatusServiceUnavailable, "database: stores nothing: its disk is full") // found by a probe
@@ -209,6 +212,15 @@ func TestADatabaseThatBecomesReadOnly(t *testing.T) {
 		}
 	}
 	set("off")
+	refused := 0
+	for range 5 {
+		if s.send(http.StatusCreated, http.StatusServiceUnavailable) != http.StatusCreated {
+			refused++
+		}
+	}
+	if refused > 1 {
+		t.Errorf("%d of 5 events are refused by connections that should have been dropped", refused)
+	}
 	s.well()
 	if n := readOnly(t, s.DB); n > 0 {
 		t.Errorf("%d of 10 connections are still read-only", n)

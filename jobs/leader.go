@@ -40,27 +40,20 @@ type leaseholder struct {
 	store   *models.Store
 	name    string
 	lasting time.Duration
-	held    bool
 }
 
-func (l *leaseholder) lead(ctx context.Context) (_ bool, err error) {
-	l.held, err = l.store.TakeLease(ctx, models.RetentionJob, l.name, l.lasting)
-	return l.held, err
+func (l *leaseholder) lead(ctx context.Context) (bool, error) {
+	return l.store.TakeLease(ctx, models.RetentionJob, l.name, l.lasting)
 }
 
-func (l *leaseholder) stillLeads(ctx context.Context) (_ bool, err error) {
-	l.held, err = l.store.ExtendLease(ctx, models.RetentionJob, l.name, l.lasting)
-	return l.held, err
+func (l *leaseholder) stillLeads(ctx context.Context) (bool, error) {
+	return l.store.ExtendLease(ctx, models.RetentionJob, l.name, l.lasting)
 }
 
+// release returns the lease also where the last answer was an error: the lease may have been taken.
 func (l *leaseholder) release() {
-	if !l.held {
-		return
-	}
 	// The server may be stopping: its own contexts are over.
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	if l.store.ReturnLease(ctx, models.RetentionJob, l.name) == nil {
-		l.held = false
-	}
+	_ = l.store.ReturnLease(ctx, models.RetentionJob, l.name)
 }

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -50,6 +51,11 @@ func TestOneServerCleansUpAndTheOtherTakesOver(t *testing.T) {
 		t.Error("the first server leads again while the second does")
 	}
 
+	stopping, stop := context.WithCancel(t.Context()) // while it asks whether it leads
+	stop()
+	if _, err := second.leader.stillLeads(stopping); err == nil {
+		t.Error("an answer to a question that was given up")
+	}
 	second.leader.release()
 	if leads, err := first.leader.lead(t.Context()); !leads || err != nil {
 		t.Errorf("the first server does not take over from one that stopped: %v, %v", leads, err)

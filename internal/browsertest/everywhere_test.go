@@ -76,7 +76,7 @@ func TestNoBarriers(t *testing.T) {
 	seen.look(p, "rows that say everything", "light and dark")
 	for _, menu := range append([]string{`#export`}, filterMenus...) {
 		p.click(menu + ` summary`)
-		p.waitFor("the menu", `document.querySelector("`+menu+`").open`)
+		p.waitFor("the menu "+menu, `document.querySelector("`+menu+`").open`)
 		seen.look(p, "the menu "+menu, "light and dark")
 	}
 	p.visit(logs + "?limit=25")
@@ -95,7 +95,7 @@ func TestNoBarriers(t *testing.T) {
 	p.click(`.filters-button`)
 	for _, menu := range filterMenus {
 		p.click(menu + ` summary`)
-		p.waitFor("the menu", `document.querySelector("`+menu+`").open`)
+		p.waitFor("the menu "+menu, `document.querySelector("`+menu+`").open`)
 		seen.look(p, "the menu "+menu+" on a phone", "light and dark")
 	}
 }

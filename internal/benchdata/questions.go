@@ -219,14 +219,14 @@ func (q Question) buffers() int {
 	case query.Outcomes != nil:
 		return 600
 	case q.Further:
-		return 6000 // those of an actor gathered in another order, each looked up
+		return 6500 // those of an actor gathered in another order, each looked up
 	case query.IP+query.RequestID+query.APIKey+query.Source != "":
 		if query.Sort != entries.SortTimestamp && !q.Sparse {
 			return 70_000 // looked through as far as a page may: nobody else's entries have them but system's
 		}
 		return 5000 // a seek in the index of each day
 	case query.Search != "" && (query.Actors != nil || query.Sort != ""):
-		return 6000 // as many entries looked up as a scan reads, through an index other than that of time
+		return 6500 // as many entries looked up as a scan reads, through an index other than that of time
 	case q.Rare:
 		return 3000 // many are looked through before it is sought
 	case query.Search != "" || query.Sort != "":

@@ -219,7 +219,7 @@ func (q Question) buffers() int {
 	case query.Outcomes != nil:
 		return 600
 	case q.Further:
-		return 6500 // those of an actor gathered in another order, each looked up
+		return 6000 // those of an actor gathered in another order, each looked up
 	case query.IP+query.RequestID+query.APIKey+query.Source != "":
 		if query.Sort != entries.SortTimestamp && !q.Sparse {
 			return 70_000 // looked through as far as a page may: nobody else's entries have them but system's

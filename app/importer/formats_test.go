@@ -3,6 +3,7 @@ package importer
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"encoding/json"
 	"fmt"
@@ -270,6 +271,54 @@ func TestBrokenRecordsAreRefused(t *testing.T) {
 				t.Errorf("%s\nwant %s", text, tc.want)
 			}
 		})
+	}
+}
+
+// What stands behind a quote that nobody closes would be refused line by line.
+func TestAQuoteThatIsNotClosedEndsTheImport(t *testing.T) {
+	columns := Columns{"occurred_at": {Column: "When"}, "action": {Column: "What"}}
+	const first = "When,What\n2026-03-02T09:15:00Z,\"a\nb\"\n"
+	words, lines := strings.Repeat("words ", maxLine/5), strings.Repeat("words\n", maxLine/5)
+	for name, tc := range map[string]struct {
+		history   string
+		rows      int
+		want      string
+		isRefused bool // the last row
+	}{
+		"in lines":               {first + "2026-03-02T09:15:00Z,\"" + lines, 1, "read the history after line 3: the quote that begins in line 4 is not closed within 4 MiB", false},
+		"in one line":            {first + "2026-03-02T09:15:00Z,\"" + words + "\n" + lines, 1, "read the history after line 3: the quote that begins in line 4 is not closed within 4 MiB", false},
+		"in the headings":        {"When,\"What\n" + lines, 0, "read the headings: the quote that begins in line 1 is not closed within 4 MiB", false},
+		"closed in a long line":  {first + "2026-03-02T09:15:00Z,\"a\n" + words + "\"\n2026-03-02T09:15:00Z,a\n", 3, "", false},
+		"where the history ends": {first + "2026-03-02T09:15:00Z,\"" + words, 2, "", true},
+	} {
+		reader := newLineReader(strings.NewReader(tc.history), Config{Format: CSV, Columns: columns})
+		go reader.read(t.Context())
+		var rows []line
+		for batch := range reader.batches {
+			rows = append(rows, batch.lines...)
+		}
+		if got := fmt.Sprint(reader.err); got != cmp.Or(tc.want, "<nil>") || len(rows) != tc.rows {
+			t.Errorf("%s: %d rows, want %d; %s", name, len(rows), tc.rows, got)
+		} else if tc.rows > 0 && (rows[len(rows)-1].err != nil) != tc.isRefused {
+			t.Errorf("%s: the last row is refused: %v", name, rows[len(rows)-1].err)
+		}
+	}
+}
+
+// Each heading was compared with all before it, which took a minute.
+func TestATableMayBeWide(t *testing.T) {
+	const width = 400_000
+	var head, row strings.Builder
+	head.WriteString("When,What")
+	row.WriteString("2026-03-02T09:15:00Z,a")
+	for i := range width {
+		fmt.Fprintf(&head, ",%d", i)
+		row.WriteString(",")
+	}
+	columns := Columns{"occurred_at": {Column: "When"}, "action": {Column: "What"}}
+	lines := read(t, head.String()+"\n"+row.String()+"\n", Config{Format: CSV, Columns: columns})
+	if len(lines) != 1 || lines[0].err != nil || lines[0].event.NativeAction != "a" {
+		t.Errorf("%+v", lines)
 	}
 }
 

@@ -59,6 +59,7 @@ type lineReader struct {
 	ended        bool   // the array is
 	number       int
 	offset       int64
+	dropped      int      // quotes in what was not kept of a line that is too long
 	zipped       *counter // what is read of a history in gzip
 	turned
 	// batches holds the one that waits. It grows there until somebody takes it.
@@ -139,6 +140,7 @@ func (r *lineReader) next() (raw []byte, tooLong bool, err error) {
 		piece, err := r.in.ReadSlice('\n')
 		r.offset += int64(len(piece))
 		if tooLong = tooLong || len(raw)+len(piece) > maxLine; tooLong {
+			r.dropped += bytes.Count(raw, quote) + bytes.Count(piece, quote)
 			raw = nil
 		} else {
 			raw = append(raw, piece...)

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/auditlogs/auditlogs/app/audit/event"
@@ -37,29 +36,37 @@ func (r *lineReader) readHeadings() error {
 	if t.headings, err = t.cells(head); err != nil || tooLong {
 		return fault.Newf("event", fault.Malformed, "the first line has no headings of CSV: %v", err)
 	}
-	for i, heading := range t.headings {
-		if slices.Contains(t.headings[:i], heading) {
+	there := make(map[string]bool, len(t.headings))
+	for _, heading := range t.headings {
+		if there[heading] {
 			return fault.Newf("event", fault.Malformed, "the heading %.60q is there twice", heading)
 		}
+		there[heading] = true
 	}
 	r.table = t
 	r.number++
 	return nil
 }
 
-// nextRow reads a row, which has several lines where there are line breaks in quotes.
+// nextRow reads a row, which has several lines where there are line breaks in quotes. Where one that is too long ends in
+// quotes, nothing behind it can be told apart.
 func (r *lineReader) nextRow() (row []byte, tooLong bool, err error) {
 	if r.table != nil {
 		r.number += r.table.rows // as many more than one
 		r.table.rows = 0
 	}
 	for quotes := 0; ; {
+		r.dropped = 0
 		raw, long, err := r.next()
-		if long || len(row)+len(raw) > maxLine {
+		quotes += bytes.Count(raw, quote) + r.dropped
+		open := quotes%2 == 1
+		switch tooLong = long || len(row)+len(raw) > maxLine; {
+		case tooLong && open && err == nil:
+			return nil, false, fmt.Errorf("the quote that begins in line %d is not closed within %d MiB", r.number+1, maxLine>>20)
+		case tooLong:
 			return nil, true, err
 		}
-		row, quotes = append(row, raw...), quotes+bytes.Count(raw, []byte(`"`))
-		if err != nil || quotes%2 == 0 {
+		if row = append(row, raw...); err != nil || !open {
 			return row, false, err
 		}
 		if r.table != nil {
@@ -67,6 +74,8 @@ func (r *lineReader) nextRow() (row []byte, tooLong bool, err error) {
 		}
 	}
 }
+
+var quote = []byte(`"`)
 
 func (t *table) cells(row []byte) ([]string, error) {
 	reader := csv.NewReader(bytes.NewReader(row))

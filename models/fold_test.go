@@ -13,9 +13,9 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Package action depends on nothing, so it has a table of what package norm makes of characters.
+// The module of events depends on nothing, so it has a table of what package norm makes of characters.
 func TestActionsAreFoldedAsUnicodeDecomposes(t *testing.T) {
-	const file = "../app/audit/event/action/latin.txt"
+	const file = "../app/audit/event/internal/latin/latin.txt"
 	from := map[string][]rune{}
 	for r := rune(utf8.RuneSelf); r <= unicode.MaxRune; r++ {
 		if unicode.Is(unicode.M, r) || !utf8.ValidRune(r) {

@@ -29,7 +29,7 @@ var (
 // MaskKeys adds to the keys of metadata whose values are never stored, in this whole program.
 //
 // Masked in any case are keys that hold a word such as password, secret, token, authorization, cookie, credential or
-// API key: in upper or lower case, with any separators or none, at any depth. Not masked are those of them that end in
+// API key: in upper or lower case, with any separators or none, with accents or without, at any depth. Not masked are those of them that end in
 // what tells and opens nothing, such as token_type and accessKeyId. docs/recording.md has the table.
 //
 // What is added here is looked for as whole words, and masked with all that is in it, whatever the key ends in: "pin"

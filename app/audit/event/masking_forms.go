@@ -24,6 +24,7 @@ type form struct {
 	// soon, so that a text of nothing but literals takes no longer than in proportion to its length.
 	oncePerWord bool
 	keeps       func(secret string) bool // reports what is none, in spite of its form; may be nil
+	nests       int                      // the group that is the [ or { with which a list or an object begins; 0: none
 }
 
 // literal is what is looked for before anything slower.
@@ -172,15 +173,54 @@ func (f *form) at(text string, begin int, l *literal, pattern *regexp.Regexp) (s
 	if len(groups) > 2 {
 		groups = groups[2:]
 	}
-	for ; len(groups) > 0; groups = groups[2:] {
-		if groups[0] < 0 {
+	for i := 0; i < len(groups); i += 2 {
+		if groups[i] < 0 {
 			continue // of another alternative
 		}
-		if secret := text[from+groups[0] : from+groups[1]]; !isFact(secret) && (f.keeps == nil || !f.keeps(secret)) {
-			secrets = append(secrets, span{from + groups[0], from + groups[1]})
+		begin, end := from+groups[i], from+groups[i+1]
+		switch secret := text[begin:end]; {
+		case f.nests > 0 && i == 2*(f.nests-1):
+			secrets = append(secrets, span{begin, endOfNested(text, begin, text[from] == '=')})
+		case !isFact(secret) && (f.keeps == nil || !f.keeps(secret)):
+			secrets = append(secrets, span{begin, end})
 		}
 	}
 	return secrets
+}
+
+// endOfNested returns where a list or object ends that begins in a text, with what sticks to it; at the latest, the text
+// ends. It may be JSON, or JSON in texts of JSON: there quotes have one backslash before them, or three, …
+func endOfNested(text string, begin int, parameter bool) int {
+	opening, closing := text[begin], text[begin]+2 // so ASCII has them
+	depth, quoted, backslashes, before := 0, false, 0, 0
+	for i := begin; i < len(text); i++ {
+		switch char := text[i]; {
+		case char == '\\':
+			backslashes++
+			continue
+		case char == '"' && !quoted:
+			quoted, before = true, backslashes
+		case char == '"' && backslashes%(2*before+2) == before: // and is not a part of what is quoted
+			quoted = false
+		case quoted:
+		case char == opening:
+			depth++
+		case char == closing:
+			if depth--; depth > 0 {
+				break
+			}
+			rest := text[i+1:]
+			if !parameter && (strings.HasPrefix(rest, "]") || strings.HasPrefix(rest, "}")) {
+				return i + 1 // of what is around
+			}
+			if n := strings.IndexAny(rest, " \t\r\n\f&;,\"'#\\"); n >= 0 {
+				return i + 1 + n
+			}
+			return len(text)
+		}
+		backslashes = 0
+	}
+	return len(text)
 }
 
 // replace returns text with Masked in place of the parts, of which some may overlap.

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/auditlogs/auditlogs/app/audit/event/internal/latin"
 )
 
 // credentialWord is a word that says of a key that its value opens something.
@@ -203,9 +205,9 @@ func canonicalNames(keys []string) []string {
 	return names
 }
 
-// canonical appends to name the letters and digits of key, in lower case and UTF-8, and to begins
-// whether a word begins at each of these bytes: after a separator, where digits and letters meet,
-// and where camelCase has a capital.
+// canonical appends to name the letters and digits of key, in lower case and UTF-8, the Latin ones in whatever form as
+// ASCII (ｐáſſ is pass), and to begins whether a word begins at each of these bytes: after a separator, where digits and
+// letters meet, and where camelCase has a capital.
 func canonical(key string, name []byte, begins []bool) ([]byte, []bool) {
 	before := separator
 	for i, r := range key {
@@ -225,8 +227,14 @@ func canonical(key string, name []byte, begins []bool) ([]byte, []bool) {
 				r += 'a' - 'A'
 			}
 			name = append(name, byte(r))
+		} else if ascii, decomposes := latin.Decompose(r); decomposes {
+			for _, char := range []byte(strings.ToLower(ascii)) {
+				if isAlphanumeric(char) {
+					name = append(name, char)
+				}
+			}
 		} else {
-			// By way of the capital, as two small letters may have one: ſ is an s.
+			// By way of the capital, as two small letters may have one.
 			name = utf8.AppendRune(name, unicode.ToLower(unicode.ToUpper(r)))
 		}
 		for range len(name) - length {
@@ -255,6 +263,13 @@ func classOf(r rune) runeClass {
 	case '0' <= r && r <= '9':
 		return digit
 	case r < utf8.RuneSelf || r == utf8.RuneError:
+		return separator
+	}
+	ascii, decomposes := latin.Decompose(r)
+	switch {
+	case decomposes:
+		return classOf(rune(strings.TrimLeft(ascii, "_")[0]))
+	case unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r): // letters that nobody sees, such as the Hangul filler
 		return separator
 	case unicode.IsUpper(r):
 		return upper

@@ -94,9 +94,9 @@ var forms = []form{
 		pattern: `(?i)authorization["']?\s*[:=]\s*["']?(?:bearer|basic|token|digest|negotiate|apikey)\s+([^\s"',;]+)`},
 	{name: "a signature in an address, such as SAS", anyCase: true, back: len("="), pattern: `=([^\s&;,"'#]{16,})`,
 		literals: []string{"?sig=", "&sig=", ";sig=", "?signature=", "&signature=", "-signature=", "_signature="}},
-	{name: "the value of a parameter or member named password, secret, token, api_key, …", anyCase: true, back: 1,
+	{name: "the value of a parameter or member named password, secret, token, api_key, …", anyCase: true, back: 1, nests: 4,
 		literals: parameters,
-		pattern:  `(?:=|\\*"\s*:\s*)(?:\\+"([^"\\]+)|"((?:[^"\\]|\\.)+)|'([^']+)|([^\s&;,"'#\\]+))`},
+		pattern:  `(?:=|\\*"\s*:\s*)(?:\\+"([^"\\]+)|"((?:[^"\\]|\\.)+)|'([^']+)|([\[{])|([^\s&;,"'#\\]+))`},
 }
 
 // parameters are names within a text, with what may follow: in an address or the name of a data source, in JSON, and in

@@ -111,6 +111,14 @@ func TestOnlyTheSecretPartOfATextIsMasked(t *testing.T) {
 		`body: {"client_secret": "hunter2", "id": 7} …`:                                              `body: {"client_secret": "[masked]", "id": 7} …`,
 		`body: "{\"client_secret\":\"hunter2\",\"id\":7}" …`:                                         `body: "{\"client_secret\":\"[masked]\",\"id\":7}" …`,
 		"httpTokens=required password=" + "[masked]" + " secret=arn:aws:s3:::b token=none key=value": "httpTokens=required password=[masked] secret=arn:aws:s3:::b token=none key=value",
+		`b {"password": ["hunter2"]}`:                                                                `b {"password": [masked]}`,
+		`b {"x":{"secret": {"a":{"b":"hunter2"},"c":"]}"},"d":1}}`:                                   `b {"x":{"secret": [masked],"d":1}}`,
+		`b {"token":[["a]\\","b"],["hunter2"]],"id":7}`:                                              `b {"token":[masked],"id":7}`,
+		`b "{\"password\":[\"a]\\\"]\",\"hunter2\"],\"id\":7}"`:                                      `b "{\"password\":[masked],\"id\":7}"`,
+		`b {"password": ["hunter2", "hunt`:                                                           `b {"password": [masked]`,
+		`b password='[' id=7]`:                                                                       `b password='[masked]' id=7]`,
+		`b password=[hunter]2] id=7`:                                                                 `b password=[masked] id=7`,
+		`b password={{ "hunter2" }}hunter2, id=7`:                                                    `b password=[masked], id=7`,
 		"LS0tLS1CRUdJTiB" + "SU0EgUFJJVkFURSBLRVktLS0tLQpNSUlF":                                      "[masked]",
 		"LS0tLS1CRUdJTiB" + "DRVJUSUZJQ0FURS0tLS0tCk1JSUU=":                                          "LS0tLS1CRUdJTiB" + "DRVJUSUZJQ0FURS0tLS0tCk1JSUU=",
 	} {
@@ -170,6 +178,8 @@ func TestKeysAreTreatedByTheirWords(t *testing.T) {
 		"authorization.k8s.io/decision": ordinary, "oauth.token_url": telling, "password_reset_url": sealed, "invite_token_url": sealed,
 		"last_password_used": sealed, "password_last_used": telling, "password_used": sealed, "unhashed_token": sealed,
 		"name": ordinary, "stated": ordinary, "private_key_id": telling, "ſecret": sealed,
+		"ｐａｓｓｗｏｒｄ": guarded, "𝐃𝐁𝐏𝐚𝐬𝐬𝐰𝐨𝐫𝐝": guarded, "pássword": guarded, "pa\u0301ssword": guarded, "pass\u3164word": guarded, "pass\uffa0word": guarded,
+		"ⓣⓞⓚⓔⓝ": sealed, "⒯⒪⒦⒠⒩": sealed, "ＡＰＩＫｅｙ": sealed, "ｔｏｋｅｎＩｄ": telling, "tokenízer": ordinary, "größe": ordinary,
 	} {
 		if got := own.Load().treat(key, ordinary); got != want {
 			t.Errorf("%q is treated as %d, want %d", key, got, want)

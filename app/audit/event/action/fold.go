@@ -3,13 +3,13 @@ package action
 import (
 	"cmp"
 	"crypto/sha256"
-	_ "embed"
 	"encoding/hex"
 	"fmt"
 	"strings"
-	"sync"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/auditlogs/auditlogs/app/audit/event/internal/latin"
 )
 
 // Fold returns the action under which something is recorded that another system calls native, such as
@@ -78,44 +78,44 @@ func lastSeparator(name string) int {
 
 // words returns the words of name in lower case, with an underscore between two.
 func words(name string) string {
-	latin := make([]byte, 0, len(name))
+	ascii := make([]byte, 0, len(name))
 	for _, r := range name {
 		if r < utf8.RuneSelf {
-			latin = append(latin, byte(r))
-		} else if to, decomposes := decomposed()[r]; decomposes {
-			latin = append(latin, to...)
+			ascii = append(ascii, byte(r))
+		} else if to, decomposes := latin.Decompose(r); decomposes {
+			ascii = append(ascii, to...)
 		} else if !unicode.Is(unicode.M, r) {
-			latin = append(latin, '_')
+			ascii = append(ascii, '_')
 		}
 	}
 	at := func(i int) byte { // 'A', 'a' or '0' for what stands there, or 0
 		switch {
-		case i < 0 || i >= len(latin):
+		case i < 0 || i >= len(ascii):
 			return 0
-		case 'A' <= latin[i] && latin[i] <= 'Z':
+		case 'A' <= ascii[i] && ascii[i] <= 'Z':
 			return 'A'
-		case 'a' <= latin[i] && latin[i] <= 'z':
+		case 'a' <= ascii[i] && ascii[i] <= 'z':
 			return 'a'
-		case '0' <= latin[i] && latin[i] <= '9':
+		case '0' <= ascii[i] && ascii[i] <= '9':
 			return '0'
 		default:
 			return 0
 		}
 	}
 	var out strings.Builder
-	for i := range latin {
+	for i := range ascii {
 		if at(i) == 0 {
 			continue
 		}
 		begins := at(i-1) == 0
 		if at(i) == 'A' && !begins {
-			plural := at(i+1) == 'a' && latin[i+1] == 's' && at(i+2) != 'a'
+			plural := at(i+1) == 'a' && ascii[i+1] == 's' && at(i+2) != 'a'
 			begins = at(i-1) == 'a' || at(i+1) == 'a' && !plural
 		}
 		if begins && out.Len() > 0 {
 			out.WriteByte('_')
 		}
-		out.WriteByte(latin[i])
+		out.WriteByte(ascii[i])
 	}
 	return strings.ToLower(out.String())
 }
@@ -127,23 +127,6 @@ func digitsLater(name string) string {
 	}
 	return name
 }
-
-// latin has what Unicode decomposes to Latin letters and digits: in each field the ASCII it becomes, and then
-// the characters that become it.
-//
-//go:embed latin.txt
-var latin string
-
-var decomposed = sync.OnceValue(func() map[rune]string {
-	decomposed := map[rune]string{}
-	for _, field := range strings.Fields(latin) {
-		i := strings.IndexFunc(field, func(r rune) bool { return r >= utf8.RuneSelf })
-		for _, r := range field[i:] {
-			decomposed[r] = field[:i]
-		}
-	}
-	return decomposed
-})
 
 // Problem returns why the action is not valid, as what follows its name in a sentence: which character it is,
 // and what would be right. It is empty for a valid one.

@@ -35,7 +35,8 @@ const olderCommit, olderVersion = "7e4e0a7", 14
 
 // older builds the program of that commit, in a folder that is kept: what was compiled there is used again.
 var olderProgram = sync.OnceValues(func() (program string, err error) {
-	if err := exec.Command("git", "cat-file", "-e", olderCommit+"^{commit}").Run(); err != nil {
+	there := func() bool { return exec.Command("git", "cat-file", "-e", olderCommit+"^{commit}").Run() == nil }
+	if !there() && exec.Command("git", "fetch", "--quiet", "--unshallow").Run() != nil || !there() {
 		return "", fmt.Errorf("this test builds the program of commit %s, which is not here: the clone has to have the whole history (git fetch --unshallow)", olderCommit)
 	}
 	caches, err := os.UserCacheDir()

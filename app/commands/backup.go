@@ -2,7 +2,6 @@ package commands
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/auditlogs/auditlogs/app/backup"
@@ -16,22 +15,16 @@ type backupCommand struct {
 }
 
 // Run copies the database to the file while servers and applications go on.
-func (c *backupCommand) Run(ctx context.Context, to streams) (err error) {
-	if err := database.CheckExists(c.url(false)); err != nil {
+func (c *backupCommand) Run(ctx context.Context, to streams) error {
+	return c.withDatabase(ctx, to, func(db *database.DB) error {
+		summary, err := backup.Write(ctx, db, c.url(false), c.File)
+		if err != nil {
+			return fmt.Errorf("backup: %w", err)
+		}
+		_, err = fmt.Fprintf(to.stdout, "%s, and all that belongs to them, are in %s (%.1f MB), which was read again and is whole. The secret key is not in it.\n",
+			views.Count(int(summary.Entries), "entry", "entries"), c.File, float64(summary.Bytes)/1e6)
 		return err
-	}
-	db, err := database.Open(ctx, c.url(false), c.log(to))
-	if err != nil {
-		return unfinished{err}
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	summary, err := backup.Write(ctx, db, c.url(false), c.File)
-	if err != nil {
-		return fmt.Errorf("backup: %w", err)
-	}
-	_, err = fmt.Fprintf(to.stdout, "%s, and all that belongs to them, are in %s (%.1f MB), which was read again and is whole. The secret key is not in it.\n",
-		views.Count(int(summary.Entries), "entry", "entries"), c.File, float64(summary.Bytes)/1e6)
-	return err
+	})
 }
 
 type restoreCommand struct {

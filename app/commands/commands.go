@@ -29,16 +29,16 @@ func Main() {
 
 // commands is the command line. Every flag can also be set by a variable AUDITLOGS_….
 type commands struct {
-	Serve   serveCommand   `cmd:"" help:"Run the server. Migrates the database first, where its user owns the tables."`
-	Migrate migrateCommand `cmd:"" help:"Bring the database's schema up to date. Safe to run from several hosts at once."`
-	Reset   resetCommand   `cmd:"" name:"reset-password" help:"Print a one-time link with which the owner of an account sets a new password."`
-	Invite  inviteCommand  `cmd:"" help:"Print a one-time link with which somebody joins an organization."`
-	List    listCommand    `cmd:"" name:"organizations" help:"List the organizations, and how many belong to each."`
-	Import  importCommand  `cmd:"" help:"Back-fill the log from a file of events, one JSON object a line, or put back an export."`
-	Record  recordCommand  `cmd:"" help:"Record one event, from a script, and print the ID of its entry."`
-	Backup  backupCommand  `cmd:"" help:"Copy the whole database to a file, while servers and applications go on."`
-	Restore restoreCommand `cmd:"" help:"Make a database of a file that backup has made."`
-	Version versionCommand `cmd:"" help:"Print the version."`
+	Serve         serveCommand         `cmd:"" help:"Run the server. Migrates the database first, where its user owns the tables."`
+	Migrate       migrateCommand       `cmd:"" help:"Bring the database's schema up to date. Safe to run from several hosts at once."`
+	Reset         resetCommand         `cmd:"" name:"reset-password" help:"Print a one-time link with which the owner of an account sets a new password."`
+	Invite        inviteCommand        `cmd:"" help:"Print a one-time link with which somebody joins an organization."`
+	Organizations organizationsCommand `cmd:"" help:"List the organizations, and how many belong to each."`
+	Import        importCommand        `cmd:"" help:"Back-fill the log from a file of events, one JSON object a line, or put back an export."`
+	Record        recordCommand        `cmd:"" help:"Record one event, from a script, and print the ID of its entry."`
+	Backup        backupCommand        `cmd:"" help:"Copy the whole database to a file, while servers and applications go on."`
+	Restore       restoreCommand       `cmd:"" help:"Make a database of a file that backup has made."`
+	Version       versionCommand       `cmd:"" help:"Print the version."`
 
 	VersionFlag kong.VersionFlag `name:"version" help:"Print the version." env:"-"`
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
-type listCommand struct {
+type organizationsCommand struct {
 	databaseFlags
 	WithoutMembers bool `help:"Only open ones that nobody belongs to: applications made them by recording."`
 	JSON           bool `name:"json" help:"One JSON object a line."`
@@ -27,7 +27,7 @@ type listedOrganization struct {
 }
 
 // Run lists the organizations by slug: with a header, in aligned columns, or as JSON.
-func (c *listCommand) Run(ctx context.Context, to streams) error {
+func (c *organizationsCommand) Run(ctx context.Context, to streams) error {
 	return c.withStore(ctx, to, func(store *models.Store) error {
 		all, err := accounts.NewStore(store).Organizations(ctx)
 		if err != nil {

@@ -9,9 +9,10 @@ import (
 	"github.com/auditlogs/auditlogs/models"
 )
 
-// withStore calls do with the database, which is there and has the schema of this version, and closes it
-// afterwards: only serve and migrate make a database or change its schema, and so none is made by a mistyped address.
-func (f *databaseFlags) withStore(ctx context.Context, to streams, do func(*models.Store) error) (err error) {
+// withDatabase calls do with the database, which is there and has the schema of this version, and closes it
+// afterwards: only serve, migrate and restore make a database or change its schema, and so none is made by a mistyped
+// address.
+func (f *databaseFlags) withDatabase(ctx context.Context, to streams, do func(*database.DB) error) (err error) {
 	if err := database.CheckExists(f.url(false)); err != nil {
 		return err
 	}
@@ -27,9 +28,16 @@ func (f *databaseFlags) withStore(ctx context.Context, to streams, do func(*mode
 	case !current:
 		return errors.New("database: its schema is not this version's: run auditlogs migrate first")
 	}
-	store, err := db.Store(nil)
-	if err != nil {
-		return err
-	}
-	return do(store)
+	return do(db)
+}
+
+// withStore is withDatabase for what goes by its rows.
+func (f *databaseFlags) withStore(ctx context.Context, to streams, do func(*models.Store) error) error {
+	return f.withDatabase(ctx, to, func(db *database.DB) error {
+		store, err := db.Store(nil)
+		if err != nil {
+			return err
+		}
+		return do(store)
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/internal/logtest"
@@ -24,6 +25,7 @@ func TestNamesAResourceHad(t *testing.T) {
 			models.Entry{EntityName: "first", OccurredAt: ago(24 * time.Hour)},
 			models.Entry{EntityName: "third", OccurredAt: ago(time.Hour)},
 			models.Entry{EntityName: "", OccurredAt: ago(time.Minute)},
+			models.Entry{ActorID: "bot-1", ActorName: "Fixer", ActorType: event.ActorAgent, OccurredAt: ago(2 * time.Hour)},
 			models.Entry{EntityName: "another ID", EntityID: "svc-2"},
 			models.Entry{EntityName: "another type", EntityType: "project"},
 		)
@@ -35,6 +37,9 @@ func TestNamesAResourceHad(t *testing.T) {
 		}
 		if got, want := resource.Names, []string{"third", "first", "second"}; !slices.Equal(got, want) {
 			t.Errorf("names are %q, want %q", got, want)
+		}
+		if agent := (models.Actor{ID: "bot-1", Name: "Fixer", Type: event.ActorAgent}); !slices.Contains(resource.Actors, agent) {
+			t.Errorf("actors are %+v, want %+v among them", resource.Actors, agent)
 		}
 	})
 }

@@ -36,7 +36,7 @@ func Lately(ctx context.Context, log *entries.Log, org models.Organization, enti
 			}
 		}
 		if !slices.ContainsFunc(r.Actors, func(a models.Actor) bool { return a.ID == e.ActorID }) {
-			r.Actors = append(r.Actors, models.Actor{ID: e.ActorID, Name: e.ActorName, Email: e.ActorEmail})
+			r.Actors = append(r.Actors, models.Actor{ID: e.ActorID, Name: e.ActorName, Email: e.ActorEmail, Type: e.ActorType})
 		}
 		r.Actions = append(r.Actions, e.Action)
 	}

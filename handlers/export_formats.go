@@ -127,10 +127,14 @@ func entryAsCSV(w *bufio.Writer, f exportFile, e models.Entry) error {
 	return err
 }
 
-// writeCSV writes one value of an entry. A spreadsheet would run one that begins with = + - @, tab or
-// carriage return as a formula: such values get a leading apostrophe, which spreadsheets take for "text".
+// formulaStarts are the characters of which a spreadsheet makes a formula, as OWASP lists them under "CSV
+// Injection": those of full width are for spreadsheets in East Asia.
+const formulaStarts = "=+-@\t\r\n＝＋－＠"
+
+// writeCSV writes one value of an entry. One that a spreadsheet would run as a formula gets a leading apostrophe,
+// which spreadsheets take for "text".
 func writeCSV(w *bufio.Writer, f exportFile, e models.Entry, value string) {
-	if value != "" && strings.IndexByte("=+-@\t\r", value[0]) >= 0 {
+	if strings.IndexAny(value, formulaStarts) == 0 {
 		value = "'" + value
 	}
 	if len(value) > maxCell {

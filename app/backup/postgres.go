@@ -112,9 +112,11 @@ func writePostgres(ctx context.Context, db *database.DB, file string) (err error
 			if err != nil {
 				return err
 			}
-			if err := copyTable(ctx, tx, &all.Tables[i], part); err != nil {
+			hash, t := sha256.New(), &all.Tables[i]
+			if t.Rows, err = copyTable(ctx, tx, *t, io.MultiWriter(hash, part)); err != nil {
 				return err
 			}
+			t.SHA256 = hex.EncodeToString(hash.Sum(nil))
 		}
 		return nil
 	})
@@ -130,15 +132,13 @@ func writePostgres(ctx context.Context, db *database.DB, file string) (err error
 	return errors.Join(encoder.Encode(all), archive.Close())
 }
 
-// copyTable writes the rows of a table to w, and notes how many there are and their hash.
-func copyTable(ctx context.Context, tx pgx.Tx, t *table, w io.Writer) error {
-	hash := sha256.New()
-	copied, err := tx.Conn().PgConn().CopyTo(ctx, io.MultiWriter(hash, w), "COPY "+t.relation()+" TO STDOUT")
+// copyTable writes the rows of a table to w, and returns how many there are.
+func copyTable(ctx context.Context, tx pgx.Tx, t table, w io.Writer) (rows int64, err error) {
+	copied, err := tx.Conn().PgConn().CopyTo(ctx, w, "COPY "+t.relation()+" TO STDOUT")
 	if err != nil {
-		return fmt.Errorf("copy %s: %w", t.Name, err)
+		return 0, fmt.Errorf("copy %s: %w", t.Name, err)
 	}
-	t.Rows, t.SHA256 = copied.RowsAffected(), hex.EncodeToString(hash.Sum(nil))
-	return nil
+	return copied.RowsAffected(), nil
 }
 
 // tablesOf lists the tables of the log with their columns, each behind those that its foreign keys refer to.
@@ -274,18 +274,18 @@ func restorePostgres(ctx context.Context, file string, db *database.DB) (summary
 			}
 		}
 		for _, t := range all.Tables {
+			var kept, stored lineSum
 			err := readTable(archive, t, func(r io.Reader) error {
-				_, err := tx.Conn().PgConn().CopyFrom(ctx, r, "COPY "+t.relation()+" FROM STDIN")
+				_, err := tx.Conn().PgConn().CopyFrom(ctx, io.TeeReader(r, &kept), "COPY "+t.relation()+" FROM STDIN")
 				return err
 			})
 			if err != nil {
 				return err
 			}
-			stored := t
-			if err := copyTable(ctx, tx, &stored, io.Discard); err != nil {
+			if _, err := copyTable(ctx, tx, t, &stored); err != nil {
 				return err
 			}
-			if stored.Rows != t.Rows || stored.SHA256 != t.SHA256 {
+			if stored.sum != kept.sum {
 				return fmt.Errorf("%s: what is stored is not what the file holds", t.Name)
 			}
 		}

@@ -193,8 +193,11 @@ func TestADatabaseThatBecomesReadOnly(t *testing.T) {
 	}
 	s := newStoring(t, databasetest.Open(t, address))
 	set("on")
-	if _, err := operator.Exec(ctx, "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = $1", name); err != nil {
-		t.Fatal(err)
+	for ended := false; !ended; { // PostgreSQL 13 does not wait for them by itself
+		err := operator.QueryRow(ctx, "SELECT COUNT(pg_terminate_backend(pid)) = 0 FROM pg_stat_activity WHERE datname = $1", name).Scan(&ended)
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 	if n := readOnly(t, s.DB); n != 10 { // new ones, in place of those that were ended
 		t.Errorf("%d of 10 connections are read-only", n)

@@ -48,6 +48,12 @@ test-oldest: ## Run the tests on PostgreSQL 13, the oldest that it runs on
 test-newest: ## Run the tests on PostgreSQL 18, the newest that it was tried on
 	$(call other-postgres,18)
 
+.PHONY: test-citus
+test-citus: ## Run the tests of what is stored and asked on Citus, whose coordinator TEST_CITUS_URL names
+	@[ -n "$$TEST_CITUS_URL" ] || { echo "make test-citus: set TEST_CITUS_URL to the address of a database on the coordinator, as a superuser (docs/citus.md)"; exit 1; }
+	scripts/test-postgres go test -tags citus -p 1 -timeout 45m ./app ./app/commands ./app/importer ./handlers/... ./jobs ./models/... \
+		./internal/accountstest ./internal/citustest ./internal/entriestest ./internal/modelstest ./internal/recordingtest
+
 .PHONY: fmt
 fmt: ## Format the Go code
 	gofmt -w $(shell git ls-files '*.go')

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/auditlogs/auditlogs/app/audit/migrate"
 	"github.com/auditlogs/auditlogs/app/database"
 )
 
 type migrateCommand struct {
 	databaseFlags
+	Citus bool `help:"Distribute the log over the nodes of Citus. A log without entries is distributed without being asked."`
 }
 
 func (c *migrateCommand) Run(ctx context.Context, to streams) error {
@@ -17,7 +19,11 @@ func (c *migrateCommand) Run(ctx context.Context, to streams) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(db.Migrate(ctx), db.Close()); err != nil {
+	up := migrate.Up
+	if c.Citus {
+		up = migrate.Distribute
+	}
+	if err := errors.Join(up(ctx, db.Write), db.Close()); err != nil {
 		return fmt.Errorf("database: %w", err)
 	}
 	fmt.Fprintln(to.stdout, "The schema is up to date.")

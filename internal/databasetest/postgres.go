@@ -1,6 +1,7 @@
 package databasetest
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -11,6 +12,7 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -21,14 +23,15 @@ import (
 	"github.com/auditlogs/auditlogs/models/migrations"
 )
 
-// Postgres opens a fresh, migrated PostgreSQL database; it is dropped when the test ends.
+// Postgres opens a fresh, migrated PostgreSQL database, or one of Citus where TEST_CITUS_URL names its coordinator; it is
+// dropped when the test ends.
 func Postgres(t testing.TB) *database.DB {
 	t.Helper()
 	return Open(t, PostgresURL(t))
 }
 
-// PostgresURL makes a fresh, migrated PostgreSQL database on the server TEST_DATABASE_URL names;
-// it is dropped when the test ends.
+// PostgresURL makes a fresh, migrated PostgreSQL database on the server TEST_DATABASE_URL names, or on the nodes of
+// Citus; it is dropped when the test ends.
 func PostgresURL(t testing.TB) string {
 	t.Helper()
 	server := testServer(t)
@@ -42,72 +45,121 @@ func PostgresURL(t testing.TB) string {
 // EmptyPostgresURL makes a PostgreSQL database without any tables.
 func EmptyPostgresURL(t testing.TB) string {
 	t.Helper()
-	return testServer(t).create(t, "template0")
+	server := testServer(t)
+	template, err := server.empty()
+	if err != nil {
+		t.Fatalf("prepare the PostgreSQL database: %v", err)
+	}
+	return server.create(t, template)
 }
 
 // postgresServer is the server the tests make their databases on.
 type postgresServer struct {
-	url   *url.URL
+	url *url.URL
+	// nodes are the servers that have each database: one, or those of Citus, the coordinator first.
+	nodes []node
+	// empty and migrated are the names of a database without tables, and of one with the schema and nothing else.
+	// Tests get copies.
+	empty, migrated func() (string, error)
+}
+
+// node is a server, by its address for the nodes of Citus.
+type node struct {
+	host  string
+	port  int
 	admin *sql.DB
-	// migrated is the name of a database with the schema and nothing else. Tests get copies.
-	migrated func() (string, error)
 }
 
 func testServer(t testing.TB) *postgresServer {
 	t.Helper()
-	address := os.Getenv("TEST_DATABASE_URL")
-	if address == "" {
+	if os.Getenv("TEST_CITUS_URL") == "" && os.Getenv("TEST_DATABASE_URL") == "" {
 		t.Fatal("this test needs PostgreSQL: run make test or set TEST_DATABASE_URL")
 	}
 	server, err := connect()
 	if err != nil {
-		t.Fatalf("PostgreSQL of TEST_DATABASE_URL: %v", err)
+		t.Fatalf("PostgreSQL of TEST_DATABASE_URL or TEST_CITUS_URL: %v", err)
 	}
 	return server
 }
 
+// OnCitus reports whether the tests' PostgreSQL is Citus.
+func OnCitus() bool { return os.Getenv("TEST_CITUS_URL") != "" }
+
 var connect = sync.OnceValues(func() (*postgresServer, error) {
-	address, err := url.Parse(os.Getenv("TEST_DATABASE_URL"))
+	address, err := url.Parse(cmp.Or(os.Getenv("TEST_CITUS_URL"), os.Getenv("TEST_DATABASE_URL")))
 	if err != nil {
 		return nil, err
 	}
+	server := &postgresServer{url: address}
+	first, err := server.open(address.Host)
+	if err != nil {
+		return nil, err
+	}
+	server.empty = func() (string, error) { return "template0", nil }
+	server.nodes = []node{{admin: first}}
+	if OnCitus() {
+		server.empty = sync.OnceValues(func() (string, error) { return server.template("citus_empty", server.joinNodes) })
+		if server.nodes, err = server.nodesOf(first); err != nil {
+			return nil, err
+		}
+	}
+	server.migrated = sync.OnceValues(func() (string, error) {
+		fingerprint, err := schemaFingerprint()
+		if err != nil {
+			return "", err
+		}
+		return server.template("template_"+fingerprint, func(name string) error {
+			if err := server.joinNodes(name); err != nil {
+				return err
+			}
+			return migrate(server.address(name))
+		})
+	})
+	return server, nil
+})
+
+func (s *postgresServer) open(host string) (*sql.DB, error) {
+	address := *s.url
+	address.Host = host
 	admin, err := sql.Open("pgx", address.String())
 	if err != nil {
 		return nil, err
 	}
 	admin.SetMaxIdleConns(1)
-	server := &postgresServer{url: address, admin: admin}
-	server.migrated = sync.OnceValues(server.migrateOnce)
-	return server, admin.Ping()
-})
+	return admin, admin.Ping()
+}
 
 // create copies template to a database that is dropped when the test ends, and gives its address.
 func (s *postgresServer) create(t testing.TB, template string) string {
 	t.Helper()
 	name := "auditlogs_test_" + strings.ToLower(rand.Text()[:12])
-	if _, err := s.admin.ExecContext(t.Context(), fmt.Sprintf("CREATE DATABASE %s TEMPLATE %s", name, template)); err != nil {
-		t.Fatalf("create a PostgreSQL database: %v", err)
-	}
 	t.Cleanup(func() {
 		// The test's context has ended by now.
-		if _, err := s.admin.ExecContext(context.Background(), fmt.Sprintf("DROP DATABASE %s WITH (FORCE)", name)); err != nil {
+		if err := s.each(context.Background(), "DROP DATABASE IF EXISTS %s WITH (FORCE)", name); err != nil {
 			t.Errorf("drop a PostgreSQL database: %v", err)
 		}
 	})
+	if err := s.each(t.Context(), "CREATE DATABASE %s TEMPLATE %s", name, template); err != nil {
+		t.Fatalf("create a PostgreSQL database: %v", err)
+	}
 	return s.address(name)
 }
 
-// migrateOnce makes the database that tests copy. All test processes share it; its name changes
-// with the schema.
-func (s *postgresServer) migrateOnce() (string, error) {
-	ctx := context.Background()
-	fingerprint, err := schemaFingerprint()
-	if err != nil {
-		return "", err
+// each runs a statement with names in it on every node, on the first last.
+func (s *postgresServer) each(ctx context.Context, statement string, names ...any) error {
+	for _, node := range slices.Backward(s.nodes) {
+		if _, err := node.admin.ExecContext(ctx, fmt.Sprintf(statement, names...)); err != nil {
+			return err
+		}
 	}
-	name := "auditlogs_template_" + fingerprint
+	return nil
+}
 
-	conn, err := s.admin.Conn(ctx)
+// template makes a database that tests copy. All test processes share it; its name changes with what is in it.
+func (s *postgresServer) template(name string, fill func(name string) error) (string, error) {
+	ctx := context.Background()
+	name = "auditlogs_" + name
+	conn, err := s.nodes[0].admin.Conn(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -123,17 +175,15 @@ func (s *postgresServer) migrateOnce() (string, error) {
 	}
 	// Under another name until it is complete: a process that dies midway leaves no half template.
 	unfinished := name + "_unfinished"
-	if _, err := conn.ExecContext(ctx, "DROP DATABASE IF EXISTS "+unfinished); err != nil {
+	for _, statement := range []string{"DROP DATABASE IF EXISTS %s WITH (FORCE)", "CREATE DATABASE %s TEMPLATE template0"} {
+		if err := s.each(ctx, statement, unfinished); err != nil {
+			return "", err
+		}
+	}
+	if err := fill(unfinished); err != nil {
 		return "", err
 	}
-	if _, err := conn.ExecContext(ctx, "CREATE DATABASE "+unfinished+" TEMPLATE template0"); err != nil {
-		return "", err
-	}
-	if err := migrate(s.address(unfinished)); err != nil {
-		return "", err
-	}
-	_, err = conn.ExecContext(ctx, fmt.Sprintf("ALTER DATABASE %s RENAME TO %s", unfinished, name))
-	return name, err
+	return name, s.rename(ctx, unfinished, name)
 }
 
 // address is the server's, with another database.

@@ -36,7 +36,7 @@ SELECT CASE blocking.pid WHEN 0 THEN 'a prepared transaction, see pg_prepared_xa
 FROM pg_stat_activity AS waiting
 CROSS JOIN LATERAL unnest(pg_blocking_pids(waiting.pid)) AS blocking (pid)
 LEFT JOIN pg_stat_activity AS a ON a.pid = blocking.pid
-WHERE waiting.datname = current_database() AND waiting.wait_event_type = 'Lock' AND waiting.query ~ '^(ALTER|CREATE|DROP)\M.*audit_'
+WHERE waiting.datname = current_database() AND waiting.wait_event_type = 'Lock' AND waiting.query ~ '^((ALTER|CREATE|DROP)\M|SELECT create_).*audit_'
 ORDER BY a.xact_start LIMIT 1`
 
 // migrating is who holds the lock of migrations.

@@ -50,11 +50,15 @@ func SQL(ctx context.Context, db *sql.DB, dialect audit.Dialect) error {
 	if db == nil {
 		return audit.ErrNoHandle
 	}
+	return up(ctx, db, dialect, false)
+}
+
+func up(ctx context.Context, db *sql.DB, dialect audit.Dialect, citus bool) error {
 	provider, err := newProvider(db, dialect)
 	switch {
 	case err != nil:
 	case dialect == audit.PostgreSQL:
-		err = upPostgres(ctx, db, provider)
+		err = upPostgres(ctx, db, provider, citus)
 	default:
 		err = upSQLite(ctx, db, provider)
 	}

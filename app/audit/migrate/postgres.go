@@ -29,10 +29,19 @@ const (
 
 // upPostgres runs the migrations, one host at a time. Each gives up within a moment where somebody holds a lock that
 // it needs, since whoever records would wait behind it, and is tried again.
-func upPostgres(ctx context.Context, db *sql.DB, provider *goose.Provider) error {
-	there, ours, err := versions(ctx, db, audit.PostgreSQL, provider)
-	if err != nil || there >= ours {
+func upPostgres(ctx context.Context, db *sql.DB, provider *goose.Provider, citusAsked bool) error {
+	citus, err := findCitus(ctx, db, citusAsked)
+	if err != nil {
 		return err
+	}
+	there, ours, err := versions(ctx, db, audit.PostgreSQL, provider)
+	if err != nil {
+		return err
+	}
+	if there >= ours {
+		if tables, err := citus.undistributed(ctx, db); err != nil || len(tables) == 0 {
+			return err
+		}
 	}
 	if err := checkSchema(ctx, db); err != nil {
 		return err
@@ -49,8 +58,16 @@ func upPostgres(ctx context.Context, db *sql.DB, provider *goose.Provider) error
 	var waited time.Duration
 	for pause := time.Second; ; pause = min(2*pause, longestPause) {
 		by, err := watch(ctx, db, func() error {
-			_, err := provider.Up(ctx)
-			return err
+			if there < ours {
+				if _, err := provider.Up(ctx); err != nil {
+					return err
+				}
+			}
+			tables, err := citus.undistributed(ctx, db)
+			if err != nil || len(tables) == 0 {
+				return err
+			}
+			return distribute(ctx, db, tables)
 		})
 		if !mayPass(err) {
 			return err

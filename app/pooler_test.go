@@ -48,6 +48,14 @@ func TestEveryWayOfSendingStatements(t *testing.T) {
 			leavesNothing(t, address)
 		})
 	}
+	t.Run("through a pooler that knows prepared statements", func(t *testing.T) {
+		if !databasetest.PoolerCanKeepStatements(t) {
+			t.Skip("this needs PgBouncer 1.21 or later")
+		}
+		address := databasetest.Pooler(t, databasetest.EmptyPostgresURL(t), "max_prepared_statements = 100")
+		worksWith(t, address+"&default_query_exec_mode=cache_statement")
+		leavesNothing(t, address)
+	})
 }
 
 func worksWith(t *testing.T, address string) {
@@ -206,7 +214,7 @@ func leavesNothing(t *testing.T, address string) {
 		err = tx.QueryRowContext(t.Context(), `SELECT pg_backend_pid(),
 			(SELECT COALESCE(string_agg(name, ' '), '') FROM pg_settings WHERE source = 'session'
 				AND name NOT IN ('application_name', 'client_encoding', 'DateStyle', 'TimeZone', 'standard_conforming_strings')),
-			(SELECT COALESCE(string_agg(name, ' '), '') FROM pg_prepared_statements),
+			(SELECT COALESCE(string_agg(name, ' '), '') FROM pg_prepared_statements WHERE name NOT LIKE 'PGBOUNCER%'),
 			(SELECT COALESCE(string_agg(objid::text, ' '), '') FROM pg_locks WHERE locktype = 'advisory'
 				AND database = (SELECT oid FROM pg_database WHERE datname = current_database())),
 			(SELECT COALESCE(string_agg(relname, ' '), '') FROM pg_class WHERE relpersistence = 't')`).

@@ -30,12 +30,9 @@ func Pooler(t testing.TB, address string, settings ...string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	program, err := exec.LookPath("pgbouncer")
-	if err != nil {
-		program, err = exec.LookPath("/usr/sbin/pgbouncer") // which is not in everybody's PATH
-	}
-	if err != nil {
-		t.Fatal("this test needs PgBouncer: make test installs it on Debian")
+	program := poolerProgram(t)
+	if PoolerCanKeepStatements(t) {
+		settings = append([]string{"max_prepared_statements = 0"}, settings...) // on since 1.24
 	}
 	home := newServer(t, "") // a folder, and somebody who is not root
 	password, _ := through.User.Password()
@@ -66,6 +63,33 @@ func Pooler(t testing.TB, address string, settings ...string) string {
 	}
 	t.Fatal("PgBouncer does not start")
 	return ""
+}
+
+func poolerProgram(t testing.TB) string {
+	t.Helper()
+	program, err := exec.LookPath("pgbouncer")
+	if err != nil {
+		program, err = exec.LookPath("/usr/sbin/pgbouncer") // which is not in everybody's PATH
+	}
+	if err != nil {
+		t.Fatal("this test needs PgBouncer: make test installs it on Debian")
+	}
+	return program
+}
+
+// PoolerCanKeepStatements reports whether PgBouncer knows prepared statements, and so the setting
+// max_prepared_statements: from 1.21 on. Pooler leaves them off.
+func PoolerCanKeepStatements(t testing.TB) bool {
+	t.Helper()
+	output, err := exec.Command(poolerProgram(t), "--version").Output()
+	if err != nil {
+		t.Fatalf("ask PgBouncer for its version: %v", err)
+	}
+	var major, minor int
+	if _, err := fmt.Sscanf(string(output), "PgBouncer %d.%d", &major, &minor); err != nil {
+		t.Fatalf("PgBouncer's version is %q", output)
+	}
+	return major > 1 || minor >= 21
 }
 
 // startPooler reports whether PgBouncer answers: its port may be taken.

@@ -88,6 +88,11 @@ soak: ## Kill what records, and PostgreSQL, twenty times each under load, and lo
 	@scripts/test-tools postgresql
 	SOAK_KILLS=$${SOAK_KILLS:-20} go test -count=1 -v -timeout 1h ./internal/soak
 
+.PHONY: soak-citus
+soak-citus: ## The same on Citus: its nodes are killed (TEST_CITUS_BIN: the programs of a PostgreSQL with Citus)
+	@[ -x "$(TEST_CITUS_BIN)/initdb" ] || { echo "TEST_CITUS_BIN is to name the folder of initdb and postgres, of a PostgreSQL that has Citus" >&2; exit 1; }
+	SOAK_KILLS=$${SOAK_KILLS:-20} go test -count=1 -v -timeout 1h -run PostgreSQLStops ./internal/soak
+
 # The filled logs are kept for the next run; the PostgreSQL server's where its own user may go.
 BENCH_POSTGRES = $(or $(TMPDIR),/tmp)/auditlogs-bench-postgres
 

@@ -51,6 +51,7 @@ type Server struct {
 	home     string
 	port     int
 	owner    *syscall.Credential // nil: who runs the test
+	password string              // the superuser's
 	process  *os.Process         // nil while it is stopped
 	exited   chan struct{}       // closed when process has ended
 }
@@ -91,6 +92,12 @@ func newServer(t testing.TB, parent string) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return newServerOf(t, programs, parent)
+}
+
+// newServerOf is newServer with PostgreSQL's programs from a folder.
+func newServerOf(t testing.TB, programs, parent string) *Server {
+	t.Helper()
 	owner, err := serverOwner()
 	if err != nil {
 		t.Fatalf("PostgreSQL does not run as root, and there is nobody else: %v", err)
@@ -100,7 +107,7 @@ func newServer(t testing.TB, parent string) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{Data: filepath.Join(home, "data"), t: t, programs: programs, home: home, owner: owner}
+	s := &Server{Data: filepath.Join(home, "data"), t: t, programs: programs, home: home, owner: owner, password: rand.Text()}
 	t.Cleanup(func() {
 		if s.process != nil {
 			s.Stop(Immediate)
@@ -142,7 +149,12 @@ func (s *Server) DatabaseIn(t testing.TB, folder string) string {
 // Exec runs statements as a superuser.
 func (s *Server) Exec(t testing.TB, statements ...string) {
 	t.Helper()
-	conn, err := pgx.Connect(t.Context(), s.URL)
+	execAt(t, s.URL, statements)
+}
+
+func execAt(t testing.TB, address string, statements []string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,6 +164,16 @@ func (s *Server) Exec(t testing.TB, statements ...string) {
 			t.Fatalf("%s: %v", statement, err)
 		}
 	}
+}
+
+// in is the address of a database at the server.
+func (s *Server) in(database string) string {
+	address, err := url.Parse(s.URL)
+	if err != nil {
+		panic(err) // it is made by startSomewhere
+	}
+	address.Path = "/" + database
+	return address.String()
 }
 
 func (s *Server) database(t testing.TB, options ...string) string {
@@ -166,7 +188,7 @@ func (s *Server) database(t testing.TB, options ...string) string {
 	if _, err := conn.Exec(ctx, "CREATE DATABASE "+name+" "+strings.Join(options, " ")); err != nil {
 		t.Fatalf("create a PostgreSQL database: %v", err)
 	}
-	address := strings.Replace(s.URL, "/postgres?", "/"+name+"?", 1)
+	address := s.in(name)
 	if err := migrate(address); err != nil {
 		t.Fatalf("prepare the PostgreSQL database: %v", err)
 	}
@@ -230,9 +252,8 @@ func (s *Server) end(signal os.Signal) {
 
 // create makes the server's folder and starts it on a port nobody else has.
 func (s *Server) create(settings []string) error {
-	password := rand.Text()
 	passwordFile := filepath.Join(s.home, "password")
-	if err := s.write(passwordFile, password+"\n"); err != nil {
+	if err := s.write(passwordFile, s.password+"\n"); err != nil {
 		return err
 	}
 	initdb := s.command("initdb", "--pgdata="+s.Data, "--username=postgres", "--pwfile="+passwordFile,
@@ -243,7 +264,7 @@ func (s *Server) create(settings []string) error {
 	if err := s.configure(append([]string{"listen_addresses = '127.0.0.1'"}, settings...)); err != nil {
 		return err
 	}
-	return s.startSomewhere(&url.URL{Scheme: "postgres", User: url.UserPassword("postgres", password), Path: "/postgres", RawQuery: "sslmode=disable"})
+	return s.startSomewhere(&url.URL{Scheme: "postgres", User: url.UserPassword("postgres", s.password), Path: "/postgres", RawQuery: "sslmode=disable"})
 }
 
 // follow makes the server's folder from a copy of primary's, which it goes on copying, and starts it
@@ -371,6 +392,7 @@ func (s *Server) launch() error {
 	}
 	defer output.Close()
 	command := s.command("postgres", "-D", s.Data, "-p", strconv.Itoa(s.port))
+	command.Env = append(os.Environ(), "PGPASSWORD="+s.password) // for the other nodes of Citus
 	command.Stdout, command.Stderr = output, output
 	if err := command.Start(); err != nil {
 		return err

@@ -15,8 +15,8 @@ import (
 // in the past that the processes of a load agree on.
 //
 // Events of even numbers have an ID, so they can be sent again where nobody knows what became of
-// them; every third says itself when it occurred. A few actors do it all, and every event has an
-// entity of its own, which names its number.
+// them; every third says itself when it occurred, and every fifth has parts. A few actors do it all, and
+// every event has an entity of its own, which names its number.
 func eventOf(organization string, number int, epoch time.Time) audit.Event {
 	event := audit.Event{
 		Organization: organization,
@@ -32,12 +32,24 @@ func eventOf(organization string, number int, epoch time.Time) audit.Event {
 	if number%3 == 0 {
 		event.OccurredAt = timeOf(number, epoch)
 	}
+	if partsOf(number) > 0 {
+		event.Actor.OnBehalfOf = &audit.Principal{ID: "sorter", Name: "Sorter"}
+		event.Related = []audit.Resource{{Type: "pallet", ID: fmt.Sprintf("pallet-%d", number%100)}, {Type: "belt", ID: "belt-1"}}
+	}
 	return event
 }
 
 // timeOf is when the event of the number occurred, where it says so.
 func timeOf(number int, epoch time.Time) time.Time {
 	return epoch.Add(time.Duration(number) * time.Microsecond)
+}
+
+// partsOf is how many rows stand beside the entry of the event of the number.
+func partsOf(number int) int {
+	if number%5 == 0 {
+		return 3
+	}
+	return 0
 }
 
 // repeatable reports whether the event of the number has an ID.

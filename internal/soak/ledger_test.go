@@ -126,40 +126,53 @@ func (l *ledger) await(t *testing.T, more int, of ...*process) {
 // check compares the ledger with what is in the log.
 func (l *ledger) check(t *testing.T, of target) {
 	t.Helper()
-	const org = "(SELECT id FROM audit_organizations WHERE slug = ?)"
 	type entry struct {
 		ID         models.EntryID
 		EntityID   string
 		ActorID    string
 		OccurredAt models.Micros
+		Parts      int
 	}
 	type ofMonth struct {
 		Month int
 		ID    string
 	}
 	var entries []entry
-	entities, actors := map[ofMonth]bool{}, map[ofMonth]bool{}
+	entities, actors, parts := map[ofMonth]bool{}, map[ofMonth]bool{}, map[models.EntryID]int{}
 	within(t, of.databaseURL, func(db *database.DB) error {
-		if err := db.Read.Raw("SELECT id, entity_id, actor_id, occurred_at FROM audit_entries WHERE org_id = "+org, of.organization).Scan(&entries).Error; err != nil {
+		org, err := models.OrganizationByRef(t.Context(), db.Write, models.OrganizationRef{Slug: of.organization})
+		if err != nil {
+			return err
+		}
+		if err := db.Read.Raw("SELECT id, entity_id, actor_id, occurred_at, parts FROM audit_entries WHERE org_id = ?", org.ID).Scan(&entries).Error; err != nil {
 			return err
 		}
 		for question, into := range map[string]map[ofMonth]bool{
-			"SELECT DISTINCT month, entity_id AS id FROM audit_entities WHERE entity_type = 'parcel' AND org_id = " + org: entities,
-			"SELECT DISTINCT month, actor_id AS id FROM audit_actors WHERE org_id = " + org:                               actors,
+			"SELECT DISTINCT month, entity_id AS id FROM audit_entities WHERE entity_type = 'parcel' AND org_id = ?": entities,
+			"SELECT DISTINCT month, actor_id AS id FROM audit_actors WHERE org_id = ?":                               actors,
 		} {
 			var rows []ofMonth
-			if err := db.Read.Raw(question, of.organization).Scan(&rows).Error; err != nil {
+			if err := db.Read.Raw(question, org.ID).Scan(&rows).Error; err != nil {
 				return err
 			}
 			for _, row := range rows {
 				into[row] = true
 			}
 		}
+		for _, table := range []string{"audit_related", "audit_on_behalf_of"} {
+			var of []models.EntryID
+			if err := db.Read.Raw("SELECT entry_id FROM "+table+" WHERE org_id = ?", org.ID).Scan(&of).Error; err != nil {
+				return err
+			}
+			for _, id := range of {
+				parts[id]++
+			}
+		}
 		if db.Read.Name() != "sqlite" {
 			return nil
 		}
 		var verdict string
-		err := db.Read.Raw("PRAGMA integrity_check").Scan(&verdict).Error
+		err = db.Read.Raw("PRAGMA integrity_check").Scan(&verdict).Error
 		if verdict != "ok" {
 			t.Errorf("the SQLite file is damaged: %s", verdict)
 		}
@@ -190,10 +203,17 @@ func (l *ledger) check(t *testing.T, of target) {
 			unknown++
 		}
 		stored[number] = e.ID.String()
+		if want := partsOf(number); e.Parts != want || parts[e.ID] != want {
+			fail("event %d is stored with %d of %d parts, and says that it has %d", number, parts[e.ID], want, e.Parts)
+		}
+		delete(parts, e.ID)
 		month := models.MonthOf(e.OccurredAt)
 		if !entities[ofMonth{month, e.EntityID}] || !actors[ofMonth{month, e.ActorID}] {
 			fail("search does not find event %d: its entity or its actor is missing", number)
 		}
+	}
+	for id := range parts {
+		fail("there are parts of the entry %s, which is not there", id)
 	}
 	for number, fate := range l.events {
 		switch id, found := stored[number]; {
@@ -205,14 +225,14 @@ func (l *ledger) check(t *testing.T, of target) {
 		}
 	}
 	for _, group := range l.groups {
-		parts := 0
+		count := 0
 		for _, number := range group {
 			if _, found := stored[number]; found {
-				parts++
+				count++
 			}
 		}
-		if parts != 0 && parts != len(group) {
-			fail("of %d events of one request, such as event %d, %d are stored", len(group), group[0], parts)
+		if count != 0 && count != len(group) {
+			fail("of %d events of one request, such as event %d, %d are stored", len(group), group[0], count)
 		}
 	}
 	const most = 10

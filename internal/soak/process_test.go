@@ -18,8 +18,9 @@ const childVariable = "SOAK_CHILD"
 
 // children are what processes of this binary do other than testing.
 var children = map[string]func() error{
-	"batcher": batcherChild,
-	"client":  clientChild,
+	"batcher":     batcherChild,
+	"client":      clientChild,
+	"transaction": transactionChild,
 }
 
 // process is a process that a test starts, to kill it.

@@ -102,37 +102,33 @@ func TestNothingAcknowledgedIsLostWhenKilled(t *testing.T) {
 }
 
 func TestNothingAcknowledgedIsLostWhenPostgreSQLStops(t *testing.T) {
-	server := databasetest.StartServer(t)
+	servers, databaseURL := startServers(t)
 	chance := chance(t)
-	all := append(slices.Clone(ways), way{"impatient batcher", impatientBatcher})
+	all := append(slices.Clone(ways), way{"impatient batcher", impatientBatcher}, way{"transaction", inTransactions})
 	loads := make([]load, len(all))
 	var web *logServer
-	databaseURL := server.Database(t)
 	for i, way := range all {
 		loads[i] = way.start(t, chance, prepare(t, databaseURL, strings.ReplaceAll(way.name, " ", "-")))
 		if posting, ok := loads[i].(*posting); ok {
 			web = posting.server
 		}
 	}
-	for range kills(t) {
+	servers.prepared(t, databaseURL)
+	for n := range kills(t) {
 		for _, load := range loads {
 			load.await(t, 1+chance.IntN(100))
 		}
 		pause(chance, 20*time.Millisecond)
-		switch chance.IntN(3) {
-		case 0:
-			server.Stop(databasetest.Fast)
-		case 1:
-			server.Stop(databasetest.Immediate)
-		default:
-			server.Kill()
+		server := servers.stop(n, chance)
+		if server == servers[0] {
+			web.awaitHealth(t, http.StatusServiceUnavailable)
 		}
-		web.awaitHealth(t, http.StatusServiceUnavailable)
 		pause(chance, 500*time.Millisecond)
 		server.Start()
 		web.awaitHealth(t, http.StatusOK)
 	}
 	t.Logf("PostgreSQL stopped %d times", kills(t))
+	servers.recovered(t, databaseURL)
 	for i, way := range all {
 		t.Run(way.name, func(t *testing.T) {
 			loads[i].await(t, 1)

@@ -1,6 +1,7 @@
 package backup_test
 
 import (
+	"archive/zip"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -265,5 +267,57 @@ func TestABackupRestoresWhatACleanUpHasLeft(t *testing.T) {
 	}
 	if inOrder(address[0]) == inOrder(address[1]) {
 		t.Fatal("the rows came back in the order in which they were: this tests nothing")
+	}
+}
+
+// Beside the log an application has tables of its own, and its role a schema that search_path names first.
+func TestABackupIsOfTheTablesOfTheLog(t *testing.T) {
+	address := addresses(t)["postgres"]
+	for _, of := range address {
+		statements := "CREATE TABLE audit_trail (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY); CREATE SCHEMA mine"
+		if err := databasetest.Open(t, of).Write.Exec(statements).Error; err != nil {
+			t.Fatal(err)
+		}
+	}
+	db := databasetest.Open(t, address[0])
+	fill(t, db)
+	file := filepath.Join(t.TempDir(), "backup")
+	mine := databasetest.Open(t, address[0]+"&search_path=mine,public")
+	if summary, err := backup.Write(t.Context(), mine, address[0], file); err != nil || summary.Entries != 100 {
+		t.Fatalf("written %+v: %v", summary, err)
+	}
+	if summary, err := backup.Restore(t.Context(), file, address[1], slog.New(slog.DiscardHandler)); err != nil || summary.Entries != 100 {
+		t.Fatalf("restored %+v: %v", summary, err)
+	}
+	if got, want := told(t, databasetest.Open(t, address[1])), told(t, db); got != want {
+		t.Errorf("restored:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+// No table is left out.
+func TestABackupIsOfEveryTable(t *testing.T) {
+	address := addresses(t)["postgres"][0]
+	db := databasetest.Open(t, address)
+	var want []string
+	err := db.Read.Raw("SELECT tablename || '.copy' FROM pg_tables WHERE tablename LIKE 'audit\\_%' AND tablename <> 'audit_schema_version' ORDER BY 1").Scan(&want).Error
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "backup")
+	if _, err := backup.Write(t.Context(), db, address, file); err != nil {
+		t.Fatal(err)
+	}
+	archive, err := zip.OpenReader(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer archive.Close()
+	var got []string
+	for _, part := range archive.File {
+		got = append(got, part.Name)
+	}
+	slices.Sort(got)
+	if got = slices.DeleteFunc(got, func(name string) bool { return name == "contents.json" }); len(want) < 20 || !slices.Equal(got, want) {
+		t.Errorf("the archive holds %q, want %q", got, want)
 	}
 }

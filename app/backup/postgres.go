@@ -11,7 +11,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -21,6 +23,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/audit/migrate"
 	"github.com/auditlogs/auditlogs/app/database"
+	"github.com/auditlogs/auditlogs/models/migrations"
 )
 
 // The archive is a ZIP with a file for each table, as COPY writes it in its text format, and with what it holds at its
@@ -141,14 +144,19 @@ func copyTable(ctx context.Context, tx pgx.Tx, t table, w io.Writer) (rows int64
 	return copied.RowsAffected(), nil
 }
 
-// tablesOf lists the tables of the log with their columns, each behind those that its foreign keys refer to.
+// tablesOf lists the tables of the log with their columns, each behind those that its foreign keys refer to: those of the
+// migrations, where search_path finds them. An application may have tables beside them that are called audit_… as well.
 func tablesOf(ctx context.Context, tx pgx.Tx) ([]table, error) {
+	names, err := tableNames()
+	if err != nil {
+		return nil, err
+	}
 	rows, err := tx.Query(ctx, `
 SELECT c.relname, array_agg(a.attname::text ORDER BY a.attnum),
 	ARRAY(SELECT f.confrelid::regclass::text FROM pg_constraint AS f WHERE f.contype = 'f' AND f.conrelid = c.oid AND f.confrelid <> c.oid)
-FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
-WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND c.relname LIKE 'audit\_%' AND c.relname <> 'audit_schema_version'
-GROUP BY c.oid, c.relname ORDER BY c.relname`)
+FROM unnest($1::text[]) AS name JOIN pg_class AS c ON c.oid = to_regclass(name)
+JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+GROUP BY c.oid, c.relname ORDER BY c.relname`, names)
 	if err != nil {
 		return nil, err
 	}
@@ -172,6 +180,23 @@ GROUP BY c.oid, c.relname ORDER BY c.relname`)
 		waiting = slices.Delete(waiting, next, next+1)
 	}
 	return ordered, err
+}
+
+var createTable = regexp.MustCompile(`(?m)^CREATE TABLE (audit_\w+)`)
+
+// tableNames are the names of all tables that migrations make.
+func tableNames() (names []string, err error) {
+	files, err := fs.Glob(migrations.Files, "postgres/*.sql")
+	for _, file := range files {
+		text, err := migrations.Files.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		for _, made := range createTable.FindAllSubmatch(text, -1) {
+			names = append(names, string(made[1]))
+		}
+	}
+	return names, err
 }
 
 // checkPostgres reads an archive whole.
@@ -263,7 +288,7 @@ func restorePostgres(ctx context.Context, file string, db *database.DB) (summary
 		if err := sameTables(made, all.Tables); err != nil {
 			return err
 		}
-		enable, err := disableTriggers(ctx, tx)
+		enable, err := disableTriggers(ctx, tx, made)
 		if err != nil {
 			return err
 		}
@@ -289,7 +314,7 @@ func restorePostgres(ctx context.Context, file string, db *database.DB) (summary
 				return fmt.Errorf("%s: what is stored is not what the file holds", t.Name)
 			}
 		}
-		if err := continueSequences(ctx, tx); err != nil {
+		if err := continueSequences(ctx, tx, made); err != nil {
 			return err
 		}
 		_, err = tx.Exec(ctx, enable)
@@ -314,16 +339,14 @@ func sameTables(made, kept []table) error {
 
 // disableTriggers switches off those of the tables' triggers that are no constraints, and returns what switches them on
 // again as they were.
-func disableTriggers(ctx context.Context, tx pgx.Tx) (enable string, err error) {
-	var disable sql.NullString
-	var again sql.NullString
+func disableTriggers(ctx context.Context, tx pgx.Tx, tables []table) (enable string, err error) {
+	var disable, again sql.NullString
 	err = tx.QueryRow(ctx, `
 SELECT string_agg(format('ALTER TABLE %s DISABLE TRIGGER %I', t.tgrelid::regclass, t.tgname), ';'),
 	string_agg(format('ALTER TABLE %s ENABLE %s TRIGGER %I', t.tgrelid::regclass,
 		CASE t.tgenabled WHEN 'A' THEN 'ALWAYS' WHEN 'R' THEN 'REPLICA' ELSE '' END, t.tgname), ';')
-FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid
-WHERE c.relnamespace = current_schema()::regnamespace AND c.relname LIKE 'audit\_%' AND NOT t.tgisinternal AND t.tgenabled <> 'D'`).
-		Scan(&disable, &again)
+FROM unnest($1::text[]) AS name JOIN pg_trigger AS t ON t.tgrelid = to_regclass(name)
+WHERE NOT t.tgisinternal AND t.tgenabled <> 'D'`, namesOf(tables)).Scan(&disable, &again)
 	if err != nil {
 		return "", err
 	}
@@ -332,11 +355,10 @@ WHERE c.relnamespace = current_schema()::regnamespace AND c.relname LIKE 'audit\
 }
 
 // continueSequences lets the numbers that tables give go on where those in them end.
-func continueSequences(ctx context.Context, tx pgx.Tx) error {
+func continueSequences(ctx context.Context, tx pgx.Tx, tables []table) error {
 	rows, err := tx.Query(ctx, `
-SELECT format('SELECT setval(%L, GREATEST((SELECT MAX(%I) FROM %s), 1))', pg_get_serial_sequence(c.oid::regclass::text, a.attname), a.attname, c.oid::regclass)
-FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND a.attidentity <> ''
-WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND c.relname LIKE 'audit\_%'`)
+SELECT format('SELECT setval(%L, GREATEST((SELECT MAX(%I) FROM %s), 1))', pg_get_serial_sequence(a.attrelid::regclass::text, a.attname), a.attname, a.attrelid::regclass)
+FROM unnest($1::text[]) AS name JOIN pg_attribute AS a ON a.attrelid = to_regclass(name) AND a.attnum > 0 AND a.attidentity <> ''`, namesOf(tables))
 	if err != nil {
 		return err
 	}
@@ -350,4 +372,11 @@ WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND c.
 		}
 	}
 	return nil
+}
+
+func namesOf(tables []table) (names []string) {
+	for _, t := range tables {
+		names = append(names, t.Name)
+	}
+	return names
 }

@@ -321,3 +321,44 @@ func TestABackupIsOfEveryTable(t *testing.T) {
 		t.Errorf("the archive holds %q, want %q", got, want)
 	}
 }
+
+// An organization that is made while the restore begins is not mixed with those of the file, let alone deleted.
+func TestARestoreKeepsOutOfALogThatBeginsMeanwhile(t *testing.T) {
+	address := addresses(t)["postgres"]
+	db := databasetest.Open(t, address[0])
+	fill(t, db)
+	file := filepath.Join(t.TempDir(), "backup")
+	if _, err := backup.Write(t.Context(), db, address[0], file); err != nil {
+		t.Fatal(err)
+	}
+	other := databasetest.PostgresURL(t)
+	used := databasetest.Open(t, other)
+	if err := used.Write.Exec("ALTER SEQUENCE audit_organizations_id_seq RESTART WITH 77").Error; err != nil {
+		t.Fatal(err)
+	}
+	begun := used.Write.Begin()
+	defer begun.Rollback()
+	if _, err := audit.EnsureOrganization(t.Context(), begun, audit.Organization{Slug: "beta"}); err != nil {
+		t.Fatal(err)
+	}
+	restored := make(chan error, 1)
+	go func() {
+		_, err := backup.Restore(t.Context(), file, other, slog.New(slog.DiscardHandler))
+		restored <- err
+	}()
+	for waits := false; !waits && len(restored) == 0; time.Sleep(10 * time.Millisecond) {
+		if err := used.Read.Raw("SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 'audit_organizations'::regclass AND NOT granted)").Scan(&waits).Error; err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := begun.Commit().Error; err != nil {
+		t.Fatal(err)
+	}
+	if err := <-restored; err == nil || !strings.Contains(err.Error(), "holds a log already") {
+		t.Errorf("restored: %v", err)
+	}
+	var slugs string
+	if err := used.Read.Raw("SELECT string_agg(slug, ',') FROM audit_organizations").Scan(&slugs).Error; err != nil || slugs != "beta" {
+		t.Errorf("organizations: %s, %v", slugs, err)
+	}
+}

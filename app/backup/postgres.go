@@ -267,20 +267,16 @@ func restorePostgres(ctx context.Context, file string, db *database.DB) (summary
 		return summary, err
 	case all.Schema > ours:
 		return summary, laterError(all.Schema, ours)
-	case there != 0:
-		// Tables without an organization are what a restore left that failed.
-		var used bool
-		if err := db.Write.WithContext(ctx).Raw("SELECT EXISTS (SELECT FROM audit_organizations)").Scan(&used).Error; err != nil {
-			return summary, err
-		}
-		if used || there != all.Schema {
-			return summary, errors.New("the database holds a log already: a backup is restored into a database without one")
-		}
+	case there != 0 && there != all.Schema:
+		return summary, errUsed
 	}
 	if err := migrate.Make(ctx, db.Write, all.Schema); err != nil {
 		return summary, err
 	}
-	err = inTransaction(ctx, db, pgx.TxOptions{}, func(tx pgx.Tx) error {
+	err = inTransaction(ctx, db, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+		if err := refuseUsed(ctx, tx); err != nil {
+			return err
+		}
 		made, err := tablesOf(ctx, tx)
 		if err != nil {
 			return err
@@ -328,6 +324,22 @@ func restorePostgres(ctx context.Context, file string, db *database.DB) (summary
 		return summary, err
 	}
 	return Summary{Entries: all.entries(), Bytes: info.Size()}, migrate.Up(ctx, db.Write)
+}
+
+var errUsed = errors.New("the database holds a log already: a backup is restored into a database without one")
+
+// refuseUsed refuses a database with an organization, and keeps others from making one until the transaction ends.
+// Tables without any are what a restore left that failed.
+func refuseUsed(ctx context.Context, tx pgx.Tx) error {
+	if _, err := tx.Exec(ctx, "LOCK TABLE audit_organizations IN SHARE ROW EXCLUSIVE MODE"); err != nil {
+		return err
+	}
+	var used bool
+	err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM audit_organizations)").Scan(&used)
+	if err == nil && used {
+		err = errUsed
+	}
+	return err
 }
 
 func sameTables(made, kept []table) error {

@@ -28,9 +28,9 @@ func Write(ctx context.Context, db *database.DB, address, file string) (summary 
 	if _, err := os.Lstat(file); err == nil {
 		return summary, fmt.Errorf("%s: %w", file, fs.ErrExist)
 	}
-	draft := file + ".part"
-	if err := os.Remove(draft); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return summary, err // one that was left by a backup that was killed
+	draft, err := draftOf(file)
+	if err != nil {
+		return summary, err
 	}
 	defer func() {
 		if err != nil {
@@ -73,6 +73,15 @@ func Restore(ctx context.Context, file, address string, log *slog.Logger) (summa
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	return restorePostgres(ctx, file, db)
+}
+
+// draftOf returns where a file is written before it gets its name. Nothing is there.
+func draftOf(file string) (string, error) {
+	draft := file + ".part"
+	if err := os.Remove(draft); err != nil && !errors.Is(err, fs.ErrNotExist) { // of one that was killed
+		return "", err
+	}
+	return draft, nil
 }
 
 func laterError(there, ours int64) error {

@@ -362,3 +362,44 @@ func TestARestoreKeepsOutOfALogThatBeginsMeanwhile(t *testing.T) {
 		t.Errorf("organizations: %s, %v", slugs, err)
 	}
 }
+
+// Neither what a restore left that was killed nor what belonged to another file gets into the new one.
+func TestARestoreTakesNothingFromWhatIsThere(t *testing.T) {
+	address := addresses(t)["sqlite"][0]
+	db := databasetest.Open(t, address)
+	fill(t, db)
+	file := filepath.Join(t.TempDir(), "backup")
+	if _, err := backup.Write(t.Context(), db, address, file); err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	path, elsewhere := filepath.Join(folder, "log.db"), filepath.Join(folder, "elsewhere")
+	write := func(name, content string) {
+		t.Helper()
+		if err := os.WriteFile(name, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, beside := range []string{"", "-wal", "-journal"} {
+		write(path+beside, "of another")
+		if _, err := backup.Restore(t.Context(), file, "sqlite:"+path, slog.New(slog.DiscardHandler)); !errors.Is(err, fs.ErrExist) {
+			t.Errorf("beside a file log.db%s: %v", beside, err)
+		}
+		if err := os.Remove(path + beside); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(elsewhere, "of somebody")
+	if err := os.Symlink(elsewhere, path+".part"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := backup.Restore(t.Context(), file, "sqlite:"+path, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	if content, err := os.ReadFile(elsewhere); err != nil || string(content) != "of somebody" {
+		t.Errorf("the file that a link led to: %d bytes, %v", len(content), err)
+	}
+	if info, err := os.Lstat(path); err != nil || info.Mode() != 0o600 {
+		t.Errorf("the database: %+v, %v", info, err)
+	}
+}

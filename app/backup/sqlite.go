@@ -71,7 +71,7 @@ func checkSQLite(ctx context.Context, file string) (entries int64, err error) {
 
 // restoreSQLite copies file to path, where nothing is.
 func restoreSQLite(ctx context.Context, file, path string) (summary Summary, err error) {
-	for _, there := range []string{path, path + "-wal"} {
+	for _, there := range []string{path, path + "-wal", path + "-journal"} {
 		if _, err := os.Lstat(there); err == nil {
 			return summary, fmt.Errorf("%s: %w", there, fs.ErrExist)
 		}
@@ -79,7 +79,10 @@ func restoreSQLite(ctx context.Context, file, path string) (summary Summary, err
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return summary, err
 	}
-	draft := path + ".part"
+	draft, err := draftOf(path)
+	if err != nil {
+		return summary, err
+	}
 	defer func() {
 		if err != nil {
 			_ = os.Remove(draft)
@@ -103,7 +106,7 @@ func copyFile(from, to string) (err error) {
 		return err
 	}
 	defer source.Close()
-	target, err := os.OpenFile(to, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	target, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}

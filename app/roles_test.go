@@ -29,6 +29,7 @@ import (
 	"github.com/auditlogs/auditlogs/handlers/settings"
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
+	"github.com/auditlogs/auditlogs/internal/logtest"
 	"github.com/auditlogs/auditlogs/jobs"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/accounts"
@@ -474,10 +475,7 @@ func TestTheReadersRoleReadsTheLogAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	org, err := store.OrganizationBySlug(t.Context(), "acme")
-	if err != nil {
-		t.Fatal(err)
-	}
+	org := logtest.FindOrganization(t, store, "acme")
 	for _, query := range []entries.Query{{}, {Search: "svc-1"}, {Sort: entries.SortUser}, {Sort: entries.SortAction}, {Actors: []string{"system"}}, {EntityType: "service"}} {
 		page, err := entries.NewLog(store).PageWithMetadata(t.Context(), org, query)
 		if err != nil || len(page.Entries) != 1 {

@@ -18,6 +18,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
+	"github.com/auditlogs/auditlogs/internal/logtest"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/accounts"
 )
@@ -242,11 +243,7 @@ func (r *replicated) testMetrics(t *testing.T) {
 
 func (r *replicated) organization() models.Organization {
 	r.t.Helper()
-	org, err := r.one.Store.OrganizationBySlug(r.t.Context(), "acme")
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return org
+	return logtest.FindOrganization(r.t, r.one.Store, "acme")
 }
 
 func (r *replicated) testFailures(t *testing.T) {

@@ -278,7 +278,7 @@ func (o olderLog) check(t *testing.T, server *apptest.Server) {
 	if found := strings.Count(answer.Body, `"entity_id"`); found != len(o.newestFirst)+1 {
 		t.Errorf("a program reads %d entries, want what was there and one more: %d", found, len(o.newestFirst)+1)
 	}
-	if _, err := server.Store.OrganizationBySlug(t.Context(), "closed"); err != nil {
+	if _, err := models.OrganizationByRef(t.Context(), server.Store.Reader(t.Context()), models.OrganizationRef{Slug: "closed"}); err != nil {
 		t.Error(err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/internal/apptest"
+	"github.com/auditlogs/auditlogs/internal/logtest"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/accounts"
 )
@@ -93,11 +94,7 @@ func eachCouncil(t *testing.T, test func(t *testing.T, p *town, acme models.Orga
 
 func (p *town) settings() models.Organization {
 	p.t.Helper()
-	org, err := p.Store.OrganizationBySlug(p.t.Context(), "acme")
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return org
+	return logtest.FindOrganization(p.t, p.Store, "acme")
 }
 
 func TestAuditSettingsAreNotUndoneByASave(t *testing.T) {

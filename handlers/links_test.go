@@ -331,7 +331,7 @@ func TestTheOrganizationsOfOnePersonAreBounded(t *testing.T) {
 		client.Post("/orgs/new", "name", "Last", "slug", "last").Expect(303)
 		page := client.Post("/orgs/new", "name", "More", "slug", "more").Expect(422)
 		wantReason(t, page, "name", "You have made 50 organizations, deleted ones included")
-		if _, err := p.Store.OrganizationBySlug(t.Context(), "more"); err == nil {
+		if _, err := models.OrganizationByRef(t.Context(), p.Store.Reader(t.Context()), models.OrganizationRef{Slug: "more"}); err == nil {
 			t.Error("it was made all the same")
 		}
 		p.signedIn(bob).Post("/orgs/new", "name", "More", "slug", "more").Expect(303)

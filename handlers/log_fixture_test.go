@@ -54,7 +54,7 @@ func newLogFixture(t *testing.T, db *database.DB) *logFixture {
 		},
 	})
 	d.server.Use(func(c *fiber.Ctx) error {
-		org, err := d.store.OrganizationBySlug(t.Context(), "acme")
+		org, err := models.OrganizationByRef(t.Context(), d.store.Reader(t.Context()), models.OrganizationRef{Slug: "acme"})
 		if err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/auditlogs/auditlogs/internal/apptest"
+	"github.com/auditlogs/auditlogs/internal/logtest"
 	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
@@ -299,10 +300,7 @@ func TestCreatingAnOrganization(t *testing.T) {
 		wantReason(t, client.Post("/orgs/new", "name", "  ", "slug", "acme").Expect(422), "name", "Enter a name")
 
 		client.Post("/orgs/new", "name", "Acme", "slug", "acme").ExpectRedirect("/orgs/acme" + auditLogs)
-		acme, err := p.Store.OrganizationBySlug(t.Context(), "acme")
-		if err != nil {
-			t.Fatal(err)
-		}
+		acme := logtest.FindOrganization(t, p.Store, "acme")
 		if e := p.entries(acme, "organization:create"); len(e) != 1 || e[0].ActorID != ada.ID || e[0].EntityName != "Acme" {
 			t.Errorf("recorded: %+v", e)
 		}

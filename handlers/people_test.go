@@ -350,10 +350,7 @@ func TestSetup(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		acme, err := p.Store.OrganizationBySlug(t.Context(), "acme")
-		if err != nil {
-			t.Fatal(err)
-		}
+		acme := logtest.FindOrganization(t, p.Store, "acme")
 		if e := p.entries(acme, "organization:create"); len(e) != 1 || e[0].EntityID != "acme" || e[0].EntityName != "Acme Inc." || e[0].ActorID != ada.ID {
 			t.Errorf("recorded: %+v", e)
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/apptest"
+	"github.com/auditlogs/auditlogs/internal/logtest"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/accounts"
 	"github.com/auditlogs/auditlogs/models/entries"
@@ -69,11 +70,7 @@ func (d *settingsFixture) transaction(do func(tx *gorm.DB) error) {
 
 func (d *settingsFixture) org() models.Organization {
 	d.t.Helper()
-	org, err := d.Store.OrganizationBySlug(d.t.Context(), "acme")
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	return org
+	return logtest.FindOrganization(d.t, d.Store, "acme")
 }
 
 // record stores n entries that occurred age ago, and were recorded then.

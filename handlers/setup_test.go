@@ -10,6 +10,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
+	"github.com/auditlogs/auditlogs/internal/logtest"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/accounts"
 )
@@ -52,10 +53,7 @@ func TestSetupOfAnOrganizationThatIsRecordedInto(t *testing.T) {
 		if text := page.Find("#entries").Text(); !strings.Contains(text, "svc_1") {
 			t.Error("the first admin does not see what was recorded before")
 		}
-		acme, err := p.Store.OrganizationBySlug(t.Context(), "acme")
-		if err != nil {
-			t.Fatal(err)
-		}
+		acme := logtest.FindOrganization(t, p.Store, "acme")
 		if acme.Name != "Acme of the application" {
 			t.Errorf("the organization is called %q now", acme.Name)
 		}
@@ -105,10 +103,7 @@ func TestSetupOffersOrganizationsThatNobodyBelongsTo(t *testing.T) {
 			t.Errorf("after a mistake %q is chosen", chosen)
 		}
 		client.Post("/setup", append(fields, "password", password)...).ExpectRedirect("/orgs/beta" + auditLogs)
-		beta, err := p.Store.OrganizationBySlug(t.Context(), "beta")
-		if err != nil {
-			t.Fatal(err)
-		}
+		beta := logtest.FindOrganization(t, p.Store, "beta")
 		if beta.Name != "The beta" {
 			t.Errorf("the organization is called %q now", beta.Name)
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/handlers/settings"
+	"github.com/auditlogs/auditlogs/internal/logtest"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/accounts"
 )
@@ -114,11 +115,7 @@ func (f *fixture) organization(slug string) models.Organization {
 
 func (f *fixture) reload(slug string) models.Organization {
 	f.t.Helper()
-	org, err := f.store.OrganizationBySlug(f.t.Context(), slug)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	return org
+	return logtest.FindOrganization(f.t, f.store, slug)
 }
 
 // record stores n entries that occurred age ago, a second apart, each with an entity of its own. They were

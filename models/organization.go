@@ -96,11 +96,6 @@ func (o Organization) Gone(now time.Time) bool {
 	return o.Closed() && o.HistoryUntil() < MicrosOf(now)
 }
 
-// OrganizationBySlug finds an organization, or ErrNotFound.
-func (s *Store) OrganizationBySlug(ctx context.Context, slug string) (Organization, error) {
-	return OrganizationByRef(ctx, s.Reader(ctx), OrganizationRef{Slug: slug})
-}
-
 // OrganizationByRef finds an organization by its external ID where ref has one, by its slug
 // otherwise, or ErrNotFound.
 func OrganizationByRef(ctx context.Context, tx *gorm.DB, ref OrganizationRef) (Organization, error) {

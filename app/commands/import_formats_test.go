@@ -18,6 +18,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/app/importer"
 	"github.com/auditlogs/auditlogs/internal/apptest"
+	"github.com/auditlogs/auditlogs/internal/logtest"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/accounts"
 )
@@ -118,10 +119,7 @@ func TestImportOfOtherSystemsFormats(t *testing.T) {
 		present := apptest.NewClock()
 		present.Advance(time.Since(present.Now()))
 		server := apptest.StartAt(t, db, present, func(c *app.Config) { c.APIRateLimit = 0 })
-		acme, err := server.Store.OrganizationBySlug(t.Context(), "acme")
-		if err != nil {
-			t.Fatal(err)
-		}
+		acme := logtest.FindOrganization(t, server.Store, "acme")
 		reader{server.Client(t), server.Key(t, acme, accounts.ScopeRead)}.wantFound(t, all)
 	})
 }

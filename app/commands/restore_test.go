@@ -18,6 +18,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/apptest"
+	"github.com/auditlogs/auditlogs/internal/logtest"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/accounts"
 )
@@ -39,12 +40,9 @@ func newExporter(t *testing.T, db *database.DB, earliest time.Time) exporter {
 	clock := apptest.NewClock()
 	clock.Advance(max(time.Since(clock.Now()), earliest.Add(time.Second).Sub(clock.Now())))
 	server := apptest.StartAt(t, db, clock)
-	org, err := server.Store.OrganizationBySlug(t.Context(), "acme")
-	if err != nil {
-		t.Fatal(err)
-	}
+	org := logtest.FindOrganization(t, server.Store, "acme")
 	e := exporter{Server: server, admin: server.As(t, server.Member(t, "ada@example.com", accounts.RoleAdmin, org))}
-	err = server.Store.Transaction(t.Context(), func(tx *gorm.DB) (err error) {
+	err := server.Store.Transaction(t.Context(), func(tx *gorm.DB) (err error) {
 		_, e.key, err = accounts.CreateAPIKey(t.Context(), tx, org.ID, `Build "main"`, accounts.ScopeWrite, "ada", 0)
 		return err
 	})

@@ -16,6 +16,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/handlers/passwords"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
+	"github.com/auditlogs/auditlogs/internal/logtest"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/accounts"
 )
@@ -43,11 +44,7 @@ func prepare(t *testing.T, store *models.Store) {
 
 func organization(t *testing.T, store *models.Store, slug string) models.Organization {
 	t.Helper()
-	org, err := store.OrganizationBySlug(t.Context(), slug)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return org
+	return logtest.FindOrganization(t, store, slug)
 }
 
 func entries(t *testing.T, store *models.Store, org models.Organization) []models.Entry {
@@ -277,7 +274,7 @@ func TestPrepareRefusesTheDatabaseOfOthers(t *testing.T) {
 		if err := Prepare(t.Context(), store, silent); !errors.Is(err, ErrNotDemo) {
 			t.Errorf("got %v, want ErrNotDemo", err)
 		}
-		if _, err := store.OrganizationBySlug(t.Context(), large); !errors.Is(err, models.ErrNotFound) {
+		if _, err := models.OrganizationByRef(t.Context(), store.Reader(t.Context()), models.OrganizationRef{Slug: large}); !errors.Is(err, models.ErrNotFound) {
 			t.Errorf("the demo's organization: %v, want ErrNotFound", err)
 		}
 	})

@@ -15,6 +15,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/app/importer"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
+	"github.com/auditlogs/auditlogs/internal/logtest"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/entries"
 )
@@ -96,11 +97,8 @@ func byTime(history []string) (entities []string) {
 // inOrder returns the entities of a log, oldest first.
 func inOrder(t *testing.T, store *models.Store, slug string) (entities []string) {
 	t.Helper()
-	org, err := store.OrganizationBySlug(t.Context(), slug)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = entries.NewLog(store).Each(t.Context(), org, entries.Query{Ascending: true}, func(some []models.Entry) error {
+	org := logtest.FindOrganization(t, store, slug)
+	err := entries.NewLog(store).Each(t.Context(), org, entries.Query{Ascending: true}, func(some []models.Entry) error {
 		for _, e := range some {
 			entities = append(entities, e.EntityID)
 		}

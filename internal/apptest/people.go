@@ -7,6 +7,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/internal/logtest"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/accounts"
 )
@@ -25,11 +26,7 @@ func (s *Server) Organization(t testing.TB, slug string) models.Organization {
 	if err != nil {
 		t.Fatal(err)
 	}
-	org, err := s.Store.OrganizationBySlug(ctx, slug)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return org
+	return logtest.FindOrganization(t, s.Store, slug)
 }
 
 // Member makes an account, with Password, that has a role in organizations.

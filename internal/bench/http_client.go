@@ -41,7 +41,7 @@ func admit(ctx context.Context, address string) (err error) {
 	if err != nil {
 		return err
 	}
-	org, err := store.OrganizationBySlug(ctx, benchdata.Large)
+	org, err := models.OrganizationByRef(ctx, store.Reader(ctx), models.OrganizationRef{Slug: benchdata.Large})
 	if err != nil {
 		return err
 	}

@@ -74,7 +74,7 @@ func remember(ctx context.Context, url string, log *slog.Logger) (r remembered, 
 	if err != nil {
 		return r, err
 	}
-	org, err := store.OrganizationBySlug(ctx, benchdata.Large)
+	org, err := models.OrganizationByRef(ctx, store.Reader(ctx), models.OrganizationRef{Slug: benchdata.Large})
 	if err != nil {
 		return r, err
 	}

@@ -171,7 +171,7 @@ func (l *logUnderTest) measure(ctx context.Context) (f partitionFigures, err err
 		return f, err
 	}
 	l.store = entries.NewLog(store)
-	org, err := l.store.OrganizationBySlug(ctx, benchdata.Large)
+	org, err := models.OrganizationByRef(ctx, l.store.Reader(ctx), models.OrganizationRef{Slug: benchdata.Large})
 	if err != nil {
 		return f, err
 	}

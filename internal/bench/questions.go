@@ -136,11 +136,11 @@ func writeRatios(report *strings.Builder, name string, postgres bool, answers []
 }
 
 func askAll(ctx context.Context, log, smaller *logUnderTest, slug string) ([]answered, error) {
-	org, err := log.store.OrganizationBySlug(ctx, slug)
+	org, err := models.OrganizationByRef(ctx, log.store.Reader(ctx), models.OrganizationRef{Slug: slug})
 	if err != nil {
 		return nil, err
 	}
-	smallerOrg, err := smaller.store.OrganizationBySlug(ctx, slug)
+	smallerOrg, err := models.OrganizationByRef(ctx, smaller.store.Reader(ctx), models.OrganizationRef{Slug: slug})
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/benchdata"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
+	"github.com/auditlogs/auditlogs/internal/logtest"
 	"github.com/auditlogs/auditlogs/models/entries"
 )
 
@@ -139,10 +140,7 @@ func statementsOf(t *testing.T, db *database.DB, further bool) map[question][]be
 	log := entries.NewLog(store)
 	asked := map[question][]benchdata.Statement{}
 	for _, slug := range []string{benchdata.Large, benchdata.Small(7)} {
-		org, err := store.OrganizationBySlug(t.Context(), slug)
-		if err != nil {
-			t.Fatal(err)
-		}
+		org := logtest.FindOrganization(t, store, slug)
 		kept.Take()
 		for _, q := range plansSpec.Questions(slug) {
 			if q.Further != further {

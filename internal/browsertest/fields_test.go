@@ -30,10 +30,7 @@ const (
 func recordFull(p *page) []string {
 	p.t.Helper()
 	store := p.server.Store
-	org, err := store.OrganizationBySlug(p.t.Context(), "northwind")
-	if err != nil {
-		p.t.Fatal(err)
-	}
+	org := logtest.FindOrganization(p.t, store, "northwind")
 	ago := func(d time.Duration) models.Micros { return models.MicrosOf(store.Now().Add(-d)) }
 	ada := &event.Principal{ID: "usr_01J9Z3QK7M5N8P2R4S6T8V0W1X", Name: "Augusta Ada King, Countess of Lovelace", Email: "augusta.ada.king-noel@analytical-engine.example", Session: "ses_01J9Z3QK7M5N8P2R4S6T8V0W1X"}
 	original := models.Original{Origin: models.OriginImport, RecordedAt: "2026-05-20T05:31:12.345678Z", APIKey: &models.OriginalAPIKey{ID: "key_01J9Z3QK7M5N8P2R4S6T8V0W1X", Name: "Trail of the old account"}}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/audit"
 	changing "github.com/auditlogs/auditlogs/handlers/settings"
+	"github.com/auditlogs/auditlogs/internal/logtest"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/entries"
 )
@@ -20,10 +21,7 @@ import (
 // retentionDays is what the database says.
 func (p *page) retentionDays() int {
 	p.t.Helper()
-	org, err := p.server.Store.OrganizationBySlug(p.t.Context(), "northwind")
-	if err != nil {
-		p.t.Fatal(err)
-	}
+	org := logtest.FindOrganization(p.t, p.server.Store, "northwind")
 	return org.RetentionDays
 }
 
@@ -45,10 +43,7 @@ func TestChangeRetention(t *testing.T) {
 	}
 
 	// Lowering asks first, and says how many entries go.
-	org, err := p.server.Store.OrganizationBySlug(t.Context(), "northwind")
-	if err != nil {
-		t.Fatal(err)
-	}
+	org := logtest.FindOrganization(t, p.server.Store, "northwind")
 	border := models.MicrosOf(p.server.Store.Now().AddDate(0, 0, -30))
 	expiring, err := entries.NewLog(p.server.Store).CountBefore(t.Context(), org, border, 10_001)
 	if err != nil {
@@ -109,12 +104,9 @@ func TestAMemberSeesSettingsWithoutControls(t *testing.T) {
 // somebodyElseSets changes retention, with a grace of a day, as another admin.
 func (p *page) somebodyElseSets(days int) {
 	p.t.Helper()
-	org, err := p.server.Store.OrganizationBySlug(p.t.Context(), "northwind")
-	if err != nil {
-		p.t.Fatal(err)
-	}
+	org := logtest.FindOrganization(p.t, p.server.Store, "northwind")
 	ctx := audit.WithActor(p.t.Context(), audit.Actor{ID: "usr_olivia", Name: "Olivia Chen"})
-	err = p.server.Store.Transaction(ctx, func(tx *gorm.DB) error {
+	err := p.server.Store.Transaction(ctx, func(tx *gorm.DB) error {
 		_, _, err := changing.Change(ctx, tx, org.ID, models.AuditSettings{RetentionDays: days, LoggingEnabled: true}, 24*time.Hour, p.server.Clock.Now())
 		return err
 	})

@@ -40,6 +40,16 @@ func Organization(t testing.TB, store *models.Store, slug string) (org models.Or
 	return org
 }
 
+// FindOrganization returns the organization of that slug, as it is now.
+func FindOrganization(t testing.TB, store *models.Store, slug string) models.Organization {
+	t.Helper()
+	org, err := models.OrganizationByRef(t.Context(), store.Reader(t.Context()), models.OrganizationRef{Slug: slug})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return org
+}
+
 // Insert stores entries in org, with what the caller left out made up, and returns them as stored.
 func Insert(t testing.TB, store *models.Store, org models.Organization, entries ...models.Entry) []models.Entry {
 	t.Helper()

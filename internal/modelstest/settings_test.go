@@ -9,6 +9,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
+	"github.com/auditlogs/auditlogs/internal/logtest"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -58,11 +59,7 @@ func (c *settingsClock) set(day, retention int, on bool) (before, after models.O
 
 func (c *settingsClock) org() models.Organization {
 	c.t.Helper()
-	org, err := c.store.OrganizationBySlug(c.t.Context(), "acme")
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	return org
+	return logtest.FindOrganization(c.t, c.store, "acme")
 }
 
 func (c *settingsClock) wantGaps(want ...models.Gap) {

@@ -63,6 +63,12 @@ func (f *Form) RefuseError(err error, rename map[string]string) bool {
 // around them, secrets are not.
 func readForm(c *fiber.Ctx, input any) (Form, error) {
 	form := Form{Values: map[string]string{}}
+	err := form.read(c, input)
+	return form, err
+}
+
+// read is readForm of further fields.
+func (f *Form) read(c *fiber.Ctx, input any) error {
 	fields := reflect.ValueOf(input).Elem()
 	for i := range fields.NumField() {
 		tag := fields.Type().Field(i).Tag
@@ -71,18 +77,18 @@ func readForm(c *fiber.Ctx, input any) (Form, error) {
 			continue
 		}
 		fields.Field(i).SetString(strings.TrimSpace(fields.Field(i).String()))
-		form.Values[tag.Get("form")] = fields.Field(i).String()
+		f.Values[tag.Get("form")] = fields.Field(i).String()
 	}
 	var problems validator.ValidationErrors
 	if err := formValidator.Struct(input); errors.As(err, &problems) {
 		for _, problem := range problems {
 			value, _ := problem.Value().(string)
-			form.Refuse(problem.Field(), reasonOf(problem.Tag(), problem.Param(), value))
+			f.Refuse(problem.Field(), reasonOf(problem.Tag(), problem.Param(), value))
 		}
 	} else if err != nil {
-		return Form{}, fmt.Errorf("validate a form: %w", err)
+		return fmt.Errorf("validate a form: %w", err)
 	}
-	return form, nil
+	return nil
 }
 
 // posted is a field of the form that WithForm has read; of one that comes twice the first. Unlike c.FormValue it never looks into

@@ -18,10 +18,15 @@ import (
 const offeredOrganizations = 100
 
 type setupForm struct {
-	Token        string `form:"token" validate:"required"`
-	Name         string `form:"name" validate:"shown_name"`
-	Email        string `form:"email" validate:"required,email_address"`
-	Password     string `form:"password" validate:"new_password" secret:"true"`
+	Token    string `form:"token" validate:"required"`
+	Name     string `form:"name" validate:"shown_name"`
+	Email    string `form:"email" validate:"required,email_address"`
+	Password string `form:"password" validate:"new_password" secret:"true"`
+	Existing string `form:"existing"` // the slug of the organization to take over, or empty
+}
+
+// setupOrganizationForm is the rest of it where no organization is taken over.
+type setupOrganizationForm struct {
 	Organization string `form:"organization" validate:"shown_name"`
 	Slug         string `form:"slug" validate:"slug"`
 }
@@ -43,19 +48,18 @@ func (h *Handlers) SetupPage(c *fiber.Ctx) error {
 	if over {
 		return models.ErrNotFound
 	}
-	form := Form{Values: map[string]string{"token": c.Query("token")}}
-	return h.renderSetup(c, fiber.StatusOK, form)
+	token := c.Query("token")
+	known, err := h.Accounts.IsSetupToken(contextOf(c), token)
+	if err != nil {
+		return err
+	}
+	return h.renderSetup(c, fiber.StatusOK, Form{Values: map[string]string{"token": token}}, known)
 }
 
-// Setup handles POST /setup: it creates the first admin with their organization, or with the one that `existing`
-// names by its slug, and signs them in.
+// Setup handles POST /setup: it creates the first admin with their organization, or makes them the admin of the one that
+// `existing` names by its slug, and signs them in.
 func (h *Handlers) Setup(c *fiber.Ctx) error {
 	ctx := contextOf(c)
-	if existing := posted(c, "existing"); existing != "" {
-		form := c.Request().PostArgs()
-		form.Set("slug", existing)
-		form.Set("organization", existing) // not used: its name stays
-	}
 	over, err := h.Accounts.AnyUser(ctx)
 	if err != nil {
 		return err
@@ -68,6 +72,12 @@ func (h *Handlers) Setup(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	var made setupOrganizationForm
+	if input.Existing == "" {
+		if err := form.read(c, &made); err != nil {
+			return err
+		}
+	}
 	// Before the password is hashed, so that nobody without the token can have the server do work.
 	known, err := h.Accounts.IsSetupToken(ctx, input.Token)
 	if err != nil {
@@ -76,12 +86,13 @@ func (h *Handlers) Setup(c *fiber.Ctx) error {
 	if !known && input.Token != "" {
 		form.RefuseError(accounts.ErrSetupToken, nil)
 	}
+	refused := func() error { return h.renderSetup(c, fiber.StatusUnprocessableEntity, form, known) }
 	if !form.OK() {
-		return h.renderSetup(c, fiber.StatusUnprocessableEntity, form)
+		return refused()
 	}
-	hash, err := passwords.Hash(ctx, input.Password, input.Name, input.Email, input.Organization, input.Slug)
+	hash, err := passwords.Hash(ctx, input.Password, input.Name, input.Email, made.Organization, made.Slug, input.Existing)
 	if form.RefuseError(err, nil) {
-		return h.renderSetup(c, fiber.StatusUnprocessableEntity, form)
+		return refused()
 	}
 	if err != nil {
 		return err
@@ -96,34 +107,50 @@ func (h *Handlers) Setup(c *fiber.Ctx) error {
 			return user, err
 		}
 		ctx := audit.WithActor(ctx, actorOf(user))
-		if organization, err = firstOrganization(ctx, tx, user, input.Organization, input.Slug); err != nil {
+		if input.Existing != "" {
+			organization, err = takeOver(ctx, tx, user, input.Existing)
+		} else {
+			organization, err = firstOrganization(ctx, tx, user, made.Organization, made.Slug)
+		}
+		if err != nil {
 			return user, err
 		}
 		access := []accounts.Access{{Organization: organization, Role: accounts.RoleAdmin}}
 		return user, recordOfUser(ctx, tx, access, user, audit.Event{Action: action.UserSignIn})
 	})
-	if errors.Is(err, models.ErrClosed) {
+	switch {
+	case err == nil:
+		return redirect(c, settingsPath(organization, "audit-logs"))
+	case errors.Is(err, errNothingToTakeOver), input.Existing != "" && errors.Is(err, models.ErrClosed):
+		form.Refuse("existing", "This organization is not there any more. Choose another one.")
+	case errors.Is(err, models.ErrClosed):
 		form.Refuse("slug", slugTaken)
-		return h.renderSetup(c, fiber.StatusUnprocessableEntity, form)
-	}
-	if form.RefuseError(err, map[string]string{}) {
-		return h.renderSetup(c, fiber.StatusUnprocessableEntity, form)
-	}
-	if err != nil {
+	case !form.RefuseError(err, nil):
 		return err
 	}
-	return redirect(c, settingsPath(organization, "audit-logs"))
+	return refused()
 }
 
-// firstOrganization creates the organization of the first admin. Where an application records into
-// one of that slug already, they become its admin instead, and its name stays: before the first
-// account nobody belongs to any organization, and who holds the setup token runs the server.
+// errNothingToTakeOver says that there is no organization of that slug.
+var errNothingToTakeOver = errors.New("no organization of that slug")
+
+// firstOrganization creates the organization of the first admin, or has them take over the one of that slug that an
+// application records into already.
 func firstOrganization(ctx context.Context, tx *gorm.DB, admin accounts.User, name, slug string) (models.Organization, error) {
 	organization, err := createOrganization(ctx, tx, admin, name, slug)
-	if !errors.Is(err, models.ErrTaken) {
-		return organization, err
+	if errors.Is(err, models.ErrTaken) {
+		return takeOver(ctx, tx, admin, slug)
 	}
-	organization, err = models.OrganizationByRef(ctx, tx, models.OrganizationRef{Slug: slug})
+	return organization, err
+}
+
+// takeOver makes the first admin that of an organization whose name stays: before the first account nobody belongs to
+// any, and who holds the setup token runs the server.
+func takeOver(ctx context.Context, tx *gorm.DB, admin accounts.User, slug string) (models.Organization, error) {
+	organization, err := models.OrganizationByRef(ctx, tx, models.OrganizationRef{Slug: slug})
+	if errors.Is(err, models.ErrNotFound) {
+		return organization, errNothingToTakeOver
+	}
 	if err != nil {
 		return organization, err
 	}
@@ -140,14 +167,14 @@ func firstOrganization(ctx context.Context, tx *gorm.DB, admin accounts.User, na
 	return organization, err
 }
 
-func (h *Handlers) renderSetup(c *fiber.Ctx, status int, form Form) error {
+// renderSetup shows the form, and to whom holds the token what there is to take over.
+func (h *Handlers) renderSetup(c *fiber.Ctx, status int, form Form, holdsToken bool) (err error) {
 	page := setupPage{Frame: h.frame(c, "Set up", ""), Form: form}
-	holdsToken, err := h.Accounts.IsSetupToken(contextOf(c), form.Values["token"])
-	if err == nil && holdsToken {
+	if holdsToken {
 		page.Existing, err = accounts.OrganizationsOfNobody(contextOf(c), h.Store.Reader(contextOf(c)), offeredOrganizations)
-	}
-	if err != nil {
-		return err
+		if err != nil {
+			return err
+		}
 	}
 	return h.render(c, status, "account/setup", page)
 }

@@ -97,6 +97,17 @@ func TestSetupOffersOrganizationsThatNobodyBelongsTo(t *testing.T) {
 			t.Errorf("offered: %q, want %q", offered, want)
 		}
 
+		taken := []string{"token", token, "name", "Ada", "email", "ada@example.com", "password", password, "organization", "", "slug", ""}
+		for _, slug := range []string{"closed", "gone"} {
+			refused := client.Post("/setup", append(taken, "existing", slug)...).Expect(422)
+			if reason := refused.Find("#field-existing-error").Text(); !strings.Contains(reason, "not there any more") {
+				t.Errorf("taking over %s is refused with %q", slug, reason)
+			}
+		}
+		another := client.Post("/setup", "token", token, "existing", "", "organization", "Another", "slug", "Not a slug").Expect(422)
+		if chosen := another.Find("[name=existing] option[selected]").Text(); chosen != "A new one" {
+			t.Errorf("after a mistake in a new organization %q is chosen", chosen)
+		}
 		fields := []string{"token", token, "name", "Ada", "email", "ada@example.com", "existing", "beta", "organization", "", "slug", ""}
 		again := client.Post("/setup", append(fields, "password", "short")...).Expect(422)
 		if chosen := again.Find("[name=existing] option[selected]").AttrOr("value", ""); chosen != "beta" {

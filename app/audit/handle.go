@@ -8,6 +8,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"github.com/auditlogs/auditlogs/app/audit/internal/nilhandle"
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -79,7 +80,7 @@ func (d Dialect) over(run Statements, begin models.Begin) handle {
 
 // overSQL is the handle of what database/sql, or a library over it, records in.
 func (d Dialect) overSQL(db ExecQuerier) handle {
-	if db = pastBun(db); isNil(db) {
+	if db = pastBun(db); nilhandle.Is(db) {
 		return handle{err: ErrNoHandle}
 	}
 	switch pool := db.(type) {
@@ -132,9 +133,4 @@ func pastBun(db ExecQuerier) ExecQuerier {
 		}
 	}
 	return db
-}
-
-func isNil(db ExecQuerier) bool {
-	value := reflect.ValueOf(db)
-	return !value.IsValid() || value.Kind() == reflect.Pointer && value.IsNil()
 }

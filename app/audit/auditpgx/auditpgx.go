@@ -20,12 +20,12 @@ package auditpgx
 import (
 	"context"
 	"fmt"
-	"reflect"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/internal/nilhandle"
 )
 
 // Handle is a pgx.Tx, or what sqlc generates for pgx as DBTX, where that holds one. A *pgxpool.Pool, *pgxpool.Conn or
@@ -73,7 +73,7 @@ func EnsureOrganization(ctx context.Context, tx Handle, organization audit.Organ
 }
 
 func handleOf(tx Handle) (audit.Handle, error) {
-	if value := reflect.ValueOf(tx); !value.IsValid() || value.Kind() == reflect.Pointer && value.IsNil() {
+	if nilhandle.Is(tx) {
 		return audit.Handle{}, audit.ErrNoHandle
 	}
 	h := audit.Handle{Dialect: audit.PostgreSQL, Statements: statements{tx}}

@@ -5,11 +5,11 @@ go 1.25.0
 require (
 	github.com/auditlogs/auditlogs/app/audit v0.1.0
 	github.com/auditlogs/auditlogs/app/audit/event v0.1.0
+	github.com/auditlogs/auditlogs/app/audit/internal v0.1.0
 	github.com/jackc/pgx/v5 v5.5.5
 )
 
 require (
-	github.com/auditlogs/auditlogs/app/audit/internal v0.1.0 // indirect
 	github.com/auditlogs/auditlogs/models v0.1.0 // indirect
 	github.com/google/uuid v1.3.0 // indirect
 	github.com/jackc/pgpassfile v1.0.0 // indirect

@@ -75,14 +75,7 @@ func (s *storage) last() (failure error, fresh bool) {
 }
 
 // stored notes that something was committed.
-func (s *storage) stored() {
-	s.mu.Lock()
-	holds := s.now().Sub(s.refused) < refusalHolds
-	s.mu.Unlock()
-	if !holds {
-		s.found(nil)
-	}
-}
+func (s *storage) stored() { s.found(nil) }
 
 // failed notes err where it says that the database takes no changes.
 func (s *storage) failed(err error) {
@@ -98,6 +91,10 @@ func (s *storage) failed(err error) {
 // found keeps whether anything can be stored, and tells the log where that has changed.
 func (s *storage) found(failure error) {
 	s.mu.Lock()
+	if failure == nil && s.now().Sub(s.refused) < refusalHolds {
+		s.mu.Unlock()
+		return
+	}
 	before := s.failure
 	s.failure, s.known = failure, s.now()
 	s.mu.Unlock()

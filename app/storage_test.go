@@ -83,3 +83,16 @@ func TestWhatCouldNotBeStoredOutweighsAProbe(t *testing.T) {
 		s.expect(t, nil, 1)
 	})
 }
+
+// A probe that was under way when something could not be stored says nothing of that.
+func TestAnEarlierProbeDoesNotOutweighWhatCouldNotBeStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newProbedStorage()
+		var asking sync.WaitGroup
+		asking.Go(func() { s.expect(t, models.ErrFileGone, 1) })
+		synctest.Wait()
+		s.failed(models.ErrFileGone)
+		asking.Wait()
+		s.expect(t, models.ErrFileGone, 0)
+	})
+}

@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"github.com/auditlogs/auditlogs/app/database"
+	"github.com/auditlogs/auditlogs/handlers/github"
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
@@ -134,6 +135,27 @@ func TestMetrics(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What strangers send is in no count of what was refused: nobody is to be woken by them.
+func TestMetricsCountNoStrangers(t *testing.T) {
+	server := apptest.Start(t, databasetest.SQLite(t))
+	acme := server.Organization(t, "acme")
+	page := server.As(t, server.Member(t, "ada@example.com", accounts.RoleAdmin, acme)).Post("/orgs/acme/settings/integrations/github").Expect(http.StatusOK)
+	connection, secret := regexp.MustCompile(`ghc_[a-z2-7]{26}`).FindString(page.Body), page.Find("#webhook-secret").AttrOr("value", "")
+	deliver := func(secret, body string, headers ...string) *apptest.Page {
+		return server.Client(t).Do(http.MethodPost, "/webhooks/github/"+connection, strings.NewReader(body), append(headers,
+			"Content-Type", "application/json", "X-GitHub-Event", "ping", "X-Hub-Signature-256", github.Sign([]byte(secret), []byte(body)))...)
+	}
+	deliver("a guess", "{}", "X-GitHub-Delivery", "d").Expect(http.StatusUnauthorized)
+	deliver("a guess", strings.Repeat(" ", 26<<20)).Expect(http.StatusRequestEntityTooLarge)
+	server.Client(t).Do(http.MethodPost, "/api/v1/events", strings.NewReader("{}"), "Authorization", "Bearer alk_guess").Expect(http.StatusUnauthorized)
+	if found, _ := scrape(t, server); found["auditlogs_events_refused_total"] != nil {
+		t.Errorf("refused: %v", found["auditlogs_events_refused_total"])
+	}
+	deliver(secret, "{}").Expect(http.StatusBadRequest) // without an ID
+	found, _ := scrape(t, server)
+	found.expect(t, 1, "auditlogs_events_refused_total", "way", "github", "reason", "bad_request")
 }
 
 // However many addresses are asked for and however many kinds of mistakes are sent, there are no more time series.

@@ -38,12 +38,16 @@ type received struct {
 // before its signature has been checked, and an address without a connection is refused like a wrong
 // signature. What is refused leaves the log as it was.
 func (h *Handlers) GitHubWebhook(c *fiber.Ctx) error {
-	return h.refused(ByGitHub, h.receiveDelivery(c))
-}
-
-func (h *Handlers) receiveDelivery(c *fiber.Ctx) error {
 	delivery, err := h.checkDelivery(c)
 	if err != nil {
+		return err
+	}
+	return h.refused(ByGitHub, h.receiveDelivery(c, delivery))
+}
+
+// receiveDelivery takes what GitHub has signed.
+func (h *Handlers) receiveDelivery(c *fiber.Ctx, delivery signedDelivery) error {
+	if err := delivery.read(c); err != nil {
 		return err
 	}
 	c.Locals(callerKey, apiCaller{org: delivery.organization})
@@ -77,7 +81,7 @@ var connectionIDGrammar = regexp.MustCompile(`^ghc_[a-z2-7]{26}$`)
 // deliveryGrammar is what GitHub calls deliveries and events.
 var deliveryGrammar = regexp.MustCompile(`^[A-Za-z0-9_-]{1,100}$`)
 
-// checkDelivery reads a delivery and finds out whether GitHub signed it.
+// checkDelivery finds out whether GitHub signed a delivery.
 func (h *Handlers) checkDelivery(c *fiber.Ctx) (d signedDelivery, err error) {
 	if _, err := github.ParseSignature(c.Get("X-Hub-Signature-256")); err != nil {
 		return d, newProblem(unauthorized, sentence(err)) // and nothing of the body is read
@@ -95,14 +99,19 @@ func (h *Handlers) checkDelivery(c *fiber.Ctx) (d signedDelivery, err error) {
 	if err := github.CheckSignature(c.Get("X-Hub-Signature-256"), secret, raw); err != nil {
 		return d, newProblem(unauthorized, sentence(err))
 	}
+	return d, nil
+}
+
+// read takes apart what was signed.
+func (d *signedDelivery) read(c *fiber.Ctx) (err error) {
 	d.ID, d.Event = c.Get("X-GitHub-Delivery"), c.Get("X-GitHub-Event")
 	for _, name := range []string{"X-GitHub-Delivery", "X-GitHub-Event"} {
 		if !deliveryGrammar.MatchString(c.Get(name)) {
-			return d, newProblem(badRequest, "The header "+name+" is missing, or not at most 100 letters, digits, - and _.")
+			return newProblem(badRequest, "The header "+name+" is missing, or not at most 100 letters, digits, - and _.")
 		}
 	}
-	d.Body, err = bodyOf(c.Get(fiber.HeaderContentType), raw)
-	return d, err
+	d.Body, err = bodyOf(c.Get(fiber.HeaderContentType), d.signed)
+	return err
 }
 
 // findConnection finds the connection the address names, and its secret: one that nothing is signed

@@ -216,12 +216,12 @@ func (a *App) Metrics() http.Handler {
 // serveMetrics answers on listener until ctx ends.
 func (a *App) serveMetrics(ctx context.Context, listener net.Listener) {
 	server := &http.Server{
-		Handler:           a.Metrics(),
-		ReadHeaderTimeout: 5 * time.Second,
-		WriteTimeout:      time.Minute,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          slog.NewLogLogger(a.config.Log.Handler(), slog.LevelWarn),
+		Handler:        a.Metrics(),
+		ReadTimeout:    5 * time.Second,
+		WriteTimeout:   time.Minute,
+		IdleTimeout:    idleTimeout,
+		MaxHeaderBytes: maxHeader,
+		ErrorLog:       slog.NewLogLogger(a.config.Log.Handler(), slog.LevelWarn),
 	}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()

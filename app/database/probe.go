@@ -51,11 +51,13 @@ func probe(ctx context.Context, pool *sql.DB, options *sql.TxOptions, first ...s
 
 // probeRoom makes a file beside the database, and removes it.
 func (p sqlitePlace) probeRoom() (err error) {
-	room, err := os.OpenFile(p.path+"-probe", os.O_CREATE|os.O_RDWR|os.O_TRUNC, 0o600)
+	name := p.path + "-probe"
+	_ = os.Remove(name) // of a server that was killed
+	room, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("make a file beside the database: %w", err)
 	}
-	defer func() { err = errors.Join(err, room.Close(), os.Remove(room.Name())) }()
+	defer func() { err = errors.Join(err, room.Close(), os.Remove(name)) }()
 	content := make([]byte, probedRoom)
 	_, _ = rand.Read(content) // so that no file system makes it smaller
 	if _, err := room.Write(content); err != nil {

@@ -77,7 +77,7 @@ func (n node) in(ctx context.Context, server *url.URL, name, statement string) e
 func (s *postgresServer) rename(ctx context.Context, from, to string) error {
 	for _, statement := range []string{
 		"ALTER DATABASE %[1]s ALLOW_CONNECTIONS false",
-		"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '%[1]s'",
+		"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '%[1]s'",
 		"DROP DATABASE IF EXISTS %[2]s",
 		"ALTER DATABASE %[1]s RENAME TO %[2]s",
 	} {

@@ -92,7 +92,9 @@ func (u *upgrade) test(t *testing.T) {
 	server.use(t, "before")
 
 	// The newer one on the older schema.
-	u.newer(t, "its schema is not this version's: run auditlogs migrate first", append(record, "refused")...)
+	for _, arguments := range [][]string{append(record, "refused"), reset, {"organizations"}, {"backup", filepath.Join(t.TempDir(), "backup")}} {
+		u.newer(t, "its schema is not this version's: run auditlogs migrate first", arguments...)
+	}
 	err := db.Write.Transaction(func(tx *gorm.DB) error {
 		_, err := audit.Record(t.Context(), tx, audit.Event{Organization: "acme", Action: action.ServiceUpdate, EntityID: "refused", Actor: audit.System("test"),
 			Outcome: audit.OutcomeFailure})
@@ -121,6 +123,13 @@ func (u *upgrade) test(t *testing.T) {
 
 	u.newer(t, "", append(record, "by-newer")...)
 	u.newer(t, "no account has the e-mail address", reset...) // it runs
+	if err := db.Write.Exec("INSERT INTO audit_schema_version (version_id, is_applied) VALUES (999, true)").Error; err != nil {
+		t.Fatal(err)
+	}
+	u.newer(t, later, "serve", "--addr", "127.0.0.1:0")
+	u.newer(t, "no account has the e-mail address", reset...)
+	u.newer(t, "", "organizations")
+	u.newer(t, "schema has version 999", "backup", filepath.Join(t.TempDir(), "backup"))
 	var entities []string
 	if err := db.Read.Raw("SELECT entity_id FROM audit_entries ORDER BY org_id, id").Scan(&entities).Error; err != nil {
 		t.Fatal(err)

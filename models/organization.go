@@ -194,12 +194,13 @@ func CreateOrganization(ctx context.Context, h Handle, name, slug, externalID st
 		LoggingEnabled: true,
 		CreatedAt:      MicrosOf(h.Now()),
 	}
+	var external any // NULL, or a text
 	if externalID != "" {
-		o.ExternalID = &externalID
+		o.ExternalID, external = &externalID, externalID
 	}
 	err := queryRows(ctx, h.run, func(rows Rows) error { return rows.Scan(&o.ID) }, h.dialect.rebind(`
 INSERT INTO audit_organizations (slug, external_id, name, retention_days, logging_enabled, created_at) VALUES (?, ?, ?, ?, ?, ?)
-ON CONFLICT DO NOTHING RETURNING id`), o.Slug, o.ExternalID, o.Name, o.RetentionDays, o.LoggingEnabled, int64(o.CreatedAt))
+ON CONFLICT DO NOTHING RETURNING id`), o.Slug, external, o.Name, o.RetentionDays, o.LoggingEnabled, int64(o.CreatedAt))
 	switch {
 	case err != nil:
 		return Organization{}, fmt.Errorf("create organization %q: %w", slug, err)

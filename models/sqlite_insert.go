@@ -243,7 +243,8 @@ ON CONFLICT (org_id, key_hash) DO UPDATE SET
 func (sqlite) moments(moments []Micros) condition {
 	c := condition{sql: "(SELECT column1 AS first, column2 AS next FROM (VALUES (?, ?)" + strings.Repeat(", (?, ?)", len(moments)-1) + ")) AS moment"}
 	for _, at := range moments {
-		c.args = append(c.args, FirstEntryID(at), FirstEntryID(at+1))
+		first, next := FirstEntryID(at), FirstEntryID(at+1)
+		c.args = append(c.args, first[:], next[:])
 	}
 	return c
 }

@@ -9,9 +9,48 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/tools/go/packages"
 )
+
+// The systems that a release is built for, and that this is not, have all that the program is made of: its packages, and
+// those that they import, are type-checked for each. To compile them would take minutes of a processor each, and this
+// takes ten seconds.
+func TestEverySystemOfARelease(t *testing.T) {
+	listed := regexp.MustCompile(`\bplatforms=\((\w+/[^)]+)\)`).FindStringSubmatch(read(t, "scripts/release"))
+	if listed == nil {
+		t.Fatal("scripts/release names no systems")
+	}
+	for _, platform := range strings.Fields(listed[1]) {
+		if platform == runtime.GOOS+"/"+runtime.GOARCH {
+			continue
+		}
+		system, architecture, _ := strings.Cut(platform, "/")
+		t.Run(system+" on "+architecture, func(t *testing.T) {
+			program, err := packages.Load(&packages.Config{
+				Context: t.Context(),
+				Dir:     root,
+				Env:     append(os.Environ(), "GOOS="+system, "GOARCH="+architecture, "CGO_ENABLED=0"),
+				Mode:    packages.NeedName | packages.NeedImports | packages.NeedDeps | packages.NeedCompiledGoFiles | packages.NeedSyntax | packages.NeedTypes,
+			}, "github.com/auditlogs/auditlogs/...")
+			if err != nil {
+				t.Fatal(err)
+			}
+			packages.Visit(program, nil, func(p *packages.Package) {
+				for _, fault := range p.Errors {
+					t.Error(fault)
+				}
+			})
+			if !slices.ContainsFunc(program, func(p *packages.Package) bool { return p.Name == "main" && p.Types != nil }) {
+				t.Error("there is no program")
+			}
+		})
+	}
+}
 
 // What a release consists of, of the last commit, for this system; another run makes the same bytes.
 func TestRelease(t *testing.T) {

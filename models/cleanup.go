@@ -165,8 +165,8 @@ func (s *Store) DeleteMonthsBefore(ctx context.Context, orgID int64, t Micros, l
 
 func (s *Store) deleteKnown(ctx context.Context, orgID int64, beforeMonth, limit int) (deleted int, err error) {
 	for _, table := range []string{"audit_entities", "audit_actors", "audit_native_actions"} {
-		some := s.dialect.someOf(table + " WHERE org_id = ? AND month < ? ORDER BY month LIMIT ?")
-		gone := s.Writer(ctx).Exec("DELETE FROM "+table+" WHERE "+some, orgID, beforeMonth, limit)
+		some := s.dialect.someOf(table + " WHERE org_id = @org AND month < @month ORDER BY month LIMIT @limit")
+		gone := s.Writer(ctx).Exec("DELETE FROM "+table+" WHERE "+some, map[string]any{"org": orgID, "month": beforeMonth, "limit": limit})
 		if gone.Error != nil {
 			return deleted, fmt.Errorf("delete expired rows of %s: %w", table, gone.Error)
 		}

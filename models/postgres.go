@@ -22,9 +22,9 @@ func (postgres) isolation() []*sql.TxOptions {
 const writtenUpTo = "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint"
 
 // someOf is an array, which PostgreSQL goes through: of a list it may make a hash, and read the whole
-// table beside it.
+// table beside it. On Citus the organization says where they lie.
 func (postgres) someOf(query string) string {
-	return "ctid = ANY (ARRAY(SELECT ctid FROM " + query + "))"
+	return "org_id = @org AND ctid = ANY (ARRAY(SELECT ctid FROM " + query + "))"
 }
 
 // countedEntries is how many entries at most say how many there are in a time.

@@ -126,7 +126,7 @@ type dialect interface {
 	// keyAmong is the condition that an event key's hash is that of one of keys, as many as for idAmong.
 	keyAmong(keys []claimedKey) condition
 	// someOf is the condition that a row is one of those a query of its table finds, which begins after
-	// "SELECT … FROM": by where they lie, so that none is looked for a second time.
+	// "SELECT … FROM" and names the organization @org: by where they lie, so that none is looked for a second time.
 	someOf(query string) string
 	// deleteOldest deletes the oldest of the entries that are left, at most or about limit, together with
 	// the note in the clean-up, and brings e forward, but not on an error.

@@ -92,6 +92,9 @@ func (db *DB) ReadLogFrom(ctx context.Context, addresses []string, log *slog.Log
 	if err != nil {
 		return err
 	}
+	if db.distributed(ctx) {
+		return errors.New("the log is distributed by Citus, and read from its workers; how far a replica of the coordinator follows says nothing of theirs")
+	}
 	s := &standbys{primary: primary, log: log}
 	for i, address := range addresses {
 		server, err := parsePostgres(address, standbyPatience)
@@ -117,6 +120,13 @@ func (db *DB) ReadLogFrom(ctx context.Context, addresses []string, log *slog.Log
 	s.stop = stop
 	s.watched.Go(func() { s.watch(watching) })
 	return nil
+}
+
+// distributed reports whether Citus distributes the log.
+func (db *DB) distributed(ctx context.Context) (is bool) {
+	// Without Citus the second is an error.
+	return db.Read.WithContext(ctx).Raw("SELECT to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL").Scan(&is).Error == nil && is &&
+		db.Read.WithContext(ctx).Raw("SELECT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = to_regclass('audit_entries'))").Scan(&is).Error == nil && is
 }
 
 // reader is the GORM that reads the log; nil without standbys.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -18,14 +19,19 @@ import (
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 )
 
-// onCoordinator are the tables that belong to people and servers, though an organization may be named in their keys.
-var onCoordinator = []string{"audit_memberships"}
+// Tables that belong to people, though an organization is named in their keys; those that are asked for with the log,
+// though none is; and those of the servers.
+var (
+	ofPeople   = []string{"audit_memberships"}
+	everywhere = []string{"audit_organizations", "audit_registered_actions"}
+	ofServers  = []string{"audit_jobs", "audit_meta", "audit_schema_version"}
+)
 
 func placement(t *testing.T, db *database.DB) (tables map[string]string) {
 	t.Helper()
 	var rows []struct{ Name, Kind string }
 	err := db.Write.Raw(`SELECT c.relname AS name, CASE WHEN p.repmodel = 't' THEN 'everywhere' WHEN p.partmethod = 'h' THEN 'distributed' || p.colocationid
-		ELSE 'coordinator' END AS kind FROM pg_class c LEFT JOIN pg_dist_partition p ON p.logicalrelid = c.oid
+		WHEN p.partmethod = 'n' THEN 'managed' ELSE 'local' END AS kind FROM pg_class c LEFT JOIN pg_dist_partition p ON p.logicalrelid = c.oid
 		WHERE c.relkind = 'r' AND c.relname LIKE 'audit\_%'`).Scan(&rows).Error
 	if err != nil {
 		t.Fatal(err)
@@ -48,14 +54,20 @@ func TestTablesWhoseKeysBeginWithTheOrganizationLieTogether(t *testing.T) {
 		t.Fatal(err)
 	}
 	together := tables["audit_entries"]
-	if !strings.HasPrefix(together, "distributed") || tables["audit_organizations"] != "everywhere" {
-		t.Errorf("entries are %s, organizations %s", together, tables["audit_organizations"])
+	if !strings.HasPrefix(together, "distributed") {
+		t.Errorf("entries are %s", together)
 	}
 	for table, kind := range tables {
-		if slices.Contains(onCoordinator, table) || table == "audit_organizations" {
-			continue
+		want := "managed"
+		switch {
+		case slices.Contains(everywhere, table):
+			want = "everywhere"
+		case slices.Contains(ofServers, table):
+			want = "local"
+		case slices.Contains(keyed, table) && !slices.Contains(ofPeople, table):
+			want = together
 		}
-		if want := map[bool]string{true: together, false: "coordinator"}[slices.Contains(keyed, table)]; kind != want {
+		if kind != want {
 			t.Errorf("%s is %s and not %s", table, kind, want)
 		}
 	}
@@ -95,7 +107,7 @@ func TestALogWithEntriesIsDistributedWhenThatIsAsked(t *testing.T) {
 	if err := migrate.Up(t.Context(), db.Write); err != nil {
 		t.Fatal(err)
 	}
-	if kind := placement(t, db)["audit_entries"]; kind != "coordinator" {
+	if kind := placement(t, db)["audit_entries"]; kind != "local" {
 		t.Fatalf("without being asked, entries became %s", kind)
 	}
 	if err := migrate.Distribute(t.Context(), db.Write); err != nil {
@@ -107,6 +119,16 @@ func TestALogWithEntriesIsDistributedWhenThatIsAsked(t *testing.T) {
 		Row().Scan(&nodes, &entries, &related, &principals)
 	if err != nil || nodes < 2 || entries != 20 || related != 20 || principals != 20 {
 		t.Errorf("%d entries as they were, with %d and %d parts, are on %d nodes: %v", entries, related, principals, nodes, err)
+	}
+	var left, never string
+	err = db.Write.Raw(`SELECT pg_relation_size('audit_entries') + pg_relation_size('audit_related') + pg_relation_size('audit_organizations'),
+		(SELECT string_agg(DISTINCT tgenabled::text, '') FROM pg_trigger WHERE tgrelid = 'audit_entries'::regclass AND tgname LIKE '%never%')`).
+		Row().Scan(&left, &never)
+	if err != nil || left != "0" || never != "A" {
+		t.Errorf("%s bytes are left on the coordinator, and what refuses changes is called %s: %v", left, never, err)
+	}
+	if err := db.Write.Exec("UPDATE audit_entries SET action = 'c:d' WHERE org_id = 1").Error; err == nil || !strings.Contains(err.Error(), "append-only") {
+		t.Errorf("an entry is changed: %v", err)
 	}
 	// A new organization's ID is none of those that are there.
 	if err := db.Write.Exec("INSERT INTO audit_organizations (slug, name, created_at) VALUES ('another', 'Another', 1)").Error; err != nil {
@@ -186,5 +208,13 @@ func TestNodesThatGetMoreRoomGetShards(t *testing.T) {
 	}
 	if now := rows(); len(now) != 20 || !slices.Equal(now, kept) {
 		t.Errorf("there are %d entries with their parts, and were %d", len(now), len(kept))
+	}
+}
+
+func TestReplicasAreRefused(t *testing.T) {
+	url := databasetest.PostgresURL(t)
+	db := databasetest.Open(t, url)
+	if err := db.ReadLogFrom(t.Context(), []string{url}, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "Citus") {
+		t.Errorf("replicas: %v", err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"gorm.io/gorm"
@@ -16,16 +17,28 @@ import (
 // ErrNoCitus reports a database without Citus, from Distribute.
 var ErrNoCitus = errors.New("audit: the database has no Citus: CREATE EXTENSION citus makes it the coordinator of a cluster")
 
-// distributed are the tables of which each row lies on the node of its organization, those of an organization together.
-// audit_organizations is on every node. What belongs to people or to the servers stays on the coordinator: nothing asks
-// for it together with the log.
-var distributed = []string{
-	"audit_entries", // the others lie where its rows do
-	"audit_actors", "audit_cleanups", "audit_entities", "audit_event_keys", "audit_github_deliveries", "audit_idempotency_keys",
-	"audit_last_changes", "audit_native_actions", "audit_on_behalf_of", "audit_related", "audit_resource_links", "audit_settings_changes",
+// placements are the tables by what Citus is to know of them.
+//
+// Of those that are distributed each row lies on the node of its organization, those of an organization together. What
+// is asked for with them is a reference table, which is on every node. What belongs to people stays on the coordinator,
+// managed by Citus: what is changed there and an entry about it are committed together or not at all. What belongs to
+// the servers stays there as it is.
+var placements = []struct {
+	create string // with the table for %s
+	known  string // the condition that it has been called, of pg_dist_partition
+	tables []string
+}{
+	{"create_reference_table('%s')", "repmodel = 't'", []string{"audit_organizations", "audit_registered_actions"}},
+	{"create_distributed_table('%s', 'org_id', colocate_with => 'none')", "partmethod = 'h'", []string{"audit_entries"}},
+	{"create_distributed_table('%s', 'org_id', colocate_with => 'audit_entries')", "partmethod = 'h'", []string{
+		"audit_actors", "audit_cleanups", "audit_entities", "audit_event_keys", "audit_github_deliveries", "audit_idempotency_keys",
+		"audit_last_changes", "audit_native_actions", "audit_on_behalf_of", "audit_related", "audit_resource_links", "audit_settings_changes",
+	}},
+	{"citus_add_local_table_to_metadata('%s')", "true", []string{
+		"audit_api_keys", "audit_github_connections", "audit_invitations", "audit_known_devices", "audit_memberships",
+		"audit_password_resets", "audit_sessions", "audit_setup_tokens", "audit_users",
+	}},
 }
-
-const everywhere = "audit_organizations"
 
 // Distribute does what Up does, and distributes the log over the nodes of Citus. Up does that by itself where Citus has
 // workers and nothing is recorded yet; a log with entries is copied, and who records waits for that.
@@ -74,15 +87,16 @@ func (c *citus) undistributed(ctx context.Context, db *sql.DB) (tables []string,
 	if c == nil || c.workers == 0 && !c.asked {
 		return nil, nil
 	}
-	for _, table := range append([]string{everywhere}, distributed...) {
-		var pending bool
-		err := db.QueryRowContext(ctx, `SELECT NOT EXISTS (SELECT FROM pg_dist_partition
-	WHERE logicalrelid = '`+table+`'::regclass AND (partmethod = 'h' OR repmodel = 't'))`).Scan(&pending)
-		if err != nil {
-			return nil, err
-		}
-		if pending {
-			tables = append(tables, table)
+	for _, p := range placements {
+		for _, table := range p.tables {
+			var known bool
+			err := db.QueryRowContext(ctx, "SELECT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = '"+table+"'::regclass AND "+p.known+")").Scan(&known)
+			if err != nil {
+				return nil, err
+			}
+			if !known {
+				tables = append(tables, table)
+			}
 		}
 	}
 	if len(tables) == 0 {
@@ -114,37 +128,66 @@ func holdAnything(ctx context.Context, db *sql.DB, tables []string) (hold bool, 
 	return hold, db.QueryRowContext(ctx, "SELECT "+rows).Scan(&hold)
 }
 
-// distribute distributes all of the tables or, on an error, none.
+// distribute places all of the tables or, on an error, none.
 func distribute(ctx context.Context, db *sql.DB, tables []string) error {
 	tx, err := db.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback()
-	statements := []string{
-		"SET LOCAL lock_timeout = '200ms'",
-		"SET LOCAL citus.enable_unsafe_triggers = on", // they look at nothing that lies elsewhere
-		"SET LOCAL citus.multi_shard_modify_mode = 'sequential'",
-	}
-	for _, table := range tables {
-		spread := "SELECT create_distributed_table('" + table + "', 'org_id', colocate_with => 'audit_entries')"
-		switch table {
-		case everywhere:
-			statements = append(statements, "SELECT create_reference_table('"+table+"')")
-		case "audit_entries":
-			statements = append(statements, "SELECT create_distributed_table('audit_entries', 'org_id', colocate_with => 'none')",
-				"CREATE TRIGGER audit_entries_transaction BEFORE INSERT ON audit_entries FOR EACH ROW EXECUTE FUNCTION audit_set_transaction()")
-		case "audit_related", "audit_on_behalf_of": // whose rows are copied after those of their entries
-			trigger := "TRIGGER " + table + "_with_its_entry"
-			statements = append(statements, "ALTER TABLE "+table+" DISABLE "+trigger, spread, "ALTER TABLE "+table+" ENABLE "+trigger)
-		default:
-			statements = append(statements, spread)
+	run := func(statement string) {
+		if err == nil {
+			_, err = tx.ExecContext(ctx, statement)
 		}
 	}
-	for _, statement := range statements {
-		if _, err := tx.ExecContext(ctx, statement); err != nil {
-			return fmt.Errorf("distribute the log: %w", err)
+	run("SET LOCAL lock_timeout = '200ms'")
+	run("SET LOCAL citus.enable_unsafe_triggers = on") // they look at nothing that lies elsewhere
+	run("SET LOCAL citus.multi_shard_modify_mode = 'sequential'")
+	for _, p := range placements {
+		for _, table := range p.tables {
+			if !slices.Contains(tables, table) || err != nil {
+				continue
+			}
+			var off, on []string
+			if p.known != "true" {
+				off, on, err = copying(ctx, tx, table)
+			}
+			for _, statement := range slices.Concat(off, []string{"SELECT " + fmt.Sprintf(p.create, table)}, on) {
+				run(statement)
+			}
 		}
+	}
+	if slices.Contains(tables, "audit_entries") {
+		run("CREATE TRIGGER audit_entries_transaction BEFORE INSERT ON audit_entries FOR EACH ROW EXECUTE FUNCTION audit_set_transaction()")
+	}
+	if err != nil {
+		return fmt.Errorf("distribute the log: %w", err)
 	}
 	return tx.Commit()
+}
+
+// copying are what comes before and after a table is distributed that is not empty: triggers would refuse its rows
+// where they come to, and their removal where they were.
+func copying(ctx context.Context, tx *sql.Tx, table string) (before, after []string, err error) {
+	var filled bool
+	err = tx.QueryRowContext(ctx, "SELECT pg_relation_size('"+table+"') > 0").Scan(&filled)
+	if err != nil || !filled {
+		return nil, nil, err
+	}
+	after = []string{"SELECT truncate_local_data_after_distributing_table('" + table + "')"}
+	triggers, err := tx.QueryContext(ctx, `SELECT tgname, CASE tgenabled WHEN 'A' THEN 'ENABLE ALWAYS' ELSE 'ENABLE' END
+	FROM pg_trigger WHERE tgrelid = '`+table+`'::regclass AND NOT tgisinternal`)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer triggers.Close()
+	for triggers.Next() {
+		var name, enable string
+		if err := triggers.Scan(&name, &enable); err != nil {
+			return nil, nil, err
+		}
+		before = append(before, "ALTER TABLE "+table+" DISABLE TRIGGER "+name)
+		after = append(after, "ALTER TABLE "+table+" "+enable+" TRIGGER "+name)
+	}
+	return before, after, triggers.Err()
 }

@@ -20,6 +20,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
+	"github.com/auditlogs/auditlogs/app/audit/migrate"
 	"github.com/auditlogs/auditlogs/app/backup"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
@@ -401,5 +402,33 @@ func TestARestoreTakesNothingFromWhatIsThere(t *testing.T) {
 	}
 	if info, err := os.Lstat(path); err != nil || info.Mode() != 0o600 {
 		t.Errorf("the database: %+v, %v", info, err)
+	}
+}
+
+// A restore that was killed while it made the tables is begun again.
+func TestARestoreGoesOnWhereOneWasKilled(t *testing.T) {
+	address := addresses(t)["postgres"]
+	db := databasetest.Open(t, address[0])
+	fill(t, db)
+	file := filepath.Join(t.TempDir(), "backup")
+	if _, err := backup.Write(t.Context(), db, address[0], file); err != nil {
+		t.Fatal(err)
+	}
+	databasetest.MigrateTo(t, databasetest.Open(t, address[1]), 7)
+	if _, err := backup.Restore(t.Context(), file, address[1], slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	// But a log of an earlier version is left as it is.
+	used := databasetest.EmptyPostgresURL(t)
+	earlier := databasetest.Open(t, used)
+	databasetest.MigrateTo(t, earlier, 7)
+	if err := earlier.Write.Exec("INSERT INTO audit_organizations (slug, name, created_at) VALUES ('beta', 'Beta', 1)").Error; err != nil {
+		t.Fatal(err)
+	}
+	if _, err := backup.Restore(t.Context(), file, used, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "holds a log already") {
+		t.Errorf("over a log of an earlier version: %v", err)
+	}
+	if there, _, err := migrate.Versions(t.Context(), earlier.Write); there != 7 || err != nil {
+		t.Errorf("the earlier version has become %d, %v", there, err)
 	}
 }

@@ -267,13 +267,17 @@ func restorePostgres(ctx context.Context, file string, db *database.DB) (summary
 		return summary, err
 	case all.Schema > ours:
 		return summary, laterError(all.Schema, ours)
-	case there != 0 && there != all.Schema:
-		return summary, errUsed
+	case there > all.Schema:
+		return summary, fmt.Errorf("the database has tables already, of version %d, and the file is of version %d: restore it into a database without any", there, all.Schema)
+	case there > 0:
+		if err = inTransaction(ctx, db, filling, func(tx pgx.Tx) error { return refuseUsed(ctx, tx) }); err != nil {
+			return summary, err
+		}
 	}
 	if err := migrate.Make(ctx, db.Write, all.Schema); err != nil {
 		return summary, err
 	}
-	err = inTransaction(ctx, db, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+	err = inTransaction(ctx, db, filling, func(tx pgx.Tx) error {
 		if err := refuseUsed(ctx, tx); err != nil {
 			return err
 		}
@@ -326,10 +330,10 @@ func restorePostgres(ctx context.Context, file string, db *database.DB) (summary
 	return Summary{Entries: all.entries(), Bytes: info.Size()}, migrate.Up(ctx, db.Write)
 }
 
-var errUsed = errors.New("the database holds a log already: a backup is restored into a database without one")
+var filling = pgx.TxOptions{IsoLevel: pgx.ReadCommitted}
 
 // refuseUsed refuses a database with an organization, and keeps others from making one until the transaction ends.
-// Tables without any are what a restore left that failed.
+// Tables without any are what a restore left that failed or was killed.
 func refuseUsed(ctx context.Context, tx pgx.Tx) error {
 	if _, err := tx.Exec(ctx, "LOCK TABLE audit_organizations IN SHARE ROW EXCLUSIVE MODE"); err != nil {
 		return err
@@ -337,7 +341,7 @@ func refuseUsed(ctx context.Context, tx pgx.Tx) error {
 	var used bool
 	err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM audit_organizations)").Scan(&used)
 	if err == nil && used {
-		err = errUsed
+		err = errors.New("the database holds a log already: a backup is restored into a database without one")
 	}
 	return err
 }

@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// What is added blindly (see postgresBlind) is found by its ID, which lies before all others but by a chance in 2³².
+// What is added blindly (see unlessKnown) is found by its ID, which lies before all others but by a chance in 2³².
 const firstSeenName = "'00000001-0000-0000-0000-000000000000'"
 
 // postgresMergeNames takes rows that were added blindly, and puts back one of each name where there is none: under an
@@ -30,10 +30,10 @@ SELECT COUNT(*) FROM blind`
 }
 
 var postgresMerges = []string{
-	postgresMergeNames("audit_entities", "month, entity_type, entity_id, id_key, name_key", postgresKnownEntity("@org", "v")),
+	postgresMergeNames("audit_entities", "month, entity_type, entity_id, id_key, name_key", postgresKnownEntity("@org", "v.")),
 	postgresMergeNames("audit_actors", "month, actor_id, actor_key, actor_name, actor_email, search_key, actor_type",
-		postgresKnownActor("@org", "v")+" AND known.actor_type = v.actor_type"),
-	postgresMergeNames("audit_native_actions", "month, action, native_action, native_key", postgresKnownNative("@org", "v")),
+		postgresKnownActor("@org", "v.")),
+	postgresMergeNames("audit_native_actions", "month, action, native_action, native_key", postgresKnownNative("@org", "v.")),
 }
 
 // MergeNames merges what transactions under SERIALIZABLE have added of an organization to what search and the User

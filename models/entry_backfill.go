@@ -29,12 +29,21 @@ func BackfillEntries(ctx context.Context, h Handle, entries []NewEntry) ([]Inser
 		if err := h.dialect.beginWriting(ctx, run); err != nil {
 			return err
 		}
-		b := &backfill{dialect: h.dialect, run: run, entries: entries, results: results, now: now}
-		refused, err := b.compare(ctx)
-		if err != nil || refused {
+		states, err := statesOf(ctx, h.dialect, run, entries, now)
+		if err != nil {
 			return err
 		}
-		return b.insert(ctx)
+		if err := lockHistories(ctx, h.dialect, run, states); err != nil {
+			return err
+		}
+		if states, err = statesOf(ctx, h.dialect, run, entries, now); err != nil { // it may have waited long
+			return err
+		}
+		b := &backfill{dialect: h.dialect, run: run, entries: entries, results: results}
+		if refused, err := b.compare(ctx, states); err != nil || refused {
+			return err
+		}
+		return h.dialect.insertBatch(ctx, run, newEntryBatch(entries, states, results, nil))
 	})
 	if err != nil {
 		return nil, fmt.Errorf("back-fill %d entries: %w", len(entries), err)
@@ -42,43 +51,45 @@ func BackfillEntries(ctx context.Context, h Handle, entries []NewEntry) ([]Inser
 	return results, nil
 }
 
+// lockHistories locks the organizations in one order, so that two wait for each other and nothing worse.
+func lockHistories(ctx context.Context, d dialect, run Statements, states map[OrganizationRef]organizationState) error {
+	ids := map[int64]bool{}
+	for _, state := range states {
+		ids[state.ID] = true
+	}
+	for _, orgID := range slices.Sorted(maps.Keys(ids)) {
+		if err := d.lockHistory(ctx, run, orgID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 type backfill struct {
 	dialect dialect
 	run     Statements
 	entries []NewEntry
 	results []InsertResult
-	repeats []repeatedKey // within entries
-	now     Micros
 }
 
 // compare settles entries that are not to be stored: they are there already, or are refused. The others get
 // their places.
-func (b *backfill) compare(ctx context.Context) (refused bool, err error) {
-	states := map[OrganizationRef]organizationState{}
+func (b *backfill) compare(ctx context.Context, states map[OrganizationRef]organizationState) (refused bool, err error) {
 	byOrganization := map[int64][]int{}
 	for i := range b.entries {
-		entry, result := &b.entries[i], &b.results[i]
-		state, asked := states[entry.Organization]
-		if !asked {
-			if state, err = stateOf(ctx, b.dialect, b.run, entry.Organization, b.now); err != nil {
-				return false, err
-			}
-			states[entry.Organization] = state
-		}
-		*result = state.of(entry.Entry.OccurredAt, true)
-		if result.Outcome == Inserted {
+		entry := &b.entries[i]
+		state := states[entry.Organization]
+		b.results[i] = state.of(entry.Entry.OccurredAt, entry.EvenWhenOff)
+		if !b.results[i].Outcome.refused() {
 			byOrganization[state.ID] = append(byOrganization[state.ID], i)
 		}
 	}
-	for _, orgID := range slices.Sorted(maps.Keys(byOrganization)) { // in one order, so that two wait for each other and nothing worse
-		if err := b.dialect.lockHistory(ctx, b.run, orgID); err != nil {
-			return false, err
-		}
-		if err := b.compareWithin(ctx, orgID, byOrganization[orgID]); err != nil {
+	for orgID, indexes := range byOrganization {
+		if err := b.compareWithin(ctx, orgID, indexes); err != nil {
 			return false, err
 		}
 	}
-	return slices.ContainsFunc(b.results, func(r InsertResult) bool { return r.Outcome != Inserted }), nil
+	return anyRefused(b.results), nil
 }
 
 // givenEvent identifies an event among those given: by its time and its key or, where it has none, by its ID.
@@ -109,10 +120,10 @@ func (b *backfill) compareWithin(ctx context.Context, orgID int64, indexes []int
 		case another || again && !sameEvent(&b.entries[n].Entry, &entry.Entry):
 			result.Outcome = KeyReused
 		case earlier != nil:
-			result.Repeated, result.ID = true, earlier.ID
+			*result = InsertResult{Repeated: true, ID: earlier.ID}
 		case again:
-			result.Repeated, result.ID = true, b.results[n].ID
-			b.repeats = append(b.repeats, repeatedKey{i, n})
+			*result = b.results[n]
+			result.Repeated = true
 		default:
 			first[this] = i
 			if entry.Key != nil {
@@ -120,26 +131,6 @@ func (b *backfill) compareWithin(ctx context.Context, orgID int64, indexes []int
 			}
 			result.ID = entry.Entry.ID
 		}
-	}
-	return nil
-}
-
-// insert stores the entries that are not there yet.
-func (b *backfill) insert(ctx context.Context) error {
-	batch := newEntryBatch(b.entries, b.results, BatchOptions{AllOrNothing: true}, b.now)
-	if len(batch.entries) == 0 {
-		return nil
-	}
-	states, err := b.dialect.insertBatch(ctx, b.run, batch)
-	if err != nil {
-		return err
-	}
-	for i := range batch.entries {
-		e := &batch.entries[i]
-		b.results[e.index].settle(states[e.organization], e)
-	}
-	for _, r := range b.repeats {
-		b.results[r.index].Outcome, b.results[r.index].KeptSince = b.results[r.first].Outcome, b.results[r.first].KeptSince
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package models
 import (
 	"context"
 	"fmt"
+	"slices"
 )
 
 // BatchOptions are how InsertEntries works. The zero value is fine.
@@ -14,8 +15,9 @@ type BatchOptions struct {
 	Names *NameCache
 }
 
-// InsertEntries stores entries, each as InsertEntry would, in a few statements however many they are, and
-// returns what became of each. Where the handle is no transaction they are one.
+// InsertEntries stores entries, each as InsertEntry would, in a few statements however many they are (on Citus one for
+// each organization), and returns what became of each. Where the handle is no transaction they are one. The states of
+// their organizations are read once, before they are stored.
 //
 // Entries with a Key wait for a transaction that is storing the same key.
 func InsertEntries(ctx context.Context, h Handle, entries []NewEntry, options BatchOptions) ([]InsertResult, error) {
@@ -34,33 +36,23 @@ func InsertEntries(ctx context.Context, h Handle, entries []NewEntry, options Ba
 		if err := d.beginWriting(ctx, run); err != nil {
 			return err
 		}
-		claim, err := claimKeys(ctx, d, run, entries, results, now)
+		states, err := statesOf(ctx, d, run, entries, MicrosOf(now))
 		if err != nil {
 			return err
 		}
-		batch := newEntryBatch(entries, results, options, MicrosOf(now))
-		batch.refused = options.AllOrNothing && claim.reused
-		states, err := d.insertBatch(ctx, run, batch)
+		for i := range entries {
+			e := &entries[i]
+			results[i] = states[e.Organization].of(e.Entry.OccurredAt, e.EvenWhenOff)
+			results[i].ID = e.Entry.ID
+		}
+		claimed, err := claimKeys(ctx, d, run, entries, states, results, now)
 		if err != nil {
 			return err
 		}
-		refused := batch.refused
-		for i := range batch.entries {
-			e := &batch.entries[i]
-			result := &results[e.index]
-			result.settle(states[e.organization], e)
-			refused = refused || result.Outcome != Inserted && result.Outcome != LoggingOff
+		if options.AllOrNothing && anyRefused(results) {
+			return releaseKeys(ctx, d, run, claimed)
 		}
-		claim.repeat(results)
-		if options.AllOrNothing && refused {
-			// What could have been inserted was not, and its key is free again.
-			return claim.release(ctx, d, run)
-		}
-		for i := range batch.entries {
-			e := &batch.entries[i]
-			results[e.index].names = e.names
-		}
-		return claim.settle(ctx, d, run, results)
+		return d.insertBatch(ctx, run, newEntryBatch(entries, states, results, options.Names))
 	})
 	if err != nil {
 		return nil, fmt.Errorf("insert %d entries: %w", len(entries), err)
@@ -75,88 +67,83 @@ func dryResults(results []InsertResult) []InsertResult {
 	return results
 }
 
-// entryBatch is entries on their way into the database, with every organization, entity and actor
+// entryBatch is entries on their way into the database, with every entity, actor and native action that may be new
 // named once.
 type entryBatch struct {
-	allOrNothing  bool
-	refused       bool   // all of it: nothing is stored, and only the organizations' states are asked for
-	now           Micros // the moment by which entries have expired or not
-	organizations []OrganizationRef
-	oldest        []Micros // by organization: when the first of its entries occurred
-	entries       []batchEntry
-	entities      []namedRow // those that may be new, and so
-	actors        []namedRow
-	natives       []namedRow // native actions
-	more          bool       // one of the entries has more than most, see Entry.hasMore
+	entries  []entryRow // with their OrgID
+	entities []namedRow
+	actors   []namedRow
+	natives  []namedRow
+	more     bool // one of the entries has more than most, see Entry.hasMore
+	apart    bool // see apart of dialect
 }
 
 // namedRow is an entity, an actor or a native action that an entry names, on its way into its table.
 type namedRow struct {
-	entry int       // in entryBatch.entries, whose organization and month it has
+	orgID int64
+	month int
 	texts [6]string // the columns behind the month, in their order
 }
 
-// settle notes what became of an entry whose organization is in that state.
-func (r *InsertResult) settle(state organizationState, e *batchEntry) {
-	of := state.of(e.OccurredAt, e.evenWhenOff)
-	r.Outcome, r.KeptSince = of.Outcome, of.KeptSince
-}
-
-type batchEntry struct {
-	entryRow
-	index        int // in what InsertEntries was given
-	organization int // in entryBatch.organizations
-	evenWhenOff  bool
-	names        entryNames
-}
-
-// newEntryBatch takes those of entries that are to be inserted: the others have been, as results
-// say. It notes the entries' IDs in results.
-func newEntryBatch(entries []NewEntry, results []InsertResult, options BatchOptions, now Micros) *entryBatch {
-	batch := &entryBatch{allOrNothing: options.AllOrNothing, now: now, entries: make([]batchEntry, 0, len(entries))}
-	organizations := map[OrganizationRef]int{}
-	seen := make(map[namedKey]int, len(entries))
+// newEntryBatch takes those of entries that are to be stored, as results say, and notes there what they name.
+func newEntryBatch(entries []NewEntry, states map[OrganizationRef]organizationState, results []InsertResult, known *NameCache) *entryBatch {
+	batch := &entryBatch{entries: make([]entryRow, 0, len(entries))}
+	seen := make(map[nameKey]bool, len(entries))
 	for i := range entries {
-		e := &entries[i]
-		if results[i].Repeated || results[i].Outcome == KeyReused {
+		if results[i].Outcome != Inserted || results[i].Repeated {
 			continue
 		}
-		results[i].ID = e.Entry.ID
-		organization, listed := organizations[e.Organization]
-		if !listed {
-			organization = len(batch.organizations)
-			organizations[e.Organization] = organization
-			batch.organizations = append(batch.organizations, e.Organization)
-			batch.oldest = append(batch.oldest, e.Entry.OccurredAt)
-		}
-		batch.oldest[organization] = min(batch.oldest[organization], e.Entry.OccurredAt)
-		n := len(batch.entries)
-		batch.entries = append(batch.entries, batchEntry{newEntryRow(e.Entry), i, organization, e.EvenWhenOff, entryNames{}})
-		batch.nameAll(n, seen, options.Names)
+		row, state := newEntryRow(entries[i].Entry), states[entries[i].Organization]
+		row.OrgID = state.ID
+		batch.apart = state.Apart
+		batch.entries = append(batch.entries, row)
+		results[i].names = batch.nameAll(&row, seen, known)
 	}
 	return batch
 }
 
-// nameAll notes what the entry n names.
-func (b *entryBatch) nameAll(n int, seen map[namedKey]int, known *NameCache) {
-	e := &b.entries[n]
-	o := b.organizations[e.organization]
-	entity := func(texts [6]string) nameKey {
-		key := keyOf("entity", o, e.Month, texts[0], texts[1], texts[3])
-		b.entities = b.name(b.entities, seen, n, key, texts, known)
+// organizations are those that it has entries of.
+func (b *entryBatch) organizations() (ids []int64) {
+	listed := map[int64]bool{}
+	for i := range b.entries {
+		if id := b.entries[i].OrgID; !listed[id] {
+			listed[id] = true
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// of is what it has of an organization.
+func (b *entryBatch) of(orgID int64) *entryBatch {
+	named := func(rows []namedRow) []namedRow {
+		return slices.DeleteFunc(slices.Clone(rows), func(r namedRow) bool { return r.orgID != orgID })
+	}
+	entries := slices.DeleteFunc(slices.Clone(b.entries), func(e entryRow) bool { return e.OrgID != orgID })
+	return &entryBatch{entries, named(b.entities), named(b.actors), named(b.natives), b.more, b.apart}
+}
+
+// nameAll notes what an entry names, as far as it may be new.
+func (b *entryBatch) nameAll(e *entryRow, seen map[nameKey]bool, known *NameCache) (names entryNames) {
+	name := func(rows *[]namedRow, key nameKey, texts [6]string) nameKey {
+		if !seen[key] && !known.has(key) {
+			seen[key] = true
+			*rows = append(*rows, namedRow{e.OrgID, e.Month, texts})
+		}
 		return key
+	}
+	entity := func(texts [6]string) nameKey {
+		return name(&b.entities, keyOf("entity", e.OrgID, e.Month, texts[0], texts[1], texts[3]), texts)
 	}
 	actor := func(texts [6]string) nameKey {
-		key := keyOf("actor", o, e.Month, texts[0], texts[2], texts[3], texts[5])
-		b.actors = b.name(b.actors, seen, n, key, texts, known)
-		return key
+		return name(&b.actors, keyOf("actor", e.OrgID, e.Month, texts[0], texts[2], texts[3], texts[5]), texts)
 	}
 	if e.EntityID != "" {
-		e.names.entity = entity(e.entityTexts())
+		names.entity = entity(e.entityTexts())
 	}
-	e.names.actor = actor(e.actorTexts())
+	names.actor = actor(e.actorTexts())
 	if !e.hasMore() {
-		return
+		return names
 	}
 	b.more = true
 	for _, r := range e.Related {
@@ -167,31 +154,7 @@ func (b *entryBatch) nameAll(n int, seen map[namedKey]int, known *NameCache) {
 		actor([6]string{p.ID, key, p.Name, p.Email, actorText(p.ID, key, p.Email), string(storedActorType(p.Type))})
 	}
 	if e.NativeAction != "" {
-		key := keyOf("native", o, e.Month, e.Action, e.NativeAction)
-		b.natives = b.name(b.natives, seen, n, key, [6]string{e.Action, e.NativeAction, Fold(e.NativeAction)}, known)
+		name(&b.natives, keyOf("native", e.OrgID, e.Month, e.Action, e.NativeAction), [6]string{e.Action, e.NativeAction, Fold(e.NativeAction)})
 	}
-}
-
-// namedKey is what entries of the batch name, of those that are stored although logging is
-// off or of the others: neither speaks for the other.
-type namedKey struct {
-	nameKey
-	evenWhenOff bool
-}
-
-// name lets the entry n name an entity, actor or native action, in place of one that occurred before: where that
-// has expired the later one may not have. seen is where in named each is.
-func (b *entryBatch) name(named []namedRow, seen map[namedKey]int, n int, key nameKey, texts [6]string, known *NameCache) []namedRow {
-	id := namedKey{key, b.entries[n].evenWhenOff}
-	if at, again := seen[id]; again {
-		if b.entries[n].OccurredAt > b.entries[named[at].entry].OccurredAt {
-			named[at].entry = n
-		}
-		return named
-	}
-	if known.has(key) {
-		return named
-	}
-	seen[id] = len(named)
-	return append(named, namedRow{n, texts})
+	return names
 }

@@ -3,6 +3,7 @@ package models
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -52,6 +53,12 @@ const (
 	DryRun
 )
 
+func (o InsertOutcome) refused() bool { return o != Inserted && o != LoggingOff }
+
+func anyRefused(results []InsertResult) bool {
+	return slices.ContainsFunc(results, func(r InsertResult) bool { return r.Outcome.refused() })
+}
+
 // InsertResult is what became of an entry, and under which ID it is stored.
 type InsertResult struct {
 	Outcome InsertOutcome
@@ -69,7 +76,7 @@ type InsertResult struct {
 // InsertEntry stores an entry.
 //
 // The organization, its switch, its retention and the entry are one statement, without a lock: what read "on" is
-// stored. On SQLite an entity or an actor that is new is another one, in the same transaction. Whatever the outcome,
+// stored. An entry with a Key, or with more than most, is stored as several are. On SQLite an entity or an actor that is new is another one, in the same transaction. Whatever the outcome,
 // no statement has failed and the transaction stays usable. An entry whose ID is stored already is left as it is. No
 // other transaction is waited for, except by an entry with a Key, which waits for one that is storing the same key.
 func InsertEntry(ctx context.Context, h Handle, entry NewEntry) (InsertResult, error) {
@@ -165,20 +172,47 @@ type organizationState struct {
 	LoggingEnabled bool
 	ClosedAt       Micros
 	KeptSince      Micros
+	Apart          bool // see apart of dialect
 }
 
-// stateOf is the state of an organization at a moment; its ID is 0 where there is none.
-func stateOf(ctx context.Context, d dialect, run Statements, ref OrganizationRef, now Micros) (state organizationState, err error) {
-	column, value := ref.column()
-	err = queryRows(ctx, run, func(rows Rows) error { return rows.Scan(state.columns()...) },
-		d.rebind("SELECT id, logging_enabled, closed_at, "+keptSinceSQL(d, "moment.now")+
-			" FROM audit_organizations, (SELECT CAST(? AS bigint) AS now) AS moment WHERE "+column+" = ?"), int64(now), value)
-	return state, err
+// statesOf are the states at a moment of the organizations of entries; their IDs are 0 where there are none.
+func statesOf(ctx context.Context, d dialect, run Statements, entries []NewEntry, now Micros) (map[OrganizationRef]organizationState, error) {
+	states, asked := map[OrganizationRef]organizationState{}, map[string][]string{} // by column
+	for i := range entries {
+		ref := entries[i].Organization
+		if _, listed := states[ref]; !listed {
+			states[ref] = organizationState{}
+			column, value := ref.column()
+			asked[column] = append(asked[column], value)
+		}
+	}
+	found := map[[2]string]organizationState{} // by column and value
+	for column, values := range asked {
+		for values := range slices.Chunk(values, 1000) {
+			among := d.textAmong(column, values)
+			err := queryRows(ctx, run, func(rows Rows) error {
+				var value string
+				var state organizationState
+				err := rows.Scan(&value, &state.ID, &state.LoggingEnabled, (*int64)(&state.ClosedAt), (*int64)(&state.KeptSince), &state.Apart)
+				found[[2]string{column, value}] = state
+				return err
+			}, d.rebind("SELECT "+column+", id, logging_enabled, closed_at, "+keptSinceSQL(d, "moment.now")+", "+d.apart()+
+				" FROM audit_organizations, (SELECT CAST(? AS bigint) AS now) AS moment WHERE "+among.sql), append([]any{int64(now)}, among.args...)...)
+			if err != nil {
+				return nil, fmt.Errorf("read organizations: %w", err)
+			}
+		}
+	}
+	for ref := range states {
+		column, value := ref.column()
+		states[ref] = found[[2]string{column, value}]
+	}
+	return states, nil
 }
 
-// columns are where a row's id, logging_enabled, closed_at and kept_since go.
-func (s *organizationState) columns() []any {
-	return []any{&s.ID, &s.LoggingEnabled, (*int64)(&s.ClosedAt), (*int64)(&s.KeptSince)}
+func stateOf(ctx context.Context, d dialect, run Statements, ref OrganizationRef, now Micros) (organizationState, error) {
+	states, err := statesOf(ctx, d, run, []NewEntry{{Organization: ref}}, now)
+	return states[ref], err
 }
 
 // of is what becomes of an entry of something that occurred then.

@@ -8,21 +8,15 @@ import (
 	"time"
 )
 
+// keyKeptFor is how long an EventKey is remembered.
+const keyKeptFor = 24 * time.Hour
+
 // EventKey is the caller's own key of an event. Within an organization the second event with a key
 // is not stored until the key of the first has expired.
 type EventKey struct {
 	Hash [sha256.Size]byte // of the key
 	// Fingerprint tells events apart: one key stands for one event.
 	Fingerprint [sha256.Size]byte
-	// KeepFor is how long the key is remembered, from now.
-	KeepFor time.Duration
-}
-
-// keyClaim is the keys that a batch has taken for itself, by the index of their entries.
-type keyClaim struct {
-	claimed []claimedKey
-	repeats []repeatedKey // within the batch
-	reused  bool          // a key stands for another event
 }
 
 // keyID is what an event key is found by.
@@ -37,56 +31,36 @@ type claimedKey struct {
 	key     *EventKey
 	entryID EntryID
 	expires Micros
-	stored  bool // its event will be, by what was known of the organization
+	stored  bool // its event is
 }
 
 func (k *claimedKey) id() keyID { return keyID{k.orgID, k.key.Hash} }
-
-type repeatedKey struct{ index, first int }
 
 // lateAfter is when an event comes late: its key may have expired, or it may have been back-filled, so that its
 // entry is looked for.
 const lateAfter = 5 * time.Minute
 
-// claimKeys takes the keys of entries. Those that have been taken before are answered in results: as
-// the first time, or with KeyReused. So are late ones that are stored without a key.
-func claimKeys(ctx context.Context, d dialect, run Statements, entries []NewEntry, results []InsertResult, now time.Time) (*keyClaim, error) {
-	claim := &keyClaim{}
-	first := map[keyID]int{}
-	organizations := map[OrganizationRef]organizationState{}
+// claimKeys takes the keys of entries, as far as results let them be stored or passed over. Those that have been taken
+// before are answered in results: as the first time, or with KeyReused. So are late ones that are stored without a key.
+func claimKeys(ctx context.Context, d dialect, run Statements, entries []NewEntry, states map[OrganizationRef]organizationState,
+	results []InsertResult, now time.Time) (claimed []claimedKey, err error) {
+	first, again := map[keyID]int{}, map[int]int{} // again is by which of the entries one is repeated
 	var keys []claimedKey
 	late := map[int64][]*Entry{} // by organization
 	for i := range entries {
-		e := &entries[i]
-		if e.Key == nil {
+		e, state := &entries[i], states[entries[i].Organization]
+		if e.Key == nil || state.ID == 0 {
 			continue
 		}
-		org, asked := organizations[e.Organization]
-		if !asked {
-			var err error
-			if org, err = stateOf(ctx, d, run, e.Organization, MicrosOf(now)); err != nil {
-				return nil, err
-			}
-			organizations[e.Organization] = org
+		k := claimedKey{i, state.ID, e.Key, e.Entry.ID, MicrosOf(now.Add(keyKeptFor)), results[i].Outcome == Inserted}
+		if earlier, listed := first[k.id()]; listed {
+			again[i] = earlier
+			continue
 		}
-		if org.ID == 0 {
-			continue // inserting it says so
-		}
-		id := keyID{org.ID, e.Key.Hash}
-		earlier, again := first[id]
-		switch {
-		case !again:
-			first[id] = i
-			keys = append(keys, claimedKey{i, org.ID, e.Key, e.Entry.ID, MicrosOf(now.Add(e.Key.KeepFor)),
-				org.outcome(e.Entry.OccurredAt, e.EvenWhenOff) != LoggingOff})
-			if e.Entry.OccurredAt < MicrosOf(now.Add(-lateAfter)) && org.outcome(e.Entry.OccurredAt, true) == Inserted {
-				late[org.ID] = append(late[org.ID], &e.Entry)
-			}
-		case entries[earlier].Key.Fingerprint != e.Key.Fingerprint:
-			results[i], claim.reused = InsertResult{Outcome: KeyReused}, true
-		default:
-			results[i].Repeated = true
-			claim.repeats = append(claim.repeats, repeatedKey{i, earlier})
+		first[k.id()] = i
+		keys = append(keys, k)
+		if e.Entry.OccurredAt < MicrosOf(now.Add(-lateAfter)) && state.outcome(e.Entry.OccurredAt, true) == Inserted {
+			late[state.ID] = append(late[state.ID], &e.Entry)
 		}
 	}
 	for orgID, asked := range late {
@@ -100,24 +74,28 @@ func claimKeys(ctx context.Context, d dialect, run Statements, entries []NewEntr
 			}
 			earlier, another := stored.find(&entries[k.index])
 			if another {
-				results[k.index], claim.reused = InsertResult{Outcome: KeyReused}, true
+				results[k.index] = InsertResult{Outcome: KeyReused}
 			} else if earlier != nil {
 				results[k.index] = InsertResult{ID: earlier.ID, Repeated: true}
 			}
 			return another || earlier != nil
 		})
 	}
-	if len(keys) == 0 {
-		return claim, nil
+	var free, taken []claimedKey
+	for _, k := range keys {
+		if results[k.index].Outcome.refused() {
+			taken = append(taken, k) // by the event that it may repeat
+		} else {
+			free = append(free, k)
+		}
 	}
-	fresh, err := d.claimKeys(ctx, run, keys, MicrosOf(now))
+	fresh, err := d.claimKeys(ctx, run, free)
 	if err != nil {
 		return nil, fmt.Errorf("claim event keys: %w", err)
 	}
-	var taken []claimedKey
-	for _, k := range keys {
+	for _, k := range free {
 		if fresh[k.id()] {
-			claim.claimed = append(claim.claimed, k)
+			claimed = append(claimed, k)
 		} else {
 			taken = append(taken, k)
 		}
@@ -125,10 +103,14 @@ func claimKeys(ctx context.Context, d dialect, run Statements, entries []NewEntr
 	if err := earlierResults(ctx, d, run, taken, results); err != nil {
 		return nil, fmt.Errorf("read event keys: %w", err)
 	}
-	for _, k := range taken {
-		claim.reused = claim.reused || results[k.index].Outcome == KeyReused
+	for i, earlier := range again {
+		results[i] = results[earlier]
+		results[i].Repeated = !results[earlier].Outcome.refused()
+		if entries[earlier].Key.Fingerprint != entries[i].Key.Fingerprint {
+			results[i] = InsertResult{Outcome: KeyReused}
+		}
 	}
-	return claim, nil
+	return claimed, nil
 }
 
 // earlierResults settles keys that have been taken before with what became of the event that did.
@@ -178,11 +160,7 @@ func eachKeyAmong(d dialect, keys []claimedKey, fn func(keys []claimedKey, among
 	return nil
 }
 
-// release gives the claimed keys back: nothing of the batch was stored.
-func (c *keyClaim) release(ctx context.Context, d dialect, run Statements) error {
-	return releaseKeys(ctx, d, run, c.claimed)
-}
-
+// releaseKeys gives keys back: nothing of the batch is stored.
 func releaseKeys(ctx context.Context, d dialect, run Statements, keys []claimedKey) error {
 	return eachKeyAmong(d, keys, func(_ []claimedKey, among condition) error {
 		if _, err := run.Exec(ctx, d.rebind("DELETE FROM audit_event_keys WHERE "+among.sql), among.args...); err != nil {
@@ -190,38 +168,4 @@ func releaseKeys(ctx context.Context, d dialect, run Statements, keys []claimedK
 		}
 		return nil
 	})
-}
-
-// repeat settles repeats within the batch as what they repeat.
-func (c *keyClaim) repeat(results []InsertResult) {
-	for _, r := range c.repeats {
-		results[r.index] = results[r.first]
-		results[r.index].Repeated = results[r.first].Outcome == Inserted || results[r.first].Outcome == LoggingOff
-	}
-}
-
-// settle notes which of the claimed keys stand for events that were stored, where that is not what it seemed to be
-// when they were claimed: looking for their rows costs a transaction under SERIALIZABLE dear.
-func (c *keyClaim) settle(ctx context.Context, d dialect, run Statements, results []InsertResult) error {
-	wrong, refused := map[bool][]claimedKey{}, []claimedKey(nil) // by what they should be
-	for _, k := range c.claimed {
-		switch outcome := results[k.index].Outcome; outcome {
-		case Inserted, LoggingOff:
-			if stored := outcome == Inserted; stored != k.stored {
-				wrong[stored] = append(wrong[stored], k)
-			}
-		default:
-			refused = append(refused, k)
-		}
-	}
-	for stored, keys := range wrong {
-		err := eachKeyAmong(d, keys, func(_ []claimedKey, among condition) error {
-			_, err := run.Exec(ctx, d.rebind("UPDATE audit_event_keys SET stored = ? WHERE "+among.sql), append([]any{stored}, among.args...)...)
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("settle event keys: %w", err)
-		}
-	}
-	return releaseKeys(ctx, d, run, refused)
 }

@@ -3,21 +3,15 @@ package models
 import (
 	"crypto/sha256"
 	"strconv"
-	"sync"
 )
 
 // NameCache remembers entities and actors of a month that committed transactions have written, so that
-// batches need not look for them again. It holds the latest 2 × nameGeneration of them, about
-// 50 bytes each. Any number of goroutines may use it; nil is empty and stays so.
+// batches need not look for them again. It takes about 50 bytes for each. Any number of goroutines may use it; nil is
+// empty and stays so.
 //
 // What it remembers never becomes wrong: a month of entities is deleted only once it has expired,
 // and what has expired stays so.
-type NameCache struct {
-	mutex         sync.Mutex
-	recent, older map[nameKey]struct{}
-}
-
-const nameGeneration = 1 << 16
+type NameCache struct{ names recent[nameKey, struct{}] }
 
 // nameKey is the beginning of the SHA-256 of an entity or actor of a month.
 type nameKey [16]byte
@@ -29,15 +23,7 @@ func (k *NameCache) has(key nameKey) bool {
 	if k == nil {
 		return false
 	}
-	k.mutex.Lock()
-	defer k.mutex.Unlock()
-	if _, ok := k.recent[key]; ok {
-		return true
-	}
-	_, ok := k.older[key]
-	if ok {
-		k.add(key)
-	}
+	_, ok := k.names.get(key)
 	return ok
 }
 
@@ -47,28 +33,19 @@ func (k *NameCache) Add(results []InsertResult) {
 	if k == nil {
 		return
 	}
-	k.mutex.Lock()
-	defer k.mutex.Unlock()
 	for i := range results {
-		if r := &results[i]; r.Outcome == Inserted && r.names != (entryNames{}) {
-			k.add(r.names.entity)
-			k.add(r.names.actor)
+		if names := results[i].names; names != (entryNames{}) {
+			k.names.put(names.entity, struct{}{})
+			k.names.put(names.actor, struct{}{})
 		}
 	}
 }
 
-// add expects the mutex to be held.
-func (k *NameCache) add(key nameKey) {
-	if len(k.recent) >= nameGeneration || k.recent == nil {
-		k.older, k.recent = k.recent, make(map[nameKey]struct{})
-	}
-	k.recent[key] = struct{}{}
-}
-
 // keyOf hashes texts that hold no NUL.
-func keyOf(kind string, o OrganizationRef, month int, texts ...string) nameKey {
-	buffer := make([]byte, 0, 512)
-	for _, text := range append([]string{kind, o.Slug, o.ExternalID, strconv.Itoa(month)}, texts...) {
+func keyOf(kind string, orgID int64, month int, texts ...string) nameKey {
+	buffer := strconv.AppendInt(append(make([]byte, 0, 512), kind...), orgID, 10)
+	buffer = append(strconv.AppendInt(append(buffer, 0), int64(month), 10), 0)
+	for _, text := range texts {
 		buffer = append(append(buffer, text...), 0)
 	}
 	sum := sha256.Sum256(buffer)

@@ -10,6 +10,8 @@ func (sqlite) rebind(sql string) string { return sql }
 
 func (sqlite) greatest() string { return "max" }
 
+func (sqlite) apart() string { return "false" }
+
 // insertOneSQL stores an entry in the organization that column names, and answers, where it did,
 // whether this month has seen its entity and its actor.
 func (d sqlite) insertOneSQL(column string) string {
@@ -119,54 +121,33 @@ var (
 	sqliteInsertManyMore, sqliteInsertSingleMore = sqliteInsertRows(sqliteRows, entryColumns+furtherColumns), sqliteInsertRows(1, entryColumns+furtherColumns)
 )
 
-func (d sqlite) insertBatch(ctx context.Context, run Statements, batch *entryBatch) ([]organizationState, error) {
-	states := make([]organizationState, len(batch.organizations))
-	refused := batch.refused
-	for i, o := range batch.organizations {
-		var err error
-		if states[i], err = stateOf(ctx, d, run, o, batch.now); err != nil {
-			return nil, err
-		}
-		outcome := states[i].outcome(batch.oldest[i], true)
-		refused = refused || outcome != Inserted
-	}
-	if batch.allOrNothing && refused {
-		return states, nil
-	}
-	allowed := func(i int) bool {
-		e := &batch.entries[i]
-		return states[e.organization].outcome(e.OccurredAt, e.evenWhenOff) == Inserted
-	}
-
+func (sqlite) insertBatch(ctx context.Context, run Statements, batch *entryBatch) error {
 	many, single := preparing{run: run, sql: sqliteInsertMany}, preparing{run: run, sql: sqliteInsertSingle}
 	if batch.more {
 		many.sql, single.sql = sqliteInsertManyMore, sqliteInsertSingleMore
-		if err := insertParts(ctx, run, batch, states, allowed); err != nil {
-			return nil, err
+		if err := insertParts(ctx, run, batch); err != nil {
+			return err
 		}
 	}
 	defer many.close()
 	defer single.close()
 	values, waiting := make([]any, 0, sqliteRows*27), 0
 	for i := range batch.entries {
-		if !allowed(i) {
-			continue
-		}
 		e := &batch.entries[i]
-		values = appendEntryValues(append(values, states[e.organization].ID, e.ID[:]), &e.Entry)
+		values = appendEntryValues(append(values, e.OrgID, e.ID[:]), &e.Entry)
 		if batch.more {
 			values = append(values, furtherValues(&e.Entry)...)
 		}
 		if waiting++; waiting == sqliteRows {
 			if err := many.exec(ctx, values...); err != nil {
-				return nil, err
+				return err
 			}
 			values, waiting = values[:0], 0
 		}
 	}
 	for each := len(values) / max(waiting, 1); len(values) > 0; values = values[each:] {
 		if err := single.exec(ctx, values[:each]...); err != nil {
-			return nil, err
+			return err
 		}
 	}
 
@@ -182,16 +163,12 @@ func (d sqlite) insertBatch(ctx context.Context, run Statements, batch *entryBat
 		insert := preparing{run: run, sql: named.sql}
 		defer insert.close()
 		for _, row := range named.rows {
-			if !allowed(row.entry) {
-				continue
-			}
-			e := &batch.entries[row.entry]
-			if err := insert.exec(ctx, named.values(states[e.organization].ID, e.Month, row.texts)...); err != nil {
-				return nil, err
+			if err := insert.exec(ctx, named.values(row.orgID, row.month, row.texts)...); err != nil {
+				return err
 			}
 		}
 	}
-	return states, nil
+	return nil
 }
 
 func nativeValues(orgID int64, month int, texts [6]string) []any {
@@ -200,23 +177,19 @@ func nativeValues(orgID int64, month int, texts [6]string) []any {
 
 // insertParts stores what stands in tables beside the entries, before those: a trigger leaves out what would be
 // added to an entry.
-func insertParts(ctx context.Context, run Statements, batch *entryBatch, states []organizationState, allowed func(i int) bool) error {
+func insertParts(ctx context.Context, run Statements, batch *entryBatch) error {
 	related, principal := preparing{run: run, sql: sqliteInsertRelated}, preparing{run: run, sql: sqliteInsertPrincipal}
 	defer related.close()
 	defer principal.close()
 	for i := range batch.entries {
-		if !allowed(i) {
-			continue
-		}
 		e := &batch.entries[i]
-		orgID := states[e.organization].ID
 		for n, r := range e.Related {
-			if err := related.exec(ctx, orgID, e.ID[:], n+1, r.Type, r.ID, r.Name, r.Role); err != nil {
+			if err := related.exec(ctx, e.OrgID, e.ID[:], n+1, r.Type, r.ID, r.Name, r.Role); err != nil {
 				return err
 			}
 		}
 		if p := e.OnBehalfOf; p != nil {
-			if err := principal.exec(ctx, orgID, e.ID[:], string(p.Type), p.ID, p.Name, p.Email, p.Session); err != nil {
+			if err := principal.exec(ctx, e.OrgID, e.ID[:], string(p.Type), p.ID, p.Name, p.Email, p.Session); err != nil {
 				return err
 			}
 		}
@@ -224,14 +197,14 @@ func insertParts(ctx context.Context, run Statements, batch *entryBatch, states 
 	return nil
 }
 
-func (sqlite) claimKeys(ctx context.Context, run Statements, keys []claimedKey, now Micros) (map[keyID]bool, error) {
+func (sqlite) claimKeys(ctx context.Context, run Statements, keys []claimedKey) (map[keyID]bool, error) {
 	fresh := make(map[keyID]bool, len(keys))
 	for _, k := range keys {
 		changed, err := run.Exec(ctx, `
 INSERT INTO audit_event_keys (org_id, key_hash, fingerprint, entry_id, stored, expires_at) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (org_id, key_hash) DO UPDATE SET
 	fingerprint = excluded.fingerprint, entry_id = excluded.entry_id, stored = excluded.stored, expires_at = excluded.expires_at
-	WHERE expires_at <= ?`, k.orgID, k.key.Hash[:], k.key.Fingerprint[:], k.entryID[:], k.stored, int64(k.expires), int64(now))
+	WHERE expires_at <= excluded.expires_at - ?`, k.orgID, k.key.Hash[:], k.key.Fingerprint[:], k.entryID[:], k.stored, int64(k.expires), keyKeptFor.Microseconds())
 		if err != nil {
 			return nil, err
 		}
@@ -260,6 +233,14 @@ func (sqlite) markAmong(entries []*Entry) condition {
 
 // lockHistory has nothing to do: there is one writer.
 func (sqlite) lockHistory(context.Context, Statements, int64) error { return nil }
+
+func (sqlite) textAmong(column string, values []string) condition {
+	c := condition{sql: column + " IN (?" + strings.Repeat(", ?", len(values)-1) + ")"}
+	for _, value := range values {
+		c.args = append(c.args, value)
+	}
+	return c
+}
 
 func (sqlite) keyAmong(keys []claimedKey) condition {
 	c := condition{sql: "key_hash IN (?" + strings.Repeat(", ?", len(keys)-1) + ")"}

@@ -103,17 +103,20 @@ type dialect interface {
 	rebind(sql string) string
 	// greatest is the SQL function that returns the greatest of its values.
 	greatest() string
+	// apart is the SQL condition that statements about several organizations are several statements.
+	apart() string
 	// isolation is the level that the transactions of a Store ask for, whatever the database's default is.
 	isolation() []*sql.TxOptions
 	// insertEntry stores one entry, if the organization's state allows it.
 	insertEntry(ctx context.Context, h Handle, ref OrganizationRef, row entryRow, evenWhenOff bool) (InsertResult, error)
 	// beginWriting makes sure that the transaction may write before it reads.
 	beginWriting(ctx context.Context, run Statements) error
-	// insertBatch stores those entries that the states of their organizations, which it answers,
-	// allow; or none of them where the batch is all or nothing and one of them is not allowed.
-	insertBatch(ctx context.Context, run Statements, batch *entryBatch) ([]organizationState, error)
+	// insertBatch stores entries, whatever the states of their organizations.
+	insertBatch(ctx context.Context, run Statements, batch *entryBatch) error
 	// claimKeys stores event keys that are new, or were and have expired, and returns which.
-	claimKeys(ctx context.Context, run Statements, keys []claimedKey, now Micros) (fresh map[keyID]bool, err error)
+	claimKeys(ctx context.Context, run Statements, keys []claimedKey) (fresh map[keyID]bool, err error)
+	// textAmong is the condition that a column is one of values, of which there is at least one.
+	textAmong(column string, values []string) condition
 	// idAmong is the condition that an entry's ID is one of ids, of which there is at least one and at
 	// most a few hundred.
 	idAmong(ids []EntryID) condition

@@ -18,7 +18,7 @@ import (
 // organization the event is checked all the same, nothing is stored, and Receipt.Stored is false. Only
 // what the web app records of itself is stored even then (the actions of the group action.Access,
 // OrganizationAuditConfigUpdate and whatever its pages change), and OrganizationDelete. The switch is
-// read by the inserting statement itself.
+// read by the inserting statement itself or, of an event with an ID and of several, just before.
 //
 // Errors: ErrNoOrganization, ErrOrganizationClosed, ErrNoActor, ErrExpired, ErrIDReused and
 // *InvalidEventError leave the transaction usable, and so do ErrNoHandle, ErrHandleFailed, ErrHandleClosed,
@@ -100,9 +100,6 @@ func entryOf(ctx context.Context, e Event, now time.Time) (models.NewEntry, erro
 	return entry, nil
 }
 
-// idKeptFor is how long an event's ID is remembered.
-const idKeptFor = 24 * time.Hour
-
 // eventKey is what Event.ID is remembered by. Two events with the ID are the same if they agree in
 // all they say; where the request came from, and how metadata is laid out, makes no difference.
 func eventKey(e Event, entry *models.Entry) *models.EventKey {
@@ -115,5 +112,5 @@ func eventKey(e Event, entry *models.Entry) *models.EventKey {
 		said = strconv.AppendInt(said, int64(entry.OccurredAt), 10)
 	}
 	said = append(said, entry.Further()...) // begins with a bracket, or is not there
-	return &models.EventKey{Hash: sha256.Sum256([]byte(e.ID)), Fingerprint: sha256.Sum256(said), KeepFor: idKeptFor}
+	return &models.EventKey{Hash: sha256.Sum256([]byte(e.ID)), Fingerprint: sha256.Sum256(said)}
 }

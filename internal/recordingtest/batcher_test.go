@@ -231,6 +231,7 @@ func TestBatcherKeepsBadEventsApart(t *testing.T) {
 	poison := map[string][]string{
 		"sqlite": {`CREATE TRIGGER poison BEFORE INSERT ON audit_entries WHEN new.entity_id = 'poison' BEGIN SELECT RAISE(ABORT, 'poison'); END`},
 		"postgres": {
+			"SET LOCAL citus.enable_unsafe_triggers = on", // any setting with a dot may be set
 			`CREATE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'poison'; END $$`,
 			`CREATE TRIGGER poison BEFORE INSERT ON audit_entries FOR EACH ROW WHEN (new.entity_id = 'poison') EXECUTE FUNCTION poison()`,
 		},
@@ -240,8 +241,14 @@ func TestBatcherKeepsBadEventsApart(t *testing.T) {
 			ensure(t, db.Write, audit.Organization{Slug: slug})
 		}
 		set(t, db.Write, "UPDATE audit_organizations SET closed_at = 1 WHERE slug = 'closed'")
-		for _, statement := range poison[db.Write.Name()] {
-			set(t, db.Write, statement)
+		err := db.Write.Transaction(func(tx *gorm.DB) error {
+			for _, statement := range poison[db.Write.Name()] {
+				set(t, tx, statement)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
 		if _, err := audit.Record(t.Context(), db.Write, anEvent(func(e *audit.Event) { e.ID = "m-1" })); err != nil {
 			t.Fatal(err)

@@ -82,4 +82,32 @@ func TestManyEventsWithIDsTakeAsFewStatementsAsFew(t *testing.T) {
 	})
 }
 
+// One event is one statement, however many it is about; the first of an organization asks for its ID.
+func TestOneEventTakesOneStatement(t *testing.T) {
+	db := databasetest.Postgres(t).Write
+	slug := ensure(t, db, audit.Organization{Slug: "one-statement", ExternalID: "one statement"})
+	pool, err := db.DB()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tx, err := pool.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	counted := &countedTx{Tx: tx}
+	for _, name := range []func(*audit.Event){
+		func(e *audit.Event) { e.Organization = slug },
+		func(e *audit.Event) { e.Organization, e.ExternalID = "", "one statement" },
+	} {
+		for n, want := range []int{2, 1, 1} {
+			counted.statements = 0
+			_, err := audit.PostgreSQL.Record(t.Context(), counted, anEvent(name, func(e *audit.Event) { e.EntityID = fmt.Sprint("svc-", n) }))
+			if err != nil || counted.statements != want {
+				t.Errorf("event %d takes %d statements, %v", n, counted.statements, err)
+			}
+		}
+	}
+}
+
 var _ gorm.TxCommitter = (*countedTx)(nil)

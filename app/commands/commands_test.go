@@ -2,7 +2,9 @@ package commands
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -13,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 )
 
@@ -78,6 +81,24 @@ func TestOnlyAServerIsStoppedWithSuccess(t *testing.T) {
 		var stdout, stderr bytes.Buffer
 		if got := Run(stopped, arguments, strings.NewReader(""), &stdout, &stderr); got != code || (stderr.Len() > 0) != (code > 0) {
 			t.Errorf("%s: exit code %d: %q", arguments[0], got, stderr.String())
+		}
+	}
+}
+
+// What was stopped may be done later.
+func TestACommandThatIsStoppedIsUnfinished(t *testing.T) {
+	flags := databaseFlags{Database: "sqlite:" + databasetest.SQLiteFile(t)}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	for _, stopped := range []bool{false, true} {
+		err := flags.withDatabase(ctx, streams{stderr: io.Discard}, func(db *database.DB) error {
+			if stopped {
+				stop()
+			}
+			return cmp.Or(db.Write.WithContext(ctx).Exec("SELECT 1").Error, errors.New("refused"))
+		})
+		if err == nil || errors.As(err, new(unfinished)) != stopped {
+			t.Errorf("stopped %t: %v", stopped, err)
 		}
 	}
 }

@@ -28,7 +28,10 @@ func (f *databaseFlags) withDatabase(ctx context.Context, to streams, do func(*d
 	case !current:
 		return errors.New("database: its schema is not this version's: run auditlogs migrate first")
 	}
-	return do(db)
+	if err = do(db); err != nil && ctx.Err() != nil {
+		err = unfinished{err}
+	}
+	return err
 }
 
 // withStore is withDatabase for what goes by its rows.

@@ -26,7 +26,7 @@ func (s *postgresServer) nodesOf(coordinator *sql.DB) ([]node, error) {
 		nodes = append(nodes, n)
 	}
 	if len(nodes) < 2 {
-		return nil, errors.New("Citus has no workers: see docs/citus.md")
+		return nil, errors.New("the coordinator has no workers: see docs/citus.md")
 	}
 	for i := range nodes {
 		if nodes[i].admin, err = s.open(net.JoinHostPort(nodes[i].host, strconv.Itoa(nodes[i].port))); err != nil {

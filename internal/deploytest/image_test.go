@@ -75,6 +75,16 @@ func TestTheImage(t *testing.T) {
 	})
 }
 
+// A program that is built without a file that git knows calls itself changed. What .dockerignore says is read by git's
+// rules, which are the same for what it says.
+func TestTheImageIsBuiltOfAllThatIsCommitted(t *testing.T) {
+	command := exec.CommandContext(t.Context(), "git", "ls-files", "--cached", "--ignored", "--exclude-from=/dev/stdin")
+	command.Dir, command.Stdin = root, strings.NewReader(read(t, ".dockerignore"))
+	if left, err := command.CombinedOutput(); err != nil || len(left) > 0 {
+		t.Errorf("the build context lacks (%v):\n%s", err, left)
+	}
+}
+
 // image is the file system that the Dockerfile makes, and how it is run.
 type image struct {
 	folder           string

@@ -73,7 +73,9 @@ func New(config Config, store *models.Store) (*App, error) {
 		return nil, err
 	}
 	metrics := newMetrics()
-	config.Log = newCountingLog(metrics.registry, config.Log)
+	log, lines := counting(config.Log)
+	config.Log = log
+	metrics.registry.MustRegister(lines)
 	a := &App{config: config, store: store, origin: http.NewCrossOriginProtection(),
 		proxies: intake.ParseProxies(config.TrustedProxies), answers: newAnswers(),
 		metrics: metrics, storage: newStorage(config, store)}
@@ -86,7 +88,7 @@ func New(config Config, store *models.Store) (*App, error) {
 	if a.files, err = static.Load(); err != nil {
 		return nil, err
 	}
-	log := entries.NewLog(store)
+	questions := entries.NewLog(store)
 	a.handlers = &handlers.Handlers{
 		Store:    store,
 		Accounts: accounts.NewStore(store),
@@ -94,8 +96,8 @@ func New(config Config, store *models.Store) (*App, error) {
 		Log:      config.Log,
 		BaseURL:  config.BaseURL,
 		Demo:     config.Demo,
-		Entries:  log,
-		Listing:  log,
+		Entries:  questions,
+		Listing:  questions,
 
 		APIRateLimit:   config.APIRateLimit,
 		RetentionGrace: config.RetentionGrace,

@@ -97,16 +97,19 @@ type countingLog struct {
 	lines *prometheus.CounterVec
 }
 
-func newCountingLog(registry *prometheus.Registry, log *slog.Logger) *slog.Logger {
-	lines := prometheus.NewCounterVec(prometheus.CounterOpts{
+// counting returns log as one that counts: itself where it is.
+func counting(log *slog.Logger) (counted *slog.Logger, lines *prometheus.CounterVec) {
+	if already, is := log.Handler().(countingLog); is {
+		return log, already.lines
+	}
+	lines = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "auditlogs_log_messages_total",
 		Help: "Warnings and errors in this server's log, by level. An answer with a status of 500 or more is an error.",
 	}, []string{"level"})
-	registry.MustRegister(lines)
 	for _, level := range []string{"warn", "error"} {
 		lines.WithLabelValues(level)
 	}
-	return slog.New(countingLog{log.Handler(), lines})
+	return slog.New(countingLog{log.Handler(), lines}), lines
 }
 
 func (l countingLog) Handle(ctx context.Context, record slog.Record) error {

@@ -1,8 +1,10 @@
 package app_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -10,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,6 +21,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
+	"github.com/auditlogs/auditlogs/app"
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/handlers/github"
 	"github.com/auditlogs/auditlogs/internal/apptest"
@@ -156,6 +160,71 @@ func TestMetricsCountNoStrangers(t *testing.T) {
 	deliver(secret, "{}").Expect(http.StatusBadRequest) // without an ID
 	found, _ := scrape(t, server)
 	found.expect(t, 1, "auditlogs_events_refused_total", "way", "github", "reason", "bad_request")
+}
+
+// What the database says to the log is counted as well.
+func TestMetricsCountAllLinesOfTheLog(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	var log, console lineLog
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer stop()
+	file := "sqlite:" + databasetest.SQLiteFile(t)
+	running.Go(func() {
+		err := app.Run(ctx, app.Config{Addr: "127.0.0.1:0", Metrics: "127.0.0.1:0", Log: slog.New(slog.NewTextHandler(&log, nil))}, file, &console)
+		if err != nil && ctx.Err() == nil {
+			t.Error(err)
+		}
+	})
+	var address []string
+	for deadline := time.Now().Add(patience); address == nil; time.Sleep(20 * time.Millisecond) {
+		if address = regexp.MustCompile(`Metrics are at (\S+)`).FindStringSubmatch(console.String()); time.Now().After(deadline) {
+			t.Fatalf("the server says %q", console.String())
+		}
+	}
+	read := func() (scraped, error) {
+		answer, err := http.Get(address[1])
+		if err != nil {
+			return nil, err
+		}
+		defer answer.Body.Close()
+		parser := expfmt.NewTextParser(model.LegacyValidation)
+		return parser.TextToMetricFamilies(answer.Body)
+	}
+	if err := databasetest.Open(t, file).Write.Exec("DROP TABLE audit_jobs").Error; err != nil {
+		t.Fatal(err)
+	}
+	for range 5 { // each asks for the table, which is two lines
+		if _, err := read(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lines := strings.Count(log.String(), "level=ERROR")
+	found, err := read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if counted := found.count("auditlogs_log_messages_total", "level", "error"); int(counted) < lines || lines < 10 {
+		t.Errorf("%v errors are counted of %d in the log:\n%s", counted, lines, log.String())
+	}
+}
+
+// lineLog keeps what several goroutines write to it.
+type lineLog struct {
+	mutex sync.Mutex
+	text  strings.Builder
+}
+
+func (l *lineLog) Write(line []byte) (int, error) {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	return l.text.Write(line)
+}
+
+func (l *lineLog) String() string {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	return l.text.String()
 }
 
 // However many addresses are asked for and however many kinds of mistakes are sent, there are no more time series.

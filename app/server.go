@@ -44,6 +44,7 @@ func Run(ctx context.Context, config Config, databaseURL string, console io.Writ
 	if _, isFile := database.SQLiteFile(databaseURL); isFile && len(config.ReadDatabases) > 0 {
 		return errors.New("--read-database is for PostgreSQL: a SQLite database has no replicas")
 	}
+	config.Log, _ = counting(config.Log) // of the database, too
 	db, err := database.Open(ctx, databaseURL, config.Log)
 	if err != nil {
 		return err

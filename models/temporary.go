@@ -22,10 +22,8 @@ func Temporary(err error) bool {
 	if err == nil {
 		return false
 	}
-	// PostgreSQL's answer: pgx and lib/pq.
-	var answer interface{ SQLState() string }
-	if errors.As(err, &answer) {
-		return passingState(answer.SQLState())
+	if state := sqlState(err); state != "" {
+		return passingState(state)
 	}
 	// SQLite's: modernc.org/sqlite.
 	var code interface{ Code() int }
@@ -35,6 +33,23 @@ func Temporary(err error) bool {
 	return connectionLost(err) || errors.Is(err, sql.ErrTxDone) || errors.Is(err, context.DeadlineExceeded) ||
 		// mattn/go-sqlite3's type cannot be named without cgo, so its text is all there is.
 		strings.Contains(err.Error(), "database is locked") || strings.Contains(err.Error(), "database table is locked")
+}
+
+// sqlState is that of PostgreSQL's answer, by pgx or lib/pq; empty where err is none. Of a node that died under it
+// Citus says so in a sentence only, under XX000.
+func sqlState(err error) string {
+	var answer interface{ SQLState() string }
+	if !errors.As(err, &answer) {
+		return ""
+	}
+	const connectionFailure = "08006"
+	state := answer.SQLState()
+	if state == "XX000" && slices.ContainsFunc([]string{"postmaster was shut down", "unexpected postmaster exit",
+		"failure on connection marked as essential", "could not commit transaction for shard"},
+		func(part string) bool { return strings.Contains(err.Error(), part) }) {
+		return connectionFailure
+	}
+	return state
 }
 
 // connectionLost reports whether there is no connection to the database, or none any more.
@@ -72,9 +87,8 @@ func Unwritable(err error) string {
 	case errors.Is(err, syscall.EROFS):
 		return readOnly
 	}
-	var answer interface{ SQLState() string }
-	if errors.As(err, &answer) {
-		switch state := answer.SQLState(); {
+	if state := sqlState(err); state != "" {
+		switch {
 		case state == "53100":
 			return full
 		case state == "25006":
@@ -105,8 +119,7 @@ func Unavailable(err error) bool {
 	if err == nil {
 		return false
 	}
-	var answer interface{ SQLState() string }
-	if errors.As(err, &answer) && strings.HasPrefix(answer.SQLState(), "08") {
+	if strings.HasPrefix(sqlState(err), "08") {
 		return true
 	}
 	return Unwritable(err) != "" || connectionLost(err)
@@ -115,16 +128,13 @@ func Unavailable(err error) bool {
 // givenUp reports whether a database has given a transaction up for another one, with which it could not be
 // brought into an order, or each of which waited for the other. None of it is kept, and all of it can be tried again.
 func givenUp(err error) bool {
-	var answer interface{ SQLState() string }
-	return errors.As(err, &answer) && slices.Contains([]string{"40001", "40P01"}, answer.SQLState())
+	return slices.Contains([]string{"40001", "40P01"}, sqlState(err))
 }
 
 // Overloaded reports whether err is of a database that did not answer in time, or has too much to do to answer, or
 // restarts: the same request is worth sending again in a moment.
 func Overloaded(err error) bool {
-	var answer interface{ SQLState() string }
-	if errors.As(err, &answer) {
-		state := answer.SQLState()
+	if state := sqlState(err); state != "" {
 		return state == "55P03" || slices.Contains([]string{"40", "53", "57"}, state[:min(2, len(state))])
 	}
 	var code interface{ Code() int }

@@ -45,6 +45,7 @@ func TestADatabaseThatTakesNoChanges(t *testing.T) {
 		{&pgconn.PgError{Code: "25006"}, "it is read-only"},
 		{&pgconn.PgError{Code: "58030"}, "its disk fails"},
 		{&pgconn.PgError{Code: "08006"}, ""},
+		{&pgconn.PgError{Code: "XX000", Message: "postmaster was shut down, exiting"}, ""}, // Citus
 		{sqliteCode(13), "its disk is full"},
 		{sqliteCode(8), "it is read-only"},
 		{sqliteCode(8 | 4<<8), "it is read-only"},
@@ -83,6 +84,7 @@ func TestPassing(t *testing.T) {
 		&net.OpError{Op: "dial", Err: errors.New("connection refused")},
 		&pgconn.PgError{Code: "40P01"},
 		&pgconn.PgError{Code: "57P03"},
+		&pgconn.PgError{Code: "XX000", Message: "could not commit transaction for shard 102008 on at least one active node"},
 		&pgconn.PgError{Code: "25006"},
 		sqliteCode(5),
 		sqliteCode(5 | 2<<8),
@@ -98,6 +100,7 @@ func TestPassing(t *testing.T) {
 		errors.New("sql: database is closed"),
 		&pgconn.PgError{Code: "22021"},
 		&pgconn.PgError{Code: "42P01"},
+		&pgconn.PgError{Code: "XX000"},
 		sqliteCode(19),
 		sqliteCode(8),
 	} {

@@ -19,7 +19,7 @@ import (
 // loadCompose reads deploy/compose.yaml as Compose does: checked against its schema, with the variables put in.
 func loadCompose(t *testing.T, variables map[string]string) (*types.Project, error) {
 	t.Helper()
-	folder, err := filepath.Abs(filepath.Join(root, "deploy"))
+	folder, err := filepath.Abs(filepath.Join(root(t), "deploy"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func TestCompose(t *testing.T) {
 		len(auditlogs.CapAdd) > 0 || !slices.Contains(auditlogs.SecurityOpt, "no-new-privileges:true") {
 		t.Errorf("the server may more than the image asks for: %+v", auditlogs)
 	}
-	if absolute, err := filepath.Abs(root); err != nil || auditlogs.Build == nil || auditlogs.Build.Context != absolute {
+	if absolute, err := filepath.Abs(root(t)); err != nil || auditlogs.Build == nil || auditlogs.Build.Context != absolute {
 		t.Errorf("the server is built of %+v", auditlogs.Build)
 	}
 	exposed := instruction(t, read(t, "Dockerfile"), "EXPOSE")

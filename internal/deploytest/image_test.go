@@ -26,24 +26,22 @@ import (
 // nonroot is the user of distroless images with the tag nonroot.
 const nonroot = 65532
 
-// root is the repository's.
-const root = "../.."
-
-// Go keeps the results of tests whose files and variables are the same, and does not look at files of another module, which
-// are those that these tests are about. The address of a throw-away server is another one each time.
-func TestMain(m *testing.M) {
-	if os.Getenv(databaseVariable) == "" {
-		fmt.Fprintln(os.Stderr, "these tests need PostgreSQL: run make test, or scripts/test-postgres go test ./... from here")
-		os.Exit(1)
-	}
-	os.Exit(m.Run())
-}
-
 const databaseVariable = "TEST_DATABASE_URL"
+
+// root is the repository's. Go keeps the results of tests whose files and variables are the same, and does not look at
+// files of another module, which are those that these tests are about. The address of a throw-away server is another one
+// each time.
+func root(t *testing.T) string {
+	t.Helper()
+	if os.Getenv(databaseVariable) == "" {
+		t.Fatal("this test needs PostgreSQL: run make test, or scripts/test-postgres go test ./... from here")
+	}
+	return "../.."
+}
 
 func read(t *testing.T, path string) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(root, path))
+	text, err := os.ReadFile(filepath.Join(root(t), path))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +89,7 @@ func TestTheImage(t *testing.T) {
 // rules, which are the same for what it says.
 func TestTheImageIsBuiltOfAllThatIsCommitted(t *testing.T) {
 	command := exec.CommandContext(t.Context(), "git", "ls-files", "--cached", "--ignored", "--exclude-from=.dockerignore")
-	command.Dir = root
+	command.Dir = root(t)
 	if left, err := command.CombinedOutput(); err != nil || len(left) > 0 {
 		t.Errorf("the build context lacks (%v):\n%s", err, left)
 	}
@@ -125,7 +123,7 @@ func buildImage(t *testing.T) image {
 		t.Fatal("the Dockerfile does not build /image/auditlogs")
 	}
 	command := exec.CommandContext(t.Context(), "sh", "-c", "CGO_ENABLED=0 go build "+build[1]+" -o "+image.folder+"/auditlogs .")
-	command.Dir = root
+	command.Dir = root(t)
 	if output, err := command.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, output)
 	}

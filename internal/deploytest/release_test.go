@@ -33,7 +33,7 @@ func TestEverySystemOfARelease(t *testing.T) {
 		t.Run(system+" on "+architecture, func(t *testing.T) {
 			program, err := packages.Load(&packages.Config{
 				Context: t.Context(),
-				Dir:     root,
+				Dir:     root(t),
 				Env:     append(os.Environ(), "GOOS="+system, "GOARCH="+architecture, "CGO_ENABLED=0"),
 				Mode:    packages.NeedName | packages.NeedImports | packages.NeedDeps | packages.NeedCompiledGoFiles | packages.NeedSyntax | packages.NeedTypes,
 			}, "github.com/auditlogs/auditlogs/...")
@@ -65,7 +65,7 @@ func TestRelease(t *testing.T) {
 		}
 		return string(output)
 	}
-	absolute, err := filepath.Abs(root)
+	absolute, err := filepath.Abs(root(t))
 	if err != nil {
 		t.Fatal(err)
 	}

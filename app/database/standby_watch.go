@@ -53,7 +53,7 @@ func (s *standbys) look(ctx context.Context) {
 			before := one.found.Load()
 			found.follow(&s.late, before)
 			if one.found.Store(&found); ctx.Err() != context.Canceled && before.problem != found.problem {
-				s.tell(one, found, err)
+				s.tell(ctx, one, found, err)
 			}
 		})
 	}
@@ -61,11 +61,14 @@ func (s *standbys) look(ctx context.Context) {
 }
 
 // tell writes to the log that a standby is read from or not.
-func (s *standbys) tell(one *standby, found finding, err error) {
+func (s *standbys) tell(ctx context.Context, one *standby, found finding, err error) {
 	log := s.log.With("replica", one.String())
 	switch {
 	case found.problem == "":
 		log.Info("the log is read from a replica")
+		if err := one.checkPooler(ctx, one.pool, log); err != nil {
+			log.Warn("the replica may fail to answer", "error", oneLine(err, one.user))
+		}
 	case err != nil:
 		log.Warn("the log is read from the primary: the replica "+found.problem, "error", oneLine(err, one.user))
 	default:

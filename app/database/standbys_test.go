@@ -28,7 +28,25 @@ func TestReadReplicas(t *testing.T) {
 	r := replication{primary, primary.Standby(t, address, "max_standby_streaming_delay = 0"), address}
 	t.Run("answer, and the primary where they cannot", r.testAnswers)
 	t.Run("need no rights", r.testRights)
+	t.Run("behind a pooler", r.testPooler)
 	t.Run("are told from other databases", r.testIdentity)
+}
+
+// What is wrong with the way to a replica is said, as it is of the way to the primary.
+func (r replication) testPooler(t *testing.T) {
+	pooled := databasetest.Pooler(t, r.standby.URL)
+	for address, want := range map[string]string{
+		pooled: "ALTER ROLE postgres IN DATABASE ",
+		pooled + "&default_query_exec_mode=describe_exec": "leave default_query_exec_mode=describe_exec out of the address",
+	} {
+		var said safeBuffer
+		readingFrom(t, r.address, slog.New(slog.NewTextHandler(&said, nil)), address)
+		for deadline := time.Now().Add(30 * time.Second); !strings.Contains(said.String(), want); time.Sleep(20 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("the log says %s", said.String())
+			}
+		}
+	}
 }
 
 func (r replication) testAnswers(t *testing.T) {

@@ -127,8 +127,7 @@ func (r *Retention) Run(ctx context.Context) {
 		wait := r.config.LeaderCheck
 		if r.leads(ctx) {
 			if now := time.Now(); !now.Before(next) {
-				next = now.Add(r.config.Interval)
-				r.runLogged(ctx)
+				next = now.Add(r.pause(r.runLogged(ctx)))
 			}
 			wait = min(wait, max(0, time.Until(next)))
 		} else {
@@ -169,15 +168,27 @@ func (r *Retention) noteLate(ctx context.Context) {
 	r.log.Error("the clean-up is late: no server has begun it, or it does not get on", "due", job.NextRunAt.Time())
 }
 
+// pause is how long after the beginning of a run the next one begins. What failed may pass sooner than a run usually
+// comes, and people are told of it until then.
+func (r *Retention) pause(failure error) time.Duration {
+	const afterFailure = time.Minute
+	if failure != nil {
+		return min(afterFailure, r.config.Interval)
+	}
+	return r.config.Interval
+}
+
 // runLogged is runOnce with its error logged.
-func (r *Retention) runLogged(ctx context.Context) {
-	switch err := r.runOnce(ctx); {
+func (r *Retention) runLogged(ctx context.Context) error {
+	err := r.runOnce(ctx)
+	switch {
 	case err == nil, ctx.Err() != nil:
 	case errors.Is(err, errNotLeading):
 		r.log.Warn("another server goes on with the clean-up", "reason", err)
 	default:
 		r.log.Error("the clean-up failed", "error", err)
 	}
+	return err
 }
 
 // runOnce cleans every organization once. It returns when that is done, ctx ends, or this server
@@ -188,7 +199,7 @@ func (r *Retention) runOnce(ctx context.Context) error {
 	r.job = models.Job{
 		Name:      models.RetentionJob,
 		StartedAt: models.MicrosOf(started),
-		NextRunAt: models.MicrosOf(started.Add(r.config.Interval)),
+		NextRunAt: models.MicrosOf(started.Add(r.pause(nil))),
 	}
 	previous, err := r.store.Job(ctx, models.RetentionJob)
 	if err != nil {
@@ -207,6 +218,7 @@ func (r *Retention) runOnce(ctx context.Context) error {
 	r.job.Error = ""
 	if failure != nil {
 		r.job.Error = inPlainWords(failure)
+		r.job.NextRunAt = models.MicrosOf(started.Add(r.pause(failure)))
 	}
 	return errors.Join(failure, r.store.SaveJob(ctx, r.job))
 }

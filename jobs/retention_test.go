@@ -137,6 +137,9 @@ func TestRetentionGoesOnAfterAFailingOrganization(t *testing.T) {
 		if !strings.Contains(status.Job.Error, "1 of 2 organizations") {
 			t.Errorf("the job's error is %q, want that 1 of 2 organizations failed", status.Job.Error)
 		}
+		if soon := models.MicrosOf(f.now.Add(time.Minute)); status.Job.NextRunAt != soon {
+			t.Errorf("the next run is at %v, want %v: a minute later", status.Job.NextRunAt.Time(), soon.Time())
+		}
 
 		f.allowDeletes()
 		f.mustRun()

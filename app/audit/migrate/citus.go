@@ -103,7 +103,7 @@ func (c *citus) undistributed(ctx context.Context, db *sql.DB) (tables []string,
 		return nil, nil
 	}
 	if !c.known && c.workers > 0 {
-		const reason = "Citus does not know its coordinator: SELECT citus_set_coordinator_host(…), with the name at which workers find it"
+		const reason = "the coordinator is not known to Citus: SELECT citus_set_coordinator_host(…), with the name at which workers find it"
 		if c.asked {
 			return nil, errors.New(reason)
 		}

@@ -144,9 +144,6 @@ const entryColumns = "occurred_at, recorded_at, action, entity_type, entity_id, 
 // placeholders are those of a list of columns, each behind a comma.
 func placeholders(columns string) string { return strings.Repeat(", ?", strings.Count(columns, ",")+1) }
 
-// entryTexts are the placeholders of those of entryColumns that are texts: all behind the two times.
-var entryTexts = strings.TrimPrefix(placeholders(entryColumns), ", ?, ?")
-
 // furtherColumns are those that few entries have anything in, in the order of furtherValues. A statement with them is
 // for entries that do.
 const furtherColumns = ", outcome, reason, native_action, actor_type, masked, parts"

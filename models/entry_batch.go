@@ -24,6 +24,10 @@ func InsertEntries(ctx context.Context, h Handle, entries []NewEntry, options Ba
 	if h.err != nil {
 		return nil, h.err
 	}
+	if len(entries) == 1 && entries[0].alone() && h.InTransaction() {
+		result, err := InsertEntry(ctx, h, entries[0])
+		return []InsertResult{result}, err
+	}
 	results := make([]InsertResult, len(entries))
 	if len(entries) == 0 {
 		return results, nil
@@ -154,7 +158,7 @@ func (b *entryBatch) nameAll(e *entryRow, seen map[nameKey]bool, known *NameCach
 		actor([6]string{p.ID, key, p.Name, p.Email, actorText(p.ID, key, p.Email), string(storedActorType(p.Type))})
 	}
 	if e.NativeAction != "" {
-		name(&b.natives, keyOf("native", e.OrgID, e.Month, e.Action, e.NativeAction), [6]string{e.Action, e.NativeAction, Fold(e.NativeAction)})
+		name(&b.natives, keyOf("native", e.OrgID, e.Month, e.Action, e.NativeAction), e.nativeTexts())
 	}
 	return names
 }

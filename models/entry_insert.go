@@ -33,6 +33,9 @@ type NewEntry struct {
 	Key *EventKey
 }
 
+// alone reports whether it can be stored by the statement for one.
+func (e *NewEntry) alone() bool { return e.Key == nil && e.Entry.parts() == 0 }
+
 // InsertOutcome is what became of an entry.
 type InsertOutcome int
 
@@ -76,11 +79,11 @@ type InsertResult struct {
 // InsertEntry stores an entry.
 //
 // The organization, its switch, its retention and the entry are one statement, without a lock: what read "on" is
-// stored. An entry with a Key, or with more than most, is stored as several are. On SQLite an entity or an actor that is new is another one, in the same transaction. Whatever the outcome,
+// stored. An entry with a Key or with Parts is stored as several are. On SQLite an entity or the like that is new is another one, in the same transaction. Whatever the outcome,
 // no statement has failed and the transaction stays usable. An entry whose ID is stored already is left as it is. No
 // other transaction is waited for, except by an entry with a Key, which waits for one that is storing the same key.
 func InsertEntry(ctx context.Context, h Handle, entry NewEntry) (InsertResult, error) {
-	if entry.Key != nil || entry.Entry.hasMore() {
+	if !entry.alone() {
 		results, err := InsertEntries(ctx, h, []NewEntry{entry}, BatchOptions{})
 		if err != nil {
 			return InsertResult{}, err
@@ -118,13 +121,17 @@ func newEntryRow(e Entry) entryRow {
 	}
 }
 
-// entityTexts and actorTexts are what a namedRow holds.
+// entityTexts, actorTexts and nativeTexts are what a namedRow holds.
 func (r *entryRow) entityTexts() [6]string {
 	return [6]string{r.EntityType, r.EntityID, r.IDKey, r.NameKey}
 }
 
 func (r *entryRow) actorTexts() [6]string {
 	return [6]string{r.ActorID, r.ActorKey, r.ActorName, r.ActorEmail, r.ActorText, string(r.ActorType)}
+}
+
+func (r *entryRow) nativeTexts() [6]string {
+	return [6]string{r.Action, r.NativeAction, Fold(r.NativeAction)}
 }
 
 // actorText is what search finds an actor by: its ID, folded name and e-mail.
@@ -144,23 +151,50 @@ const entryColumns = "occurred_at, recorded_at, action, entity_type, entity_id, 
 // placeholders are those of a list of columns, each behind a comma.
 func placeholders(columns string) string { return strings.Repeat(", ?", strings.Count(columns, ",")+1) }
 
-// furtherColumns are those that few entries have anything in, in the order of furtherValues. A statement with them is
+// furtherColumns are those that few entries have anything in, in the order of appendEntryValues. A statement with them is
 // for entries that do.
 const furtherColumns = ", outcome, reason, native_action, actor_type, masked, parts"
-
-func furtherValues(e *Entry) []any {
-	return []any{string(e.Outcome), e.Reason, e.NativeAction, string(e.ActorType), e.Masked, e.Parts}
-}
 
 // hasMore reports whether the statement that is for most entries would lose something of this one: what is in
 // furtherColumns and in the tables beside it, or that nothing was affected.
 func (e *Entry) hasMore() bool { return e.hasFurther() || e.Masked > 0 || e.EntityID == "" }
 
-// appendEntryValues adds the values of entryColumns.
-func appendEntryValues(values []any, e *Entry) []any {
-	return append(values, int64(e.OccurredAt), int64(e.RecordedAt), e.Action, e.EntityType, e.EntityID, e.EntityName,
+// appendEntryValues adds the values of entryColumns and, where there is more, of furtherColumns.
+func appendEntryValues(values []any, e *Entry, more bool) []any {
+	values = append(values, int64(e.OccurredAt), int64(e.RecordedAt), e.Action, e.EntityType, e.EntityID, e.EntityName,
 		e.ActorID, e.ActorKey, e.ActorName, e.ActorEmail, e.Source, e.IP, e.UserAgent, e.RequestID,
 		e.APIKeyID, e.APIKeyName, e.URL, e.Metadata, string(e.Origin), e.Original)
+	if more {
+		values = append(values, string(e.Outcome), e.Reason, e.NativeAction, string(e.ActorType), e.Masked, e.Parts)
+	}
+	return values
+}
+
+// entryKind is for which entries a statement is that stores one: by the column that names their organization, and
+// whether they have more than most.
+type entryKind struct {
+	organization string
+	more         bool
+}
+
+func kindOf(ref OrganizationRef, e *Entry) (kind entryKind, organization string) {
+	column, organization := ref.column()
+	return entryKind{column, e.hasMore()}, organization
+}
+
+func (k entryKind) columns() string {
+	if k.more {
+		return entryColumns + furtherColumns
+	}
+	return entryColumns
+}
+
+func ofEachKind(sql func(entryKind) string) map[entryKind]string {
+	statements := map[entryKind]string{}
+	for _, k := range []entryKind{{"slug", false}, {"slug", true}, {"external_id", false}, {"external_id", true}} {
+		statements[k] = sql(k)
+	}
+	return statements
 }
 
 // organizationState is what decides whether an organization takes an entry.

@@ -70,32 +70,33 @@ func unlessKnown(known string) string {
 	return "CASE WHEN current_setting('transaction_isolation') = 'serializable' THEN true ELSE (SELECT true FROM " + known + " LIMIT 1) IS NULL END"
 }
 
-// postgresInsertOne stores an entry in the organization that a column names, if that is the one with the ID, and answers
-// with one row if it did. It is one statement, and so one round trip: the parts of a WITH see the same snapshot.
+// postgresInsertOne stores an entry in the organization that a column names, if that is the one with the ID. It is one
+// statement, and so one round trip: the parts of a WITH see the same snapshot.
 //
 // Here as in all statements on tables with org_id, the organization is a constant: that is how Citus knows where its
 // rows are.
-var postgresInsertOne = map[string]string{"slug": insertOneSQL("slug"), "external_id": insertOneSQL("external_id")}
+var postgresInsertOne = ofEachKind(postgres{}.insertOneSQL)
 
-func insertOneSQL(column string) string {
-	return placed(`
-WITH entry AS (
-	INSERT INTO audit_entries (org_id, id, `+entryColumns+`)
-	SELECT @org_id::bigint, @id::uuid, @occurred_at::bigint, @recorded_at::bigint`+strings.TrimPrefix(named(entryColumns), "@occurred_at, @recorded_at")+`
-	FROM audit_organizations WHERE id = @org_id AND `+column+` = @organization AND closed_at = 0
-		AND (logging_enabled OR @even_when_off::boolean) AND @occurred_at >= `+keptSinceSQL(postgres{}, "@recorded_at")+`
-	ON CONFLICT (org_id, id) DO NOTHING
-	RETURNING 1
-), entity AS (
-	INSERT INTO audit_entities (org_id, month, entity_type, entity_id, id_key, name_key)
-	SELECT @org_id, @month::integer, @entity_type, @entity_id, @id_key, @name_key
-	WHERE EXISTS (SELECT 1 FROM entry) AND `+unlessKnown(postgresKnownEntity("@org_id", "@"))+`
-), actor AS (
-	INSERT INTO audit_actors (org_id, month, actor_id, actor_key, actor_name, actor_email, search_key)
-	SELECT @org_id, @month, @actor_id, @actor_key, @actor_name, @actor_email, @search_key
-	WHERE EXISTS (SELECT 1 FROM entry) AND `+unlessKnown(strings.Replace(postgresKnownActor("@org_id", "@"), "@actor_type", "''", 1))+`
-)
-SELECT 1 FROM entry`, strings.Split("org_id, id, "+entryColumns+", organization, even_when_off, month, id_key, name_key, search_key", ", ")...)
+func (postgres) insertOneSQL(k entryKind) string {
+	columns, rest := k.columns(), "month, id_key, name_key, search_key"
+	name := func(table, columns, given string, known func(orgID, row string) string) string {
+		return "(INSERT INTO " + table + " (" + columns + ") SELECT " + named(columns) + " WHERE EXISTS (SELECT 1 FROM organization) AND " + given +
+			" <> '' AND " + unlessKnown(known("@org_id", "@")) + ")"
+	}
+	sql := `WITH organization AS (
+	SELECT 1 FROM audit_organizations WHERE id = @org_id::bigint AND ` + k.organization + ` = @organization AND closed_at = 0
+		AND (logging_enabled OR @even_when_off::boolean) AND @occurred_at::bigint >= ` + keptSinceSQL(postgres{}, "@recorded_at::bigint") + `
+), entity AS ` + name("audit_entities", entityColumns, "@entity_id", postgresKnownEntity) + `
+, actor AS ` + name("audit_actors", actorColumns, "@actor_id", postgresKnownActor)
+	if k.more {
+		sql += ", native AS " + name("audit_native_actions", nativeColumns, "@native_action", postgresKnownNative)
+		rest += ", native_key"
+	} else {
+		sql = strings.ReplaceAll(sql, "@actor_type", "''")
+	}
+	sql += " INSERT INTO audit_entries (org_id, id, " + columns + ") SELECT @org_id, @id::uuid, " + named(columns) +
+		" FROM organization ON CONFLICT (org_id, id) DO NOTHING"
+	return placed(sql, strings.Split("org_id, organization, even_when_off, id, "+columns+", "+rest, ", ")...)
 }
 
 // named are the placeholders of columns by their names.
@@ -108,16 +109,19 @@ const postgresStored = "SELECT EXISTS (SELECT 1 FROM audit_entries WHERE org_id 
 var organizationIDs recent[OrganizationRef, int64]
 
 // insertEntry asks why an entry was not stored only where it was not: a statement that answers with
-// rows costs more than one that counts them.
+// rows costs more than one that counts what it stores.
 func (d postgres) insertEntry(ctx context.Context, h Handle, ref OrganizationRef, row entryRow, evenWhenOff bool) (InsertResult, error) {
-	column, value := ref.column()
+	kind, value := kindOf(ref, &row.Entry)
 	orgID, known := organizationIDs.get(ref)
-	values := append(make([]any, 0, 32), orgID, row.ID.String())
-	values = appendEntryValues(values, &row.Entry)
-	values = append(values, value, evenWhenOff, row.Month, row.IDKey, row.NameKey, row.ActorText)
+	values := append(make([]any, 0, 40), orgID, value, evenWhenOff, row.ID.String())
+	values = appendEntryValues(values, &row.Entry, kind.more)
+	values = append(values, row.Month, row.IDKey, row.NameKey, row.ActorText)
+	if kind.more {
+		values = append(values, Fold(row.NativeAction))
+	}
 	for {
 		if known {
-			inserted, err := h.run.Exec(ctx, postgresInsertOne[column], values...)
+			inserted, err := h.run.Exec(ctx, postgresInsertOne[kind], values...)
 			if err != nil || inserted == 1 {
 				return InsertResult{}, err
 			}
@@ -218,12 +222,7 @@ const (
 	principalColumns = "org_id, entry_id, actor_type, actor_id, actor_name, actor_email, session"
 )
 
-func batchColumns(more bool) string {
-	if more {
-		return "org_id, id, " + entryColumns + furtherColumns
-	}
-	return "org_id, id, " + entryColumns
-}
+func batchColumns(more bool) string { return "org_id, id, " + entryKind{more: more}.columns() }
 
 func (k batchKind) insertSQL() string {
 	orgID, first := "@org_id", []string{"org_id"}

@@ -12,39 +12,35 @@ func (sqlite) greatest() string { return "max" }
 
 func (sqlite) apart() string { return "false" }
 
-// insertOneSQL stores an entry in the organization that column names, and answers, where it did,
-// whether this month has seen its entity and its actor.
-func (d sqlite) insertOneSQL(column string) string {
+// insertOneSQL stores an entry, and answers, where it did, whether this month has seen its entity and its actor.
+func (d sqlite) insertOneSQL(k entryKind) string {
 	return `
-INSERT INTO audit_entries (org_id, id, ` + entryColumns + `)
-SELECT id, ?` + placeholders(entryColumns) + ` FROM audit_organizations
-WHERE ` + column + ` = ? AND closed_at = 0 AND (logging_enabled OR ?)
+INSERT INTO audit_entries (org_id, id, ` + k.columns() + `)
+SELECT id, ?` + placeholders(k.columns()) + ` FROM audit_organizations
+WHERE ` + k.organization + ` = ? AND closed_at = 0 AND (logging_enabled OR ?)
 	AND ?2 >= ` + keptSinceSQL(d, "?3") + ` -- occurred_at, recorded_at
 ON CONFLICT (org_id, id) DO NOTHING
 RETURNING org_id,
 	EXISTS (SELECT 1 FROM audit_entities known WHERE known.org_id = audit_entries.org_id AND known.entity_type = audit_entries.entity_type
 		AND known.entity_id = audit_entries.entity_id AND known.month = ? AND known.name_key = ?),
-	EXISTS (SELECT 1 FROM audit_actors known WHERE known.org_id = audit_entries.org_id AND known.actor_id = audit_entries.actor_id
-		AND known.month = ? AND known.actor_name = audit_entries.actor_name AND known.actor_email = audit_entries.actor_email)`
+	EXISTS (SELECT 1 FROM audit_actors known WHERE known.org_id = audit_entries.org_id AND known.actor_id = audit_entries.actor_id AND known.month = ?
+		AND known.actor_name = audit_entries.actor_name AND known.actor_email = audit_entries.actor_email AND known.actor_type = audit_entries.actor_type)`
 }
 
-var sqliteInsertOne = map[string]string{
-	"slug":        sqlite{}.insertOneSQL("slug"),
-	"external_id": sqlite{}.insertOneSQL("external_id"),
-}
+var sqliteInsertOne = ofEachKind(sqlite{}.insertOneSQL)
 
 // insertEntry is a few statements in one transaction, the first of which writes; SQLite has one
 // writer, so nothing comes between them. Of an entity and an actor that are known it is one.
 func (d sqlite) insertEntry(ctx context.Context, h Handle, ref OrganizationRef, row entryRow, evenWhenOff bool) (result InsertResult, err error) {
-	column, value := ref.column()
-	values := append(make([]any, 0, 32), row.ID[:])
-	values = appendEntryValues(values, &row.Entry)
+	kind, value := kindOf(ref, &row.Entry)
+	values := append(make([]any, 0, 40), row.ID[:])
+	values = appendEntryValues(values, &row.Entry, kind.more)
 	values = append(values, value, evenWhenOff, row.Month, row.NameKey, row.Month)
 	err = h.inTransaction(ctx, func(run Statements) error {
 		var orgID int64
 		var entityKnown, actorKnown bool
 		err := queryRows(ctx, run, func(rows Rows) error { return rows.Scan(&orgID, &entityKnown, &actorKnown) },
-			sqliteInsertOne[column], values...)
+			sqliteInsertOne[kind], values...)
 		if err != nil {
 			return err
 		}
@@ -53,13 +49,18 @@ func (d sqlite) insertEntry(ctx context.Context, h Handle, ref OrganizationRef, 
 			result = state.of(row.OccurredAt, evenWhenOff)
 			return err
 		}
-		if !entityKnown {
+		if !entityKnown && row.EntityID != "" {
 			if _, err := run.Exec(ctx, sqliteInsertEntity, entityValues(orgID, row.Month, row.entityTexts())...); err != nil {
 				return err
 			}
 		}
 		if !actorKnown {
-			_, err = run.Exec(ctx, sqliteInsertActor, actorValues(orgID, row.Month, row.actorTexts())...)
+			if _, err := run.Exec(ctx, sqliteInsertActor, actorValues(orgID, row.Month, row.actorTexts())...); err != nil {
+				return err
+			}
+		}
+		if row.NativeAction != "" {
+			_, err = run.Exec(ctx, sqliteInsertNative, nativeValues(orgID, row.Month, row.nativeTexts())...)
 		}
 		return err
 	})
@@ -134,10 +135,7 @@ func (sqlite) insertBatch(ctx context.Context, run Statements, batch *entryBatch
 	values, waiting := make([]any, 0, sqliteRows*27), 0
 	for i := range batch.entries {
 		e := &batch.entries[i]
-		values = appendEntryValues(append(values, e.OrgID, e.ID[:]), &e.Entry)
-		if batch.more {
-			values = append(values, furtherValues(&e.Entry)...)
-		}
+		values = appendEntryValues(append(values, e.OrgID, e.ID[:]), &e.Entry, batch.more)
 		if waiting++; waiting == sqliteRows {
 			if err := many.exec(ctx, values...); err != nil {
 				return err

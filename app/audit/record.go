@@ -18,7 +18,8 @@ import (
 // organization the event is checked all the same, nothing is stored, and Receipt.Stored is false. Only
 // what the web app records of itself is stored even then (the actions of the group action.Access,
 // OrganizationAuditConfigUpdate and whatever its pages change), and OrganizationDelete. The switch is
-// read by the inserting statement itself or, of an event with an ID and of several, just before.
+// read by the inserting statement itself or, of several events and of one with an ID, related resources or a principal,
+// just before.
 //
 // Errors: ErrNoOrganization, ErrOrganizationClosed, ErrNoActor, ErrExpired, ErrIDReused and
 // *InvalidEventError leave the transaction usable, and so do ErrNoHandle, ErrHandleFailed, ErrHandleClosed,

@@ -82,7 +82,7 @@ func TestManyEventsWithIDsTakeAsFewStatementsAsFew(t *testing.T) {
 	})
 }
 
-// One event is one statement, however many it is about; the first of an organization asks for its ID.
+// One event is one statement; the first of an organization asks for its ID.
 func TestOneEventTakesOneStatement(t *testing.T) {
 	db := databasetest.Postgres(t).Write
 	slug := ensure(t, db, audit.Organization{Slug: "one-statement", ExternalID: "one statement"})
@@ -100,10 +100,18 @@ func TestOneEventTakesOneStatement(t *testing.T) {
 		func(e *audit.Event) { e.Organization = slug },
 		func(e *audit.Event) { e.Organization, e.ExternalID = "", "one statement" },
 	} {
-		for n, want := range []int{2, 1, 1} {
+		for n, want := range []int{2, 1, 1, 1} {
 			counted.statements = 0
-			_, err := audit.PostgreSQL.Record(t.Context(), counted, anEvent(name, func(e *audit.Event) { e.EntityID = fmt.Sprint("svc-", n) }))
-			if err != nil || counted.statements != want {
+			e := anEvent(name, func(e *audit.Event) { e.EntityID = fmt.Sprint("svc-", n) })
+			if n == 2 {
+				e.EntityID, e.EntityName, e.Outcome, e.NativeAction, e.Actor.Type = "", "", audit.OutcomeDenied, "svc:Probe", audit.ActorService
+			}
+			receipts, err := audit.PostgreSQL.RecordAll(t.Context(), counted, []audit.Event{e})
+			if n == 3 {
+				_, err = audit.PostgreSQL.Record(t.Context(), counted, e)
+				want++
+			}
+			if err != nil || !receipts[0].Stored || counted.statements != want {
 				t.Errorf("event %d takes %d statements, %v", n, counted.statements, err)
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -249,6 +250,38 @@ func TestPartsOfAnEntryNeverChange(t *testing.T) {
 			t.Errorf("the entries became %+v", after)
 		}
 	})
+}
+
+// A role that records has names of its own: they do not stand for the log's.
+func TestPartsAreNotAddedByOtherNames(t *testing.T) {
+	db := databasetest.Postgres(t)
+	ensure(t, db.Write, audit.Organization{Slug: "acme"})
+	if _, err := audit.Record(t.Context(), db.Write, anEvent()); err != nil {
+		t.Fatal(err)
+	}
+	for name, before := range map[string][]string{
+		"none":              nil,
+		"a temporary table": {"CREATE TEMP TABLE audit_entries (org_id bigint, id uuid, xact bigint)"},
+		"a temporary table with the entry": {"CREATE TEMP TABLE audit_entries (org_id bigint, id uuid, xact bigint)",
+			"INSERT INTO pg_temp.audit_entries SELECT org_id, id, pg_current_xact_id()::text::bigint FROM public.audit_entries"},
+		"an operator": {"CREATE SCHEMA mine", "CREATE FUNCTION mine.never(uuid, uuid) RETURNS boolean LANGUAGE sql AS 'SELECT false'",
+			"CREATE OPERATOR mine.= (LEFTARG = uuid, RIGHTARG = uuid, FUNCTION = mine.never)", "SET LOCAL search_path = mine, pg_catalog, public"},
+	} {
+		for _, at := range []string{"NULL", "'(0,1)'"} {
+			tx := db.Write.Begin()
+			for _, statement := range before {
+				if err := tx.Exec(statement).Error; err != nil {
+					t.Fatal(err)
+				}
+			}
+			err := tx.Exec("INSERT INTO audit_related (org_id, entry_id, entry_at, position, entity_type, entity_id, entity_name, role) SELECT org_id, id, " + at +
+				", 7, 'subnet', 'x', '', '' FROM public.audit_entries").Error
+			tx.Rollback()
+			if err == nil || !strings.Contains(err.Error(), "is append-only") {
+				t.Errorf("with %s a part at %s is added: %v", name, at, err)
+			}
+		}
+	}
 }
 
 // The key of an event is that of before where the event says nothing new: one that was sent before an upgrade and

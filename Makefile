@@ -89,9 +89,12 @@ soak: ## Kill what records, and PostgreSQL, twenty times each under load, and lo
 	@scripts/test-tools postgresql
 	SOAK_KILLS=$${SOAK_KILLS:-20} go test -count=1 -v -timeout 1h ./internal/soak
 
+citus-programs = [ -x "$(TEST_CITUS_BIN)/initdb" ] || \
+	{ echo "TEST_CITUS_BIN is to name the folder of initdb and postgres, of a PostgreSQL that has Citus" >&2; exit 1; }
+
 .PHONY: soak-citus
 soak-citus: ## The same on Citus: its nodes are killed (TEST_CITUS_BIN: the programs of a PostgreSQL with Citus)
-	@[ -x "$(TEST_CITUS_BIN)/initdb" ] || { echo "TEST_CITUS_BIN is to name the folder of initdb and postgres, of a PostgreSQL that has Citus" >&2; exit 1; }
+	@$(citus-programs)
 	SOAK_KILLS=$${SOAK_KILLS:-20} go test -count=1 -v -timeout 1h -run PostgreSQLStops ./internal/soak
 
 # The filled logs are kept for the next run; the PostgreSQL server's where its own user may go.
@@ -109,6 +112,11 @@ bench-recording: ## Compare recording with the fastest way to write the same row
 		scripts/test-postgres go test ./internal/benchdata -run '^$$' -bench 'Record$$|Batcher$$|API$$' -benchtime 15x -timeout 2h
 	TEST_POSTGRES_DURABLE=1 TEST_POSTGRES_KEEP=$(BENCH_POSTGRES) ROWS=$(or $(ROWS),1000000) \
 		scripts/test-postgres go test ./internal/benchdata -run '^$$' -bench 'BatcherMemory$$' -benchtime 1x -timeout 2h
+
+.PHONY: bench-citus
+bench-citus: ## Compare recording and pages on a coordinator and two workers of TEST_CITUS_BIN with one PostgreSQL (ROWS=100000)
+	@$(citus-programs)
+	go test ./internal/citustest -run '^$$' -bench Cost -benchtime 15x -timeout 1h
 
 .PHONY: release
 release: ## Build a release of the committed version into release/: archives for six systems, checksums, a bill of materials

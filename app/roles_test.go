@@ -118,6 +118,7 @@ func (r roles) refused(role string, statements ...string) {
 var tampering = []string{
 	"UPDATE audit_entries SET action = 'service:create'",
 	"INSERT INTO audit_entries SELECT * FROM audit_entries ON CONFLICT (org_id, id) DO UPDATE SET action = 'service:create'",
+	"INSERT INTO audit_entries (xact) VALUES (1)",
 	"TRUNCATE audit_entries",
 	"UPDATE audit_related SET role = 'other'",
 	"UPDATE audit_on_behalf_of SET actor_id = 'other'",

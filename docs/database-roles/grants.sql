@@ -7,7 +7,8 @@
 
 -- auditlogs_server is for "auditlogs serve": pages, API, clean-up, sign-in. It can delete entries, as the
 -- clean-up does, and cannot change them.
-GRANT SELECT, INSERT, DELETE ON audit_entries, audit_related, audit_on_behalf_of TO auditlogs_server;
+GRANT SELECT, DELETE ON audit_entries TO auditlogs_server;
+GRANT SELECT, INSERT, DELETE ON audit_related, audit_on_behalf_of TO auditlogs_server;
 GRANT SELECT, INSERT ON audit_settings_changes TO auditlogs_server;
 GRANT SELECT, INSERT, UPDATE ON audit_organizations TO auditlogs_server;
 GRANT SELECT, INSERT, DELETE ON audit_entities, audit_actors, audit_native_actions TO auditlogs_server;
@@ -45,7 +46,7 @@ GRANT EXECUTE ON FUNCTION audit_trigrams(bigint, text) TO auditlogs_server, audi
 -- auditlogs_recorder is for an application that records with audit.Record, RecordAll, Backfill or a Batcher in
 -- a database it shares with the log: GRANT auditlogs_recorder TO the application's own role. It adds entries.
 -- It reads no more of them than recording asks for, and changes and deletes none.
-GRANT INSERT, SELECT (ctid, xact, org_id, id, action, entity_type, entity_id, entity_name, actor_id, actor_key, actor_name,
+GRANT SELECT (ctid, xact, org_id, id, action, entity_type, entity_id, entity_name, actor_id, actor_key, actor_name,
     actor_email, source, url, metadata, outcome, reason, native_action, actor_type, parts) ON audit_entries TO auditlogs_recorder;
 GRANT SELECT, INSERT ON audit_related, audit_on_behalf_of, audit_entities, audit_actors, audit_native_actions, audit_registered_actions
     TO auditlogs_recorder;
@@ -53,6 +54,14 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON audit_event_keys TO auditlogs_recorder;
 -- INSERT is for audit.EnsureOrganization; leave it out where an organization is made in the web app.
 GRANT SELECT, INSERT ON audit_organizations TO auditlogs_recorder;
 GRANT SELECT ON audit_schema_version TO auditlogs_recorder;
+
+-- Both add entries, and neither says of which transaction one is (xact): nothing is added to an entry of an earlier one.
+BEGIN;
+REVOKE INSERT ON audit_entries FROM auditlogs_server, auditlogs_recorder;
+GRANT INSERT (org_id, id, occurred_at, recorded_at, action, entity_type, entity_id, entity_name, actor_id, actor_key,
+    actor_name, actor_email, source, ip, user_agent, request_id, api_key_id, api_key_name, url, metadata, origin, original,
+    outcome, reason, native_action, actor_type, masked, parts) ON audit_entries TO auditlogs_server, auditlogs_recorder;
+COMMIT;
 
 -- auditlogs_reader reads the log, of all organizations: for reports, and for --read-database. Accounts, sessions,
 -- keys, links and secrets are none of it.

@@ -137,8 +137,14 @@ func (s *postgresServer) create(t testing.TB, template string) string {
 	name := "auditlogs_test_" + strings.ToLower(rand.Text()[:12])
 	t.Cleanup(func() {
 		for _, node := range s.nodes { // the coordinator first, which would connect to the workers again
-			// The test's context has ended by now.
-			if _, err := node.admin.ExecContext(context.Background(), "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)"); err != nil {
+			var err error
+			for range 3 { // Citus may just have connected to look after it
+				// The test's context has ended by now.
+				if _, err = node.admin.ExecContext(context.Background(), "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)"); err == nil {
+					break
+				}
+			}
+			if err != nil {
 				t.Errorf("drop a PostgreSQL database: %v", err)
 			}
 		}

@@ -5,6 +5,7 @@ package actors
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,14 +15,14 @@ import (
 
 // stillSeen is the newest visible entry of an actor under a name, of a row of audit_actors: rows stay until their
 // month has expired.
-const stillSeen = `(SELECT e.id FROM audit_entries e WHERE e.org_id = audit_actors.org_id
-	AND e.actor_key = audit_actors.actor_key AND e.actor_id = audit_actors.actor_id AND e.id >= ?
+const stillSeen = `(SELECT e.id FROM audit_entries e WHERE e.org_id = @org
+	AND e.actor_key = audit_actors.actor_key AND e.actor_id = audit_actors.actor_id AND e.id >= @first
 	ORDER BY e.id DESC LIMIT 1)`
 
 // represented is whether somebody acted on behalf of the actor of a row of audit_actors, as far as can be seen. It is no
 // EXISTS, of which PostgreSQL may make a table of all for whom anybody acted.
-const represented = `(SELECT true FROM audit_on_behalf_of AS o WHERE o.org_id = audit_actors.org_id
-	AND o.actor_id = audit_actors.actor_id AND o.entry_id >= ? LIMIT 1)`
+const represented = `(SELECT true FROM audit_on_behalf_of AS o WHERE o.org_id = @org
+	AND o.actor_id = audit_actors.actor_id AND o.entry_id >= @first LIMIT 1)`
 
 // recentEntries is how many of the newest entries Latest looks at.
 const recentEntries = 500
@@ -40,7 +41,7 @@ GROUP BY actor_id, actor_name, actor_email, actor_type ORDER BY MAX(occurred_at)
 		return nil, false, fmt.Errorf("list the latest actors of %s: %w", org.Slug, err)
 	}
 	if actors = distinct(actors); len(actors) <= limit {
-		others, err := matching(ctx, store, org, "actor_id NOT IN ?", []any{idsOf(actors)}, "month DESC", limit+1-len(actors))
+		others, err := matching(ctx, store, org, "actor_id NOT IN @latest", sql.Named("latest", idsOf(actors)), "month DESC", limit+1-len(actors))
 		if err != nil {
 			return nil, false, err
 		}
@@ -59,7 +60,7 @@ func Find(ctx context.Context, store *models.Store, org models.Organization, tex
 	actors []models.Actor, more bool, err error,
 ) {
 	pattern := "%" + models.EscapeLike(models.Fold(text)) + "%"
-	found, err := matching(ctx, store, org, `search_key LIKE ? ESCAPE '\'`, []any{pattern}, "actor_key, actor_id", limit+1)
+	found, err := matching(ctx, store, org, `search_key LIKE @pattern ESCAPE '\'`, sql.Named("pattern", pattern), "actor_key, actor_id", limit+1)
 	if err != nil {
 		return nil, false, err
 	}
@@ -80,19 +81,19 @@ const monthsKept = 13
 // that none hides the others.
 func matching(
 	ctx context.Context, store *models.Store, org models.Organization,
-	condition string, args []any, order string, limit int,
+	condition string, arg sql.NamedArg, order string, limit int,
 ) (ids []string, err error) {
 	kept := org.KeptSince(store.Now())
 	first := models.FirstEntryID(kept)
-	for rows, all := limit*monthsKept, false; !all && len(ids) < limit; {
+	for rows, all, also := limit*monthsKept, false, ""; !all && len(ids) < limit; {
 		if len(ids) > 0 {
-			condition, args = condition+" AND actor_id NOT IN ?", append(args, ids)
+			also = " AND actor_id NOT IN @found"
 		}
 		var found []string
-		values := slices.Concat([]any{org.ID, models.MonthOf(kept)}, args, []any{first, first, rows})
+		values := map[string]any{"org": org.ID, "month": models.MonthOf(kept), "first": first, "found": ids, "rows": rows, arg.Name: arg.Value}
 		err := store.LogReader(ctx).Raw(`SELECT actor_id FROM audit_actors
-WHERE org_id = ? AND month >= ? AND `+condition+` AND (`+stillSeen+` IS NOT NULL OR `+represented+`) ORDER BY `+order+` LIMIT ?`,
-			values...).Scan(&found).Error
+WHERE org_id = @org AND month >= @month AND `+condition+also+` AND (`+stillSeen+` IS NOT NULL OR `+represented+`) ORDER BY `+order+` LIMIT @rows`,
+			values).Scan(&found).Error
 		if err != nil {
 			return nil, fmt.Errorf("find actors of %s: %w", org.Slug, err)
 		}
@@ -127,12 +128,11 @@ func ByID(ctx context.Context, store *models.Store, org models.Organization, ids
 	kept := org.KeptSince(store.Now())
 	var actors []models.Actor
 	err := store.LogReader(ctx).Raw(actorAt("audit_entries.id")+`
-	SELECT org_id, actor_id, `+stillSeen+` AS newest FROM (
-		SELECT org_id, actor_key, actor_id, MAX(month) AS latest FROM audit_actors
-		WHERE org_id = ? AND actor_id IN ? AND month >= ? GROUP BY org_id, actor_key, actor_id) AS audit_actors
-	ORDER BY latest DESC LIMIT ?) AS names
-WHERE newest IS NOT NULL ORDER BY newest DESC`,
-		models.FirstEntryID(kept), org.ID, ids, models.MonthOf(kept), mostNames).Scan(&actors).Error
+	SELECT actor_id, `+stillSeen+` AS newest FROM (
+		SELECT actor_key, actor_id, MAX(month) AS latest FROM audit_actors
+		WHERE org_id = @org AND actor_id IN @ids AND month >= @month GROUP BY actor_key, actor_id) AS audit_actors
+	ORDER BY latest DESC LIMIT @most) AS names
+WHERE newest IS NOT NULL ORDER BY newest DESC`, named(org, kept, ids)).Scan(&actors).Error
 	if err != nil {
 		return nil, fmt.Errorf("find actors of %s: %w", org.Slug, err)
 	}
@@ -150,11 +150,16 @@ WHERE newest IS NOT NULL ORDER BY newest DESC`,
 	return actors, nil
 }
 
+// named are the values of a statement that reads actors with some IDs.
+func named(org models.Organization, kept models.Micros, ids []string) map[string]any {
+	return map[string]any{"org": org.ID, "ids": ids, "month": models.MonthOf(kept), "first": models.FirstEntryID(kept), "most": mostNames}
+}
+
 // actorAt begins a statement that reads actors as the rows with the IDs names.newest in column have them. They are
 // subqueries, with a LIMIT around names, since PostgreSQL would rather join all rows of the organization.
 func actorAt(column string) string {
 	table, _, _ := strings.Cut(column, ".")
-	of := " FROM " + table + " WHERE org_id = names.org_id AND " + column + " = names.newest) AS "
+	of := " FROM " + table + " WHERE org_id = @org AND " + column + " = names.newest) AS "
 	return "SELECT actor_id AS id, (SELECT actor_name" + of + "name, (SELECT actor_email" + of + "email, (SELECT actor_type" + of + "type FROM ("
 }
 
@@ -162,11 +167,10 @@ func actorAt(column string) string {
 func represent(ctx context.Context, store *models.Store, org models.Organization, ids []string) (actors []models.Actor, err error) {
 	kept := org.KeptSince(store.Now())
 	err = store.LogReader(ctx).Raw(actorAt("audit_on_behalf_of.entry_id")+`
-	SELECT org_id, actor_id, (SELECT entry_id FROM audit_on_behalf_of AS o WHERE o.org_id = seen.org_id AND o.actor_id = seen.actor_id
-		AND o.entry_id >= ? ORDER BY o.entry_id DESC LIMIT 1) AS newest
-	FROM (SELECT DISTINCT org_id, actor_id FROM audit_actors WHERE org_id = ? AND actor_id IN ? AND month >= ?) AS seen LIMIT ?) AS names
-WHERE newest IS NOT NULL`,
-		models.FirstEntryID(kept), org.ID, ids, models.MonthOf(kept), mostNames).Scan(&actors).Error
+	SELECT actor_id, (SELECT entry_id FROM audit_on_behalf_of AS o WHERE o.org_id = @org AND o.actor_id = seen.actor_id
+		AND o.entry_id >= @first ORDER BY o.entry_id DESC LIMIT 1) AS newest
+	FROM (SELECT DISTINCT actor_id FROM audit_actors WHERE org_id = @org AND actor_id IN @ids AND month >= @month) AS seen LIMIT @most) AS names
+WHERE newest IS NOT NULL`, named(org, kept, ids)).Scan(&actors).Error
 	if err != nil {
 		return nil, fmt.Errorf("find on whose behalf others acted in %s: %w", org.Slug, err)
 	}

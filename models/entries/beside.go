@@ -11,9 +11,9 @@ import (
 // answered with what others did on their behalf. The tables have runs of their own, by resource and by actor.
 
 // beside is the condition that such a table has a row of an entry, called part, that fulfils another.
-func beside(table string, fulfils condition) condition {
-	return condition{"parts > 0 AND (SELECT true FROM " + table + " AS part WHERE part.org_id = audit_entries.org_id" +
-		" AND part.entry_id = audit_entries.id AND " + fulfils.sql + " LIMIT 1)", fulfils.args}
+func (p *plan) beside(table string, fulfils condition) condition {
+	return condition{"parts > 0 AND (SELECT true FROM " + table + " AS part WHERE part.org_id = ?" +
+		" AND part.entry_id = audit_entries.id AND " + fulfils.sql + " LIMIT 1)", append([]any{p.org.ID}, fulfils.args...)}
 }
 
 // beginOnBehalf has the walk read what was done on behalf of the actors asked for beside what they did themselves:

@@ -144,7 +144,7 @@ func (p *plan) listFilters() (all []filter) {
 	}
 	if len(q.Actors) > 0 {
 		all = append(all, among("actor_id", q.Actors...).or(
-			beside("audit_on_behalf_of", condition{unindexed("part.actor_id") + " IN ?", []any{q.Actors}})))
+			p.beside("audit_on_behalf_of", condition{unindexed("part.actor_id") + " IN ?", []any{q.Actors}})))
 	}
 	if len(q.Outcomes) > 0 {
 		var stored []string
@@ -159,7 +159,7 @@ func (p *plan) listFilters() (all []filter) {
 	if q.EntityID != "" {
 		of := []any{q.EntityType, q.EntityID}
 		own := filter{"entity_id", condition{unindexed("entity_type") + " = ? AND " + unindexed("entity_id") + " = ?", of}}
-		all = append(all, own.or(beside("audit_related",
+		all = append(all, own.or(p.beside("audit_related",
 			condition{unindexed("part.entity_type") + " = ? AND " + unindexed("part.entity_id") + " = ?", of})))
 	} else if q.EntityType != "" {
 		all = append(all, among("entity_type", q.EntityType))

@@ -11,6 +11,10 @@ import (
 // postgres is what PostgreSQL does its own way.
 type postgres struct{}
 
+// unindexedOrganization is org_id = ? as no index has it. Citus, to which every table must name the organization, takes it
+// for what it is.
+const unindexedOrganization = "org_id = ?::numeric"
+
 // mergeRuns seeks in the index once a run. The values go in as arrays, so the statement's text, and with it its
 // plan, is the same for any number of runs. Then it looks up one entry after the other: the OFFSET keeps
 // PostgreSQL from a join that reads the whole table.
@@ -44,7 +48,7 @@ func (postgres) mergeRuns(r reading, set runSet) condition {
 	where := r.where(set, entry, at)
 	if slices.Contains(set.index.columns, day) {
 		// PostgreSQL 18, as long as it has no statistics, would read all of the organization in the primary key for each day.
-		where.sql = strings.Replace(where.sql, "org_id = ?", "org_id + 0 = ?", 1)
+		where.sql = strings.Replace(where.sql, "org_id = ?", unindexedOrganization, 1)
 	}
 	distinctOfRun, distinct := r.distinct(set)
 	ids := condition{`SELECT ` + distinct + `run.group_number, hit.id AS hit_id FROM unnest(` + arrays + `) AS run(` + names + `)
@@ -81,7 +85,7 @@ func (postgres) holding(orgID int64, grams []gram) condition {
 		}
 		all = append(all, quoted)
 	}
-	return condition{`(SELECT * FROM audit_entities
-	WHERE audit_trigrams(org_id, id_key || E'\n' || name_key) @@ ?::tsquery OFFSET 0) AS found WHERE org_id = ?`,
-		[]any{strings.Join(all, " & "), orgID}}
+	return condition{`(SELECT * FROM audit_entities WHERE ` + unindexedOrganization + `
+	AND audit_trigrams(org_id, id_key || E'\n' || name_key) @@ ?::tsquery OFFSET 0) AS found WHERE org_id = ?`,
+		[]any{orgID, strings.Join(all, " & "), orgID}}
 }

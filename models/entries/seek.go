@@ -142,10 +142,10 @@ func (l *Log) resourcesWith(ctx context.Context, p *plan, words, types []string,
 	// Whether anything is related at all is asked once.
 	err = l.LogReader(ctx).Raw(`SELECT * FROM (SELECT entity_type, entity_id,
 	CASE WHEN (SELECT true FROM audit_related WHERE org_id = ? ORDER BY entry_id LIMIT 1) THEN (SELECT true FROM audit_related AS part
-		WHERE part.org_id = found.org_id AND part.entity_type = found.entity_type AND part.entity_id = found.entity_id LIMIT 1)
+		WHERE part.org_id = ? AND part.entity_type = found.entity_type AND part.entity_id = found.entity_id LIMIT 1)
 	END IS NOT NULL AS related
 FROM `+where.sql+`) AS resources WHERE entity_type IN ? OR related LIMIT ?`,
-		slices.Concat([]any{p.org.ID}, where.args, []any{types, limit})...).Scan(&found).Error
+		slices.Concat([]any{p.org.ID, p.org.ID}, where.args, []any{types, limit})...).Scan(&found).Error
 	if err != nil {
 		return nil, fmt.Errorf("search the entities: %w", err)
 	}

@@ -77,7 +77,7 @@ func (l *Log) wordsMatch(p *plan) condition {
 	if len(p.words) == 0 {
 		return condition{}
 	}
-	related := beside("audit_related", l.mayHold(p.words, "part.entity_id", "part.entity_name"))
+	related := p.beside("audit_related", l.mayHold(p.words, "part.entity_id", "part.entity_name"))
 	return l.mayHold(p.words, "entity_id", "entity_name").or(related)
 }
 

@@ -3,6 +3,7 @@ package models
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 )
 
@@ -17,7 +18,7 @@ type BatchOptions struct {
 
 // InsertEntries stores entries, each as InsertEntry would, in a few statements however many they are (on Citus one for
 // each organization), and returns what became of each. Where the handle is no transaction they are one. The states of
-// their organizations are read once, before they are stored.
+// their organizations are read before they are stored, and again where a key may have been waited for.
 //
 // Entries with a Key wait for a transaction that is storing the same key.
 func InsertEntries(ctx context.Context, h Handle, entries []NewEntry, options BatchOptions) ([]InsertResult, error) {
@@ -44,19 +45,31 @@ func InsertEntries(ctx context.Context, h Handle, entries []NewEntry, options Ba
 		if err != nil {
 			return err
 		}
-		for i := range entries {
-			e := &entries[i]
-			results[i] = states[e.Organization].of(e.Entry.OccurredAt, e.EvenWhenOff)
-			results[i].ID = e.Entry.ID
+		for {
+			for i := range entries {
+				e := &entries[i]
+				results[i] = states[e.Organization].of(e.Entry.OccurredAt, e.EvenWhenOff)
+				results[i].ID = e.Entry.ID
+			}
+			claimed, err := claimKeys(ctx, d, run, entries, states, results, now)
+			if err != nil {
+				return err
+			}
+			since := states
+			if len(claimed) > 0 { // that may have waited long
+				if since, err = statesOf(ctx, d, run, entries, MicrosOf(now)); err != nil {
+					return err
+				}
+			}
+			refused := options.AllOrNothing && anyRefused(results)
+			if !refused && maps.Equal(states, since) {
+				return d.insertBatch(ctx, run, newEntryBatch(entries, states, results, options.Names))
+			}
+			if err := releaseKeys(ctx, d, run, claimed); err != nil || refused {
+				return err
+			}
+			states = since
 		}
-		claimed, err := claimKeys(ctx, d, run, entries, states, results, now)
-		if err != nil {
-			return err
-		}
-		if options.AllOrNothing && anyRefused(results) {
-			return releaseKeys(ctx, d, run, claimed)
-		}
-		return d.insertBatch(ctx, run, newEntryBatch(entries, states, results, options.Names))
 	})
 	if err != nil {
 		return nil, fmt.Errorf("insert %d entries: %w", len(entries), err)

@@ -136,3 +136,41 @@ func TestRecordingNeverWaitsForAnotherTransaction(t *testing.T) {
 		}
 	}
 }
+
+// Who waits for a key goes by the organization as it is afterwards.
+func TestAnOrganizationThatClosesWhileAKeyIsWaitedForTakesNothing(t *testing.T) {
+	db := databasetest.Postgres(t)
+	ensure(t, db.Write, audit.Organization{Slug: "acme"})
+	e := anEvent()
+	e.ID = "waited for"
+	first := db.Write.Begin()
+	defer first.Rollback()
+	if _, err := audit.Record(t.Context(), first, e); err != nil {
+		t.Fatal(err)
+	}
+	second := make(chan error)
+	go func() {
+		_, err := audit.Record(t.Context(), db.Write, e)
+		second <- err
+	}()
+	for waits := false; !waits; time.Sleep(5 * time.Millisecond) {
+		err := db.Write.WithContext(t.Context()).Raw(`SELECT EXISTS (SELECT FROM pg_stat_activity
+			WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%audit_event_keys%')`).Scan(&waits).Error
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	set(t, db.Write, "UPDATE audit_organizations SET logging_enabled = false, closed_at = 1")
+	if err := first.Rollback().Error; err != nil {
+		t.Fatal(err)
+	}
+	if err := <-second; !errors.Is(err, audit.ErrOrganizationClosed) {
+		t.Errorf("the event is answered %v, want %v", err, audit.ErrOrganizationClosed)
+	}
+	for _, table := range []string{"audit_entries", "audit_event_keys"} {
+		var rows int
+		if err := db.Write.Raw("SELECT COUNT(*) FROM " + table).Scan(&rows).Error; err != nil || rows > 0 {
+			t.Errorf("%s has %d rows, %v", table, rows, err)
+		}
+	}
+}

@@ -55,6 +55,9 @@ func upPostgres(ctx context.Context, db *sql.DB, provider *goose.Provider, citus
 		return err
 	}
 	defer func() { _ = lock.Rollback() }() // it has changed nothing
+	if err := checkPool(ctx, db); err != nil {
+		return err
+	}
 	var waited time.Duration
 	for pause := time.Second; ; pause = min(2*pause, longestPause) {
 		by, err := watch(ctx, db, func() error {
@@ -85,6 +88,20 @@ func upPostgres(ctx context.Context, db *sql.DB, provider *goose.Provider, citus
 		case <-time.After(pause):
 		}
 	}
+}
+
+// checkPool finds a pool below db, of which db does not know, that has no other connections beside that of the lock.
+func checkPool(ctx context.Context, db *sql.DB) error {
+	ctx, cancel := context.WithTimeout(ctx, longestPause)
+	defer cancel()
+	for range connections - 1 {
+		c, err := db.Conn(ctx)
+		if err != nil {
+			return fmt.Errorf("migrations need %d connections at once, and the pool has fewer: %w", connections, err)
+		}
+		defer c.Close()
+	}
+	return nil
 }
 
 // mayPass reports whether PostgreSQL refused a migration for what others did at the same time.

@@ -92,6 +92,7 @@ type entryBatch struct {
 	actors   []namedRow
 	natives  []namedRow
 	more     bool // one of the entries has more than most, see Entry.hasMore
+	parts    bool // one of them has Parts
 	apart    bool // see apart of dialect
 }
 
@@ -110,13 +111,18 @@ func newEntryBatch(entries []NewEntry, states map[OrganizationRef]organizationSt
 		if results[i].Outcome != Inserted || results[i].Repeated {
 			continue
 		}
-		row, state := newEntryRow(entries[i].Entry), states[entries[i].Organization]
-		row.OrgID = state.ID
-		batch.apart = state.Apart
-		batch.entries = append(batch.entries, row)
-		results[i].names = batch.nameAll(&row, seen, known)
+		results[i].names = batch.add(newEntryRow(entries[i].Entry), states[entries[i].Organization], seen, known)
 	}
 	return batch
+}
+
+func (b *entryBatch) add(row entryRow, state organizationState, seen map[nameKey]bool, known *NameCache) entryNames {
+	row.OrgID = state.ID
+	b.entries = append(b.entries, row)
+	b.apart = state.Apart
+	b.more = b.more || row.hasMore()
+	b.parts = b.parts || row.Parts > 0
+	return b.nameAll(&row, seen, known)
 }
 
 // organizations are those that it has entries of.
@@ -137,7 +143,7 @@ func (b *entryBatch) of(orgID int64) *entryBatch {
 		return slices.DeleteFunc(slices.Clone(rows), func(r namedRow) bool { return r.orgID != orgID })
 	}
 	entries := slices.DeleteFunc(slices.Clone(b.entries), func(e entryRow) bool { return e.OrgID != orgID })
-	return &entryBatch{entries, named(b.entities), named(b.actors), named(b.natives), b.more, b.apart}
+	return &entryBatch{entries, named(b.entities), named(b.actors), named(b.natives), b.more, b.parts, b.apart}
 }
 
 // nameAll notes what an entry names, as far as it may be new.
@@ -162,7 +168,6 @@ func (b *entryBatch) nameAll(e *entryRow, seen map[nameKey]bool, known *NameCach
 	if !e.hasMore() {
 		return names
 	}
-	b.more = true
 	for _, r := range e.Related {
 		entity([6]string{r.Type, r.ID, Fold(r.ID), Fold(r.Name)})
 	}

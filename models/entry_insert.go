@@ -79,9 +79,10 @@ type InsertResult struct {
 // InsertEntry stores an entry.
 //
 // The organization, its switch, its retention and the entry are one statement, without a lock: what read "on" is
-// stored. An entry with a Key or with Parts is stored as several are. On SQLite an entity or the like that is new is another one, in the same transaction. Whatever the outcome,
-// no statement has failed and the transaction stays usable. An entry whose ID is stored already is left as it is. No
-// other transaction is waited for, except by an entry with a Key, which waits for one that is storing the same key.
+// stored. On SQLite an entity or the like that is new is another one, in the same transaction. An entry with a Key or
+// with Parts, and any on Citus, is stored as several are. Whatever the outcome, no statement has failed and the
+// transaction stays usable. An entry whose ID is stored already is left as it is. No other transaction is waited for,
+// except by an entry with a Key, which waits for one that is storing the same key.
 func InsertEntry(ctx context.Context, h Handle, entry NewEntry) (InsertResult, error) {
 	if !entry.alone() {
 		results, err := InsertEntries(ctx, h, []NewEntry{entry}, BatchOptions{})

@@ -104,23 +104,32 @@ func named(columns string) string { return "@" + strings.ReplaceAll(columns, ", 
 
 const postgresStored = "SELECT EXISTS (SELECT 1 FROM audit_entries WHERE org_id = $1 AND id = $2::uuid)"
 
-// organizationIDs are those of all databases that the process records in: one of another database, or of a transaction
-// that was rolled back, costs a question, since who uses one checks that the organization has it.
-var organizationIDs recent[OrganizationRef, int64]
+// knownOrganizations are those of all databases that the process records in, as they were when they were asked for. Who
+// uses an ID checks that the organization has it: one of another database, or of a transaction that was rolled back, costs
+// a question.
+var knownOrganizations recent[OrganizationRef, knownOrganization]
+
+type knownOrganization struct {
+	id    int64
+	apart bool // see apart of dialect
+}
 
 // insertEntry asks why an entry was not stored only where it was not: a statement that answers with
 // rows costs more than one that counts what it stores.
+//
+// On Citus it asks first. There, what a part of a WITH finds is sent to every node for the others, which then all have
+// to be up, and to commit together.
 func (d postgres) insertEntry(ctx context.Context, h Handle, ref OrganizationRef, row entryRow, evenWhenOff bool) (InsertResult, error) {
 	kind, value := kindOf(ref, &row.Entry)
-	orgID, known := organizationIDs.get(ref)
-	values := append(make([]any, 0, 40), orgID, value, evenWhenOff, row.ID.String())
+	organization, known := knownOrganizations.get(ref)
+	values := append(make([]any, 0, 40), organization.id, value, evenWhenOff, row.ID.String())
 	values = appendEntryValues(values, &row.Entry, kind.more)
 	values = append(values, row.Month, row.IDKey, row.NameKey, row.ActorText)
 	if kind.more {
 		values = append(values, Fold(row.NativeAction))
 	}
 	for {
-		if known {
+		if known && !organization.apart {
 			inserted, err := h.run.Exec(ctx, postgresInsertOne[kind], values...)
 			if err != nil || inserted == 1 {
 				return InsertResult{}, err
@@ -131,28 +140,38 @@ func (d postgres) insertEntry(ctx context.Context, h Handle, ref OrganizationRef
 		if err != nil || result.Outcome != Inserted {
 			return result, err
 		}
-		if known && state.ID == orgID {
+		asked := knownOrganization{state.ID, state.Apart}
+		if asked.apart {
+			knownOrganizations.put(ref, asked)
+			batch := &entryBatch{}
+			batch.add(row, state, map[nameKey]bool{}, nil)
+			return result, d.insertBatch(ctx, h.run, batch)
+		}
+		if known && asked == organization {
 			stored := false // before
-			err = queryRows(ctx, h.run, func(rows Rows) error { return rows.Scan(&stored) }, postgresStored, orgID, row.ID.String())
+			err = queryRows(ctx, h.run, func(rows Rows) error { return rows.Scan(&stored) }, postgresStored, state.ID, row.ID.String())
 			if err != nil || stored {
 				return result, err
 			}
 			continue // the organization was opened to events between the statements
 		}
-		orgID, known = state.ID, true
-		values[0] = orgID
-		organizationIDs.put(ref, orgID)
+		organization, known = asked, true
+		values[0] = asked.id
+		knownOrganizations.put(ref, asked)
 	}
 }
 
 // beginWriting has nothing to do: transactions may begin to write at any time.
 func (postgres) beginWriting(context.Context, Statements) error { return nil }
 
-// insertBatch is one statement or, on Citus, one for each organization: there, nothing can be looked for beside arrays
-// but in one organization. Elsewhere a statement for each takes several times as long.
+// insertBatch is one statement, and one more for parts, or so many for each organization on Citus: there, nothing can be
+// looked for beside arrays but in one organization. Elsewhere a statement for each takes several times as long.
 func (postgres) insertBatch(ctx context.Context, run Statements, batch *entryBatch) error {
 	organizations := batch.organizations()
-	if len(organizations) > 1 && !batch.apart {
+	switch {
+	case len(organizations) == 1:
+		return insertArrays(ctx, run, batch, organizations[0])
+	case len(organizations) > 0 && !batch.apart:
 		return insertArrays(ctx, run, batch)
 	}
 	for _, orgID := range organizations {
@@ -165,7 +184,7 @@ func (postgres) insertBatch(ctx context.Context, run Statements, batch *entryBat
 
 // insertArrays stores entries of an organization or, where that is left out, of several.
 func insertArrays(ctx context.Context, run Statements, batch *entryBatch, orgID ...any) error {
-	entries, related, principals := newArrays(batchColumns(batch.more)), newArrays(relatedColumns), newArrays(principalColumns)
+	entries := newArrays(batchColumns(batch.more))
 	for i := range batch.entries {
 		e := &batch.entries[i]
 		row := [...]string{strconv.FormatInt(e.OrgID, 10), e.ID.String(),
@@ -174,23 +193,62 @@ func insertArrays(ctx context.Context, run Statements, batch *entryBatch, orgID 
 			e.Source, e.IP, e.UserAgent, e.RequestID, e.APIKeyID, e.APIKeyName, e.URL, e.Metadata, string(e.Origin), e.Original,
 			string(e.Outcome), e.Reason, e.NativeAction, string(e.ActorType), strconv.Itoa(e.Masked), strconv.Itoa(e.Parts)}
 		entries.add(row[:len(entries)]...)
-		for n, r := range e.Related {
-			related.add(row[0], row[1], strconv.Itoa(n+1), r.Type, r.ID, r.Name, r.Role)
-		}
-		if p := e.OnBehalfOf; p != nil {
-			principals.add(row[0], row[1], string(p.Type), p.ID, p.Name, p.Email, p.Session)
-		}
 	}
-	values := entries.appendTo(orgID)
-	values = namedArrays(entityColumns, batch.entities).appendTo(values)
+	values := namedArrays(entityColumns, batch.entities).appendTo(orgID)
 	values = namedArrays(actorColumns, batch.actors).appendTo(values)
 	if batch.more {
 		values = namedArrays(nativeColumns, batch.natives).appendTo(values)
-		values = principals.appendTo(related.appendTo(values))
 	}
-	_, err := run.Exec(ctx, postgresInsertBatch[batchKind{batch.more, len(orgID) == 0}], values...)
+	values = entries.appendTo(values)
+	statement := postgresInsertBatch[batchKind{batch.more, batch.parts, len(orgID) == 0}]
+	if !batch.parts {
+		_, err := run.Exec(ctx, statement, values...)
+		return err
+	}
+	at := map[storedAt]string{}
+	err := queryRows(ctx, run, func(rows Rows) error {
+		var stored storedAt
+		var place string
+		err := rows.Scan(&stored.orgID, &stored.id, &place)
+		at[stored] = place
+		return err
+	}, statement, values...)
+	if err != nil {
+		return err
+	}
+	return batch.insertParts(ctx, run, at)
+}
+
+// storedAt is an entry that was stored.
+type storedAt struct {
+	orgID int64
+	id    EntryID
+}
+
+// insertParts stores the parts of those entries that were stored now, as none are added to such as were there. Where one
+// lies tells that without a look into the index.
+func (b *entryBatch) insertParts(ctx context.Context, run Statements, at map[storedAt]string) error {
+	related, principals := newArrays(relatedColumns), newArrays(principalColumns)
+	for i := range b.entries {
+		e := &b.entries[i]
+		place, stored := at[storedAt{e.OrgID, e.ID}]
+		if !stored {
+			continue
+		}
+		orgID, id := strconv.FormatInt(e.OrgID, 10), e.ID.String()
+		for n, r := range e.Related {
+			related.add(orgID, id, place, strconv.Itoa(n+1), r.Type, r.ID, r.Name, r.Role)
+		}
+		if p := e.OnBehalfOf; p != nil {
+			principals.add(orgID, id, place, string(p.Type), p.ID, p.Name, p.Email, p.Session)
+		}
+	}
+	_, err := run.Exec(ctx, postgresInsertParts, principals.appendTo(related.appendTo(nil))...)
 	return err
 }
+
+var postgresInsertParts = placed("WITH related AS (INSERT INTO audit_related (" + relatedColumns + ") SELECT v.* FROM " + unnested(relatedColumns) +
+	" ON CONFLICT DO NOTHING) INSERT INTO audit_on_behalf_of (" + principalColumns + ") SELECT v.* FROM " + unnested(principalColumns) + " ON CONFLICT DO NOTHING")
 
 func namedArrays(columns string, rows []namedRow) arrays {
 	all := newArrays(columns)
@@ -202,15 +260,18 @@ func namedArrays(columns string, rows []namedRow) arrays {
 	return all
 }
 
-// batchKind is for which batches a statement is: with an entry that has more than most, and of several organizations.
-type batchKind struct{ more, several bool }
+// batchKind is for which batches a statement is: with an entry that has more than most, or even parts, and of several
+// organizations.
+type batchKind struct{ more, parts, several bool }
 
 // postgresInsertBatch stores any number of entries, which come as one array a column, in one statement.
 var postgresInsertBatch = map[batchKind]string{}
 
 func init() {
-	for _, kind := range []batchKind{{false, false}, {false, true}, {true, false}, {true, true}} {
-		postgresInsertBatch[kind] = kind.insertSQL()
+	for _, several := range []bool{false, true} {
+		for _, kind := range []batchKind{{false, false, several}, {true, false, several}, {true, true, several}} {
+			postgresInsertBatch[kind] = kind.insertSQL()
+		}
 	}
 }
 
@@ -218,8 +279,8 @@ const (
 	entityColumns    = "org_id, month, entity_type, entity_id, id_key, name_key"
 	actorColumns     = "org_id, month, actor_id, actor_key, actor_name, actor_email, search_key, actor_type"
 	nativeColumns    = "org_id, month, action, native_action, native_key"
-	relatedColumns   = "org_id, entry_id, position, entity_type, entity_id, entity_name, role"
-	principalColumns = "org_id, entry_id, actor_type, actor_id, actor_name, actor_email, session"
+	relatedColumns   = "org_id, entry_id, entry_at, position, entity_type, entity_id, entity_name, role"
+	principalColumns = "org_id, entry_id, entry_at, actor_type, actor_id, actor_name, actor_email, session"
 )
 
 func batchColumns(more bool) string { return "org_id, id, " + entryKind{more: more}.columns() }
@@ -232,21 +293,16 @@ func (k batchKind) insertSQL() string {
 	names := func(table, columns string, known func(orgID, row string) string) string {
 		return "(INSERT INTO " + table + " (" + columns + ") SELECT v.* FROM " + unnested(columns) + " WHERE " + unlessKnown(known(orgID, "v.")) + ")"
 	}
-	// Parts come with their entries and are not added to such as are there. Where an entry lies tells that without a look
-	// into the index.
-	parts := func(table, columns string) string {
-		return "(INSERT INTO " + table + " (" + columns + ", entry_at) SELECT v.*, entry.at FROM " + unnested(columns) +
-			" JOIN entry ON entry.org_id = v.org_id AND entry.id = v.entry_id ON CONFLICT DO NOTHING)"
-	}
-	columns, returning, more := batchColumns(k.more), "", ""
-	entry := "INSERT INTO audit_entries (" + columns + ") SELECT v.* FROM " + unnested(columns) + " ON CONFLICT (org_id, id) DO NOTHING"
+	sql := "WITH entity AS " + names("audit_entities", entityColumns, postgresKnownEntity) + ", actor AS " + names("audit_actors", actorColumns, postgresKnownActor)
 	if k.more {
-		returning = " RETURNING org_id, id, ctid AS at"
-		more = ", native AS " + names("audit_native_actions", nativeColumns, postgresKnownNative) +
-			", related AS " + parts("audit_related", relatedColumns) + ", principal AS " + parts("audit_on_behalf_of", principalColumns)
+		sql += ", native AS " + names("audit_native_actions", nativeColumns, postgresKnownNative)
 	}
-	return placed("WITH entry AS ("+entry+returning+"), entity AS "+names("audit_entities", entityColumns, postgresKnownEntity)+
-		", actor AS "+names("audit_actors", actorColumns, postgresKnownActor)+more+" SELECT 1", first...)
+	columns := batchColumns(k.more)
+	sql += " INSERT INTO audit_entries (" + columns + ") SELECT v.* FROM " + unnested(columns) + " ON CONFLICT (org_id, id) DO NOTHING"
+	if k.parts {
+		sql += " RETURNING org_id, id::text, ctid::text"
+	}
+	return placed(sql, first...)
 }
 
 // unnested is a table v of some columns, whose values come as one array each.
@@ -259,6 +315,8 @@ func unnested(columns string) string {
 			kind = "uuid"
 		case "org_id", "occurred_at", "recorded_at":
 			kind = "bigint"
+		case "entry_at":
+			kind = "tid"
 		case "month", "position", "masked", "parts":
 			kind = "integer"
 		}

@@ -82,7 +82,7 @@ func TestManyEventsWithIDsTakeAsFewStatementsAsFew(t *testing.T) {
 	})
 }
 
-// One event is one statement; the first of an organization asks for its ID.
+// One event is one statement; the first of an organization asks for its ID. On Citus each asks for that.
 func TestOneEventTakesOneStatement(t *testing.T) {
 	db := databasetest.Postgres(t).Write
 	slug := ensure(t, db, audit.Organization{Slug: "one-statement", ExternalID: "one statement"})
@@ -107,9 +107,12 @@ func TestOneEventTakesOneStatement(t *testing.T) {
 				e.EntityID, e.EntityName, e.Outcome, e.NativeAction, e.Actor.Type = "", "", audit.OutcomeDenied, "svc:Probe", audit.ActorService
 			}
 			receipts, err := audit.PostgreSQL.RecordAll(t.Context(), counted, []audit.Event{e})
+			if databasetest.OnCitus() {
+				want = 2
+			}
 			if n == 3 {
 				_, err = audit.PostgreSQL.Record(t.Context(), counted, e)
-				want++
+				want *= 2
 			}
 			if err != nil || !receipts[0].Stored || counted.statements != want {
 				t.Errorf("event %d takes %d statements, %v", n, counted.statements, err)

@@ -63,8 +63,9 @@ func (s *sending) finish(t *testing.T) {
 	s.ledger.check(t, s.to)
 }
 
-// clientChild records with a Client.
+// clientChild records with a Client. The spool takes more than a server that is away now and then can catch up with.
 func clientChild() error {
+	producerPause = 400 * time.Millisecond
 	client, err := client.New(client.Config{
 		URL: os.Getenv("SOAK_URL"), Key: os.Getenv("SOAK_KEY"), Spool: os.Getenv("SOAK_SPOOL"),
 	})

@@ -131,6 +131,9 @@ func (r *recording) note(line string) {
 	}
 }
 
+// producerPause is how long a producer waits at most between two events: a few thousand will do.
+var producerPause = 60 * time.Millisecond
+
 // producers is how many goroutines of a child record at the same time.
 const producers = 24
 
@@ -185,7 +188,7 @@ func recordOne(recorder audit.Recorder, number int, event audit.Event) {
 	default:
 		say(lineRefused, number, err.Error())
 	}
-	time.Sleep(rand.N(60 * time.Millisecond)) // a few thousand events will do
+	time.Sleep(rand.N(producerPause))
 }
 
 // say writes a line in one piece, which arrives whole or not at all: it is shorter than what a pipe

@@ -38,7 +38,7 @@ func (s *postgresServer) nodesOf(coordinator *sql.DB) ([]node, error) {
 
 // joinNodes makes the databases of a name on the nodes, of which there are none without Citus, one of Citus.
 func (s *postgresServer) joinNodes(name string) error {
-	if !OnCitus() {
+	if len(s.nodes) == 1 {
 		return nil
 	}
 	ctx := context.Background()

@@ -41,7 +41,7 @@ func Pooler(t testing.TB, address string, settings ...string) string {
 		through.Host = net.JoinHostPort("127.0.0.1", strconv.Itoa(20000+mathrand.IntN(12000)))
 		lines := append([]string{
 			"[databases]",
-			fmt.Sprintf("* = host=%s port=%s user=%s password=%s", host, port, through.User.Username(), password),
+			fmt.Sprintf("* = host=%s port=%s user=%s password='%s'", host, port, through.User.Username(), password),
 			"[pgbouncer]",
 			"listen_addr = 127.0.0.1",
 			"listen_port = " + through.Port(),

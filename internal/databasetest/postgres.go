@@ -36,7 +36,21 @@ func Postgres(t testing.TB) *database.DB {
 // Citus; it is dropped when the test ends.
 func PostgresURL(t testing.TB) string {
 	t.Helper()
-	server := testServer(t)
+	return migratedURL(t, testServer(t))
+}
+
+// PostgresAlone is Postgres without Citus, for tests that look into how PostgreSQL itself goes about something.
+func PostgresAlone(t testing.TB) *database.DB {
+	t.Helper()
+	server, err := connectAlone()
+	if err != nil {
+		t.Fatalf("PostgreSQL of TEST_DATABASE_URL: %v", err)
+	}
+	return Open(t, migratedURL(t, server))
+}
+
+func migratedURL(t testing.TB, server *postgresServer) string {
+	t.Helper()
 	template, err := server.migrated()
 	if err != nil {
 		t.Fatalf("prepare the PostgreSQL database: %v", err)
@@ -87,38 +101,45 @@ func testServer(t testing.TB) *postgresServer {
 // OnCitus reports whether the tests' PostgreSQL is Citus.
 func OnCitus() bool { return os.Getenv("TEST_CITUS_URL") != "" }
 
-var connect = sync.OnceValues(func() (*postgresServer, error) {
-	address, err := url.Parse(cmp.Or(os.Getenv("TEST_CITUS_URL"), os.Getenv("TEST_DATABASE_URL")))
+var (
+	connect = sync.OnceValues(func() (*postgresServer, error) {
+		return connectTo(cmp.Or(os.Getenv("TEST_CITUS_URL"), os.Getenv("TEST_DATABASE_URL")), OnCitus())
+	})
+	connectAlone = sync.OnceValues(func() (*postgresServer, error) { return connectTo(os.Getenv("TEST_DATABASE_URL"), false) })
+)
+
+func connectTo(server string, citus bool) (*postgresServer, error) {
+	address, err := url.Parse(server)
 	if err != nil {
 		return nil, err
 	}
-	server := &postgresServer{url: address}
-	first, err := server.open(address.Host)
+	made := &postgresServer{url: address}
+	first, err := made.open(address.Host)
 	if err != nil {
 		return nil, err
 	}
-	server.empty = func() (string, error) { return "template0", nil }
-	server.nodes = []node{{admin: first}}
-	if OnCitus() {
-		server.empty = sync.OnceValues(func() (string, error) { return server.template("citus_empty", server.joinNodes) })
-		if server.nodes, err = server.nodesOf(first); err != nil {
+	made.empty = func() (string, error) { return "template0", nil }
+	made.nodes = []node{{admin: first}}
+	if citus {
+		made.empty = sync.OnceValues(func() (string, error) { return made.template("citus_empty", made.joinNodes) })
+		if made.nodes, err = made.nodesOf(first); err != nil {
 			return nil, err
 		}
 	}
-	server.migrated = sync.OnceValues(func() (string, error) {
-		fingerprint, err := schemaFingerprint()
+	made.migrated = sync.OnceValues(func() (string, error) {
+		fingerprint, err := schemaFingerprint(citus)
 		if err != nil {
 			return "", err
 		}
-		return server.template("template_"+fingerprint, func(name string) error {
-			if err := server.joinNodes(name); err != nil {
+		return made.template("template_"+fingerprint, func(name string) error {
+			if err := made.joinNodes(name); err != nil {
 				return err
 			}
-			return migrate(server.address(name))
+			return migrate(made.address(name))
 		})
 	})
-	return server, nil
-})
+	return made, nil
+}
 
 func (s *postgresServer) open(host string) (*sql.DB, error) {
 	address := *s.url
@@ -149,7 +170,11 @@ func (s *postgresServer) create(t testing.TB, template string) string {
 			}
 		}
 	})
-	if err := s.each(t.Context(), "CREATE DATABASE %s TEMPLATE %s", name, template); err != nil {
+	err := s.each(t.Context(), "CREATE DATABASE %s TEMPLATE %s", name, template)
+	if err == nil && len(s.nodes) > 1 { // for triggers that tests make
+		_, err = s.nodes[0].admin.ExecContext(t.Context(), "ALTER DATABASE "+name+" SET citus.enable_unsafe_triggers = on")
+	}
+	if err != nil {
 		t.Fatalf("create a PostgreSQL database: %v", err)
 	}
 	return s.address(name)
@@ -203,7 +228,7 @@ func (s *postgresServer) address(name string) string {
 	return address.String()
 }
 
-func schemaFingerprint() (string, error) {
+func schemaFingerprint(citus bool) (string, error) {
 	hash := sha256.New()
 	err := fs.WalkDir(migrations.Files, "postgres", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
@@ -214,7 +239,7 @@ func schemaFingerprint() (string, error) {
 		hash.Write(content)
 		return err
 	})
-	if OnCitus() { // what lies where is in no migration
+	if citus { // what lies where is in no migration
 		_, here, _, _ := runtime.Caller(0)
 		content, err := os.ReadFile(filepath.Join(filepath.Dir(here), "../../app/audit/migrate/citus.go"))
 		if err != nil {

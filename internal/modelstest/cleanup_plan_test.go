@@ -121,7 +121,7 @@ func explain(t *testing.T, db *database.DB, d deletion) string {
 }
 
 func TestTheCleanupOnPostgreSQLReadsTheEntriesItDeletes(t *testing.T) {
-	db := databasetest.Postgres(t)
+	db := databasetest.PostgresAlone(t)
 	store := logtest.Store(t, db)
 	org := logtest.Organization(t, store, "acme")
 	entries := insertEverySecond(t, store, org, 2000)

@@ -15,7 +15,7 @@ import (
 // where PostgreSQL has no statistics and guesses which index is best.
 func TestRecordingReadsFewKnownEntitiesAndActorsBeforePostgreSQLHasStatistics(t *testing.T) {
 	const known = 1000
-	db := databasetest.Postgres(t).Write
+	db := databasetest.PostgresAlone(t).Write
 	for _, table := range []string{"audit_entities", "audit_actors"} {
 		if err := db.Exec("ALTER TABLE " + table + " SET (autovacuum_enabled = false)").Error; err != nil {
 			t.Fatal(err)

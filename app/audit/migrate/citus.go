@@ -158,6 +158,8 @@ func distribute(ctx context.Context, db *sql.DB, tables []string) error {
 		}
 	}
 	if slices.Contains(tables, "audit_entries") {
+		// In place of the default, which Citus would compute on the coordinator, and give to those who may not say it.
+		run("ALTER TABLE audit_entries ALTER COLUMN xact DROP DEFAULT")
 		run("CREATE TRIGGER audit_entries_transaction BEFORE INSERT ON audit_entries FOR EACH ROW EXECUTE FUNCTION audit_set_transaction()")
 	}
 	if err != nil {

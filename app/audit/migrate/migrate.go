@@ -31,7 +31,8 @@ const versionTable = "audit_schema_version"
 //
 // On PostgreSQL the tables are made in the first schema of search_path, and all the role has to be allowed is to
 // create them there. Where there is something to migrate it uses up to three connections at once, also of a pool
-// that is bounded to fewer (where that is one of pgx's below database/sql, it needs as many, or fails), and leaves nothing behind in the sessions: a pooler may stand in between.
+// that is bounded to fewer (one of pgx's below database/sql has to let it have them), and leaves nothing behind in the
+// sessions: a pooler may stand in between.
 //
 // Nobody who records waits for a migration on PostgreSQL: where an open transaction holds a lock that it needs, it
 // tries again, for up to five minutes. Building an index waits for the transactions under way, however long that

@@ -74,6 +74,18 @@ func fill(t *testing.T, db *database.DB) {
 	}
 }
 
+// backedUp fills the database at address and returns a backup of it.
+func backedUp(t *testing.T, address string) (file string) {
+	t.Helper()
+	db := databasetest.Open(t, address)
+	fill(t, db)
+	file = filepath.Join(t.TempDir(), "backup")
+	if _, err := backup.Write(t.Context(), db, address, file); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
 // told is what a log tells: its entries with all that stands beside them, its accounts and keys.
 func told(t *testing.T, db *database.DB) string {
 	t.Helper()
@@ -157,12 +169,7 @@ func TestABackupRestoresTheLog(t *testing.T) {
 func TestADamagedBackupIsRefused(t *testing.T) {
 	for name, address := range addresses(t) {
 		t.Run(name, func(t *testing.T) {
-			db := databasetest.Open(t, address[0])
-			fill(t, db)
-			file := filepath.Join(t.TempDir(), "backup")
-			if _, err := backup.Write(t.Context(), db, address[0], file); err != nil {
-				t.Fatal(err)
-			}
+			file := backedUp(t, address[0])
 			whole, err := os.ReadFile(file)
 			if err != nil {
 				t.Fatal(err)
@@ -326,12 +333,7 @@ func TestABackupIsOfEveryTable(t *testing.T) {
 // An organization that is made while the restore begins is not mixed with those of the file, let alone deleted.
 func TestARestoreKeepsOutOfALogThatBeginsMeanwhile(t *testing.T) {
 	address := addresses(t)["postgres"]
-	db := databasetest.Open(t, address[0])
-	fill(t, db)
-	file := filepath.Join(t.TempDir(), "backup")
-	if _, err := backup.Write(t.Context(), db, address[0], file); err != nil {
-		t.Fatal(err)
-	}
+	file := backedUp(t, address[0])
 	other := databasetest.PostgresURL(t)
 	used := databasetest.Open(t, other)
 	if err := used.Write.Exec("ALTER SEQUENCE audit_organizations_id_seq RESTART WITH 77").Error; err != nil {
@@ -367,12 +369,7 @@ func TestARestoreKeepsOutOfALogThatBeginsMeanwhile(t *testing.T) {
 // Neither what a restore left that was killed nor what belonged to another file gets into the new one.
 func TestARestoreTakesNothingFromWhatIsThere(t *testing.T) {
 	address := addresses(t)["sqlite"][0]
-	db := databasetest.Open(t, address)
-	fill(t, db)
-	file := filepath.Join(t.TempDir(), "backup")
-	if _, err := backup.Write(t.Context(), db, address, file); err != nil {
-		t.Fatal(err)
-	}
+	file := backedUp(t, address)
 	folder := t.TempDir()
 	path, elsewhere := filepath.Join(folder, "log.db"), filepath.Join(folder, "elsewhere")
 	write := func(name, content string) {
@@ -408,12 +405,7 @@ func TestARestoreTakesNothingFromWhatIsThere(t *testing.T) {
 // A restore that was killed while it made the tables is begun again.
 func TestARestoreGoesOnWhereOneWasKilled(t *testing.T) {
 	address := addresses(t)["postgres"]
-	db := databasetest.Open(t, address[0])
-	fill(t, db)
-	file := filepath.Join(t.TempDir(), "backup")
-	if _, err := backup.Write(t.Context(), db, address[0], file); err != nil {
-		t.Fatal(err)
-	}
+	file := backedUp(t, address[0])
 	databasetest.MigrateTo(t, databasetest.Open(t, address[1]), 7)
 	if _, err := backup.Restore(t.Context(), file, address[1], slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)

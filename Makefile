@@ -124,5 +124,6 @@ release: ## Build a release of the committed version into release/: archives for
 
 .PHONY: check
 check: fmt-check vet staticcheck test test-cgo race ## Everything that can be checked on every system
+
 .PHONY: ci
 ci: check test-oldest test-newest ## Everything continuous integration checks

@@ -55,7 +55,9 @@ func BackfillEntries(ctx context.Context, h Handle, entries []NewEntry) ([]Inser
 func lockHistories(ctx context.Context, d dialect, run Statements, states map[OrganizationRef]organizationState) error {
 	ids := map[int64]bool{}
 	for _, state := range states {
-		ids[state.ID] = true
+		if state.ID != 0 {
+			ids[state.ID] = true
+		}
 	}
 	for _, orgID := range slices.Sorted(maps.Keys(ids)) {
 		if err := d.lockHistory(ctx, run, orgID); err != nil {

@@ -397,9 +397,9 @@ func BenchmarkAPI(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		var known []audit.Event // of the key's organization
+		var known []audit.Event // of the key's organization, but what only Audit Logs itself may record
 		for _, e := range log.events {
-			if e.Organization == benchdata.Large {
+			if e.Organization == benchdata.Large && !e.Action.Reserved() {
 				known = append(known, e)
 			}
 		}

@@ -212,7 +212,7 @@ func leavesNothing(t *testing.T, address string) {
 			(SELECT COALESCE(string_agg(name, ' '), '') FROM pg_settings WHERE source = 'session'
 				AND name NOT IN ('application_name', 'client_encoding', 'DateStyle', 'TimeZone', 'standard_conforming_strings')),
 			(SELECT COALESCE(string_agg(name, ' '), '') FROM pg_prepared_statements WHERE name NOT LIKE 'PGBOUNCER%'),
-			(SELECT COALESCE(string_agg(objid::text, ' '), '') FROM pg_locks WHERE locktype = 'advisory'
+			(SELECT COALESCE(string_agg(objid::text, ' '), '') FROM pg_locks WHERE locktype = 'advisory' AND objsubid < 3 -- higher ones are Citus' own
 				AND database = (SELECT oid FROM pg_database WHERE datname = current_database())),
 			(SELECT COALESCE(string_agg(relname, ' '), '') FROM pg_class WHERE relpersistence = 't')`).
 			Scan(&backend, &set, &prepared, &locks, &temporary)

@@ -295,16 +295,17 @@ func TestImportStoppedAndStartedAgain(t *testing.T) {
 func TestImportBreaksOffWithItsConnection(t *testing.T) {
 	address := databasetest.PostgresURL(t)
 	withAcme(t, databasetest.Open(t, address))
-	server, err := database.Open(t.Context(), os.Getenv("TEST_DATABASE_URL"), slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer server.Close()
 	parsed, err := url.Parse(address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	name := strings.TrimPrefix(parsed.Path, "/")
+	parsed.Path = "/postgres" // of the same server
+	server, err := database.Open(t.Context(), parsed.String(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
 	refuse := func() {
 		for _, statement := range []string{
 			"ALTER DATABASE " + name + " ALLOW_CONNECTIONS false",

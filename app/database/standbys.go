@@ -92,9 +92,6 @@ func (db *DB) ReadLogFrom(ctx context.Context, addresses []string, log *slog.Log
 	if err != nil {
 		return err
 	}
-	if db.distributed(ctx) {
-		return errors.New("the log is distributed by Citus, and read from its workers; how far a replica of the coordinator follows says nothing of theirs")
-	}
 	s := &standbys{primary: primary, log: log}
 	for i, address := range addresses {
 		server, err := parsePostgres(address, standbyPatience)
@@ -102,6 +99,9 @@ func (db *DB) ReadLogFrom(ctx context.Context, addresses []string, log *slog.Log
 			return fmt.Errorf("address %d: %w", i+1, err)
 		}
 		s.all = append(s.all, &standby{postgresServer: server})
+	}
+	if db.distributed(ctx) {
+		return errors.New("the log is distributed by Citus, and read from its workers; how far a replica of the coordinator follows says nothing of theirs")
 	}
 	if s.identity, err = identify(ctx, primary); err != nil {
 		return fmt.Errorf("ask the primary what its replicas are recognized by: %w", err)

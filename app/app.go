@@ -19,6 +19,7 @@ import (
 	"github.com/auditlogs/auditlogs/handlers/secrets"
 	"github.com/auditlogs/auditlogs/handlers/sessions"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accesslog"
 	"github.com/auditlogs/auditlogs/models/accounts"
 	"github.com/auditlogs/auditlogs/models/entries"
 	"github.com/auditlogs/auditlogs/static"
@@ -51,6 +52,7 @@ type App struct {
 	answers  *intake.Budget // large ones, until they have been read
 	storage  *storage
 	metrics  *metrics
+	access   *accesslog.Log
 
 	// behindUnknownProxy is set once X-Forwarded-For comes in while no proxy is trusted.
 	behindUnknownProxy atomic.Bool
@@ -89,6 +91,7 @@ func New(config Config, store *models.Store) (*App, error) {
 		return nil, err
 	}
 	questions := entries.NewLog(store)
+	a.access = accesslog.New(store, config.Log)
 	a.handlers = &handlers.Handlers{
 		Store:    store,
 		Accounts: accounts.NewStore(store),
@@ -101,6 +104,9 @@ func New(config Config, store *models.Store) (*App, error) {
 
 		APIRateLimit:   config.APIRateLimit,
 		RetentionGrace: config.RetentionGrace,
+
+		Access:        a.access,
+		AccessLogDays: config.AccessLogDays,
 
 		Proxies: a.proxies,
 		Budgets: handlers.NewBudgets(),

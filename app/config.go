@@ -14,6 +14,7 @@ import (
 	"github.com/auditlogs/auditlogs/handlers"
 	"github.com/auditlogs/auditlogs/handlers/secrets"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accesslog"
 )
 
 // Config is what the operator decides about a server.
@@ -24,6 +25,7 @@ type Config struct {
 	SecretKey      string        // encrypts stored secrets, see secrets.New; empty: they cannot be stored
 	APIRateLimit   int           // requests a second an API key is allowed, and twice as many at once; 0: any number
 	RetentionGrace time.Duration // how long a lowered retention can be undone before it is in force; 0: not at all
+	AccessLogDays  int           // how long it is kept who read the log; 0: accesslog.DefaultRetentionDays
 	Metrics        string        // host and port to answer Prometheus on; empty: none
 	ReadDatabases  []string      // addresses of PostgreSQL's streaming replicas that the log is read from
 	Demo           bool          // fill an empty database with a demo organization
@@ -84,6 +86,12 @@ func (c *Config) validate() error {
 	}
 	if c.RetentionGrace < 0 || c.RetentionGrace > maxRetentionGrace {
 		return fmt.Errorf("--retention-grace %s must be 0 to %s", c.RetentionGrace, maxRetentionGrace)
+	}
+	if c.AccessLogDays == 0 {
+		c.AccessLogDays = accesslog.DefaultRetentionDays
+	}
+	if c.AccessLogDays < accesslog.MinRetentionDays {
+		return fmt.Errorf("--access-log-retention %d is less than %d days", c.AccessLogDays, accesslog.MinRetentionDays)
 	}
 	if c.Log == nil {
 		return errors.New("no log")

@@ -55,7 +55,7 @@ func (a *App) routes() {
 	r.Get("/orgs/new", h.SignedIn, h.NewOrganizationPage)
 	r.Post("/orgs/new", h.SignedIn, h.NewOrganization)
 
-	// Everything of one organization, for its members; what says so for admins only.
+	// Everything of one organization, for its members; what says so for admins, or auditors and admins, only.
 	org := r.Group("/orgs/:slug", h.SignedIn, h.InOrganization, h.FairlyShared)
 	org.Get("/settings/audit-logs", h.AuditLog)
 	org.Get("/settings/audit-logs/export", h.Export) // these two before the entries, whose IDs they cannot be
@@ -80,6 +80,8 @@ func (a *App) routes() {
 	org.Post("/settings/members/:user/role", h.Admin, h.ChangeRole)
 	org.Post("/settings/members/:user/remove", h.AdminOrSelf, h.RemoveMember)
 	org.Post("/settings/members/:user/reset-link", h.Admin, h.MemberResetLink)
+
+	org.Get("/settings/access-log", h.Auditor, h.AccessLog)
 
 	org.Get("/settings/integrations", h.Integrations)
 	org.Post("/settings/integrations/github", h.Admin, h.ConnectGitHub)

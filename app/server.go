@@ -182,6 +182,7 @@ func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 	jobsContext, stopJobs := context.WithCancel(ctx)
 	defer stopJobs()
 	var background sync.WaitGroup
+	background.Go(func() { a.access.Run(jobsContext) })
 	if !a.config.WithoutJobs {
 		if err := a.startJobs(jobsContext, &background); err != nil {
 			return err
@@ -205,7 +206,7 @@ func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 
 // startJobs starts what works in the background until ctx ends.
 func (a *App) startJobs(ctx context.Context, background *sync.WaitGroup) error {
-	retention, err := jobs.NewRetention(a.store, settings.Settle, a.config.Log, jobs.RetentionConfig{})
+	retention, err := jobs.NewRetention(a.store, settings.Settle, a.config.Log, jobs.RetentionConfig{AccessLogDays: a.config.AccessLogDays})
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package handlers
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
 	"strings"
 	"time"
@@ -92,17 +93,28 @@ func (h *Handlers) InOrganization(c *fiber.Ctx) error {
 		}
 	}
 	answer := c.Next()
-	if errors.Is(answer, models.ErrNotAdmin) {
+	if errors.Is(answer, models.ErrNotAdmin) && refuseForeign(c) == nil { // nor what another site makes a browser ask for
 		h.recordDenied(c)
 	}
 	return answer
 }
 
-// Admin is middleware for what sets something, after InOrganization: it refuses members. It goes by the
+// Admin is middleware for what sets something, after InOrganization: it refuses everybody else. It goes by the
 // role at the beginning of the request; asAdmin decides.
 func (h *Handlers) Admin(c *fiber.Ctx) error {
 	if !scopeOf(c).Admin() {
 		return models.ErrNotAdmin
+	}
+	return c.Next()
+}
+
+// errNotAuditor is what members are told who ask for what auditors and admins read.
+var errNotAuditor = fmt.Errorf("only auditors and admins read this: %w", models.ErrNotAdmin)
+
+// Auditor is middleware for what auditors and admins read, after InOrganization: it refuses members.
+func (h *Handlers) Auditor(c *fiber.Ctx) error {
+	if !scopeOf(c).Oversees() {
+		return errNotAuditor
 	}
 	return c.Next()
 }

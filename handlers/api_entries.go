@@ -10,6 +10,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/handlers/exchange"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accesslog"
 	"github.com/auditlogs/auditlogs/models/entries"
 )
 
@@ -56,6 +57,7 @@ func (h *Handlers) ListEntries(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	h.noteListing(c, filter)
 	log := h.logOf(c, callerOf(c).org)
 	answer := entriesJSON{Entries: make([]any, len(page.Entries))}
 	for i := range page.Entries {
@@ -106,5 +108,7 @@ func (h *Handlers) ShowEntry(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return sendJSON(c, fiber.StatusOK, fiber.MIMEApplicationJSON, form.Of(h.logOf(c, callerOf(c).org), &entry))
+	log := h.logOf(c, callerOf(c).org)
+	h.noteReading(c, accesslog.KindEntry, log.Path+"/"+entry.ID.String())
+	return sendJSON(c, fiber.StatusOK, fiber.MIMEApplicationJSON, form.Of(log, &entry))
 }

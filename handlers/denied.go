@@ -10,7 +10,6 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
-	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
 const (
@@ -94,7 +93,7 @@ func (h *Handlers) recordDenied(c *fiber.Ctx) {
 			Organization: scope.Organization.Slug,
 			Action:       action.AccessDenied,
 			EntityID:     deniedPath(c.Path()),
-			Metadata:     map[string]any{"method": c.Method(), "role": accounts.RoleMember, "count_this_hour": count},
+			Metadata:     map[string]any{"method": c.Method(), "role": scope.Role, "count_this_hour": count},
 		})
 		return err
 	})

@@ -12,11 +12,15 @@ import (
 	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
-func TestWhatAMemberIsRefusedIsRecorded(t *testing.T) {
+func TestWhatAMemberIsRefusedIsRecorded(t *testing.T) { testRefusals(t, accounts.RoleMember) }
+
+func TestWhatAnAuditorIsRefusedIsRecorded(t *testing.T) { testRefusals(t, accounts.RoleAuditor) }
+
+func testRefusals(t *testing.T, role accounts.Role) {
 	eachTown(t, func(t *testing.T, p *town) {
 		ada, bob := p.user("Ada"), p.user("Bob")
 		acme := p.organization("acme", ada)
-		p.join(acme, bob, accounts.RoleMember)
+		p.join(acme, bob, role)
 		member := p.signedIn(bob)
 
 		// Whatever it is: every form of the organization that answers 403.
@@ -40,7 +44,7 @@ func TestWhatAMemberIsRefusedIsRecorded(t *testing.T) {
 		for i, e := range entries {
 			m := metadataOf(t, e)
 			if e.EntityID != refused[i] || e.EntityType != "access" || e.ActorID != bob.ID || e.ActorName != "Bob" || e.IP != "127.0.0.1" ||
-				m["method"] != "POST" || m["role"] != "member" || m["count_this_hour"] != 1.0 {
+				m["method"] != "POST" || m["role"] != string(role) || m["count_this_hour"] != 1.0 {
 				t.Errorf("the refusal of %s is recorded as %+v with %v", refused[i], e, m)
 			}
 		}

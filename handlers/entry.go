@@ -7,6 +7,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accesslog"
 )
 
 // entryPage is one entry on a page of its own.
@@ -40,6 +41,7 @@ func (h *Handlers) Entry(c *fiber.Ctx) error {
 	if filter, ok := h.filterBehind(c, page.LogPath); ok {
 		page.Entry.goOn(filter, page.LogPath)
 	}
+	h.noteReading(c, accesslog.KindEntry, page.Entry.Path)
 	if wantsFragment(c) {
 		return h.render(c, fiber.StatusOK, "entry/row", page)
 	}

@@ -53,7 +53,7 @@ var meanings = map[fault.Code]meaning{
 
 	malformedBody:            {400, "Malformed body", ""},
 	invalidParameter:         {400, "Invalid parameter", ""},
-	fault.OrganizationClosed: {409, "Organization deleted", "The organization has been deleted, and its keys no longer work. Its admins can read the log in the web app until the last entry has expired."},
+	fault.OrganizationClosed: {409, "Organization deleted", "The organization has been deleted, and its keys no longer work. Its admins and auditors can read the log in the web app until the last entry has expired."},
 	invalidEvents:            {422, "Invalid events", ""},
 	accounts.ErrKeyReused:    {422, "Idempotency key reused", "The Idempotency-Key was used for another body within the last 24 hours. Nothing was recorded."},
 	rateLimited:              {429, "Rate limited", ""},

@@ -16,6 +16,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/handlers/exchange"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accesslog"
 )
 
 // Export sends a file of exactly what the filters of the address show: every page, in the same
@@ -49,6 +50,7 @@ func (h *Handlers) Export(c *fiber.Ctx) error {
 			}
 		}()
 		ended = done
+		h.noteReading(c, accesslog.KindExport, filter.Address(settingsPath(scope.Organization, "audit-logs")))
 		if own, err = h.recordExport(ctx, scope.Organization, name, filter); err != nil {
 			return err
 		}

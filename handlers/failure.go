@@ -59,6 +59,8 @@ func wordsFor(code fault.Code, status int, err error) (heading, text string) {
 		return "This address has a mistake in it", fmt.Sprintf("“%s” %s.", bad.Field, bad.Reason)
 	case status == fiber.StatusNotFound:
 		return "Page not found", "This page does not exist, or you do not have access to it."
+	case errors.Is(err, errNotAuditor):
+		return "Not allowed", "Only auditors and admins of this organization can read this."
 	case status == fiber.StatusForbidden:
 		return "Not allowed", "Only admins of this organization can do this. If another site sent you here, open the page from here and try again."
 	case code == fault.OrganizationClosed:

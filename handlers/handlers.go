@@ -16,6 +16,7 @@ import (
 	"github.com/auditlogs/auditlogs/handlers/secrets"
 	"github.com/auditlogs/auditlogs/handlers/sessions"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accesslog"
 	"github.com/auditlogs/auditlogs/models/accounts"
 	"github.com/auditlogs/auditlogs/models/entries"
 )
@@ -38,6 +39,9 @@ type Handlers struct {
 	APIRateLimit int
 	// RetentionGrace is how long a lowered retention can be undone before it is in force; zero: not at all.
 	RetentionGrace time.Duration
+	// Access keeps who read which log, for AccessLogDays; nil keeps nothing.
+	Access        *accesslog.Log
+	AccessLogDays int
 	// Proxies are the trusted ones: bounds by address are not theirs.
 	Proxies intake.Proxies
 	// Budgets bound the bodies of requests.
@@ -79,6 +83,9 @@ func (h *Handlers) secure() bool { return strings.HasPrefix(h.BaseURL, "https://
 
 // Admin reports whether the asker may change the organization's settings.
 func (s *Scope) Admin() bool { return s.Role == accounts.RoleAdmin }
+
+// Oversees reports whether the asker reads everything of the organization: an admin or an auditor.
+func (s *Scope) Oversees() bool { return s.Role.Oversees() }
 
 type localsKey int
 

@@ -13,6 +13,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accesslog"
 	"github.com/auditlogs/auditlogs/models/entries"
 	"github.com/auditlogs/auditlogs/models/history"
 	"github.com/auditlogs/auditlogs/views"
@@ -74,6 +75,7 @@ func (h *Handlers) History(c *fiber.Ctx) error {
 		First:      historyPath(scope.Organization, entityType, entityID),
 	}
 	page.Resource, _, _ = strings.Cut(page.First, "?")
+	h.noteReading(c, accesslog.KindHistory, page.FirstFiltered())
 	page.Columns = unsorted(columnsOf(&page.logPage))
 	page.Items = itemsOf(&page.logPage, listed, nil, h.Store.Now())
 	page.sayRelated(listed.Entries)

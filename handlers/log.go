@@ -26,7 +26,7 @@ type logPage struct {
 	TooLong bool         // it is that the filters are more than an address can hold
 	Now     models.Micros
 	Off     *models.Gap       // since when logging is off; nil while it is on
-	Pending *pendingRetention // for admins
+	Pending *pendingRetention // for admins and auditors
 
 	Chips   []chip
 	Range   rangeMenu
@@ -94,6 +94,9 @@ func (h *Handlers) AuditLog(c *fiber.Ctx) error {
 			return err
 		}
 	}
+	if bad == nil {
+		h.noteListing(c, filter)
+	}
 	page.Chips = chipsOf(page, selected, keyName)
 	page.Range = rangeMenuOf(page, h.Store.Now())
 	if fragment {
@@ -104,7 +107,7 @@ func (h *Handlers) AuditLog(c *fiber.Ctx) error {
 	}
 	page.FirstEvent = page.Organization.LoggingEnabled && !page.Organization.Closed() &&
 		(page.Empty == nil || page.Empty.Why != "new") && !slices.ContainsFunc(kinds, fromApplication)
-	if page.Admin() {
+	if page.Oversees() {
 		if page.Pending, err = h.pendingRetention(ctx, page.Frame); err != nil {
 			return err
 		}

@@ -17,7 +17,7 @@ import (
 
 type inviteForm struct {
 	Email string `form:"email" validate:"omitempty,email_address"`
-	Role  string `form:"role" validate:"oneof=member admin"`
+	Role  string `form:"role" validate:"oneof=member auditor admin"`
 }
 
 // Invite handles POST /orgs/:slug/settings/members/invitations with `role` and, where the invitation is

@@ -31,8 +31,8 @@ var userIDGrammar = regexp.MustCompile(`^usr_[a-z2-7]{26}$`)
 type membersPage struct {
 	Frame       Frame
 	Members     []accounts.Member
-	Invitations []invitationView // that can still be used; for admins
-	ResetLinks  []resetLinkView  // that can still be used; for admins
+	Invitations []invitationView // that can still be used; for admins and auditors
+	ResetLinks  []resetLinkView  // that can still be used; for admins and auditors
 	Form        Form             // of a new invitation
 	Problem     string
 	Notice      string // what the form sent before this page did
@@ -70,6 +70,9 @@ type resetLinkView struct {
 // CanSet reports whether the reader may change who belongs to the organization.
 func (p membersPage) CanSet() bool { return p.Frame.Admin() && !p.Frame.Organization.Closed() }
 
+// Roles are those to choose from.
+func (p membersPage) Roles() []accounts.Role { return accounts.Roles }
+
 // Path is the address below which forms change members.
 func (p membersPage) Path() string { return p.Frame.SettingsPath("members") }
 
@@ -89,7 +92,7 @@ func (h *Handlers) renderMembers(c *fiber.Ctx, status int, page membersPage) err
 	if page.Members, err = h.Accounts.Members(ctx, page.Frame.Organization.ID); err != nil {
 		return err
 	}
-	if page.CanSet() {
+	if page.Frame.Oversees() && !page.Frame.Organization.Closed() {
 		open, err := h.Accounts.OpenInvitations(ctx, page.Frame.Organization.ID)
 		if err != nil {
 			return err
@@ -116,7 +119,7 @@ func (h *Handlers) renderMembers(c *fiber.Ctx, status int, page membersPage) err
 func (h *Handlers) ChangeRole(c *fiber.Ctx) error {
 	role := accounts.Role(posted(c, "role"))
 	if !role.Valid() {
-		return h.renderMembers(c, fiber.StatusUnprocessableEntity, membersPage{Problem: "Choose admin or member as the role."})
+		return h.renderMembers(c, fiber.StatusUnprocessableEntity, membersPage{Problem: accounts.ChooseRole})
 	}
 	return h.changeMember(c, h.asAdmin, func(ctx context.Context, tx *gorm.DB, userID string) (notice string, err error) {
 		organization := scopeOf(c).Organization

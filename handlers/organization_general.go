@@ -112,7 +112,7 @@ func organizationUpdate(org models.Organization, field string, before, after any
 }
 
 // DeleteOrganization handles POST /orgs/{slug}/settings/delete (`confirm` = the slug). The
-// organization is closed: its admins read its log until the last entry has expired.
+// organization is closed: its admins and auditors read its log until the last entry has expired.
 func (h *Handlers) DeleteOrganization(c *fiber.Ctx) error {
 	page := h.newOrganizationPage(c)
 	org := page.Organization

@@ -14,7 +14,7 @@ import (
 type Frame struct {
 	*Scope
 	Title   string
-	Section string // which settings section is current: "organization", "members", "api-keys", "integrations", "audit-logs"
+	Section string // which settings section is current: "organization", "members", "api-keys", "integrations", "access-log", "audit-logs"
 	Path    string // the address asked for, without the query
 	Demo    bool
 }
@@ -34,7 +34,7 @@ func (f Frame) SettingsPath(section string) string { return settingsPath(f.Organ
 // organization switcher leads.
 func (f Frame) SectionOf(org models.Organization) string {
 	switch f.Section {
-	case "organization", "members", "api-keys", "integrations":
+	case "organization", "members", "api-keys", "integrations": // not the access log, which the reader may not see there
 		return settingsPath(org, f.Section)
 	default:
 		return settingsPath(org, "audit-logs")

@@ -94,6 +94,12 @@ func (r *Retention) deleteExpired(ctx context.Context, org models.Organization, 
 			return r.store.MergeNames(ctx, org.ID, size)
 		})
 	}
+	if err == nil {
+		err = r.inBatches(ctx, &r.views, func(ctx context.Context, size int) (bool, error) {
+			deleted, err := r.store.DeleteAccessLogBefore(ctx, org.ID, now.AddDate(0, 0, -r.config.AccessLogDays), size)
+			return deleted >= size, err
+		})
+	}
 	if err != nil || !org.LogGone(now) {
 		return progress, err
 	}

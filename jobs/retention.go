@@ -11,6 +11,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accesslog"
 )
 
 // Settle records, in tx, that a shorter retention of an organization came into force, where that is so at now and
@@ -41,6 +42,9 @@ type RetentionConfig struct {
 	// takes at most until another takes over from one that stops. Of one that dies the lease has to run out first: this
 	// time, BatchTimeout and a second. The default is 15 seconds.
 	LeaderCheck time.Duration
+
+	// AccessLogDays is how long the access log is kept. The default is accesslog.DefaultRetentionDays.
+	AccessLogDays int
 }
 
 func (c RetentionConfig) withDefaults(dialect string) RetentionConfig {
@@ -58,6 +62,9 @@ func (c RetentionConfig) withDefaults(dialect string) RetentionConfig {
 	}
 	if c.LeaderCheck == 0 {
 		c.LeaderCheck = min(15*time.Second, c.Interval)
+	}
+	if c.AccessLogDays == 0 {
+		c.AccessLogDays = accesslog.DefaultRetentionDays
 	}
 	return c
 }
@@ -90,7 +97,7 @@ type Retention struct {
 	checked time.Time     // when this server was last known to lead
 	late    models.Micros // the time of a run by others of which it was said that it is late
 
-	entries, months, names, access, keys, index, pages batchSize // each at its own
+	entries, months, names, views, access, keys, index, pages batchSize // each at its own
 
 	unmerged bool // the search index of SQLite holds what was deleted
 }

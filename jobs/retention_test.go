@@ -17,6 +17,7 @@ import (
 	"github.com/auditlogs/auditlogs/handlers/settings"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/accesslog"
 	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
@@ -266,6 +267,33 @@ func TestRetentionLeavesNothingOfAnOrganizationThatIsGone(t *testing.T) {
 			t.Error("its settings history is gone")
 		}
 		f.reload("acme") // its slug is still taken
+	})
+}
+
+func TestTheAccessLogIsDeletedByItsOwnRetention(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		f := newFixture(t, db)
+		acme, gone := f.organization("acme"), f.organization("gone")
+		f.retain("acme", 1)
+		start := f.now
+		log := accesslog.New(f.store, newLog(f))
+		for i := range 20 { // the first ten have expired
+			f.now = start.AddDate(0, 0, -410+i)
+			for _, org := range []models.Organization{acme, gone} {
+				log.Note(org.ID, accesslog.Reader{ID: "usr_1", Name: "Ada"}, accesslog.KindView, "/", "")
+			}
+		}
+		f.now = start
+		if err := log.Write(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		f.close("gone")
+		f.mustRun()
+		for _, org := range []models.Organization{acme, gone} {
+			if n := f.rows("audit_access_log", org); n != 10 {
+				t.Errorf("%d rows of %s are left, want 10", n, org.Slug)
+			}
+		}
 	})
 }
 

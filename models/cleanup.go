@@ -175,6 +175,17 @@ func (s *Store) deleteKnown(ctx context.Context, orgID int64, beforeMonth, limit
 	return deleted, nil
 }
 
+// DeleteAccessLogBefore deletes at most limit rows of an organization's access log, of minutes before t. Where it
+// returns less than limit, nothing is left.
+func (s *Store) DeleteAccessLogBefore(ctx context.Context, orgID int64, t time.Time, limit int) (deleted int, err error) {
+	some := s.dialect.someOf("audit_access_log WHERE org_id = @org AND minute < @before ORDER BY minute LIMIT @limit")
+	gone := s.Writer(ctx).Exec("DELETE FROM audit_access_log WHERE "+some, map[string]any{"org": orgID, "before": MicrosOf(t), "limit": limit})
+	if gone.Error != nil {
+		return 0, fmt.Errorf("delete expired rows of audit_access_log: %w", gone.Error)
+	}
+	return int(gone.RowsAffected), nil
+}
+
 // DeleteRemains deletes at most limit rows a table of what a deleted organization leaves behind
 // once its last entry has expired, and its memberships, too, once it is Gone at now. Where it answers
 // less than limit, nothing is left. The organization itself stays, so that its slug is never given away

@@ -41,7 +41,7 @@ type Organization struct {
 
 func (Organization) TableName() string { return "audit_organizations" }
 
-// Closed reports whether the organization was deleted: its log can be read by its admins, nothing is
+// Closed reports whether the organization was deleted: its log can be read by its admins and auditors, nothing is
 // recorded any more.
 func (o Organization) Closed() bool { return o.ClosedAt != 0 }
 

@@ -27,7 +27,7 @@ type resetCommand struct {
 
 type inviteCommand struct {
 	linkFlags
-	Role       string `enum:"admin,member" default:"admin" help:"What they may do there: ${enum} (default: ${default})."`
+	Role       string `enum:"admin,auditor,member" default:"admin" help:"What they may do there: ${enum} (default: ${default})."`
 	Slug       string `arg:"" optional:"" help:"Slug of the organization."`
 	ExternalID string `placeholder:"ID" env:"-" help:"The application's own ID of the organization, in place of its slug."`
 }

@@ -13,6 +13,7 @@ GRANT SELECT, INSERT ON audit_settings_changes TO auditlogs_server;
 GRANT SELECT, INSERT, UPDATE ON audit_organizations TO auditlogs_server;
 GRANT SELECT, INSERT, DELETE ON audit_entities, audit_actors, audit_native_actions TO auditlogs_server;
 GRANT SELECT, INSERT, UPDATE, DELETE ON
+    audit_access_log,
     audit_api_keys,
     audit_cleanups,
     audit_event_keys,

@@ -68,7 +68,7 @@ func CreateInvitation(ctx context.Context, tx *gorm.DB, orgID int64, invitedBy, 
 		}
 	}
 	if !role.Valid() {
-		return "", Invitation{}, fault.Newf("role", fault.Invalid, "Choose admin or member.")
+		return "", Invitation{}, fault.Newf("role", fault.Invalid, ChooseRole)
 	}
 	if _, err := models.LockOrganization(ctx, tx, orgID); err != nil {
 		return "", Invitation{}, err

@@ -37,14 +37,14 @@ type Access struct {
 	Role Role
 }
 
-// Readable reports whether the organization can be read with that role at now: a closed one by its admins,
-// until the last entry has expired.
+// Readable reports whether the organization can be read with that role at now: a closed one by its admins and
+// auditors, until the last entry has expired.
 func (a Access) Readable(now time.Time) bool {
-	return !a.Closed() || a.Role == RoleAdmin && !a.Gone(now)
+	return !a.Closed() || a.Role.Oversees() && !a.Gone(now)
 }
 
 // AccessOf lists the organizations a user may read, by name, as they are now: the open ones they
-// belong to, and closed ones for their admins until nothing is left to read.
+// belong to, and closed ones for their admins and auditors until nothing is left to read.
 func (s *Store) AccessOf(ctx context.Context, userID string) ([]Access, error) {
 	var all []Access
 	err := s.store.Reader(ctx).Table("audit_organizations AS o").
@@ -266,7 +266,7 @@ func LockMember(ctx context.Context, tx *gorm.DB, orgID int64, userID string) (M
 // userID may do is read under the lock: somebody who was removed or made a member a moment ago
 // changes nothing any more, and whoever wants to do that now waits until tx ends.
 //
-// Errors: ErrNotAdmin for a member, ErrNotFound for anybody else, and those of LockOrganization.
+// Errors: ErrNotAdmin for another member, ErrNotFound for anybody else, and those of LockOrganization.
 func LockAsAdmin(ctx context.Context, tx *gorm.DB, orgID int64, userID string) error {
 	member, err := LockMember(ctx, tx, orgID, userID)
 	if err == nil && member.Role != RoleAdmin {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/mail"
+	"slices"
 	"strings"
 
 	"github.com/auditlogs/auditlogs/models"
@@ -15,23 +16,39 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 )
 
-// Role is what a member of an organization may do: a member reads, an admin also sets.
+// Role is what somebody may do in an organization: a member reads the log, an auditor also what tells of those who
+// read and set, and an admin sets as well.
 type Role string
 
 const (
-	RoleAdmin  Role = "admin"
-	RoleMember Role = "member"
+	RoleMember  Role = "member"
+	RoleAuditor Role = "auditor"
+	RoleAdmin   Role = "admin"
 )
 
-// Valid reports whether the role is one of the two.
-func (r Role) Valid() bool { return r == RoleAdmin || r == RoleMember }
+// Roles are all roles, in the order in which they may more.
+var Roles = []Role{RoleMember, RoleAuditor, RoleAdmin}
+
+// ChooseRole says what a value that is no role should have been.
+const ChooseRole = "Choose member, auditor or admin."
+
+// Valid reports whether the role is one of Roles.
+func (r Role) Valid() bool { return slices.Contains(Roles, r) }
+
+// Oversees reports whether the role reads everything: the settings history and the access log, too.
+func (r Role) Oversees() bool { return r == RoleAuditor || r == RoleAdmin }
+
+// Label is the role as it stands in a list: "Admin".
+func (r Role) Label() string {
+	return strings.ToUpper(string(r[:min(len(r), 1)])) + string(r[min(len(r), 1):])
+}
 
 // WithArticle is the role as a sentence needs it: "an admin", "a member".
 func (r Role) WithArticle() string {
-	if r == RoleAdmin {
-		return "an admin"
+	if r == RoleMember {
+		return "a " + string(r)
 	}
-	return "a " + string(r)
+	return "an " + string(r)
 }
 
 // MaxEmailLength is the longest address of an account, in bytes: what fits the name of an entry, too.

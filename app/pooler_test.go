@@ -20,6 +20,7 @@ import (
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models/accounts"
+	"github.com/auditlogs/auditlogs/models/following"
 )
 
 // Whichever way pgx sends statements, and whether a pooler stands in between or not: a server makes its tables and does
@@ -63,6 +64,46 @@ func worksWith(t *testing.T, address string) {
 	setsUp(t, databasetest.Open(t, address))
 	serves(t, databasetest.Open(t, address))
 	records(t, databasetest.Open(t, address))
+	follows(t, databasetest.Open(t, address))
+}
+
+// follows checks that the log can be followed to its end in steps, and a consumer moved on.
+func follows(t *testing.T, db *database.DB) {
+	t.Helper()
+	store, err := db.Store(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := following.New(store)
+	place, err := log.Join(t.Context(), "test", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want, read, unread int64
+	if err := db.Read.Raw("SELECT COUNT(*) FROM audit_entries").Scan(&want).Error; err != nil {
+		t.Fatal(err)
+	}
+	for more := true; more; {
+		batch, err := log.Read(t.Context(), place, following.Needs{Metadata: true, Parts: true}, 5)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if moved, err := following.Advance(db.Write.WithContext(t.Context()), "test", place, batch.Next); err != nil || !moved && batch.Next != place {
+			t.Fatalf("moved on %t: %v", moved, err)
+		}
+		read += int64(len(batch.Entries))
+		place, more = batch.Next, batch.More
+		condition, args, err := log.Unread(place)
+		if err == nil {
+			err = db.Read.Raw("SELECT COUNT(*) FROM audit_entries WHERE "+condition, args...).Scan(&unread).Error
+		}
+		if err != nil || read+unread != want {
+			t.Fatalf("of %d entries %d are read and %d unread: %v", want, read, unread, err)
+		}
+	}
+	if lag, err := log.Lag(t.Context(), "test"); err != nil || lag != 0 || want < 10 {
+		t.Errorf("of %d entries it lags by %s: %v", want, lag, err)
+	}
 }
 
 // setsUp checks that the first account can be made.

@@ -317,6 +317,11 @@ func restorePostgres(ctx context.Context, file string, db *database.DB) (summary
 		if err := continueSequences(ctx, tx, made); err != nil {
 			return err
 		}
+		if all.Schema >= followedSince {
+			if _, err := tx.Exec(ctx, "SELECT audit_continue_transactions()"); err != nil {
+				return err
+			}
+		}
 		_, err = tx.Exec(ctx, enable)
 		return err
 	})
@@ -329,6 +334,9 @@ func restorePostgres(ctx context.Context, file string, db *database.DB) (summary
 	}
 	return Summary{Entries: all.entries(), Bytes: info.Size()}, migrate.Up(ctx, db.Write)
 }
+
+// followedSince is the version of the schema from which on somebody may follow the log: see models/following.
+const followedSince = 22
 
 var filling = pgx.TxOptions{IsoLevel: pgx.ReadCommitted}
 

@@ -16,6 +16,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON
     audit_access_log,
     audit_api_keys,
     audit_cleanups,
+    audit_consumers,
     audit_event_keys,
     audit_github_connections,
     audit_github_deliveries,
@@ -40,6 +41,9 @@ REVOKE ALL ON FUNCTION audit_delete_entries(bigint, uuid, uuid, uuid) FROM PUBLI
 REVOKE ALL ON PROCEDURE audit_delete_in_steps(bigint, uuid, uuid[], uuid, boolean, bigint) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION audit_delete_entries(bigint, uuid, uuid, uuid) TO auditlogs_server;
 GRANT EXECUTE ON PROCEDURE audit_delete_in_steps(bigint, uuid, uuid[], uuid, boolean, bigint) TO auditlogs_server;
+
+-- Recording asks it for the number of its transaction, and who follows the log for that of a place.
+GRANT EXECUTE ON FUNCTION audit_transactions_before() TO auditlogs_server, auditlogs_recorder, auditlogs_reader;
 
 -- What an entity is found by; recording evaluates it for the index.
 GRANT EXECUTE ON FUNCTION audit_trigrams(bigint, text) TO auditlogs_server, auditlogs_recorder, auditlogs_reader;
@@ -69,6 +73,7 @@ COMMIT;
 GRANT SELECT ON
     audit_actors,
     audit_cleanups,
+    audit_consumers,
     audit_entities,
     audit_entries,
     audit_native_actions,

@@ -39,7 +39,12 @@ func upPostgres(ctx context.Context, db *sql.DB, provider *goose.Provider, citus
 		return err
 	}
 	if there >= ours {
-		if tables, err := citus.undistributed(ctx, db); err != nil || len(tables) == 0 {
+		tables, err := citus.undistributed(ctx, db)
+		if err != nil {
+			return err
+		}
+		moved, err := haveMoved(ctx, db)
+		if err != nil || len(tables) == 0 && !moved {
 			return err
 		}
 	}
@@ -66,6 +71,9 @@ func upPostgres(ctx context.Context, db *sql.DB, provider *goose.Provider, citus
 					return err
 				}
 			}
+			if err := continueTransactions(ctx, db); err != nil {
+				return err
+			}
 			tables, err := citus.undistributed(ctx, db)
 			if err != nil || len(tables) == 0 {
 				return err
@@ -88,6 +96,34 @@ func upPostgres(ctx context.Context, db *sql.DB, provider *goose.Provider, citus
 		case <-time.After(pause):
 		}
 	}
+}
+
+// haveMoved reports whether the tables have come from another cluster. Who may not ask is not the one to do anything
+// about it.
+func haveMoved(ctx context.Context, db *sql.DB) (moved bool, err error) {
+	err = db.QueryRowContext(ctx, "SELECT (SELECT value FROM audit_meta WHERE key = 'cluster') IS DISTINCT FROM (SELECT system_identifier::text FROM pg_control_system())").Scan(&moved)
+	var coded interface{ SQLState() string }
+	if errors.As(err, &coded) && coded.SQLState() == "42501" { // insufficient_privilege
+		return false, nil
+	}
+	return moved, err
+}
+
+// continueTransactions lets the numbers of transactions in tables that have come from another cluster go on: see
+// models/following.
+func continueTransactions(ctx context.Context, db *sql.DB) error {
+	tx, err := db.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if _, err = tx.ExecContext(ctx, "SET LOCAL lock_timeout = '200ms'"); err == nil {
+		_, err = tx.ExecContext(ctx, "SELECT audit_continue_transactions()")
+	}
+	if err != nil {
+		return fmt.Errorf("continue the numbers of transactions: %w", err)
+	}
+	return tx.Commit()
 }
 
 // checkPool finds a pool below db, of which db does not know, that has no other connections beside that of the lock.

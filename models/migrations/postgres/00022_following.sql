@@ -1,0 +1,113 @@
+-- +goose Up
+
+-- Whoever records waits behind a statement that waits for a lock. Package migrate tries again.
+SET LOCAL lock_timeout = '200ms';
+
+-- Up to which place of the log each consumer has read it: see models/following.
+CREATE TABLE audit_consumers (
+    name     text COLLATE "C" PRIMARY KEY,
+    place    text   NOT NULL,
+    read_at  bigint NOT NULL -- when nothing was left to read, or it began
+);
+
+-- What the numbers of transactions in xact are ahead of those of PostgreSQL, which begin anew in another cluster.
+CREATE FUNCTION audit_transactions_before() RETURNS bigint LANGUAGE sql STABLE PARALLEL SAFE AS 'SELECT 0::bigint';
+
+-- Where the tables have come into another cluster, their numbers go on behind the highest one that there is. Package
+-- migrate calls it, as the owner of the tables.
+-- +goose StatementBegin
+CREATE FUNCTION audit_continue_transactions() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    here text := (SELECT system_identifier FROM pg_control_system());
+    used bigint;
+BEGIN
+    IF here IS NOT DISTINCT FROM (SELECT value FROM audit_meta WHERE key = 'cluster') THEN
+        RETURN;
+    END IF;
+    LOCK TABLE audit_entries IN SHARE ROW EXCLUSIVE MODE; -- nobody records
+    -- A place begins with one or two snapshots, whose second number no transaction had yet.
+    SELECT GREATEST((SELECT max(xact) FROM audit_entries), max(split_part(snapshot, ':', 2)::bigint)) INTO used
+    FROM audit_consumers, unnest((string_to_array(place, ' '))[1:2]) AS snapshot;
+    IF used >= pg_current_xact_id()::text::bigint + audit_transactions_before() THEN
+        EXECUTE format('CREATE OR REPLACE FUNCTION audit_transactions_before() RETURNS bigint LANGUAGE sql STABLE PARALLEL SAFE AS %L',
+            'SELECT ' || used || '::bigint');
+    END IF;
+    INSERT INTO audit_meta (key, value) VALUES ('cluster', here) ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value;
+END
+$$;
+-- +goose StatementEnd
+
+-- On Citus there is a trigger instead, and no default.
+-- +goose StatementBegin
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'audit_entries'::regclass AND attname = 'xact' AND atthasdef) THEN
+        ALTER TABLE audit_entries ALTER COLUMN xact SET DEFAULT pg_current_xact_id()::text::bigint + audit_transactions_before();
+    END IF;
+END
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE OR REPLACE FUNCTION audit_find_entry_of_part() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    entry record;
+    recording bigint := pg_current_xact_id()::text::bigint;
+BEGIN
+    IF TG_TABLE_NAME IN ('audit_related', 'audit_on_behalf_of') THEN
+        SELECT org_id, id, xact INTO entry FROM audit_entries WHERE ctid = NEW.entry_at;
+        recording := recording + audit_transactions_before();
+    ELSE
+        EXECUTE 'SELECT org_id, id, xact FROM ' || audit_entries_beside(TG_TABLE_SCHEMA, TG_TABLE_NAME) || ' WHERE ctid = $1'
+            INTO entry USING NEW.entry_at;
+    END IF;
+    IF (entry.org_id, entry.id, entry.xact) IS DISTINCT FROM (NEW.org_id, NEW.entry_id, recording) THEN
+        RAISE EXCEPTION '% is append-only: its entry is there already', TG_TABLE_NAME;
+    END IF;
+    NEW.entry_at := NULL;
+    RETURN NEW;
+END
+$$;
+-- +goose StatementEnd
+-- +goose StatementBegin
+DO $$
+BEGIN
+    EXECUTE format('ALTER FUNCTION audit_find_entry_of_part() SET search_path = pg_catalog, %I, pg_temp', current_schema());
+END
+$$;
+-- +goose StatementEnd
+
+-- +goose Down
+-- +goose StatementBegin
+CREATE OR REPLACE FUNCTION audit_find_entry_of_part() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    entry record;
+BEGIN
+    IF TG_TABLE_NAME IN ('audit_related', 'audit_on_behalf_of') THEN
+        SELECT org_id, id, xact INTO entry FROM audit_entries WHERE ctid = NEW.entry_at;
+    ELSE
+        EXECUTE 'SELECT org_id, id, xact FROM ' || audit_entries_beside(TG_TABLE_SCHEMA, TG_TABLE_NAME) || ' WHERE ctid = $1'
+            INTO entry USING NEW.entry_at;
+    END IF;
+    IF (entry.org_id, entry.id, entry.xact) IS DISTINCT FROM (NEW.org_id, NEW.entry_id, pg_current_xact_id()::text::bigint) THEN
+        RAISE EXCEPTION '% is append-only: its entry is there already', TG_TABLE_NAME;
+    END IF;
+    NEW.entry_at := NULL;
+    RETURN NEW;
+END
+$$;
+-- +goose StatementEnd
+-- +goose StatementBegin
+DO $$
+BEGIN
+    EXECUTE format('ALTER FUNCTION audit_find_entry_of_part() SET search_path = pg_catalog, %I, pg_temp', current_schema());
+    IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'audit_entries'::regclass AND attname = 'xact' AND atthasdef) THEN
+        ALTER TABLE audit_entries ALTER COLUMN xact SET DEFAULT pg_current_xact_id()::text::bigint;
+    END IF;
+END
+$$;
+-- +goose StatementEnd
+DROP FUNCTION audit_continue_transactions();
+DROP FUNCTION audit_transactions_before();
+DELETE FROM audit_meta WHERE key = 'cluster';
+DROP TABLE audit_consumers;

@@ -16,6 +16,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/handlers"
+	"github.com/auditlogs/auditlogs/models/following"
 )
 
 // metrics are what a server counts, for Prometheus. No label names an organization, a person or anything else that
@@ -144,6 +145,9 @@ var (
 		"1 if the last clean-up failed. The server's log says why.", nil, nil)
 	cleanupFinished = prometheus.NewDesc("auditlogs_cleanup_last_end_timestamp_seconds",
 		"When the last clean-up ended, in seconds since 1970.", nil, nil)
+	followerLag = prometheus.NewDesc("auditlogs_follower_lag_seconds",
+		"For how long the oldest entry that a consumer of the log has not read has been waiting for it, 0 where there is none. The server's log says why one fails.",
+		[]string{"consumer"}, nil)
 	waiting = prometheus.NewDesc("auditlogs_http_requests_waiting",
 		"Requests that wait, by what for: room for their body (forms, events, deliveries), their organization's turn (reading, exports), or others to read their answers (answers). Who waits for a connection to the database is in go_sql_wait_count_total.",
 		[]string{"for"}, nil)
@@ -156,7 +160,7 @@ var (
 )
 
 func (c collector) Describe(descs chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{storing, retentionLag, cleanupOverdue, cleanupFailed, cleanupFinished, waiting,
+	for _, desc := range []*prometheus.Desc{storing, retentionLag, cleanupOverdue, cleanupFailed, cleanupFinished, followerLag, waiting,
 		replicaUsed, replicaLate, replicaBehind} {
 		descs <- desc
 	}
@@ -197,6 +201,15 @@ func (c collector) Collect(found chan<- prometheus.Metric) {
 		return
 	}
 	gauge(retentionLag, lag.Seconds())
+	source := following.New(c.app.store)
+	for _, consumer := range c.app.consumers() {
+		lag, err := source.Lag(ctx, consumer.Name)
+		if err != nil {
+			c.app.config.Log.Error("metrics: how far the log has been followed", "consumer", consumer.Name, "error", err)
+			continue
+		}
+		gauge(followerLag, lag.Seconds(), consumer.Name)
+	}
 }
 
 func oneIf(yes bool) float64 {

@@ -211,6 +211,10 @@ func (a *App) startJobs(ctx context.Context, background *sync.WaitGroup) error {
 		return err
 	}
 	background.Go(func() { retention.Run(ctx) })
+	if consumers := a.consumers(); len(consumers) > 0 {
+		follower := jobs.NewFollower(a.store, a.config.Log, consumers, jobs.FollowerConfig{})
+		background.Go(func() { follower.Run(ctx) })
+	}
 	if a.config.Demo {
 		background.Go(func() {
 			if err := demo.Run(ctx, a.store, a.config.Log); err != nil {
@@ -220,6 +224,9 @@ func (a *App) startJobs(ctx context.Context, background *sync.WaitGroup) error {
 	}
 	return nil
 }
+
+// consumers are those that follow the log: each is handed every entry, once.
+func (a *App) consumers() []jobs.Consumer { return nil }
 
 // shutdown takes no more requests and lets those under way end: by themselves at first, then by
 // cutting off their work in the database.

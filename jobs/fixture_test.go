@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -28,7 +29,25 @@ type fixture struct {
 	db    *database.DB
 	store *models.Store
 	now   time.Time
-	log   bytes.Buffer
+	log   logged
+}
+
+// logged is what jobs have logged.
+type logged struct {
+	mutex sync.Mutex
+	text  bytes.Buffer
+}
+
+func (l *logged) Write(line []byte) (int, error) {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	return l.text.Write(line)
+}
+
+func (l *logged) String() string {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	return l.text.String()
 }
 
 func newFixture(t testing.TB, db *database.DB) *fixture {

@@ -19,13 +19,13 @@ type leader interface {
 	release()
 }
 
-// newLeader is one that leads for a time after each call.
-func newLeader(store *models.Store, lasting time.Duration) leader {
+// newLeader is one that leads in a job for a time after each call.
+func newLeader(store *models.Store, job string, lasting time.Duration) leader {
 	if store.Dialect() != "postgres" {
 		return soleLeader{}
 	}
 	host, _ := os.Hostname() // for whoever looks at the row
-	return &leaseholder{store: store, name: host + " " + rand.Text(), lasting: lasting}
+	return &leaseholder{store: store, job: job, name: host + " " + rand.Text(), lasting: lasting}
 }
 
 // soleLeader leads always: a SQLite file belongs to one server.
@@ -38,16 +38,17 @@ func (soleLeader) release()                                 {}
 // leaseholder leads while it has a lease. Of a server that dies it runs out.
 type leaseholder struct {
 	store   *models.Store
+	job     string
 	name    string
 	lasting time.Duration
 }
 
 func (l *leaseholder) lead(ctx context.Context) (bool, error) {
-	return l.store.TakeLease(ctx, models.RetentionJob, l.name, l.lasting)
+	return l.store.TakeLease(ctx, l.job, l.name, l.lasting)
 }
 
 func (l *leaseholder) stillLeads(ctx context.Context) (bool, error) {
-	return l.store.ExtendLease(ctx, models.RetentionJob, l.name, l.lasting)
+	return l.store.ExtendLease(ctx, l.job, l.name, l.lasting)
 }
 
 // release returns the lease also where the last answer was an error: the lease may have been taken.
@@ -55,5 +56,5 @@ func (l *leaseholder) release() {
 	// The server may be stopping: its own contexts are over.
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	_ = l.store.ReturnLease(ctx, models.RetentionJob, l.name)
+	_ = l.store.ReturnLease(ctx, l.job, l.name)
 }

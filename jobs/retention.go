@@ -1,4 +1,5 @@
-// Package jobs does what happens in the background of a server: expired entries are deleted.
+// Package jobs does what happens in the background of a server: expired entries are deleted, and what has been recorded is
+// handed to those who follow the log.
 package jobs
 
 import (
@@ -113,7 +114,7 @@ func NewRetention(store *models.Store, settle Settle, log *slog.Logger, config R
 	}
 	// Whoever leads asks again before a batch that begins later than leaderTrust after the last time, and between
 	// runs: a batch ends before the lease does.
-	leader := newLeader(store, leaderTrust+config.BatchTimeout+config.LeaderCheck)
+	leader := newLeader(store, models.RetentionJob, leaderTrust+config.BatchTimeout+config.LeaderCheck)
 	r := &Retention{store: store, settle: settle, log: log.With("job", models.RetentionJob), config: config, leader: leader}
 	if store.Dialect() == "postgres" {
 		r.entries.aim = min(models.StepsOfABatch*config.BatchTime, config.BatchTimeout)

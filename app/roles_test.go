@@ -251,7 +251,10 @@ func TestGrantsNameEveryTable(t *testing.T) {
 func TestTheServersRoleServes(t *testing.T) {
 	r := newRoles(t)
 	r.migrate()
-	serves(t, databasetest.Open(t, r.as("server")))
+	db := databasetest.Open(t, r.as("server"))
+	serves(t, db)
+	logtest.Insert(t, logtest.Store(t, db), logtest.Organization(t, logtest.Store(t, db), "followed"), make([]models.Entry, 12)...)
+	follows(t, db)
 }
 
 // An application's role need have nothing but a schema of its own.
@@ -277,7 +280,10 @@ func TestARoleWithASchemaOfItsOwnServes(t *testing.T) {
 	if log, err := start(t, address); err != nil || !strings.Contains(log, "role=auditlogs_app") {
 		t.Fatalf("it starts with %v and says %s", err, log)
 	}
-	serves(t, databasetest.Open(t, address))
+	db := databasetest.Open(t, address)
+	serves(t, db)
+	logtest.Insert(t, logtest.Store(t, db), logtest.Organization(t, logtest.Store(t, db), "followed"), make([]models.Entry, 12)...)
+	follows(t, db)
 
 	var extensions, elsewhere []string
 	super := databasetest.Open(t, r.superuser).Read

@@ -25,6 +25,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/models/accounts"
+	"github.com/auditlogs/auditlogs/models/following"
 )
 
 // addresses are a database to copy and one to restore into, of each kind.
@@ -160,6 +161,82 @@ func TestABackupRestoresTheLog(t *testing.T) {
 			}
 			if _, err := audit.EnsureOrganization(t.Context(), restored.Write, audit.Organization{Slug: "beta"}); err != nil {
 				t.Errorf("a new organization: %v", err)
+			}
+		})
+	}
+}
+
+// Another cluster of PostgreSQL has other numbers of transactions, which may be lower.
+func TestARestoredLogIsFollowedFromWhereItWas(t *testing.T) {
+	for name, address := range addresses(t) {
+		t.Run(name, func(t *testing.T) {
+			db := databasetest.Open(t, address[0])
+			exec := func(statement string) {
+				t.Helper()
+				if err := db.Write.Exec(statement).Error; err != nil {
+					t.Fatal(err)
+				}
+			}
+			if name == "postgres" {
+				address[1] = databasetest.StartServer(t).Database(t)
+				exec("DO $$ BEGIN FOR i IN 1..20000 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$")
+			}
+			fill(t, db)
+			// step reads up to limit entries for the consumer.
+			step := func(db *database.DB, limit int) (ids map[string]bool) {
+				t.Helper()
+				store, err := db.Store(nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				log := following.New(store)
+				place, err := log.Join(t.Context(), "consumer", "")
+				if err != nil {
+					t.Fatal(err)
+				}
+				batch, err := log.Read(t.Context(), place, following.Needs{}, limit)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if moved, err := following.Advance(db.Write, "consumer", place, batch.Next); err != nil || !moved {
+					t.Fatalf("moved on %t: %v", moved, err)
+				}
+				ids = map[string]bool{}
+				for _, e := range batch.Entries {
+					ids[e.ID.String()] = true
+				}
+				return ids
+			}
+			before := step(db, 60)
+			file := filepath.Join(t.TempDir(), "backup")
+			if _, err := backup.Write(t.Context(), db, address[0], file); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := backup.Restore(t.Context(), file, address[1], slog.New(slog.DiscardHandler)); err != nil {
+				t.Fatal(err)
+			}
+			restored := databasetest.Open(t, address[1])
+			if name == "postgres" {
+				var lower bool
+				err := restored.Write.Raw("SELECT pg_current_xact_id()::text::bigint < (SELECT MIN(xact) FROM audit_entries)").Scan(&lower).Error
+				if err != nil || !lower {
+					t.Fatalf("its numbers are lower: %t, %v", lower, err)
+				}
+			}
+			event := audit.Event{Organization: "acme", Action: action.ServiceDelete, EntityID: "svc-1", Actor: audit.System("test"),
+				Related: []audit.Resource{{Type: "subnet", ID: "net-1"}}}
+			receipt, err := audit.Record(t.Context(), restored.Write, event)
+			if err != nil || !receipt.Stored {
+				t.Fatalf("%+v, %v", receipt, err)
+			}
+			after := step(restored, 1000)
+			for id := range after {
+				if before[id] {
+					t.Errorf("%s is read once more", id)
+				}
+			}
+			if len(before) != 60 || len(after) != 41 || !after[receipt.EntryID] {
+				t.Errorf("%d entries are read before, and %d after", len(before), len(after))
 			}
 		})
 	}

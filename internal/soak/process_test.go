@@ -20,6 +20,7 @@ const childVariable = "SOAK_CHILD"
 var children = map[string]func() error{
 	"batcher":     batcherChild,
 	"client":      clientChild,
+	"follower":    followerChild,
 	"transaction": transactionChild,
 }
 

@@ -77,6 +77,7 @@ func (a *App) routes() {
 	org.Post("/settings/members/invitations", h.Admin, h.Invite)
 	org.Post("/settings/members/invitations/revoke", h.Admin, h.RevokeInvitation)
 	org.Post("/settings/members/reset-links/revoke", h.Admin, h.RevokeResetLink)
+	org.Post("/settings/members/restrictions", h.Admin, h.SaveRestriction)
 	org.Post("/settings/members/:user/role", h.Admin, h.ChangeRole)
 	org.Post("/settings/members/:user/remove", h.AdminOrSelf, h.RemoveMember)
 	org.Post("/settings/members/:user/reset-link", h.Admin, h.MemberResetLink)

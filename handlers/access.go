@@ -94,7 +94,7 @@ func (h *Handlers) InOrganization(c *fiber.Ctx) error {
 	}
 	answer := c.Next()
 	if errors.Is(answer, models.ErrNotAdmin) && refuseForeign(c) == nil { // nor what another site makes a browser ask for
-		h.recordDenied(c)
+		h.recordDenied(c, answer)
 	}
 	return answer
 }

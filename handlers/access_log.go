@@ -109,6 +109,9 @@ func (h *Handlers) AccessLog(c *fiber.Ctx) error {
 		page.Readers = append(page.Readers, accesslog.Reader{ID: page.Reader, Name: page.Reader})
 	}
 	for _, view := range found.Views {
+		if org.Hidden.HidesActions() { // what was asked may name what is hidden
+			view.Address = ""
+		}
 		row := viewRow{View: view, What: whatWasRead(view), ReaderPath: page.Path + "?" + url.Values{"reader": {view.Reader.ID}}.Encode()}
 		page.Views = append(page.Views, row)
 	}
@@ -169,6 +172,9 @@ func parseViewCursor(text string) (cursor accesslog.Cursor, ok bool) {
 
 // whatWasRead is what an address shows, in parts: each filter, or the entry or the resource.
 func whatWasRead(view accesslog.View) (parts []string) {
+	if view.Address == "" {
+		return nil
+	}
 	path, query, _ := strings.Cut(view.Address, "?")
 	last := path[strings.LastIndexByte(path, '/')+1:]
 	switch view.Kind {

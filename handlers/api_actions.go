@@ -24,7 +24,7 @@ func (h *Handlers) ListActions(c *fiber.Ctx) error {
 		return err
 	}
 	actions := []actionJSON{}
-	for _, group := range actionMenuOf(nil, kinds, registered).Groups {
+	for _, group := range actionMenuOf(nil, kinds, registered, callerOf(c).org.Hidden).Groups {
 		name, _, _ := strings.Cut(group.Name, ownEntity)
 		for _, option := range group.Options {
 			if option.Whole {

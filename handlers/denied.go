@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"errors"
 	"strings"
 	"sync"
 	"time"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
+	"github.com/auditlogs/auditlogs/models"
 )
 
 const (
@@ -82,18 +84,23 @@ func deniedPath(path string) string {
 
 // recordDenied records that the reader was refused what their role does not include. The answer is the
 // same where that fails.
-func (h *Handlers) recordDenied(c *fiber.Ctx) {
+func (h *Handlers) recordDenied(c *fiber.Ctx, refusal error) {
 	ctx, scope := contextOf(c), scopeOf(c)
 	count, record := h.denied.note(h.Store.Now(), denialKey{scope.Organization.ID, scope.User.ID})
 	if !record {
 		return
+	}
+	facts := map[string]any{"method": c.Method(), "role": scope.Role, "count_this_hour": count}
+	var hidden *models.HiddenError
+	if errors.As(refusal, &hidden) {
+		facts["hidden"] = hidden.What
 	}
 	err := h.Store.Transaction(ctx, func(tx *gorm.DB) error {
 		_, err := audit.Record(ctx, tx, audit.Event{
 			Organization: scope.Organization.Slug,
 			Action:       action.AccessDenied,
 			EntityID:     deniedPath(c.Path()),
-			Metadata:     map[string]any{"method": c.Method(), "role": scope.Role, "count_this_hour": count},
+			Metadata:     facts,
 		})
 		return err
 	})

@@ -24,6 +24,8 @@ type entryView struct {
 	Related  []relatedView
 	Borrowed bool // another system calls its action as the app calls one of its own
 	Metadata views.Metadata
+	// MetadataHidden reports that the reader may not see it.
+	MetadataHidden bool
 
 	Path        string // the entry's own address
 	Link        string // the same with scheme and host, to be copied
@@ -108,17 +110,18 @@ func viewEntry(base string, org models.Organization, entry models.Entry, links m
 	path := log + "/" + entry.ID.String()
 	occurred := entry.OccurredAt.Time()
 	view := entryView{
-		Entry:       entry,
-		Occurred:    views.ExactTimeOf(occurred, zone),
-		Origin:      viewOrigin(entry, zone),
-		Client:      views.ClientInWords(entry.UserAgent),
-		Maker:       makerOf(entry),
-		Metadata:    views.MetadataOf(entry.Metadata),
-		Path:        path,
-		Link:        base + path,
-		For:         principalOf(&entry, views.NamesakesOf([]models.Entry{entry})),
-		Borrowed:    borrowed(&entry),
-		ResourceURL: models.ResourceURL(entry, links),
+		Entry:          entry,
+		Occurred:       views.ExactTimeOf(occurred, zone),
+		Origin:         viewOrigin(entry, zone),
+		Client:         views.ClientInWords(entry.UserAgent),
+		Maker:          makerOf(entry),
+		Metadata:       views.MetadataOf(entry.Metadata),
+		MetadataHidden: org.Hidden.HidesMetadata(),
+		Path:           path,
+		Link:           base + path,
+		For:            principalOf(&entry, views.NamesakesOf([]models.Entry{entry})),
+		Borrowed:       borrowed(&entry),
+		ResourceURL:    models.ResourceURL(entry, links),
 	}
 	if entry.EntityID != "" {
 		view.HistoryPath = historyPath(org, entry.EntityType, entry.EntityID)

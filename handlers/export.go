@@ -17,6 +17,7 @@ import (
 	"github.com/auditlogs/auditlogs/handlers/exchange"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/accesslog"
+	"github.com/auditlogs/auditlogs/models/entries"
 )
 
 // Export sends a file of exactly what the filters of the address show: every page, in the same
@@ -37,6 +38,9 @@ func (h *Handlers) Export(c *fiber.Ctx) error {
 		return err
 	}
 	filter.Cursor, filter.Limit = nil, defaultPageSize
+	if err := entries.Allowed(scope.Organization, filter.Query()); err != nil { // before it is recorded that it was taken
+		return err
+	}
 
 	own, streams, ended := "", false, func() {}
 	if c.Method() != fiber.MethodHead {

@@ -54,11 +54,14 @@ func (h *Handlers) Failure(c *fiber.Ctx, err error) error {
 // wordsFor returns what happened, and what to do about it.
 func wordsFor(code fault.Code, status int, err error) (heading, text string) {
 	var bad *fault.Field
+	var hidden *models.HiddenError
 	switch {
 	case code == invalidParameter && errors.As(err, &bad):
 		return "This address has a mistake in it", fmt.Sprintf("“%s” %s.", bad.Field, bad.Reason)
 	case status == fiber.StatusNotFound:
 		return "Page not found", "This page does not exist, or you do not have access to it."
+	case errors.As(err, &hidden):
+		return "Not allowed", fmt.Sprintf("Your role in this organization does not include “%s”. An admin decides that in Settings → Members.", hidden.What)
 	case errors.Is(err, errNotAuditor):
 		return "Not allowed", "Only auditors and admins of this organization can read this."
 	case status == fiber.StatusForbidden:

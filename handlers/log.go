@@ -105,7 +105,7 @@ func (h *Handlers) AuditLog(c *fiber.Ctx) error {
 	if err := h.fillMenus(ctx, page, kinds, registered, selected); err != nil {
 		return err
 	}
-	page.FirstEvent = page.Organization.LoggingEnabled && !page.Organization.Closed() &&
+	page.FirstEvent = page.Organization.Hidden == nil && page.Organization.LoggingEnabled && !page.Organization.Closed() &&
 		(page.Empty == nil || page.Empty.Why != "new") && !slices.ContainsFunc(kinds, fromApplication)
 	if page.Oversees() {
 		if page.Pending, err = h.pendingRetention(ctx, page.Frame); err != nil {
@@ -184,6 +184,8 @@ func emptyLogOf(page *logPage) *emptyLog {
 		empty.Why = "closed"
 	case page.Off != nil:
 		empty.Why = "off"
+	case page.Organization.Hidden.HidesActions():
+		empty.Why = "hidden"
 	default:
 		empty.Why = "new"
 	}
@@ -221,7 +223,7 @@ func (h *Handlers) fillMenus(ctx context.Context, page *logPage, kinds []entries
 	if err != nil {
 		return err
 	}
-	page.Actions = actionMenuOf(page.Filter.Actions, kinds, registered)
+	page.Actions = actionMenuOf(page.Filter.Actions, kinds, registered, page.Organization.Hidden)
 	page.EntityTypes = entityTypesOf(page.Filter.EntityType, kinds)
 	page.Actors = actorMenuOf(selected, page.User, latest, more)
 	return nil
@@ -299,7 +301,7 @@ func (p *logPage) Export(format string) string {
 
 // emptyLog is a log with nothing to show.
 type emptyLog struct {
-	Why   string // "new", "filters", "partial", "closed", "off" or "end"
+	Why   string // "new", "filters", "partial", "closed", "off", "hidden" or "end"
 	Clear string // the address without filters
 	First string // the address of the first page
 }

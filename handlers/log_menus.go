@@ -67,9 +67,14 @@ func offeredActions() []action.Group {
 	return groups
 }
 
-// groupsOfActions returns the offered actions, and by entity whatever else was registered, recorded or selected.
-func groupsOfActions(selected []string, kinds []entries.Kind, registered []action.Action) []action.Group {
+// groupsOfActions returns the offered actions, without those that are hidden, and by entity whatever else was
+// registered, recorded or selected.
+func groupsOfActions(selected []string, kinds []entries.Kind, registered []action.Action, hidden *models.Restriction) []action.Group {
 	groups := offeredActions()
+	for i := range groups {
+		groups[i].Actions = slices.DeleteFunc(groups[i].Actions, func(act action.Action) bool { return hidden.HidesAction(string(act)) })
+	}
+	groups = slices.DeleteFunc(groups, func(group action.Group) bool { return len(group.Actions) == 0 })
 	known := map[action.Action]bool{}
 	for _, group := range groups {
 		for _, act := range group.Actions {
@@ -104,7 +109,7 @@ func groupsOfActions(selected []string, kinds []entries.Kind, registered []actio
 
 // actionMenuOf lists the actions in their groups. What was recorded comes first: groups that hold some of it,
 // and in each of them its actions.
-func actionMenuOf(selected []string, kinds []entries.Kind, registered []action.Action) actionMenu {
+func actionMenuOf(selected []string, kinds []entries.Kind, registered []action.Action, hidden *models.Restriction) actionMenu {
 	used := map[action.Action]bool{}
 	for _, kind := range kinds {
 		used[action.Action(kind.Action)] = true
@@ -115,7 +120,7 @@ func actionMenuOf(selected []string, kinds []entries.Kind, registered []action.A
 		}
 		return 1
 	}
-	groups := groupsOfActions(selected, kinds, registered)
+	groups := groupsOfActions(selected, kinds, registered, hidden)
 	slices.SortStableFunc(groups, func(a, b action.Group) int {
 		return cmp.Compare(unused(a.Actions...), unused(b.Actions...))
 	})

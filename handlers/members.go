@@ -39,6 +39,8 @@ type membersPage struct {
 	Link        *shownLink
 	Conflict    *conflicts
 	Typed       accounts.Member // whose role was not saved, with what was chosen
+
+	Restrictions []restrictionView
 }
 
 // Chosen is the role a member's form shows.
@@ -90,6 +92,9 @@ func (h *Handlers) renderMembers(c *fiber.Ctx, status int, page membersPage) err
 	page.Notice = takeNotice(c)
 	var err error
 	if page.Members, err = h.Accounts.Members(ctx, page.Frame.Organization.ID); err != nil {
+		return err
+	}
+	if err := h.fillRestrictions(ctx, &page); err != nil {
 		return err
 	}
 	if page.Frame.Oversees() && !page.Frame.Organization.Closed() {

@@ -74,6 +74,7 @@ func TestWhoHasJustLostTheRoleChangesNothing(t *testing.T) {
 			"/members/" + eve.ID + "/remove":     {"confirm", "yes"},
 			"/members/" + eve.ID + "/reset-link": {},
 			"/members/reset-links/revoke":        {"id", resets[0].ID()},
+			"/members/restrictions":              {"role", "member", "hidden_actions", "secret:*"},
 			"/api-keys":                          {"name", "Another", "scope", "read", "expires", "never"},
 			"/api-keys/" + key.ID + "/masking":   {"mask_keys", "pin"},
 			"/api-keys/" + key.ID + "/revoke":    {"confirm", "yes"},

@@ -8,7 +8,7 @@ import (
 	"gorm.io/gorm"
 )
 
-// FindEntry finds one entry with its metadata, or ErrNotFound (expired and foreign ones included).
+// FindEntry finds one entry with its metadata, or ErrNotFound (expired, foreign and hidden ones included).
 //
 // Whoever has the ID of an entry finds it at once, also who was given it by the one who recorded it:
 // what a copy of the log does not hold yet is looked for in the primary.
@@ -17,12 +17,13 @@ func (s *Store) FindEntry(ctx context.Context, org Organization, id EntryID) (en
 		err = s.LogReader(ctx).Where("org_id = ? AND id = ? AND id >= ?",
 			org.ID, id, FirstEntryID(org.KeptSince(s.Now()))).Take(&entry).Error
 	}
-	if errors.Is(err, gorm.ErrRecordNotFound) {
+	if errors.Is(err, gorm.ErrRecordNotFound) || err == nil && org.Hidden.Hides(&entry) {
 		err = ErrNotFound
 	}
 	if err != nil {
 		return Entry{}, fmt.Errorf("find entry %s of %s: %w", id, org.Slug, err)
 	}
+	org.Hidden.Strip(&entry)
 	err = ReadParts(ctx, s.LogReader(ctx), org.ID, &entry)
 	return entry, err
 }

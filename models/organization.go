@@ -37,6 +37,10 @@ type Organization struct {
 	// undone. Both are zero where none was chosen. See InForce.
 	PendingRetentionDays int
 	PendingFrom          Micros
+
+	// Hidden is what its reader may not see: no question about its entries is answered with that, as with nothing that
+	// was before KeptSince. It is set where it becomes known who reads; nil hides nothing.
+	Hidden *Restriction `gorm:"-"`
 }
 
 func (Organization) TableName() string { return "audit_organizations" }

@@ -29,6 +29,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON
     audit_meta,
     audit_password_resets,
     audit_resource_links,
+    audit_restrictions,
     audit_sessions,
     audit_setup_tokens,
     audit_users

@@ -36,6 +36,9 @@ func SettingLink(entityType string) string { return "link:" + entityType }
 // SettingMasking is what is masked of the events that come with an API key.
 func SettingMasking(keyID string) string { return "masking:" + keyID }
 
+// SettingRestriction is what is kept from those with a role.
+func SettingRestriction(role Role) string { return "restriction:" + string(role) }
+
 // SettingRole is the role of a member, and whether they are one.
 func SettingRole(userID string) string { return "role:" + userID }
 

@@ -3,6 +3,7 @@ package accounts
 import (
 	"context"
 	"fmt"
+
 	"github.com/auditlogs/auditlogs/models"
 )
 
@@ -22,11 +23,13 @@ SELECT s.token_hash, s.user_id, s.data, s.created_at, s.seen_at, s.expires_at, s
 	o.id AS org_id, o.slug AS org_slug, o.external_id AS org_external_id, o.name AS org_name,
 	o.retention_days AS org_retention_days, o.logging_enabled AS org_logging_enabled, o.expired_before AS org_expired_before,
 	o.created_at AS org_created_at, o.closed_at AS org_closed_at,
-	o.pending_retention_days AS org_pending_retention_days, o.pending_from AS org_pending_from, m.role
+	o.pending_retention_days AS org_pending_retention_days, o.pending_from AS org_pending_from, m.role,
+	COALESCE(r.hidden_actions, '') AS hidden_actions, COALESCE(r.metadata_hidden, false) AS metadata_hidden
 FROM audit_sessions AS s
 JOIN audit_users AS u ON u.id = s.user_id
 LEFT JOIN audit_memberships AS m ON m.user_id = u.id
 LEFT JOIN audit_organizations AS o ON o.id = m.org_id
+LEFT JOIN audit_restrictions AS r ON r.org_id = m.org_id AND r.role = m.role
 WHERE s.token_hash = ? AND s.expires_at > ?`
 
 // SignedInBy finds who is signed in with a session's token, or ErrNotFound: for a session that has
@@ -37,6 +40,7 @@ func (s *Store) SignedInBy(ctx context.Context, token string) (SignedIn, error) 
 		User         User                `gorm:"embedded;embeddedPrefix:person_"`
 		Organization models.Organization `gorm:"embedded;embeddedPrefix:org_"`
 		Role         Role
+		Restriction  Restriction `gorm:"embedded"`
 	}
 	now := s.store.Now()
 	if err := s.store.Reader(ctx).Raw(signedInSQL, hashToken(token), models.MicrosOf(now)).Scan(&rows).Error; err != nil {
@@ -48,6 +52,7 @@ func (s *Store) SignedInBy(ctx context.Context, token string) (SignedIn, error) 
 	found := SignedIn{Session: rows[0].Session, User: rows[0].User}
 	for _, row := range rows {
 		if row.Organization.ID != 0 {
+			row.Organization.Hidden = row.Restriction.hidden()
 			found.Access = append(found.Access, Access{Organization: row.Organization, Role: row.Role})
 		}
 	}

@@ -8,21 +8,58 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/auditlogs/auditlogs/models"
 )
 
+// Of an actor, and of those who acted on behalf of one, this many of the newest entries are looked through where the
+// reader may not see some: who has not done anything else since is not offered.
+const lookedThrough = 500
+
 // stillSeen is the newest visible entry of an actor under a name, of a row of audit_actors: rows stay until their
 // month has expired.
-const stillSeen = `(SELECT e.id FROM audit_entries e WHERE e.org_id = @org
+func stillSeen(org models.Organization) string {
+	const newest = ` FROM audit_entries e WHERE e.org_id = @org
 	AND e.actor_key = audit_actors.actor_key AND e.actor_id = audit_actors.actor_id AND e.id >= @first
-	ORDER BY e.id DESC LIMIT 1)`
+	ORDER BY e.id DESC LIMIT `
+	if !org.Hidden.HidesActions() {
+		return `(SELECT e.id` + newest + `1)`
+	}
+	return `(SELECT e.id FROM (SELECT e.id, e.action, e.native_action` + newest + strconv.Itoa(lookedThrough) + `) AS e
+	WHERE true` + shows(org, "e") + ` ORDER BY e.id DESC LIMIT 1)`
+}
 
-// represented is whether somebody acted on behalf of the actor of a row of audit_actors, as far as can be seen. It is no
-// EXISTS, of which PostgreSQL may make a table of all for whom anybody acted.
-const represented = `(SELECT true FROM audit_on_behalf_of AS o WHERE o.org_id = @org
-	AND o.actor_id = audit_actors.actor_id AND o.entry_id >= @first LIMIT 1)`
+// represented is the newest entry of what somebody did on behalf of an actor, of a row with an actor_id, as far as can be
+// seen. It is no EXISTS, of which PostgreSQL may make a table of all for whom anybody acted.
+func represented(org models.Organization, of string) string {
+	newest := ` FROM audit_on_behalf_of AS o WHERE o.org_id = @org
+	AND o.actor_id = ` + of + `.actor_id AND o.entry_id >= @first ORDER BY o.entry_id DESC LIMIT `
+	if !org.Hidden.HidesActions() {
+		return `(SELECT o.entry_id` + newest + `1)`
+	}
+	return `(SELECT o.entry_id FROM (SELECT o.entry_id` + newest + strconv.Itoa(lookedThrough) + `) AS o
+	JOIN audit_entries AS e ON e.org_id = @org AND e.id = o.entry_id` + shows(org, "e") + ` ORDER BY o.entry_id DESC LIMIT 1)`
+}
+
+// shows is the condition that an entry of a table is not hidden, whose values withHidden adds.
+func shows(org models.Organization, table string) string {
+	sql, args := org.Hidden.Shows(table)
+	for i := range args {
+		sql = strings.Replace(sql, "?", "@hidden"+strconv.Itoa(i), 1)
+	}
+	return sql
+}
+
+// withHidden adds to the values of a statement those of shows.
+func withHidden(org models.Organization, values map[string]any) map[string]any {
+	_, args := org.Hidden.Shows("e")
+	for i, arg := range args {
+		values["hidden"+strconv.Itoa(i)] = arg
+	}
+	return values
+}
 
 // recentEntries is how many of the newest entries Latest looks at.
 const recentEntries = 500
@@ -33,10 +70,12 @@ func Latest(ctx context.Context, store *models.Store, org models.Organization, l
 	actors []models.Actor, more bool, err error,
 ) {
 	err = store.LogReader(ctx).Raw(`SELECT actor_id AS id, actor_name AS name, actor_email AS email, actor_type AS type FROM (
-	SELECT actor_id, actor_name, actor_email, actor_type, occurred_at FROM audit_entries
-	WHERE org_id = ? AND id >= ? ORDER BY id DESC LIMIT ?) AS newest
-GROUP BY actor_id, actor_name, actor_email, actor_type ORDER BY MAX(occurred_at) DESC`,
-		org.ID, models.FirstEntryID(org.KeptSince(store.Now())), recentEntries).Scan(&actors).Error
+	SELECT actor_id, actor_name, actor_email, actor_type, occurred_at, action, native_action FROM audit_entries
+	WHERE org_id = @org AND id >= @first ORDER BY id DESC LIMIT @recent) AS newest
+WHERE true`+shows(org, "newest")+` GROUP BY actor_id, actor_name, actor_email, actor_type ORDER BY MAX(occurred_at) DESC`,
+		withHidden(org, map[string]any{
+			"org": org.ID, "first": models.FirstEntryID(org.KeptSince(store.Now())), "recent": recentEntries,
+		})).Scan(&actors).Error
 	if err != nil {
 		return nil, false, fmt.Errorf("list the latest actors of %s: %w", org.Slug, err)
 	}
@@ -90,9 +129,9 @@ func matching(
 			also = " AND actor_id NOT IN @found"
 		}
 		var found []string
-		values := map[string]any{"org": org.ID, "month": models.MonthOf(kept), "first": first, "found": ids, "rows": rows, arg.Name: arg.Value}
+		values := withHidden(org, map[string]any{"org": org.ID, "month": models.MonthOf(kept), "first": first, "found": ids, "rows": rows, arg.Name: arg.Value})
 		err := store.LogReader(ctx).Raw(`SELECT actor_id FROM audit_actors
-WHERE org_id = @org AND month >= @month AND `+condition+also+` AND (`+stillSeen+` IS NOT NULL OR `+represented+`) ORDER BY `+order+` LIMIT @rows`,
+WHERE org_id = @org AND month >= @month AND `+condition+also+` AND (`+stillSeen(org)+` IS NOT NULL OR `+represented(org, "audit_actors")+` IS NOT NULL) ORDER BY `+order+` LIMIT @rows`,
 			values).Scan(&found).Error
 		if err != nil {
 			return nil, fmt.Errorf("find actors of %s: %w", org.Slug, err)
@@ -128,7 +167,7 @@ func ByID(ctx context.Context, store *models.Store, org models.Organization, ids
 	kept := org.KeptSince(store.Now())
 	var actors []models.Actor
 	err := store.LogReader(ctx).Raw(actorAt("audit_entries.id")+`
-	SELECT actor_id, `+stillSeen+` AS newest FROM (
+	SELECT actor_id, `+stillSeen(org)+` AS newest FROM (
 		SELECT actor_key, actor_id, MAX(month) AS latest FROM audit_actors
 		WHERE org_id = @org AND actor_id IN @ids AND month >= @month GROUP BY actor_key, actor_id) AS audit_actors
 	ORDER BY latest DESC LIMIT @most) AS names
@@ -152,7 +191,7 @@ WHERE newest IS NOT NULL ORDER BY newest DESC`, named(org, kept, ids)).Scan(&act
 
 // named are the values of a statement that reads actors with some IDs.
 func named(org models.Organization, kept models.Micros, ids []string) map[string]any {
-	return map[string]any{"org": org.ID, "ids": ids, "month": models.MonthOf(kept), "first": models.FirstEntryID(kept), "most": mostNames}
+	return withHidden(org, map[string]any{"org": org.ID, "ids": ids, "month": models.MonthOf(kept), "first": models.FirstEntryID(kept), "most": mostNames})
 }
 
 // actorAt begins a statement that reads actors as the rows with the IDs names.newest in column have them. They are
@@ -167,8 +206,7 @@ func actorAt(column string) string {
 func represent(ctx context.Context, store *models.Store, org models.Organization, ids []string) (actors []models.Actor, err error) {
 	kept := org.KeptSince(store.Now())
 	err = store.LogReader(ctx).Raw(actorAt("audit_on_behalf_of.entry_id")+`
-	SELECT actor_id, (SELECT entry_id FROM audit_on_behalf_of AS o WHERE o.org_id = @org AND o.actor_id = seen.actor_id
-		AND o.entry_id >= @first ORDER BY o.entry_id DESC LIMIT 1) AS newest
+	SELECT actor_id, `+represented(org, "seen")+` AS newest
 	FROM (SELECT DISTINCT actor_id FROM audit_actors WHERE org_id = @org AND actor_id IN @ids AND month >= @month) AS seen LIMIT @most) AS names
 WHERE newest IS NOT NULL`, named(org, kept, ids)).Scan(&actors).Error
 	if err != nil {

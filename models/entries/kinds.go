@@ -3,6 +3,7 @@ package entries
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/models"
@@ -45,6 +46,40 @@ func (l *Log) Kinds(ctx context.Context, org models.Organization) ([]Kind, error
 	return kinds, err
 }
 
+// visible are those of the kinds that the reader may know of. Where some native actions are hidden that stand under an
+// action, it is one of them if an entry is found within what a page may take.
+func (l *Log) visible(ctx context.Context, org models.Organization, kinds []Kind) (shown []Kind, err error) {
+	if !org.Hidden.HidesActions() {
+		return kinds, nil
+	}
+	var natives []struct{ Action, NativeAction string }
+	err = l.LogReader(ctx).Raw("SELECT DISTINCT action, native_action FROM audit_native_actions WHERE org_id = ?", org.ID).Scan(&natives).Error
+	if err != nil {
+		return nil, fmt.Errorf("list the native actions of %s: %w", org.Slug, err)
+	}
+	doubtful := map[string]bool{}
+	for _, native := range natives {
+		doubtful[native.Action] = doubtful[native.Action] || org.Hidden.HidesAction(native.NativeAction)
+	}
+	shown = []Kind{}
+	for _, kind := range kinds {
+		if org.Hidden.HidesAction(kind.Action) {
+			continue
+		}
+		if doubtful[kind.Action] {
+			page, err := l.Page(ctx, org, Query{Actions: []string{kind.Action}, EntityType: kind.EntityType, Limit: 1, Kinds: []Kind{kind}})
+			if err != nil {
+				return nil, err
+			}
+			if len(page.Entries) == 0 {
+				continue
+			}
+		}
+		shown = append(shown, kind)
+	}
+	return shown, nil
+}
+
 // ActionMenu lists the kinds as Kinds does, and the actions that applications have registered (action.Register),
 // in alphabetical order.
 func (l *Log) ActionMenu(ctx context.Context, org models.Organization) (
@@ -59,5 +94,8 @@ func (l *Log) ActionMenu(ctx context.Context, org models.Organization) (
 	for ; n < len(kinds) && kinds[n].EntityType == ""; n++ {
 		registered = append(registered, action.Action(kinds[n].Action))
 	}
-	return kinds[n:], registered, nil
+	if kinds, err = l.visible(ctx, org, kinds[n:]); err != nil {
+		return nil, nil, err
+	}
+	return kinds, slices.DeleteFunc(registered, func(a action.Action) bool { return org.Hidden.HidesAction(string(a)) }), nil
 }

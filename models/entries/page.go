@@ -101,6 +101,7 @@ func (l *Log) PageWithMetadata(ctx context.Context, org models.Organization, q Q
 		e := &page.Entries[slices.Index(ids, row.ID)]
 		row.Related, row.OnBehalfOf = e.Related, e.OnBehalfOf
 		*e = row.Entry
+		org.Hidden.Strip(e)
 	}
 	return page, nil
 }

@@ -29,6 +29,9 @@ type plan struct {
 
 // plan decides how to answer q.
 func (l *Log) plan(ctx context.Context, org models.Organization, q Query) (*plan, error) {
+	if err := Allowed(org, q); err != nil {
+		return nil, err
+	}
 	p := &plan{
 		query: q, org: org, kinds: q.Kinds, words: searchWords(q.Search), actions: q.Actions,
 		span: span{models.FirstEntryID(max(org.KeptSince(l.Now()), q.From)), lastID},
@@ -136,9 +139,22 @@ func among(column string, values ...string) filter {
 	return filter{column, condition{unindexed(column) + " IN ?", []any{values}}}
 }
 
+// Allowed returns a *models.HiddenError where a question names what its asker may not see.
+func Allowed(org models.Organization, q Query) error {
+	for _, action := range q.Actions {
+		if org.Hidden.HidesAction(action) {
+			return &models.HiddenError{What: action}
+		}
+	}
+	return nil
+}
+
 // listFilters are what the query asks for besides words and times.
 func (p *plan) listFilters() (all []filter) {
 	q := p.query
+	if shows, args := p.org.Hidden.Shows("audit_entries"); shows != "" {
+		all = append(all, filter{is: condition{strings.TrimPrefix(shows, " AND "), args}})
+	}
 	if len(p.actions) > 0 {
 		all = append(all, among("action", p.actions...))
 	}

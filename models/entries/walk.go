@@ -71,6 +71,9 @@ func (w *walk) next(ctx context.Context, n int) (entries []models.Entry, err err
 	if err == nil {
 		err = w.readParts(ctx, entries)
 	}
+	for i := range entries {
+		w.plan.org.Hidden.Strip(&entries[i])
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read entries of %s: %w", w.plan.org.Slug, err)
 	}

@@ -57,7 +57,7 @@ type ShortMetadata struct {
 func ShortMetadataOf(
 	ctx context.Context, store *models.Store, org models.Organization, entries []models.Entry, limit int,
 ) ([]ShortMetadata, error) {
-	if len(entries) == 0 {
+	if len(entries) == 0 || org.Hidden.HidesMetadata() {
 		return nil, nil
 	}
 	ids := make([]models.EntryID, len(entries))

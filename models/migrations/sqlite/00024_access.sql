@@ -46,7 +46,17 @@ CREATE TABLE audit_access_log (
 CREATE INDEX audit_access_log_by_reader ON audit_access_log (org_id, reader_id, minute, digest);
 CREATE INDEX audit_access_log_by_kind ON audit_access_log (org_id, kind, minute, digest);
 
+-- What is kept from those with a role: patterns of actions with a space between each two, and all metadata.
+CREATE TABLE audit_restrictions (
+    org_id          integer NOT NULL,
+    role            text    NOT NULL CHECK (role IN ('member', 'auditor')),
+    hidden_actions  text    NOT NULL,
+    metadata_hidden integer NOT NULL,
+    PRIMARY KEY (org_id, role)
+);
+
 -- +goose Down
+DROP TABLE audit_restrictions;
 DROP TABLE audit_access_log;
 UPDATE audit_invitations SET role = 'member' WHERE role = 'auditor';
 UPDATE audit_memberships SET role = 'member' WHERE role = 'auditor';

@@ -118,8 +118,10 @@ const (
 	MemberJoin       Action = "member:join"
 	MemberRoleUpdate Action = "member:role_update"
 	MemberRemove     Action = "member:remove"
-	AuditLogExport   Action = "audit_log:export"
-	APIKeyCreate     Action = "api_key:create"
+	// Somebody changed what those with a role may see of the log.
+	RoleRestrict   Action = "role:restrict"
+	AuditLogExport Action = "audit_log:export"
+	APIKeyCreate   Action = "api_key:create"
 	// Somebody changed what is masked of the events that come with a key.
 	APIKeyUpdate Action = "api_key:update"
 	APIKeyRevoke Action = "api_key:revoke"
@@ -146,7 +148,7 @@ var catalogue = []Group{
 		SubscriptionUpdate, SubscriptionCancel}},
 	{Access, []Action{UserSignIn, UserSignOut, UserSignInRefused, UserPasswordResetLink,
 		UserPasswordResetLinkRevoke, UserPasswordReset, UserPasswordChange, UserPasswordChangeRefused,
-		UserSessionEnd, AccessDenied, MemberInvite, MemberJoin, MemberRoleUpdate, MemberRemove, AuditLogExport,
+		UserSessionEnd, AccessDenied, MemberInvite, MemberJoin, MemberRoleUpdate, MemberRemove, RoleRestrict, AuditLogExport,
 		APIKeyCreate, APIKeyUpdate, APIKeyRevoke}},
 }
 

@@ -130,9 +130,6 @@ func (f *Follower) Run(ctx context.Context) {
 		more, err := f.round(ctx)
 		switch {
 		case ctx.Err() != nil:
-		case errors.Is(err, following.ErrDistributed):
-			f.log.Warn("counts, the index of metadata and whatever else is kept from what is recorded stand still", "reason", err)
-			return
 		case err != nil:
 			failures++
 			f.log.Error("the log could not be followed", "error", err)

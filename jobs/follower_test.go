@@ -142,6 +142,10 @@ func testFollowing(f *fixture, writers, transactions, stops int, open time.Durat
 		return err
 	}
 	consumers := []Consumer{f.noting("first"), f.noting("second"), failing}
+	config := atOnce
+	if databasetest.OnCitus() { // where a transaction takes as long as ten
+		config.BatchSize *= 10
+	}
 
 	record := func(ctx context.Context, random *rand.Rand, name string) error {
 		tx := f.db.Write.WithContext(ctx).Begin()
@@ -188,7 +192,7 @@ func testFollowing(f *fixture, writers, transactions, stops int, open time.Durat
 			random := rand.New(rand.NewPCG(2, uint64(s)))
 			for range stops / 2 {
 				ctx, stop := context.WithTimeout(ctx, time.Duration(5+random.IntN(200))*time.Millisecond)
-				follower := NewFollower(f.store, newLog(f), consumers, atOnce)
+				follower := NewFollower(f.store, newLog(f), consumers, config)
 				if s == 1 {
 					follower.leader = soleLeader{} // it takes itself for the leader
 				}
@@ -199,7 +203,7 @@ func testFollowing(f *fixture, writers, transactions, stops int, open time.Durat
 	}
 	servers.Wait()
 	<-recorded
-	f.follow(atOnce, consumers, func() bool { return f.caughtUp(consumers...) })
+	f.follow(config, consumers, func() bool { return f.caughtUp(consumers...) })
 	for _, c := range consumers {
 		f.wantNoted(c.Name)
 	}

@@ -52,6 +52,12 @@ func (m Migrations) UpTo(ctx context.Context, version int64) error {
 	return err
 }
 
+// DownTo undoes those behind a version.
+func (m Migrations) DownTo(ctx context.Context, version int64) error {
+	_, err := m.provider.DownTo(ctx, version)
+	return err
+}
+
 // MigrateTo makes the schema as it was at a version.
 func MigrateTo(t testing.TB, db *database.DB, version int64) {
 	t.Helper()

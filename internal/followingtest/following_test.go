@@ -422,8 +422,12 @@ func liftPlace(t *testing.T, place following.Place, n int64) following.Place {
 		return strings.Join(lifted, separator)
 	}
 	for i := range 2 {
-		parts := strings.Split(words[i], ":")
-		words[i] = lift(parts[0], "x") + ":" + lift(parts[1], "x") + ":" + lift(parts[2], ",")
+		spans := strings.Split(words[i], ";")
+		for n, span := range spans {
+			parts := strings.Split(span, ":")
+			spans[n] = parts[0] + ":" + lift(parts[1], "x") + ":" + lift(parts[2], ",")
+		}
+		words[i] = strings.Join(spans, ";")
 	}
 	words[2] = lift(words[2], "x")
 	return following.Place(strings.Join(words, " "))

@@ -5,11 +5,16 @@
 // transaction that has recorded something may end long after those that came behind it. So a Place says of every
 // transaction whether its entries have been read:
 //
-// On PostgreSQL it is a snapshot (pg_snapshot), as an entry says which transaction recorded it (xact). What is there now
-// and was not in the snapshot has not been read: the transactions that had not begun then, and those that were under way
-// and have ended since. Both are runs of the index audit_entries_by_transaction, so that reading takes as long as there
-// is to read. How far the reading of what lies between two snapshots has come is a transaction and an ID, so that it is
-// in steps, however large a transaction was.
+// On PostgreSQL it is the numbers of the transactions that had ended, as a snapshot (pg_snapshot) tells them; an entry has
+// that of the transaction which recorded it (xact). What has ended by now and had not then has not been read: the
+// transactions that had not begun, and those that were under way. Both are runs of the index
+// audit_entries_by_transaction, so that reading takes as long as there is to read. How far the reading of what lies
+// between two snapshots has come is a transaction and an ID, so that it is in steps, however large a transaction was.
+//
+// On Citus each node has numbers of its own, so that of an entry also says on which node it was recorded, wherever its
+// shard has moved since; and a place has a snapshot of each node. A transaction that is prepared to commit on several nodes
+// is under way on each until it has committed there. Entries are asked for when all nodes have given their snapshots: what
+// those know of lies where the coordinator looks for it by then. Of nodes that are no more all transactions have ended.
 //
 // On SQLite it is the entry that was read last, as there is one transaction at a time: the row behind it is of the same
 // transaction or a later one. Rowids are given again after those at the end were deleted; so the place of a consumer
@@ -25,7 +30,8 @@
 // then means what it meant: what it had read is not read again, the rest is, and what is recorded later comes behind. It
 // happens in the transaction of "auditlogs restore", and in package migrate, which knows by the cluster's identifier that
 // the tables come from elsewhere. Until then nothing can be read (ErrElsewhere). What is recorded between pg_restore and
-// "auditlogs migrate" is not followed.
+// "auditlogs migrate" is not followed. On Citus, where a copy of one PostgreSQL or of another cluster has come to, it is
+// the same.
 //
 // # What goes meanwhile
 //
@@ -48,8 +54,6 @@ type Place string
 var (
 	// ErrElsewhere reports that the tables come from another cluster of PostgreSQL and package migrate has not run here.
 	ErrElsewhere = errors.New("the tables come from another PostgreSQL cluster: run auditlogs migrate")
-	// ErrDistributed reports that Citus has the log on several nodes, each with transactions of its own.
-	ErrDistributed = errors.New("the log is distributed by Citus, where it cannot be followed")
 	// ErrPlaceGone reports that the entry of a Place on SQLite has been deleted.
 	ErrPlaceGone = errors.New("the place in the log is gone")
 )

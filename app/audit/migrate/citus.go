@@ -35,7 +35,7 @@ var placements = []struct {
 		"audit_last_changes", "audit_native_actions", "audit_on_behalf_of", "audit_related", "audit_resource_links", "audit_settings_changes",
 	}},
 	{"citus_add_local_table_to_metadata('%s')", "true", []string{
-		"audit_api_keys", "audit_github_connections", "audit_invitations", "audit_known_devices", "audit_memberships",
+		"audit_api_keys", "audit_consumers", "audit_github_connections", "audit_invitations", "audit_known_devices", "audit_memberships",
 		"audit_password_resets", "audit_restrictions", "audit_sessions", "audit_setup_tokens", "audit_users",
 	}},
 }

@@ -46,6 +46,8 @@ func pages(p *page) []string {
 		apiKeys,
 		masking,
 		integrations,
+		accessLog,
+		accessLog + "?kind=search",
 		"/orgs/acme-labs/settings/api-keys",
 		"/account",
 		"/orgs/new",
@@ -85,7 +87,7 @@ func TestNoBarriers(t *testing.T) {
 	seen.look(p, "the list of keys", "light and dark")
 
 	p.size(360, 740)
-	for _, path := range append([]string{logs + "?limit=25", settings, members, apiKeys, integrations, "/account"}, everyPage[:markedPages]...) {
+	for _, path := range append([]string{logs + "?limit=25", settings, members, apiKeys, integrations, accessLog, "/account"}, everyPage[:markedPages]...) {
 		p.visit(path)
 		seen.look(p, path+" on a phone", "light and dark")
 	}

@@ -20,6 +20,7 @@ const (
 	members  = "/orgs/northwind/settings/members"
 	apiKeys  = "/orgs/northwind/settings/api-keys"
 
+	accessLog    = "/orgs/northwind/settings/access-log"
 	integrations = "/orgs/northwind/settings/integrations"
 )
 

@@ -52,7 +52,14 @@ document.addEventListener('click', (event) => {
   }
 });
 
+// What is pressed takes the focus. A menu that closed at once would move it away from under the pointer, and its click
+// would be lost.
+let pressed = false;
+document.addEventListener('pointerdown', () => { pressed = true; }, true);
+for (const end of ['pointerup', 'pointercancel']) document.addEventListener(end, () => { pressed = false; }, true);
+
 document.addEventListener('focusin', (event) => {
+  if (pressed) return;
   for (const menu of openMenus()) {
     if (!menu.contains(event.target)) menu.open = false;
   }

@@ -43,11 +43,12 @@ func (w *walk) beginOnBehalf(ctx context.Context) error {
 	return err
 }
 
-// readRelated reads the related resources of those entries whose own do not match the words.
+// readRelated reads what stands beside those entries whose own resource does not match the words or, where terms look at
+// it, all of them.
 func (w *walk) readRelated(ctx context.Context, found []groupedEntry) error {
 	var unmatched []*models.Entry
 	for i := range found {
-		if e := &found[i].Entry; !matchesAll(w.plan.words, e) {
+		if e := &found[i].Entry; w.plan.looksBeside() || !matchesAll(w.plan.words, e) {
 			unmatched = append(unmatched, e)
 		}
 	}

@@ -15,21 +15,23 @@ func (l *Log) Page(ctx context.Context, org models.Organization, q Query) (Page,
 	if err != nil {
 		return Page{}, err
 	}
-	w, n := l.walk(p, listColumns), p.query.Limit+1
+	w, n := l.walk(p, p.listed()), p.query.Limit+1
 	found, err := w.next(ctx, n)
 	if err == nil && p.query.backward() && len(found) < n && !w.spent {
 		// The beginning is near: the first page, whole, unless that is farther to go than the way back was.
 		ahead := found
 		p.query.Cursor = nil
-		w = l.walk(p, listColumns)
+		w = l.walk(p, p.listed())
 		if found, err = w.next(ctx, n); err == nil && w.spent && len(found) < len(ahead) {
 			slices.Reverse(ahead)
+			p.forget(ahead)
 			return Page{Entries: ahead, Next: CursorAfter(p.query.Sort, &ahead[len(ahead)-1])}, nil
 		}
 	}
 	if err != nil {
 		return Page{}, err
 	}
+	p.forget(found)
 	return w.page(found), nil
 }
 

@@ -15,6 +15,7 @@ type plan struct {
 	org     models.Organization
 	span    span     // of IDs that may answer
 	words   []string // of the search, folded
+	terms   []matcher
 	filters []filter
 	// kinds is every kind of the log, once something has needed them: the values of a sorted column, what
 	// "deployment:*" stands for, words that actions hold.
@@ -35,6 +36,9 @@ func (l *Log) plan(ctx context.Context, org models.Organization, q Query) (*plan
 	p := &plan{
 		query: q, org: org, kinds: q.Kinds, words: searchWords(q.Search), actions: q.Actions,
 		span: span{models.FirstEntryID(max(org.KeptSince(l.Now()), q.From)), lastID},
+	}
+	for _, term := range q.Terms {
+		p.terms = append(p.terms, term.matcher())
 	}
 	if q.To != 0 {
 		p.span.to = models.FirstEntryID(q.To)

@@ -32,6 +32,7 @@ type Query struct {
 	Source     string
 	Search     string        // words that must all match, each in the ID or the name of one of its resources, the action or the native action
 	From, To   models.Micros // From <= occurred < To
+	Terms      []Term        // all of which must hold
 
 	// Sort orders by a column; within one value entries are newest first in both directions. Empty
 	// means SortTimestamp.

@@ -149,7 +149,7 @@ func (w *walk) ahead() span {
 func (w *walk) take(found []groupedEntry, groups []group, end *groupedEntry, n int) []models.Entry {
 	var matching []models.Entry
 	for i := range found {
-		if !matchesAll(w.plan.words, &found[i].Entry) {
+		if !w.plan.matches(&found[i].Entry) {
 			continue
 		}
 		if matching = append(matching, found[i].Entry); len(matching) == n {

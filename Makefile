@@ -93,9 +93,9 @@ citus-programs = [ -x "$(TEST_CITUS_BIN)/initdb" ] || \
 	{ echo "TEST_CITUS_BIN is to name the folder of initdb and postgres, of a PostgreSQL that has Citus" >&2; exit 1; }
 
 .PHONY: soak-citus
-soak-citus: ## The same on Citus: its nodes are killed (TEST_CITUS_BIN: the programs of a PostgreSQL with Citus)
+soak-citus: ## The same on Citus: its nodes are killed, and those who follow the log (TEST_CITUS_BIN: the programs of a PostgreSQL with Citus)
 	@$(citus-programs)
-	SOAK_KILLS=$${SOAK_KILLS:-20} go test -count=1 -v -timeout 1h -run PostgreSQLStops ./internal/soak
+	SOAK_KILLS=$${SOAK_KILLS:-20} go test -count=1 -v -timeout 1h -run 'PostgreSQLStops|Followers' ./internal/soak
 
 # The filled logs are kept for the next run; the PostgreSQL server's where its own user may go.
 BENCH_POSTGRES = $(or $(TMPDIR),/tmp)/auditlogs-bench-postgres

@@ -1,10 +1,12 @@
 package handlers_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/accounts"
+	"github.com/auditlogs/auditlogs/models/entries"
 )
 
 const restrictions = "/orgs/acme/settings/members/restrictions"
@@ -196,6 +199,45 @@ func TestAQuestionThatNamesWhatIsHiddenIsRefused(t *testing.T) {
 	})
 }
 
+func TestNoTermTellsWhatIsHidden(t *testing.T) {
+	eachVault(t, func(t *testing.T, v *vault) {
+		log, restricted := entries.NewLog(v.Store), v.acme
+		restricted.Hidden = &models.Restriction{Actions: "secret:* vault.*", Metadata: true}
+		for _, term := range []entries.Term{
+			{Field: entries.FieldMetadata, Values: []string{sesame}}, {Field: entries.FieldMetadata, Path: []string{"word"}, Values: []string{"o*"}, Not: true},
+			{Field: entries.FieldAction, Values: []string{"service:update", "secret:read"}}, {Field: entries.FieldAction, Values: []string{"Vault.P*"}, Not: true},
+		} {
+			var hidden *models.HiddenError
+			if _, err := log.Page(t.Context(), restricted, entries.Query{Terms: []entries.Term{term}}); !errors.As(err, &hidden) {
+				t.Errorf("%+v is answered with %v", term, err)
+			}
+		}
+		for _, sort := range []entries.Sort{entries.SortTimestamp, entries.SortAction, entries.SortEntityType, entries.SortUser} {
+			for _, term := range []entries.Term{
+				{Field: entries.FieldText, Values: []string{"payroll"}}, {Field: entries.FieldText, Values: []string{"nothing"}, Not: true},
+				{Field: entries.FieldAction, Values: []string{"s*"}}, {Field: entries.FieldAction, Values: []string{"service:peek"}},
+				{Field: entries.FieldActor, Values: []string{"mallory", "trudy"}}, {Field: entries.FieldActor, Values: []string{"carol"}, Not: true},
+				{Field: entries.FieldType, Values: []string{"secret"}}, {Field: entries.FieldID, Values: []string{"vault-9", "svc-1"}},
+				{Field: entries.FieldName, Values: []string{"pay*"}}, {Field: entries.FieldOutcome, Values: []string{"success"}},
+			} {
+				query := entries.Query{Terms: []entries.Term{term}, Sort: sort}
+				for org, hides := range map[*models.Organization]bool{&restricted: true, &v.acme: false} {
+					page, err := log.PageWithMetadata(t.Context(), *org, query)
+					if err != nil {
+						t.Fatal(err)
+					}
+					secret := slices.ContainsFunc(page.Entries, func(e models.Entry) bool {
+						return e.Action == "secret:read" || e.NativeAction == "Vault.Peek" || strings.Contains(e.Metadata, sesame)
+					})
+					if secret == hides {
+						t.Errorf("by %s, %+v shows what is hidden: %t", sort, term, secret)
+					}
+				}
+			}
+		}
+	})
+}
+
 func TestWhatARoleDoesNotSeeIsSetByAdmins(t *testing.T) {
 	eachVault(t, func(t *testing.T, v *vault) {
 		members := "/orgs/acme/settings/members"
@@ -213,12 +255,12 @@ func TestWhatARoleDoesNotSeeIsSetByAdmins(t *testing.T) {
 			t.Error("the other role's field is marked as wrong")
 		}
 		v.admin.Post(restrictions, "role", "auditor", "hidden_actions", "secret:*", "metadata", "hidden", "loaded_hidden_actions", "", "loaded_metadata", "shown").Expect(303)
-		entries := v.entries(v.acme, "role:restrict")
-		if len(entries) != 1 || entries[0].EntityID != "auditor" || entries[0].EntityType != "role" || entries[0].ActorID != v.ada.ID {
-			t.Fatalf("it is recorded as %+v", entries)
+		changes := v.entries(v.acme, "role:restrict")
+		if len(changes) != 1 || changes[0].EntityID != "auditor" || changes[0].EntityType != "role" || changes[0].ActorID != v.ada.ID {
+			t.Fatalf("it is recorded as %+v", changes)
 		}
 		want := "map[changed_fields:[hidden_actions metadata] changes:map[hidden_actions:map[after:[secret:*] before:[]] metadata:map[after:hidden before:shown]]]"
-		if got := fmt.Sprint(metadataOf(t, entries[0])); got != want {
+		if got := fmt.Sprint(metadataOf(t, changes[0])); got != want {
 			t.Errorf("it is recorded with %s", got)
 		}
 		// Saved once more from a form that was opened before.

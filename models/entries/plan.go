@@ -150,6 +150,20 @@ func Allowed(org models.Organization, q Query) error {
 			return &models.HiddenError{What: action}
 		}
 	}
+	for _, term := range q.Terms {
+		switch term.Field {
+		case FieldMetadata:
+			if org.Hidden.HidesMetadata() { // whether it holds would tell what is in it
+				return &models.HiddenError{What: "metadata"}
+			}
+		case FieldAction:
+			for _, action := range term.Values {
+				if org.Hidden.HidesAction(action) {
+					return &models.HiddenError{What: action}
+				}
+			}
+		}
+	}
 	return nil
 }
 

@@ -63,27 +63,31 @@ func follow(t *testing.T, to target, lasting time.Duration) {
 	}
 	defer db.Close()
 	var recorded atomic.Int64
-	var open, writers sync.WaitGroup
-	writer := func(recording *sync.WaitGroup, seed uint64, most int, lasting time.Duration) {
-		recording.Go(func() {
+	ctx, stop := context.WithCancel(t.Context())
+	var writers sync.WaitGroup
+	defer writers.Wait()
+	defer stop()
+	writer := func(seed uint64, most int, lasting time.Duration) {
+		writers.Go(func() {
 			random := rand.New(rand.NewPCG(seed, 1))
-			for recorded.Load() < entries && t.Context().Err() == nil {
-				n, err := recordFor(t.Context(), db, to.organization, random, most, lasting)
-				if err != nil {
+			for recorded.Load() < entries && ctx.Err() == nil {
+				n, err := recordFor(ctx, db, to.organization, random, most, lasting)
+				if err != nil && ctx.Err() == nil {
 					t.Errorf("record: %v", err)
 					return
 				}
 				recorded.Add(n)
+				time.Sleep(time.Millisecond) // on SQLite others would hardly ever find their moment
 			}
 		})
 	}
 	seed := chance.Uint64()
 	for n := range 4 {
-		writer(&writers, seed+uint64(n), 300, 0)
+		writer(seed+uint64(n), 300, 0)
 	}
 	if lasting > 0 {
-		writer(&open, seed+4, 30, lasting)
-		writer(&open, seed+5, 30, lasting/10)
+		writer(seed+4, 30, lasting)
+		writer(seed+5, 30, lasting/10)
 	}
 	for n := range kills(t) {
 		for began := time.Now(); recorded.Load() < entries*int64(n+1)/int64(kills(t)+1); time.Sleep(time.Millisecond) {
@@ -97,7 +101,6 @@ func follow(t *testing.T, to target, lasting time.Duration) {
 		servers[n%2] = start()
 	}
 	writers.Wait()
-	open.Wait()
 	t.Logf("killed %d times while %d entries were recorded", kills(t), recorded.Load())
 
 	store, err := db.Store(nil)
@@ -197,6 +200,9 @@ func followerChild() error {
 	}()
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	db, err := database.Open(ctx, os.Getenv("SOAK_DATABASE"), log)
+	for began := time.Now(); err != nil && time.Since(began) < patience; { // on SQLite others write all the time
+		db, err = database.Open(ctx, os.Getenv("SOAK_DATABASE"), log)
+	}
 	if err != nil {
 		return err
 	}

@@ -211,10 +211,8 @@ func (a *App) startJobs(ctx context.Context, background *sync.WaitGroup) error {
 		return err
 	}
 	background.Go(func() { retention.Run(ctx) })
-	if consumers := a.consumers(); len(consumers) > 0 {
-		follower := jobs.NewFollower(a.store, a.config.Log, consumers, jobs.FollowerConfig{})
-		background.Go(func() { follower.Run(ctx) })
-	}
+	follower := jobs.NewFollower(a.store, a.config.Log, a.consumers(), jobs.FollowerConfig{})
+	background.Go(func() { follower.Run(ctx) })
 	if a.config.Demo {
 		background.Go(func() {
 			if err := demo.Run(ctx, a.store, a.config.Log); err != nil {
@@ -226,7 +224,7 @@ func (a *App) startJobs(ctx context.Context, background *sync.WaitGroup) error {
 }
 
 // consumers are those that follow the log: each is handed every entry, once.
-func (a *App) consumers() []jobs.Consumer { return nil }
+func (a *App) consumers() []jobs.Consumer { return []jobs.Consumer{jobs.Counts} }
 
 // shutdown takes no more requests and lets those under way end: by themselves at first, then by
 // cutting off their work in the database.

@@ -158,15 +158,19 @@ func upsertCleanup(tx *gorm.DB, c Cleanup, columns ...string) error {
 }
 
 // DeleteMonthsBefore deletes at most limit rows a table of what search and the User filter look
-// through, of months that ended before t. Where it returns less than limit, nothing is left.
+// through, of months that ended before t, and of the counts, of quarters of an hour. Where it returns less than
+// limit, nothing is left.
 func (s *Store) DeleteMonthsBefore(ctx context.Context, orgID int64, t Micros, limit int) (deleted int, err error) {
-	return s.deleteKnown(ctx, orgID, MonthOf(t), limit)
+	return s.deleteKnown(ctx, orgID, MonthOf(t), QuarterOf(t), limit)
 }
 
-func (s *Store) deleteKnown(ctx context.Context, orgID int64, beforeMonth, limit int) (deleted int, err error) {
-	for _, table := range []string{"audit_entities", "audit_actors", "audit_native_actions"} {
-		some := s.dialect.someOf(table + " WHERE org_id = @org AND month < @month ORDER BY month LIMIT @limit")
-		gone := s.Writer(ctx).Exec("DELETE FROM "+table+" WHERE "+some, map[string]any{"org": orgID, "month": beforeMonth, "limit": limit})
+func (s *Store) deleteKnown(ctx context.Context, orgID int64, month int, quarter Quarter, limit int) (deleted int, err error) {
+	for table, period := range map[string]string{
+		"audit_entities": "month", "audit_actors": "month", "audit_native_actions": "month", "audit_counts": "quarter",
+	} {
+		some := s.dialect.someOf(table + " WHERE org_id = @org AND " + period + " < @" + period + " ORDER BY " + period + " LIMIT @limit")
+		gone := s.Writer(ctx).Exec("DELETE FROM "+table+" WHERE "+some,
+			map[string]any{"org": orgID, "month": month, "quarter": quarter, "limit": limit})
 		if gone.Error != nil {
 			return deleted, fmt.Errorf("delete expired rows of %s: %w", table, gone.Error)
 		}
@@ -203,8 +207,8 @@ func (s *Store) DeleteRemains(ctx context.Context, org Organization, now time.Ti
 	if len(kept) > 0 {
 		return 0, nil
 	}
-	const everyMonth = 1 << 30
-	if deleted, err = s.deleteKnown(ctx, org.ID, everyMonth, limit); err != nil {
+	const every = 1 << 30
+	if deleted, err = s.deleteKnown(ctx, org.ID, every, every, limit); err != nil {
 		return deleted, err
 	}
 	tables := []string{"audit_resource_links", "audit_invitations"}

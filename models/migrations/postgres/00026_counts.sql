@@ -1,0 +1,18 @@
+-- +goose Up
+
+-- How many entries occurred in each quarter of an hour: in all, of an action, and of an actor. What a count is not of
+-- is empty. Those who follow the log keep it: see models/counts.
+CREATE TABLE audit_counts (
+    org_id     bigint NOT NULL,
+    action     text COLLATE "C" NOT NULL,
+    actor_id   text COLLATE "C" NOT NULL, -- who acted, or on whose behalf
+    quarter    bigint NOT NULL, -- of an hour, since 1970
+    succeeded  bigint NOT NULL,
+    failed     bigint NOT NULL, -- or was denied
+    PRIMARY KEY (org_id, action, actor_id, quarter)
+);
+CREATE INDEX audit_counts_by_quarter ON audit_counts (org_id, quarter);
+
+-- +goose Down
+DROP TABLE audit_counts;
+DELETE FROM audit_consumers WHERE name = 'counts';

@@ -110,7 +110,8 @@ func expected(stored []models.Entry, org models.Organization, q entries.Query) [
 			q.EntityType != "" && q.EntityID == "" && e.EntityType != q.EntityType ||
 			q.EntityID != "" && !slices.ContainsFunc(resourcesOf(e), func(r event.Resource) bool { return r.Type == q.EntityType && r.ID == q.EntityID }) ||
 			q.IP != "" && e.IP != q.IP || q.RequestID != "" && e.RequestID != q.RequestID ||
-			q.APIKey != "" && e.APIKeyID != q.APIKey || q.Source != "" && e.Source != q.Source || !matches(q.Search, e) {
+			q.APIKey != "" && e.APIKeyID != q.APIKey || q.Source != "" && e.Source != q.Source || !matches(q.Search, e) ||
+			slices.ContainsFunc(q.Terms, func(term entries.Term) bool { return !holds(term, e) }) {
 			continue
 		}
 		found = append(found, e)

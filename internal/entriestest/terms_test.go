@@ -1,0 +1,247 @@
+package entriestest
+
+import (
+	"encoding/json"
+	"io"
+	"math/rand/v2"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/auditlogs/auditlogs/app/audit/event"
+	"github.com/auditlogs/auditlogs/app/database"
+	"github.com/auditlogs/auditlogs/internal/databasetest"
+	"github.com/auditlogs/auditlogs/internal/logtest"
+	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/entries"
+)
+
+// holds says what a term means, without regard to how the store finds it.
+func holds(term entries.Term, e models.Entry) bool {
+	var exact, folded []string
+	is := func(value, text string) bool { return expression(value, false).MatchString(text) }
+	switch anything := []event.Principal{{}}; term.Field {
+	case entries.FieldText:
+		folded = []string{e.Action, e.NativeAction}
+		for _, r := range resourcesOf(e) {
+			folded = append(folded, r.ID, r.Name)
+		}
+	case entries.FieldAction:
+		exact = []string{e.Action, e.NativeAction}
+	case entries.FieldActor:
+		if e.OnBehalfOf != nil {
+			anything[0] = *e.OnBehalfOf
+		}
+		exact = []string{e.ActorID, anything[0].ID}
+		folded = []string{e.ActorName, e.ActorEmail, anything[0].Name, anything[0].Email}
+	case entries.FieldType, entries.FieldID, entries.FieldName:
+		for _, r := range resourcesOf(e) {
+			switch term.Field {
+			case entries.FieldType:
+				exact = append(exact, r.Type)
+			case entries.FieldID:
+				exact = append(exact, r.ID)
+			default:
+				folded = append(folded, r.Name)
+			}
+		}
+	case entries.FieldIP:
+		exact = []string{e.IP}
+		is = func(value, text string) bool {
+			network, err := netip.ParsePrefix(value)
+			if err != nil {
+				return expression(value, false).MatchString(text)
+			}
+			ip, err := netip.ParseAddr(text)
+			return err == nil && network.Contains(ip.Unmap())
+		}
+	case entries.FieldRequest:
+		exact = []string{e.RequestID}
+	case entries.FieldSource:
+		exact = []string{e.Source}
+	case entries.FieldKey:
+		exact = []string{e.APIKeyID, e.APIKeyName}
+	case entries.FieldOutcome:
+		exact = []string{string(e.Outcome)}
+		if e.Outcome == "" {
+			exact = []string{"success"}
+		}
+	case entries.FieldMetadata:
+		folded = leaves(json.NewDecoder(strings.NewReader(e.Metadata)), nil, term.Path)
+	}
+	found := false
+	for _, value := range term.Values {
+		for _, text := range exact {
+			found = found || text != "" && is(value, text)
+		}
+		for _, text := range folded {
+			around := term.Field == entries.FieldText || term.Path == nil && term.Field == entries.FieldMetadata
+			found = found || (text != "" || term.Field == entries.FieldMetadata) && expression(models.Fold(value), around).MatchString(models.Fold(text))
+		}
+	}
+	return found != term.Not
+}
+
+// expression is a value of a term as a regular expression.
+func expression(value string, around bool) *regexp.Regexp {
+	quoted := regexp.QuoteMeta(strings.NewReplacer(`\\`, "\x01", `\*`, "\x02", `*`, "\x03").Replace(value))
+	quoted = strings.NewReplacer("\x01", `\\`, "\x02", `\*`, "\x03", `.*`).Replace(quoted)
+	if !around {
+		quoted = "^(" + quoted + ")$"
+	}
+	return regexp.MustCompile("(?s)" + quoted)
+}
+
+// leaves are the texts of the values at a path, of all without one.
+func leaves(d *json.Decoder, at, path []string) (texts []string) {
+	d.UseNumber()
+	token, err := d.Token()
+	if err == io.EOF {
+		return nil
+	}
+	switch token {
+	case json.Delim('['):
+		for d.More() {
+			texts = append(texts, leaves(d, at, path)...)
+		}
+		_, _ = d.Token()
+		return texts
+	case json.Delim('{'):
+		for d.More() {
+			key, _ := d.Token()
+			texts = append(texts, leaves(d, append(slices.Clone(at), key.(string)), path)...)
+		}
+		_, _ = d.Token()
+		return texts
+	}
+	if path != nil && !slices.Equal(at, path) {
+		return nil
+	}
+	if text, ok := token.(string); ok {
+		return []string{text}
+	}
+	text, _ := json.Marshal(token)
+	return []string{string(text)}
+}
+
+// values of each field, those with * and of what nobody recorded among them.
+var termValues = map[entries.Field][]string{
+	entries.FieldText: {"api gate", "API Internal", "gate*01", "update", "login f", "straSSE s", "größe", "日本", "_x_", `\*`, `r\\x`, "nowhere", "iam:g", "100% ", "a*b", "dep-00*0", "été"},
+	entries.FieldAction: {"service:update", "deployment:*", "*:create", "*:*e*", "Login failed", "iam:*", "Service.Updated", "never:recorded", "*", "service:*",
+		"serv*e:up*", "a:b", "Service:Update"},
+	entries.FieldActor:   {"u1", "u*", "anna berg", "ANNA*", "*@example.com", "ab@EXAMPLE.com", "émile", "system", "p1", "Principal u2", "principal*", "nobody", "U1", "Anna Álvarez"},
+	entries.FieldType:    {"service", "subnet", "serv*", "*t", "image", "unknown", "a", "Service"},
+	entries.FieldID:      {"svc_api%01", "svc*", "sn-1", "v2", "dep-00*", "größe-7", "SVC-API-02", "日本語サービス", `ÄRGER\\x`, `it's:\*`, "*", "nothing"},
+	entries.FieldName:    {"api gateway", "*gateway", "STRASSE süd", "Gateway", "日本", "create", "café ab", "API*", "*", "none", `100\% "quoted" _x_`, `100% "quoted" _x_`},
+	entries.FieldIP:      {"192.0.2.1", "10.0.0.0/8", "10.0.0.8/29", "192.0.2.*", "2001:db8::/32", "*", "::/0", "0.0.0.0/0", "172.16.0.0/12", "2001:*", "10.200.0.1"},
+	entries.FieldRequest: {"req-1", "req-*", "req-3", "*", "REQ-1"},
+	entries.FieldSource:  {"github-webhook", "github*", "*", "cron"},
+	entries.FieldKey:     {"key_1", "Deploy*", "Deploy key", "key_*", "*", "deploy key"},
+	entries.FieldOutcome: {"success", "failure", "denied", "*e*"},
+	entries.FieldMetadata: {"stratus", "STRATUS*1.0", "Stratus/1.0 \"x\"", "admin", "ärger", "12", "1.5", "1.50", "true", "null", "*", "b*r", "", "größe\\*", "akia", "v", "nowhere",
+		"line\nbreak", "role", "back\\\\slash", "ok"},
+}
+
+// paths in the sample's metadata, and beside it.
+var termPaths = [][]string{{"userAgent"}, {"changes", "role", "before"}, {"changes", "role", "after"}, {"tags"}, {"tags", "k"}, {"n"}, {"a.b", "c d"}, {"changes"}, {"nothing"}, {"useragent"}}
+
+func randomTerm(random *rand.Rand) entries.Term {
+	fields := []entries.Field{entries.FieldText, entries.FieldAction, entries.FieldActor, entries.FieldType, entries.FieldID, entries.FieldName, entries.FieldIP,
+		entries.FieldRequest, entries.FieldSource, entries.FieldKey, entries.FieldOutcome, entries.FieldMetadata, entries.FieldMetadata}
+	term := entries.Term{Field: fields[random.IntN(len(fields))], Not: random.IntN(3) == 0}
+	if term.Field == entries.FieldMetadata && random.IntN(2) == 0 {
+		term.Path = termPaths[random.IntN(len(termPaths))]
+	}
+	values := termValues[term.Field]
+	for range 1 + random.IntN(3)*random.IntN(2) {
+		term.Values = append(term.Values, values[random.IntN(len(values))])
+	}
+	return term
+}
+
+// withTerms are questions with one to three terms, alone and beside others.
+func withTerms(random *rand.Rand) []entries.Query {
+	all := queries(random)[:500]
+	for i := range all {
+		q := &all[i]
+		if random.IntN(3) != 0 { // what most questions find nothing with
+			q.Search, q.EntityID, q.IP, q.RequestID, q.APIKey, q.Source = "", "", "", "", "", ""
+		}
+		if random.IntN(3) != 0 {
+			q.Actions, q.Actors, q.Outcomes, q.EntityType, q.EntityID, q.From, q.To = nil, nil, nil, "", "", 0, 0
+		}
+		for range 1 + random.IntN(3)*random.IntN(2) {
+			q.Terms = append(q.Terms, randomTerm(random))
+		}
+	}
+	return all
+}
+
+// withMore gives entries of the sample more for terms to look at.
+func withMore(random *rand.Rand, stored []models.Entry) []models.Entry {
+	for i := range stored {
+		e := &stored[i]
+		e.Metadata = []string{e.Metadata, "", `{"userAgent":"Stratus/1.0 \"x\"","n":1.50,"ok":true,"none":null}`,
+			`{"changes":{"role":{"after":"größe*","before":"Admin"}},"n":12}`, `{"tags":["a","Ärger",{"k":"V"},[["bar",12]]],"userAgent":""}`,
+			`{"a.b":{"c d":"AKIA1234"},"n":-7e2,"text":"line\nbreak","path":"back\\slash","seen":"a` + "\x7f" + `kia"}`,
+			`{"changes":{"role":{"after":"viewer","before":null}},"userAgent":"aws-cli/2"}`}[random.IntN(7)]
+		e.IP = []string{e.IP, e.IP, "10.0.0.9", "10.200.0.1", "::1", "2001:db8::5", "::ffff:10.0.0.9", "not an address", "10.0.0.9:443", "110.0.0.1"}[random.IntN(10)]
+		e.APIKeyName = map[string]string{"key_1": "Deploy key", "key_2": "CI"}[e.APIKeyID]
+	}
+	return stored
+}
+
+func TestTermsAnswerLikeAPlainScan(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		random := rand.New(rand.NewPCG(3, 4))
+		store := newStore(t, db)
+		org, other := logtest.Organization(t, store.Store, "acme"), logtest.Organization(t, store.Store, "other")
+		stored := logtest.Insert(t, store.Store, org, withMore(random, sampleLog(random))...)
+		logtest.Insert(t, store.Store, other, withMore(random, sampleLog(random))...)
+		seeking, scanning, narrow := newStore(t, db), newStore(t, db), newStore(t, db)
+		seekAtOnce(seeking)
+		scanInSteps(scanning)
+		narrow.Limits.Runs, narrow.Limits.Rows = 6, 120
+		answered := map[entries.Field]int{}
+		for i, q := range withTerms(random) {
+			store := []*entries.Log{store, seeking, scanning, narrow}[i%4]
+			want := expected(stored, org, q)
+			checkForward(t.Context(), t, store, org, q, want)
+			checkBackward(t.Context(), t, store, org, q, want)
+			checkEach(t.Context(), t, store, org, q, want)
+			if t.Failed() {
+				t.Fatalf("question %d, log %d: %+v", i, i%4, q)
+			}
+			for _, term := range q.Terms {
+				if len(want) > 0 {
+					answered[term.Field]++
+				}
+			}
+		}
+		for field := range termValues {
+			if answered[field] < 5 {
+				t.Errorf("%d questions with %q are answered with anything", answered[field], field)
+			}
+		}
+	})
+}
+
+// What terms look at and lists do not show is not left in pages.
+func TestPagesOfTermsShowWhatListsDo(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		store := newStore(t, db)
+		org := logtest.Organization(t, store.Store, "acme")
+		logtest.Insert(t, store.Store, org, models.Entry{Metadata: `{"a":1}`, IP: "192.0.2.1", RequestID: "r-1"})
+		page, err := store.Page(t.Context(), org, entries.Query{Terms: []entries.Term{
+			{Field: entries.FieldMetadata, Values: []string{"1"}}, {Field: entries.FieldIP, Values: []string{"192.0.0.0/16"}}, {Field: entries.FieldRequest, Values: []string{"r*"}},
+		}})
+		if err != nil || len(page.Entries) != 1 {
+			t.Fatalf("%d entries, %v", len(page.Entries), err)
+		}
+		if e := page.Entries[0]; e.Metadata+e.IP+e.RequestID != "" {
+			t.Errorf("the page has %q, %q and %q", e.Metadata, e.IP, e.RequestID)
+		}
+	})
+}

@@ -19,10 +19,10 @@ import (
 // noteListing notes in the access log that the entries were read which a filter lets through.
 func (h *Handlers) noteListing(c *fiber.Ctx, filter Filter) {
 	kind := accesslog.KindView
-	if filter.Search != "" {
+	if filter.Question() != "" {
 		kind = accesslog.KindSearch
 	}
-	filter.Cursor, filter.Limit = nil, defaultPageSize
+	filter.Cursor, filter.Limit, filter.inAPI = nil, defaultPageSize, false
 	h.noteReading(c, kind, filter.Address(settingsPath(organizationOf(c), "audit-logs")))
 }
 

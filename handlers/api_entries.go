@@ -3,7 +3,6 @@ package handlers
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -42,14 +41,14 @@ func (h *Handlers) logOf(c *fiber.Ctx, org models.Organization) exchange.Log {
 
 // ListEntries responds with a page of entries: the same as the log's page for the same query.
 func (h *Handlers) ListEntries(c *fiber.Ctx) error {
-	if err := onlyParameters(c, append([]string{formParameter}, filterParameters...)...); err != nil {
+	if err := onlyParameters(c, append([]string{formParameter}, apiFilterParameters...)...); err != nil {
 		return err
 	}
 	form, err := askedForm(c)
 	if err != nil {
 		return err
 	}
-	filter, err := ParseFilter(string(c.Request().URI().QueryString()), time.UTC, h.Store.Now())
+	filter, err := h.reading(c, nil).Filter(string(c.Request().URI().QueryString()))
 	if err != nil {
 		return err
 	}

@@ -58,7 +58,7 @@ func (h *Handlers) filterBehind(c *fiber.Ctx, log string) (Filter, bool) {
 	if path != log {
 		return Filter{}, false
 	}
-	filter, err := ParseFilter(query, scopeOf(c).Location, h.Store.Now())
+	filter, err := h.reading(c, nil).Filter(query)
 	return filter, err == nil
 }
 

@@ -33,7 +33,7 @@ func (h *Handlers) Export(c *fiber.Ctx) error {
 		return badParameter("format", fault.Invalid, "must be %s", anyOf(append([]string{"csv", "ndjson"}, exchange.Names()...)))
 	}
 	now := h.Store.Now()
-	filter, err := ParseFilter(string(c.Request().URI().QueryString()), scope.Location, now)
+	filter, err := h.reading(c, nil).Filter(string(c.Request().URI().QueryString()))
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
+	"github.com/auditlogs/auditlogs/handlers/question"
 	"github.com/auditlogs/auditlogs/models/entries"
 )
 
@@ -28,7 +30,8 @@ type Filter struct {
 	RequestID  string
 	APIKey     string // by ID
 	Source     string
-	Search     string
+	Search     string         // words
+	Terms      []entries.Term // what the question asks beyond the words and what has a field here
 	From, To   Bound
 	Zone       *time.Location // what days From and To mean
 	Sort       entries.Sort
@@ -36,8 +39,18 @@ type Filter struct {
 	Limit      int
 	Cursor     *entries.Cursor
 
+	// Problems are the parts of the question that were not understood: the rest is in the other fields.
+	Problems []question.Problem
+
+	inAPI   bool   // addresses say the question as the API has it
 	refused string // the value that could not be used, as it was sent
 }
+
+// The parameters that hold a question: of the pages, and of the API, where q is plain words.
+const (
+	pageQuestion = "q"
+	apiQuestion  = "query"
+)
 
 // Page sizes the address may ask for; the default is left out of it.
 var pageSizes = []int{25, defaultPageSize, 100}
@@ -51,9 +64,6 @@ const (
 	// between may take no more.
 	maxAddress = 4096
 )
-
-// outcomes are those the address may ask for.
-var outcomes = []event.Outcome{event.OutcomeSuccess, event.OutcomeFailure, event.OutcomeDenied}
 
 // provenance are the filters by where an event was sent from, each by exact value: their names in the address and
 // in words, the longest value that is stored, in bytes, and where the filter keeps it.
@@ -79,26 +89,44 @@ var provenanceNames = func() (names []string) {
 var filterParameters = slices.Concat([]string{"action", "actor", "outcome", "entity_type"}, provenanceNames,
 	[]string{"q", "from", "to", "tz", "sort", "dir", "limit", "cursor"})
 
-// ParseFilter reads the query of an address. zone is the reader's: what dates mean where the query
-// has no tz. now is what relative times count from.
+var apiFilterParameters = append(slices.Clip(filterParameters), apiQuestion)
+
+// Reading is what the meaning of an address depends on besides the address.
+type Reading struct {
+	Zone    *time.Location  // the reader's: what dates mean where the query has no tz
+	Now     time.Time       // what relative times count from
+	Actions func() []string // the recorded actions (question.Env)
+	InAPI   bool
+}
+
+// ParseFilter reads the query of an address of the log's page, where no recorded actions are known.
+func ParseFilter(query string, zone *time.Location, now time.Time) (Filter, error) {
+	return Reading{Zone: zone, Now: now}.Filter(query)
+}
+
+// Filter reads the query of an address.
 //
 // Empty values are absent, unknown names are ignored. A malformed value of a known name gives a
 // *fault.Field that names it; the filter then holds everything else. Of several values of a name that
 // is not repeated the last one counts, so that a control can override what a form carries along.
-func ParseFilter(query string, zone *time.Location, now time.Time) (Filter, error) {
-	f := Filter{Zone: zone, Sort: entries.SortTimestamp, Limit: defaultPageSize}
+func (r Reading) Filter(query string) (Filter, error) {
+	f := Filter{Zone: r.Zone, Sort: entries.SortTimestamp, Limit: defaultPageSize, inAPI: r.InAPI}
 	var bad error
 	refuse := func(name string, code fault.Code, value, reason string) {
 		if bad == nil {
 			bad, f.refused = badParameter(name, code, "%s", reason), value
 		}
 	}
+	known := filterParameters
+	if r.InAPI {
+		known = apiFilterParameters
+	}
 
 	values := url.Values{}
 	for part := range strings.SplitSeq(query, "&") {
 		name, value, _ := strings.Cut(part, "=")
 		name, err := url.QueryUnescape(name)
-		if err != nil || !slices.Contains(filterParameters, name) {
+		if err != nil || !slices.Contains(known, name) {
 			continue
 		}
 		text, err := url.QueryUnescape(value)
@@ -113,14 +141,20 @@ func ParseFilter(query string, zone *time.Location, now time.Time) (Filter, erro
 	}
 
 	// Zone, sort and direction come first: others are read by them.
-	for _, name := range slices.Concat([]string{"tz", "sort", "dir"}, filterParameters) {
+	for _, name := range slices.Concat([]string{"tz", "sort", "dir"}, known) {
 		for _, value := range values[name] {
-			if reason := f.set(name, value, now); reason != "" {
+			if reason := f.set(name, value, r.Now); reason != "" {
 				refuse(name, fault.Invalid, value, reason)
 			}
 		}
 		if name == "dir" && len(values["dir"]) == 0 {
 			f.Ascending = f.Sort != entries.SortTimestamp
+		}
+	}
+	if texts := values[f.questionName()]; len(texts) > 0 {
+		text := texts[len(texts)-1]
+		if reason := f.ask(text, r); reason != "" {
+			refuse(f.questionName(), fault.Invalid, text, reason)
 		}
 	}
 	if bad != nil {
@@ -129,6 +163,114 @@ func ParseFilter(query string, zone *time.Location, now time.Time) (Filter, erro
 	}
 	return f, nil
 }
+
+func (f *Filter) questionName() string {
+	if f.inAPI {
+		return apiQuestion
+	}
+	return pageQuestion
+}
+
+// ask takes in a question and returns why not all of it could be understood, or "".
+func (f *Filter) ask(text string, r Reading) string {
+	if len(text) > maxSearchBytes {
+		return fmt.Sprintf("is longer than %d bytes", maxSearchBytes)
+	}
+	asked, problems := question.Parse(text, question.Env{Actions: r.Actions, Moment: func(text string, end bool) bool {
+		_, ok := parseBound(text, f.Zone, r.Now, end)
+		return ok
+	}})
+	f.Search = strings.Join(append(strings.Fields(f.Search), asked.Words...), " ")
+	for _, after := range asked.After {
+		if bound, _ := parseBound(after, f.Zone, r.Now, false); bound.At > f.From.At {
+			f.From = bound
+		}
+	}
+	for _, before := range asked.Before {
+		if bound, _ := parseBound(before, f.Zone, r.Now, true); f.To.At == 0 || bound.At < f.To.At {
+			f.To = bound
+		}
+	}
+	for _, term := range asked.Terms {
+		*f = f.WithTerm(term)
+	}
+	if f.Problems = problems; len(problems) > 0 {
+		return "cannot be understood: " + problems[0].Error()
+	}
+	return ""
+}
+
+// WithTerm restricts to what a term lets through. What another field says as well, it says: so one view has one
+// address. actor:, type: and key: stay terms, which find more than the parameters do: names, related resources.
+func (f Filter) WithTerm(t entries.Term) Filter {
+	f.Cursor = nil
+	if !f.holds(t) {
+		f = f.withQuestion(f.question().With(t))
+	}
+	return f
+}
+
+// holds has another field say what a term does, where that field is free, and reports whether it does.
+func (f *Filter) holds(t entries.Term) bool {
+	var values []string
+	for _, value := range t.Values {
+		text, alone := question.Exact(value)
+		if !alone {
+			return false
+		}
+		values = append(values, text)
+	}
+	one := func(field *string) bool {
+		if len(values) != 1 || *field != "" && *field != values[0] {
+			return false
+		}
+		*field = values[0]
+		return true
+	}
+	switch {
+	case t.Not:
+		return false
+	case t.Field == entries.FieldAction:
+		return allOf(&f.Actions, values)
+	case t.Field == entries.FieldOutcome:
+		var outcomes []event.Outcome
+		for _, value := range values {
+			outcomes = append(outcomes, event.Outcome(value))
+		}
+		return allOf(&f.Outcomes, outcomes)
+	case t.Field == entries.FieldIP:
+		return !strings.Contains(values[0], "/") && one(&f.IP)
+	case t.Field == entries.FieldRequest:
+		return one(&f.RequestID)
+	case t.Field == entries.FieldSource:
+		return one(&f.Source)
+	}
+	return false
+}
+
+// allOf fills an empty list, and reports whether it holds these values and no other.
+func allOf[T cmp.Ordered](list *[]T, values []T) bool {
+	if len(*list) == 0 {
+		*list = values
+	}
+	return slices.Equal(slices.Sorted(slices.Values(*list)), slices.Sorted(slices.Values(values)))
+}
+
+// question is what no other field says.
+func (f Filter) question() question.Question {
+	return question.Question{Words: strings.Fields(f.Search), Terms: f.Terms}
+}
+
+func (f Filter) withQuestion(q question.Question) Filter {
+	f.Search, f.Terms = strings.Join(q.Words, " "), q.Terms
+	return f
+}
+
+// Words are those to search for, as the search box says them.
+func (f Filter) Words() string { return f.question().WordsString() }
+
+// Question is what the search box says: words, phrases, and terms that are no filters of their own.
+func (f Filter) Question() string { return f.question().String() }
 
 // set reads one value and returns why it cannot, or "".
 func (f *Filter) set(name, value string, now time.Time) string {
@@ -154,7 +296,7 @@ func (f *Filter) set(name, value string, now time.Time) string {
 		}
 		return addOnce(&f.Actors, value)
 	case "outcome":
-		if !slices.Contains(outcomes, event.Outcome(value)) {
+		if !slices.Contains(question.Outcomes, event.Outcome(value)) {
 			return "must be success, failure or denied"
 		}
 		return addOnce(&f.Outcomes, event.Outcome(value))
@@ -163,11 +305,15 @@ func (f *Filter) set(name, value string, now time.Time) string {
 			return "must be lower case letters, digits and _, such as notification_channel"
 		}
 		f.EntityType = value
+	case apiQuestion: // read at the end
 	case "q":
-		if len(value) > maxSearchBytes {
+		switch {
+		case !f.inAPI: // read at the end
+		case len(value) > maxSearchBytes:
 			return fmt.Sprintf("is longer than %d bytes", maxSearchBytes)
+		default:
+			f.Search = strings.Join(strings.Fields(value), " ")
 		}
-		f.Search = strings.Join(strings.Fields(value), " ")
 	case "tz":
 		zone, ok := zoneOf(value)
 		if !ok {
@@ -242,7 +388,7 @@ func addOnce[T comparable](list *[]T, value T) string {
 // Query is the question to the log.
 func (f Filter) Query() entries.Query {
 	return entries.Query{
-		Actions: f.Actions, Actors: f.Actors, Outcomes: f.Outcomes, EntityType: f.EntityType, Search: f.Search,
+		Actions: f.Actions, Actors: f.Actors, Outcomes: f.Outcomes, EntityType: f.EntityType, Search: f.Search, Terms: f.Terms,
 		IP: f.IP, RequestID: f.RequestID, APIKey: f.APIKey, Source: f.Source,
 		From: f.From.At, To: f.To.At,
 		Sort: f.Sort, Ascending: f.Ascending, Cursor: f.Cursor, Limit: f.Limit,
@@ -256,7 +402,7 @@ func (f Filter) Narrows() bool { return f.Parts() > 0 }
 func (f Filter) Parts() int {
 	texts := []string{f.EntityType, f.Search, f.From.Text, f.To.Text}
 	texts = slices.DeleteFunc(texts, func(text string) bool { return text == "" })
-	return len(f.Actions) + len(f.Actors) + len(f.Outcomes) + len(f.Provenance()) + len(texts)
+	return len(f.Actions) + len(f.Actors) + len(f.Outcomes) + len(f.Provenance()) + len(f.Terms) + len(texts)
 }
 
 // parameter is one value of the address, and what it is called in words.
@@ -280,10 +426,11 @@ func (f Filter) ZoneName() string { return f.Zone.String() }
 
 // All is the filter without any restriction, in the same order.
 func (f Filter) All() Filter {
-	return Filter{Zone: f.Zone, Sort: f.Sort, Ascending: f.Ascending, Limit: f.Limit}
+	return Filter{Zone: f.Zone, Sort: f.Sort, Ascending: f.Ascending, Limit: f.Limit, inAPI: f.inAPI}
 }
 
-// Without leaves out one value: of action, actor and outcome the one given, of the others the one there is.
+// Without leaves out one value: of action, actor and outcome the one given, of q the term given or
+// the words, of the others the one there is.
 // What remains begins at its first page.
 func (f Filter) Without(name, value string) Filter {
 	f.Cursor = nil
@@ -300,7 +447,11 @@ func (f Filter) Without(name, value string) Filter {
 	case "entity_type":
 		f.EntityType = ""
 	case "q":
-		f.Search = ""
+		if value == "" || value == f.Words() {
+			f.Search = ""
+		} else {
+			f = f.withQuestion(f.question().Without(value))
+		}
 	case "from":
 		f.From = Bound{}
 	case "to":
@@ -391,7 +542,11 @@ func (f Filter) String() string {
 	for _, p := range f.Provenance() {
 		add(p.Name, p.Value)
 	}
-	add("q", f.Search)
+	if f.inAPI && len(f.Terms) == 0 {
+		add("q", f.Search)
+	} else {
+		add(f.questionName(), f.Question())
+	}
 	add("from", f.From.Text)
 	add("to", f.To.Text)
 	if f.From.Text != "" || f.To.Text != "" {
@@ -410,7 +565,7 @@ func (f Filter) String() string {
 	return strings.Join(parts, "&")
 }
 
-var readable = strings.NewReplacer("%3A", ":", "%2F", "/", "%40", "@", "%2A", "*")
+var readable = strings.NewReplacer("%3A", ":", "%2F", "/", "%40", "@", "%2A", "*", "%2C", ",")
 
 // Direction is "asc" or "desc" where that is not what the column has by default.
 func (f Filter) Direction() string {

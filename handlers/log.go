@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -20,13 +21,16 @@ import (
 // depend on the filter, so it is asked for once, with the page.
 type logPage struct {
 	Frame
-	Filter  Filter
-	Path    string       // the log's address without a query
-	Problem *fault.Field // why the address cannot be answered
-	TooLong bool         // it is that the filters are more than an address can hold
-	Now     models.Micros
-	Off     *models.Gap       // since when logging is off; nil while it is on
-	Pending *pendingRetention // for admins and auditors
+	Filter   Filter
+	Asked    Filter       // what the controls say: Filter, but for what is being typed
+	Typed    string       // the question as it was sent
+	Fragment bool         // htmx asks
+	Path     string       // the log's address without a query
+	Problem  *fault.Field // why the address cannot be answered
+	TooLong  bool         // it is that the filters are more than an address can hold
+	Now      models.Micros
+	Off      *models.Gap       // since when logging is off; nil while it is on
+	Pending  *pendingRetention // for admins and auditors
 
 	Chips   []chip
 	Range   rangeMenu
@@ -51,33 +55,52 @@ type logPage struct {
 // htmx, the whole page to everyone else.
 func (h *Handlers) AuditLog(c *fiber.Ctx) error {
 	scope, fragment := scopeOf(c), wantsFragment(c)
-	filter, err := ParseFilter(string(c.Request().URI().QueryString()), scope.Location, h.Store.Now())
+	ctx := contextOf(c)
+	var kinds []entries.Kind // for the menus, and for entries that are found by them
+	var registered []action.Action
+	if !fragment {
+		var err error
+		if kinds, registered, err = h.Entries.ActionMenu(ctx, scope.Organization); err != nil {
+			return err
+		}
+	}
+	query := string(c.Request().URI().QueryString())
+	reading := h.reading(c, kinds)
+	filter, err := reading.Filter(query)
 	var bad *fault.Field
 	if err != nil && !errors.As(err, &bad) {
 		return err
+	}
+	asked := filter
+	if fragment && isTyping(c) {
+		// Whoever types has not asked yet. What is understood so far is shown; of the rest there is said what would be
+		// right, and it is no mistake. Terms become filters with Enter, or the choice of a completion, as in Datadog's
+		// and GitHub's boxes: until then the address holds what was typed, and the controls stay as they are, for
+		// every letter would be a filter of its own: action:d, action:de.
+		if bad != nil && len(filter.Problems) > 0 && bad.Field == pageQuestion {
+			bad = nil
+		}
+		asked, _ = reading.Filter(withoutParameter(query, pageQuestion))
+	} else if bad == nil {
+		sayCanonical(c, filter)
 	}
 	tooLong := bad == nil && ticksTooMany(c, filter)
 	if tooLong {
 		bad = fault.Newf("action", fault.TooLarge, "is more than an address can hold")
 	}
 	page := &logPage{
-		TooLong: tooLong,
-		Frame:   h.frame(c, "Audit Logs", "audit-logs"),
-		Filter:  filter,
-		Path:    settingsPath(scope.Organization, "audit-logs"),
-		Problem: bad,
-		Now:     models.MicrosOf(h.Store.Now()),
+		TooLong:  tooLong,
+		Frame:    h.frame(c, "Audit Logs", "audit-logs"),
+		Filter:   filter,
+		Asked:    asked,
+		Typed:    c.Query(pageQuestion),
+		Fragment: fragment,
+		Path:     settingsPath(scope.Organization, "audit-logs"),
+		Problem:  bad,
+		Now:      models.MicrosOf(h.Store.Now()),
 	}
 	if bad != nil && fragment {
 		return h.render(c, fiber.StatusBadRequest, "log/problem", page)
-	}
-	ctx := contextOf(c)
-	var kinds []entries.Kind // for the menus, and for entries that are found by them
-	var registered []action.Action
-	if !fragment {
-		if kinds, registered, err = h.Entries.ActionMenu(ctx, scope.Organization); err != nil {
-			return err
-		}
 	}
 	if bad == nil {
 		if err := h.fillEntries(ctx, page, kinds); err != nil {
@@ -134,6 +157,55 @@ func (p *logPage) LongestAddress() int { return maxAddress }
 
 // Provenance returns the names of the filters by where an event was sent from.
 func (p *logPage) Provenance() string { return strings.Join(provenanceNames, " ") }
+
+// reading is how the request reads addresses. kinds are those of the log, or nil for asking where it matters.
+func (h *Handlers) reading(c *fiber.Ctx, kinds []entries.Kind) Reading {
+	org := organizationOf(c)
+	reading := Reading{Zone: time.UTC, Now: h.Store.Now(), InAPI: InAPI(c)}
+	if !reading.InAPI {
+		reading.Zone = scopeOf(c).Location
+	}
+	reading.Actions = func() (actions []string) {
+		if kinds == nil {
+			var err error
+			if kinds, err = h.Entries.Kinds(contextOf(c), org); err != nil {
+				h.Log.Error("list the recorded actions", "organization", org.Slug, "error", err)
+			}
+		}
+		for _, kind := range kinds {
+			actions = append(actions, kind.Action)
+		}
+		return actions
+	}
+	return reading
+}
+
+// isTyping reports whether htmx asks because somebody types into the search box.
+func isTyping(c *fiber.Ctx) bool { return c.Get("HX-Source") == "input#q" }
+
+// sayCanonical has htmx show the one address of what a form or a link asked for in another spelling.
+func sayCanonical(c *fiber.Ctx, filter Filter) {
+	if address := filter.Address(c.Path()); wantsFragment(c) && address != c.OriginalURL() && filter.Question() != c.Query(pageQuestion) {
+		c.Set("HX-Push-Url", address)
+	}
+}
+
+// withoutParameter takes one parameter out of a query.
+func withoutParameter(query, name string) string {
+	parts := slices.DeleteFunc(strings.Split(query, "&"), func(part string) bool {
+		return part == name || strings.HasPrefix(part, name+"=")
+	})
+	return strings.Join(parts, "&")
+}
+
+// SearchText is what the search box shows: what was typed where not all of it was understood, and otherwise what is
+// no filter of its own.
+func (p *logPage) SearchText() string {
+	if len(p.Filter.Problems) > 0 {
+		return p.Typed
+	}
+	return p.Filter.Question()
+}
 
 // fillEntries fills in the entries and what is shown between them. kinds are those of the log, or nil.
 func (h *Handlers) fillEntries(ctx context.Context, page *logPage, kinds []entries.Kind) error {

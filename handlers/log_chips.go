@@ -5,7 +5,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/auditlogs/auditlogs/handlers/question"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/entries"
 	"github.com/auditlogs/auditlogs/views"
 )
 
@@ -14,6 +16,7 @@ type chip struct {
 	Name, Value string // as in the address
 	Kind, Label string // in words
 	Without     string
+	Not         bool // it leaves out what it names
 }
 
 // chipsOf returns the parts of the filter that are on. actors are those of the filter, in its order; keyName is
@@ -22,10 +25,14 @@ func chipsOf(page *logPage, actors []models.Actor, keyName string) []chip {
 	f := page.Filter
 	var chips []chip
 	add := func(name, value, kind, label string) {
-		chips = append(chips, chip{name, value, kind, label, f.Without(name, value).Address(page.Path)})
+		chips = append(chips, chip{Name: name, Value: value, Kind: kind, Label: label, Without: f.Without(name, value).Address(page.Path)})
 	}
 	if f.Search != "" {
-		add("q", f.Search, "Search", f.Search)
+		add("q", f.Words(), "Search", f.Search)
+	}
+	for _, term := range f.Terms {
+		add("q", question.TermString(term), kindOf(term), labelOf(term))
+		chips[len(chips)-1].Not = term.Not
 	}
 	for _, action := range f.Actions {
 		add("action", action, "Action", action)
@@ -57,6 +64,39 @@ func chipsOf(page *logPage, actors []models.Actor, keyName string) []chip {
 		add("to", f.To.Text, "To", boundLabel(f.To, f.Zone, page.Location))
 	}
 	return chips
+}
+
+// termKinds are the fields of the language as the page calls them.
+var termKinds = map[entries.Field]string{
+	entries.FieldText: "Search", entries.FieldAction: "Action", entries.FieldActor: "User", entries.FieldType: "Entity type",
+	entries.FieldID: "Entity ID", entries.FieldName: "Entity name", entries.FieldIP: "IP", entries.FieldRequest: "Request ID",
+	entries.FieldSource: "Source", entries.FieldKey: "API key", entries.FieldOutcome: "Outcome", entries.FieldMetadata: "Metadata",
+}
+
+// kindOf returns what a term looks at, in words, which also say where it leaves out: "Not action".
+func kindOf(t entries.Term) string {
+	kind := termKinds[t.Field]
+	switch {
+	case t.Not && t.Field == entries.FieldText:
+		return "Without"
+	case t.Not && t.Field != entries.FieldIP && t.Field != entries.FieldKey:
+		kind = "Not " + strings.ToLower(kind[:1]) + kind[1:]
+	case t.Not:
+		kind = "Not " + kind
+	}
+	if len(t.Path) > 0 {
+		kind += " " + strings.Join(t.Path, ".")
+	}
+	return kind
+}
+
+// labelOf returns the values of a term in words.
+func labelOf(t entries.Term) string {
+	label := t.Values[0]
+	for _, value := range t.Values[1:] {
+		label += " or " + value
+	}
+	return label
 }
 
 // boundLabel returns one end of a range in words. A day is one of zone, which is named if it is not the

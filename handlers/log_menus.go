@@ -10,6 +10,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
+	"github.com/auditlogs/auditlogs/handlers/question"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/accounts"
 	"github.com/auditlogs/auditlogs/models/entries"
@@ -187,7 +188,7 @@ type outcomeOption struct {
 
 // Outcomes are what the Outcome filter offers.
 func (p *logPage) Outcomes() (options []outcomeOption) {
-	for _, outcome := range outcomes {
+	for _, outcome := range question.Outcomes {
 		options = append(options, outcomeOption{outcome, slices.Contains(p.Filter.Outcomes, outcome)})
 	}
 	return options
@@ -261,7 +262,7 @@ type preset struct {
 
 // rangeMenuOf offers the usual ranges, and a range of the reader's own.
 func rangeMenuOf(page *logPage, now time.Time) rangeMenu {
-	f := page.Filter
+	f := page.Asked
 	menu := rangeMenu{Label: "Any time"}
 	for _, p := range []struct{ label, from string }{
 		{"Any time", ""}, {"Last hour", "-1h"}, {"Last 24 hours", "-24h"},

@@ -40,10 +40,9 @@ func (p *logPage) orderInWords() string {
 	return "sorted by " + strings.ToLower(order[:1]) + order[1:]
 }
 
-// FilterCount is how many filters are on besides the search, which is always in sight.
+// FilterCount is how many filters are on besides what the search box says, which is always in sight.
 func (p *logPage) FilterCount() int {
-	if p.Filter.Search != "" {
-		return p.Filter.Parts() - 1
-	}
-	return p.Filter.Parts()
+	f := p.Filter
+	f.Search, f.Terms = "", nil
+	return f.Parts()
 }

@@ -34,6 +34,7 @@ type commands struct {
 	Reset         resetCommand         `cmd:"" name:"reset-password" help:"Print a one-time link with which the owner of an account sets a new password."`
 	Invite        inviteCommand        `cmd:"" help:"Print a one-time link with which somebody joins an organization."`
 	Organizations organizationsCommand `cmd:"" help:"List the organizations, and how many belong to each."`
+	Search        searchCommand        `cmd:"" help:"Print the entries of an organization that a question finds, newest first."`
 	Import        importCommand        `cmd:"" help:"Back-fill the log from a file of events, one JSON object a line, or put back an export."`
 	Record        recordCommand        `cmd:"" help:"Record one event, from a script, and print the ID of its entry."`
 	Backup        backupCommand        `cmd:"" help:"Copy the whole database to a file, while servers and applications go on."`

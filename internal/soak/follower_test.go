@@ -107,9 +107,13 @@ func follow(t *testing.T, to target, lasting time.Duration) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for began := time.Now(); !caughtUp(t, store); time.Sleep(10 * time.Millisecond) {
-		if time.Since(began) > patience {
-			t.Fatal("the consumers do not get to the end of the log")
+	moved, at := time.Now(), ""
+	for places := ""; !caughtUp(t, store, &places); time.Sleep(10 * time.Millisecond) {
+		if places != at {
+			moved, at = time.Now(), places
+		}
+		if time.Since(moved) > patience {
+			t.Fatalf("the consumers do not get on: %s", at)
 		}
 	}
 	for _, server := range servers {
@@ -172,23 +176,24 @@ func recordFor(ctx context.Context, db *database.DB, organization string, random
 	return n, tx.Commit().Error
 }
 
-// caughtUp reports whether no consumer has anything left to read.
-func caughtUp(t *testing.T, store *models.Store) bool {
+// caughtUp reports whether no consumer has anything left to read, and where they are.
+func caughtUp(t *testing.T, store *models.Store, places *string) bool {
 	t.Helper()
+	all := true
+	*places = ""
 	for _, consumer := range consumers {
 		place, joined, err := following.PlaceOf(store.Reader(t.Context()), consumer)
 		if err != nil {
 			t.Fatal(err)
 		}
+		*places += string(place) + "\n"
 		batch, err := following.New(store).Read(t.Context(), place, following.Needs{}, 1)
 		if err != nil && !errors.Is(err, following.ErrPlaceGone) {
 			t.Fatal(err)
 		}
-		if !joined || err != nil || len(batch.Entries) > 0 {
-			return false
-		}
+		all = all && joined && err == nil && len(batch.Entries) == 0
 	}
-	return true
+	return all
 }
 
 // followerChild follows the log until its standard input ends.

@@ -41,6 +41,16 @@
 // and up to the nearest of these the entries are read with their conditions; then twice as far, until the page is
 // full. Filters that multiply to more runs than a page may begin are conditions on the log as it lies, too.
 //
+// # Terms
+//
+// Query.Terms are what the query language can say besides: patterns, lists, ranges of IPs, values in the metadata, and
+// each of them with Not. What a term means is stated once, in Go (terms.go), and every entry that is read is held against
+// it. SQL (terms_sql.go) only has fewer of them read, by a condition that lets through all that may pass and some that do
+// not: it folds no letters beyond ASCII and reads no JSON, so where there are such letters, or something is escaped, it
+// leaves the entry to Go. A term on actions leaves only the kinds that may pass, whose runs are read as those of a filter are,
+// and groups of other actions are left out. All else is looked for in the entries as they lie, as far as a page may look;
+// metadata a fifth as far.
+//
 // # Seeking
 //
 // Where a page would not be full within 20,000 entries, it is asked where those that answer are (seek.go). Of a

@@ -11,12 +11,14 @@ import (
 
 // plan is how a query is answered.
 type plan struct {
-	query   Query
-	org     models.Organization
-	span    span     // of IDs that may answer
-	words   []string // of the search, folded
-	terms   []matcher
-	filters []filter
+	query Query
+	org   models.Organization
+	span  span     // of IDs that may answer
+	words []string // of the search, folded
+	terms []matcher
+	// excluded are actions that terms let nothing through of.
+	excluded []string
+	filters  []filter
 	// kinds is every kind of the log, once something has needed them: the values of a sorted column, what
 	// "deployment:*" stands for, words that actions hold.
 	kinds   []Kind
@@ -48,7 +50,7 @@ func (l *Log) plan(ctx context.Context, org models.Organization, q Query) (*plan
 	}
 	p.base.byActor = len(q.Actors) > 0
 	p.divide()
-	p.filters = p.listFilters()
+	p.filters = append(p.listFilters(), l.mayPass(p)...)
 	p.narrow = l.narrowed(p)
 	if p.base.byActor && !p.base.none() && !q.oneResource() {
 		p.behalf = byPrincipal.runs(p.unless(byPrincipal.columns).and(l.wordsMatch(p)))
@@ -72,16 +74,19 @@ func (l *Log) askActions(ctx context.Context, p *plan) (err error) {
 	q := p.query
 	anyVerb := slices.ContainsFunc(q.Actions, func(action string) bool { return strings.HasSuffix(action, AnyVerb) })
 	typed := q.Sort == SortEntityType || q.EntityType != "" && q.EntityID == ""
-	if p.kinds == nil && (anyVerb || typed || q.Sort == SortAction && len(q.Actions) == 0) {
+	if p.kinds == nil && (anyVerb || typed || p.looksAt(FieldAction) || q.Sort == SortAction && len(q.Actions) == 0) {
 		if p.kinds, err = l.Kinds(ctx, p.org); err != nil {
 			return err
 		}
+	}
+	if err := l.askTerms(ctx, p); err != nil {
+		return err
 	}
 	if err := l.askNatives(ctx, p); err != nil {
 		return err
 	}
 	switch {
-	case anyVerb, typed && (len(q.Actions) > 0 || q.EntityType != ""):
+	case anyVerb, p.restricts(), typed && (len(q.Actions) > 0 || q.EntityType != ""):
 		if p.base.kinds = p.asked(); len(q.Actions) > 0 {
 			p.actions = project(p.base.kinds, func(k Kind) string { return k.Action })
 		}

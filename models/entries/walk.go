@@ -56,6 +56,9 @@ func (l *Log) walk(p *plan, columns string) *walk {
 // next reads n entries, and takes no more than a page may; fewer only at the end, or where that is spent.
 func (w *walk) next(ctx context.Context, n int) (entries []models.Entry, err error) {
 	w.leftRuns, w.leftRows, w.spent = w.log.Limits.Runs, w.log.Limits.Rows, false
+	if w.plan.looksAt(FieldMetadata) {
+		w.leftRows /= wideRows
+	}
 	for err == nil && !w.done && !w.spent && len(entries) < n {
 		var more []models.Entry
 		switch {
@@ -97,7 +100,7 @@ func (w *walk) step(ctx context.Context, n int) ([]models.Entry, error) {
 	}
 	r := reading{
 		orgID: w.plan.org.ID, span: w.ahead(), newestFirst: w.plan.query.newestFirst(), columns: w.columns,
-		limit: max(n, min(4*w.dropped, 1000)),
+		limit: max(n, min(4*w.dropped, w.most())),
 	}
 	var end *groupedEntry // up to where is read; nil for all
 	if slices.ContainsFunc(sets, func(s runSet) bool { return !s.exact() }) {
@@ -134,6 +137,17 @@ func (w *walk) step(ctx context.Context, n int) ([]models.Entry, error) {
 		return nil, err
 	}
 	return w.take(found, groups, end, n), nil
+}
+
+// wideRows is how many entries take as long to look through as one whose metadata is read.
+const wideRows = 5
+
+// most is how many entries are read at a time to be held against the words and the terms.
+func (w *walk) most() int {
+	if w.plan.looksAt(FieldMetadata) {
+		return 100
+	}
+	return 1000
 }
 
 // ahead is what is left of the span, in the group the walk is in.

@@ -58,8 +58,9 @@ func (a *App) routes() {
 	// Everything of one organization, for its members; what says so for admins, or auditors and admins, only.
 	org := r.Group("/orgs/:slug", h.SignedIn, h.InOrganization, h.FairlyShared)
 	org.Get("/settings/audit-logs", h.AuditLog)
-	org.Get("/settings/audit-logs/export", h.Export) // these two before the entries, whose IDs they cannot be
+	org.Get("/settings/audit-logs/export", h.Export) // these before the entries, whose IDs they cannot be
 	org.Get("/settings/audit-logs/actors", h.AuditLogActors)
+	org.Get("/settings/audit-logs/counts", h.AuditLogCounts)
 	org.Get("/settings/audit-logs/:entry", h.Entry)
 	org.Get("/resources/:entity_type", h.History)
 

@@ -121,6 +121,7 @@ function say(message) {
 // A request for the page's own address need not say where it comes from as well: an address full of filters
 // would be sent twice.
 document.addEventListener('htmx:config:request', (event) => {
-  const { request } = event.detail.ctx;
-  if (new URL(request.action, document.baseURI).pathname === location.pathname) delete request.headers['HX-Current-URL'];
+  const { request, sourceElement } = event.detail.ctx;
+  const to = new URL(request.action, document.baseURI).pathname;
+  if (to === location.pathname || sourceElement?.id === 'counts') delete request.headers['HX-Current-URL'];
 });

@@ -4,6 +4,7 @@
 document.addEventListener('htmx:after:swap', (event) => {
   const { ctx } = event.detail;
   const source = ctx.sourceElement;
+  if (source?.id === 'counts') return; // nobody asked for them
   if (source?.matches?.('[name="text"]')) {
     // Those ticked stand above already.
     const menu = source.closest('details');
@@ -42,7 +43,7 @@ function keepPlace(source) {
 // A request that fails leaves the old rows, and says so.
 function failed(source, why) {
   const problem = document.getElementById('problem');
-  if (!problem || !source?.closest?.('.log')) return;
+  if (!problem || !source?.closest?.('.log') || source.id === 'counts') return;
   if (source.matches('a')) readAddress();
   const banner = document.createElement('div');
   banner.className = 'banner error';

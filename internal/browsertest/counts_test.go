@@ -1,0 +1,39 @@
+package browsertest
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestTheChartAboveTheTableLeadsOn(t *testing.T) {
+	p := signedIn(t, serveDemo(t), "member@example.com")
+	p.visit(logs + "?from=-30d&outcome=failure&outcome=denied")
+	p.waitFor("the number and the chart", `document.querySelector("#counts .counts-total").textContent.endsWith("entries") && document.querySelector("#counts svg a")`)
+	if focused := value[string](p, `document.activeElement.className`); focused == "chip-remove" {
+		t.Error("what nobody asked for takes the focus")
+	}
+	total := p.texts(`#counts .counts-total`)[0]
+	before := value[float64](p, `document.querySelector("#entries").getBoundingClientRect().top`)
+
+	// It follows the filters, and moves no row.
+	p.click(`.chip[data-name=outcome] .chip-remove`)
+	p.waitFor("another number", `document.querySelector("#counts svg") && document.querySelector("#counts .counts-total").textContent !== `+quote(total))
+	if after := value[float64](p, `document.querySelector("#entries").getBoundingClientRect().top`); after != before {
+		t.Errorf("the rows moved from %v to %v", before, after)
+	}
+
+	href := value[string](p, `document.querySelector("#counts svg a").getAttribute("href")`)
+	p.click(`#counts svg a .chart-place`)
+	p.waitFor("the entries of the bar", `new URLSearchParams(location.search).has("to") && document.querySelector("#counts svg")`)
+	if !strings.Contains(href, "from=") {
+		t.Errorf("a bar leads to %s", href)
+	}
+	p.click(`#counts summary`)
+	if rows := p.texts(`#counts tbody tr`); len(rows) == 0 {
+		t.Error("the table has no rows")
+	}
+	for _, width := range []int64{360, 1440} {
+		p.size(width, 800)
+		p.fits(t, "the log with its chart")
+	}
+}

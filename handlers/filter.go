@@ -191,8 +191,9 @@ func (f *Filter) ask(text string, r Reading) string {
 			f.To = bound
 		}
 	}
+	cursor := f.Cursor
 	for _, term := range asked.Terms {
-		*f = f.WithTerm(term)
+		*f = f.WithTerm(term).At(cursor)
 	}
 	if f.Problems = problems; len(problems) > 0 {
 		return "cannot be understood: " + problems[0].Error()

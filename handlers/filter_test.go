@@ -70,11 +70,12 @@ func TestFilterPrintsItsCanonicalAddress(t *testing.T) {
 		"ip=192.0.2.1&ip=192.0.2.2&source=":                                 "ip=192.0.2.2",
 		"from=2026-11-01":                                                   "from=2026-11-01&tz=Europe/Berlin",
 		"from=2026-11-01&tz=Asia%2FTokyo&to=2026-11-02":                     "from=2026-11-01&to=2026-11-02&tz=Asia/Tokyo",
-		"from=-24h":                  "from=-24h&tz=Europe/Berlin",
-		"from=-24h&from=2026-11-01":  "from=2026-11-01&tz=Europe/Berlin",
-		"from=-24h&from=":            "from=-24h&tz=Europe/Berlin",
-		"from=2026-11-20T14:03:22Z":  "from=2026-11-20T14:03:22Z&tz=Europe/Berlin",
-		"sort=user&cursor=" + cursor: "sort=user&cursor=" + cursor,
+		"from=-24h":                         "from=-24h&tz=Europe/Berlin",
+		"from=-24h&from=2026-11-01":         "from=2026-11-01&tz=Europe/Berlin",
+		"from=-24h&from=":                   "from=-24h&tz=Europe/Berlin",
+		"from=2026-11-20T14:03:22Z":         "from=2026-11-20T14:03:22Z&tz=Europe/Berlin",
+		"sort=user&cursor=" + cursor:        "sort=user&cursor=" + cursor,
+		"q=-ada&sort=user&cursor=" + cursor: "q=-ada&sort=user&cursor=" + cursor,
 	} {
 		f := parse(t, query)
 		if f.String() != want {

@@ -43,7 +43,8 @@ type FollowerConfig struct {
 	// default is half a second.
 	Interval time.Duration
 
-	// BatchSize is how many entries a consumer is handed at most. The default is 1,000.
+	// BatchSize is how many entries a consumer is handed at most. The default is 1,000, and 100 on SQLite, where recording
+	// waits for a consumer's transaction.
 	BatchSize int
 
 	// BatchTimeout is how long a consumer may take for them. The default is 30 seconds.
@@ -57,12 +58,14 @@ type FollowerConfig struct {
 	Patience time.Duration
 }
 
-func (c FollowerConfig) withDefaults() FollowerConfig {
+func (c FollowerConfig) withDefaults(dialect string) FollowerConfig {
 	if c.Interval == 0 {
 		c.Interval = 500 * time.Millisecond
 	}
 	if c.BatchSize == 0 {
-		c.BatchSize = 1000
+		if c.BatchSize = 1000; dialect == "sqlite" {
+			c.BatchSize = 100
+		}
 	}
 	if c.BatchTimeout == 0 {
 		c.BatchTimeout = 30 * time.Second
@@ -104,7 +107,7 @@ var errMovedOn = errors.New("the consumer is at another place by now")
 
 // NewFollower prepares the job; Run does it.
 func NewFollower(store *models.Store, log *slog.Logger, consumers []Consumer, config FollowerConfig) *Follower {
-	config = config.withDefaults()
+	config = config.withDefaults(store.Dialect())
 	f := &Follower{
 		source: following.New(store), store: store, log: log.With("job", FollowerJob), config: config,
 		leader: newLeader(store, FollowerJob, 3*config.LeaderCheck+config.BatchTimeout),

@@ -93,7 +93,7 @@ func (f *fixture) follow(config FollowerConfig, consumers []Consumer, done func(
 	defer running.Wait()
 	defer stop()
 	for began := time.Now(); !done(); time.Sleep(10 * time.Millisecond) {
-		if time.Since(began) > time.Minute {
+		if time.Since(began) > 5*time.Minute {
 			f.t.Fatal("it does not get to where it should")
 		}
 	}

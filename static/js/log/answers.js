@@ -23,10 +23,18 @@ document.addEventListener('htmx:after:swap', (event) => {
   }
   if (log.entries()) {
     readAddress();
+    if (source?.id === 'filters' && ctx.response.status === 200) enteredBecameFilters(ctx.request.action);
     keepPlace(source);
     if (ctx.request.headers['HX-History-Restore-Request']) openAgain();
   }
 });
+
+/** enteredBecameFilters leaves in the search box what is no filter of its own, unless somebody typed on meanwhile. */
+function enteredBecameFilters(action) {
+  const q = document.getElementById('q');
+  const sent = new URL(action, location).searchParams.get('q') ?? '';
+  if (q.value.trim() === sent) q.value = new URLSearchParams(location.search).get('q') ?? '';
+}
 
 /** keepPlace sees to it that the reader is somewhere sensible when what they used is gone. */
 function keepPlace(source) {

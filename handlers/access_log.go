@@ -18,23 +18,39 @@ import (
 
 // noteListing notes in the access log that the entries were read which a filter lets through.
 func (h *Handlers) noteListing(c *fiber.Ctx, filter Filter) {
-	kind := accesslog.KindView
+	h.note(c, h.Access.Note, listingKind(filter), listingAddress(c, filter))
+}
+
+// noteCounting notes the same where they were only counted.
+func (h *Handlers) noteCounting(c *fiber.Ctx, filter Filter) {
+	h.note(c, h.Access.NoteBeside, listingKind(filter), listingAddress(c, filter))
+}
+
+func listingKind(filter Filter) accesslog.Kind {
 	if filter.Question() != "" {
-		kind = accesslog.KindSearch
+		return accesslog.KindSearch
 	}
+	return accesslog.KindView
+}
+
+func listingAddress(c *fiber.Ctx, filter Filter) string {
 	filter.Cursor, filter.Limit, filter.inAPI = nil, defaultPageSize, false
-	h.noteReading(c, kind, filter.Address(settingsPath(organizationOf(c), "audit-logs")))
+	return filter.Address(settingsPath(organizationOf(c), "audit-logs"))
 }
 
 // noteReading notes in the access log that the request reads what a page's address shows.
 func (h *Handlers) noteReading(c *fiber.Ctx, kind accesslog.Kind, address string) {
+	h.note(c, h.Access.Note, kind, address)
+}
+
+func (h *Handlers) note(c *fiber.Ctx, note func(orgID int64, reader accesslog.Reader, kind accesslog.Kind, address, ip string), kind accesslog.Kind, address string) {
 	var reader accesslog.Reader
 	if key := callerOf(c).key; key.ID != "" {
 		reader = accesslog.Reader{ID: key.ID, Name: key.Name}
 	} else if user := scopeOf(c).User; user != nil {
 		reader = accesslog.Reader{ID: user.ID, Name: user.Name, Email: user.Email}
 	}
-	h.Access.Note(organizationOf(c).ID, reader, kind, address, event.RequestFrom(contextOf(c)).IP)
+	note(organizationOf(c).ID, reader, kind, address, event.RequestFrom(contextOf(c)).IP)
 }
 
 // organizationOf is the organization that a request asks about, with a session or a key.
@@ -109,7 +125,7 @@ func (h *Handlers) AccessLog(c *fiber.Ctx) error {
 		page.Readers = append(page.Readers, accesslog.Reader{ID: page.Reader, Name: page.Reader})
 	}
 	for _, view := range found.Views {
-		if org.Hidden.HidesActions() { // what was asked may name what is hidden
+		if org.Hidden != nil { // what was asked may name what is hidden
 			view.Address = ""
 		}
 		row := viewRow{View: view, What: whatWasRead(view), ReaderPath: page.Path + "?" + url.Values{"reader": {view.Reader.ID}}.Encode()}

@@ -65,6 +65,7 @@ func (h *Handlers) AuditLogCounts(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	h.noteCounting(c, filter)
 	answer, err := counts.Of(contextOf(c), h.Entries, scope.Organization, filter.Query())
 	if err != nil {
 		return err

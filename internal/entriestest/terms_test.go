@@ -135,7 +135,7 @@ var termValues = map[entries.Field][]string{
 	entries.FieldType:    {"service", "subnet", "serv*", "*t", "image", "unknown", "a", "Service"},
 	entries.FieldID:      {"svc_api%01", "svc*", "sn-1", "v2", "dep-00*", "größe-7", "SVC-API-02", "日本語サービス", `ÄRGER\\x`, `it's:\*`, "*", "nothing"},
 	entries.FieldName:    {"api gateway", "*gateway", "STRASSE süd", "Gateway", "日本", "create", "café ab", "API*", "*", "none", `100\% "quoted" _x_`, `100% "quoted" _x_`},
-	entries.FieldIP:      {"192.0.2.1", "10.0.0.0/8", "10.0.0.8/29", "192.0.2.*", "2001:db8::/32", "*", "::/0", "0.0.0.0/0", "172.16.0.0/12", "2001:*", "10.200.0.1"},
+	entries.FieldIP:      {"192.0.2.1", "10.0.0.0/8", "10.0.0.8/29", "192.0.2.*", "2001:db8::/32", "*", "::/0", "0.0.0.0/0", "172.16.0.0/12", "2001:*", "10.200.0.1", "10.200.0.1/32"},
 	entries.FieldRequest: {"req-1", "req-*", "req-3", "*", "REQ-1"},
 	entries.FieldSource:  {"github-webhook", "github*", "*", "cron"},
 	entries.FieldKey:     {"key_1", "Deploy*", "Deploy key", "key_*", "*", "deploy key"},

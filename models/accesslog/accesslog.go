@@ -103,6 +103,10 @@ type pendingKey struct {
 	ip       string
 }
 
+func (v View) key() pendingKey {
+	return pendingKey{v.OrgID, v.Minute, v.Reader.ID, v.Kind, v.Address, v.IP}
+}
+
 // New is the access log that store keeps.
 func New(store *models.Store, log *slog.Logger) *Log {
 	return &Log{store: store, log: log, pending: map[pendingKey]View{}, writing: make(chan struct{}, 1)}
@@ -110,6 +114,15 @@ func New(store *models.Store, log *slog.Logger) *Log {
 
 // Note notes that somebody reads just now. It neither waits nor fails. A nil log notes nothing.
 func (l *Log) Note(orgID int64, reader Reader, kind Kind, address, ip string) {
+	l.note(orgID, reader, kind, address, ip, false)
+}
+
+// NoteBeside notes what is read beside a view, and is not counted again where that has just been noted.
+func (l *Log) NoteBeside(orgID int64, reader Reader, kind Kind, address, ip string) {
+	l.note(orgID, reader, kind, address, ip, true)
+}
+
+func (l *Log) note(orgID int64, reader Reader, kind Kind, address, ip string, beside bool) {
 	if l == nil {
 		return
 	}
@@ -120,12 +133,14 @@ func (l *Log) Note(orgID int64, reader Reader, kind Kind, address, ip string) {
 	view := View{OrgID: orgID, Minute: minute, Reader: reader, Kind: kind, Address: address, IP: ip, Times: 1}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.add(view)
+	if _, noted := l.pending[view.key()]; !noted || !beside {
+		l.add(view)
+	}
 }
 
 // add counts a view among those that wait. The caller holds mu.
 func (l *Log) add(view View) {
-	key := pendingKey{view.OrgID, view.Minute, view.Reader.ID, view.Kind, view.Address, view.IP}
+	key := view.key()
 	waiting, counted := l.pending[key]
 	switch {
 	case counted:

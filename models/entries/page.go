@@ -24,14 +24,12 @@ func (l *Log) Page(ctx context.Context, org models.Organization, q Query) (Page,
 		w = l.walk(p, p.listed())
 		if found, err = w.next(ctx, n); err == nil && w.spent && len(found) < len(ahead) {
 			slices.Reverse(ahead)
-			p.forget(ahead)
 			return Page{Entries: ahead, Next: CursorAfter(p.query.Sort, &ahead[len(ahead)-1])}, nil
 		}
 	}
 	if err != nil {
 		return Page{}, err
 	}
-	p.forget(found)
 	return w.page(found), nil
 }
 

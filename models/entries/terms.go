@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/models"
@@ -46,7 +47,7 @@ const (
 func Literal(text string) string { return strings.NewReplacer(`\`, `\\`, `*`, `\*`).Replace(text) }
 
 // Holds reports whether an entry that was read whole, with what stands beside it, passes the term.
-func (t Term) Holds(e *models.Entry) bool { return t.matcher().holds(e) }
+func (t Term) Holds(e *models.Entry) bool { return t.matcher().holds(e, metadataOf(e)) }
 
 // matcher is a term made ready to be compared.
 type matcher struct {
@@ -77,10 +78,13 @@ func (t Term) matcher() matcher {
 	return m
 }
 
-// holds is the meaning of a term, which all SQL here only finds faster.
-func (m matcher) holds(e *models.Entry) bool { return m.matches(e) != m.Not }
+// holds is the meaning of a term, which all SQL here only finds faster. metadata is metadataOf the entry; a term that does
+// not look at it needs none.
+func (m matcher) holds(e *models.Entry, metadata func() any) bool {
+	return m.matches(e, metadata) != m.Not
+}
 
-func (m matcher) matches(e *models.Entry) bool {
+func (m matcher) matches(e *models.Entry, metadata func() any) bool {
 	switch m.Field {
 	case FieldText:
 		return m.isFolded(e.Action, e.NativeAction) || m.ofResource(e, func(r event.Resource) bool { return m.isFolded(r.ID, r.Name) })
@@ -106,7 +110,7 @@ func (m matcher) matches(e *models.Entry) bool {
 	case FieldOutcome:
 		return m.is(string(cmp.Or(e.Outcome, event.OutcomeSuccess)))
 	case FieldMetadata:
-		return anyLeaf(e.Metadata, m.Path, func(text string) bool { return matchesAny(m.folded, models.Fold(text)) })
+		return anyLeaf(metadata(), m.Path, func(text string) bool { return matchesAny(m.folded, models.Fold(text)) })
 	}
 	return false
 }
@@ -142,18 +146,22 @@ func plainNetwork(n netip.Prefix) netip.Prefix {
 	return n
 }
 
+// metadataOf reads an entry's metadata once, however many terms look at it. What cannot be read holds no value.
+func metadataOf(e *models.Entry) func() any {
+	return sync.OnceValue(func() any {
+		decoder := json.NewDecoder(strings.NewReader(e.Metadata))
+		decoder.UseNumber()
+		var value any
+		if decoder.Decode(&value) != nil {
+			return []any{}
+		}
+		return value
+	})
+}
+
 // anyLeaf reports whether something is true of a value of metadata: a string, or a number, true, false or null as it is
 // written. With a path only those at its end count.
-func anyLeaf(metadata string, path []string, is func(text string) bool) bool {
-	if metadata == "" {
-		return false
-	}
-	decoder := json.NewDecoder(strings.NewReader(metadata))
-	decoder.UseNumber()
-	var value any
-	if decoder.Decode(&value) != nil {
-		return false
-	}
+func anyLeaf(value any, path []string, is func(text string) bool) bool {
 	if len(path) > 0 {
 		return leafAt(value, path, is)
 	}
@@ -209,7 +217,8 @@ func leafText(value any) string {
 // matches reports whether an entry, with what stands beside it as far as readRelated reads that, matches the words and
 // passes the terms.
 func (p *plan) matches(e *models.Entry) bool {
-	return matchesAll(p.words, e) && !slices.ContainsFunc(p.terms, func(m matcher) bool { return !m.holds(e) })
+	metadata := metadataOf(e)
+	return matchesAll(p.words, e) && !slices.ContainsFunc(p.terms, func(m matcher) bool { return !m.holds(e, metadata) })
 }
 
 // looksBeside reports whether a term looks at what stands beside entries.

@@ -33,7 +33,7 @@ func (l *Log) mayPass(p *plan) (all []filter) {
 // outcomes are those that the term lets through, as they are stored.
 func (m matcher) outcomes() (stored []string) {
 	for _, outcome := range []event.Outcome{"", event.OutcomeFailure, event.OutcomeDenied} {
-		if m.holds(&models.Entry{Outcome: outcome}) {
+		if m.holds(&models.Entry{Outcome: outcome}, nil) {
 			stored = append(stored, string(outcome))
 		}
 	}
@@ -113,8 +113,8 @@ func (l *Log) mayMatch(p *plan, m matcher) (may condition) {
 		// What the whole bytes of the range have in common, in IPv4; and all that is written as IPv6.
 		or(condition{sql: "ip LIKE '%:%'"})
 		if network.Addr().Is4() {
-			bytes := strings.Split(network.Masked().Addr().String(), ".")[:network.Bits()/8]
-			or(condition{"ip LIKE ?", []any{strings.Join(append(bytes, "%"), ".")}})
+			bytes := strings.SplitAfter(network.Masked().Addr().String(), ".")[:network.Bits()/8]
+			or(condition{"ip LIKE ?", []any{strings.Join(bytes, "") + "%"}})
 		}
 	}
 	if may.sql == "" {

@@ -98,6 +98,9 @@ func (w *walk) step(ctx context.Context, n int) ([]models.Entry, error) {
 		w.spent = true
 		return nil, nil
 	}
+	if w.plan.looksAt(FieldMetadata) { // of which no more is in memory at once
+		n = min(n, w.most())
+	}
 	r := reading{
 		orgID: w.plan.org.ID, span: w.ahead(), newestFirst: w.plan.query.newestFirst(), columns: w.columns,
 		limit: max(n, min(4*w.dropped, w.most())),
@@ -170,6 +173,9 @@ func (w *walk) take(found []groupedEntry, groups []group, end *groupedEntry, n i
 			end = &found[i]
 			break
 		}
+	}
+	if w.columns != exportColumns {
+		w.plan.forget(matching)
 	}
 	w.matched += len(matching)
 	w.dropped = len(found) - len(matching)

@@ -27,7 +27,7 @@ type file struct {
 var Load = sync.OnceValues(func() (*Files, error) {
 	f := &Files{addresses: map[string]string{}, byAddress: map[string]file{}}
 	for name, parts := range bundles {
-		content, err := bundle(parts)
+		content, err := bundle(name, parts)
 		if err != nil {
 			return nil, fmt.Errorf("static file %s: %w", name, err)
 		}

@@ -7,8 +7,10 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
-	"path"
-	"regexp"
+
+	"github.com/tdewolff/minify/v2"
+	"github.com/tdewolff/minify/v2/css"
+	"github.com/tdewolff/minify/v2/js"
 )
 
 //go:embed css js htmx.min.js icons.svg
@@ -32,8 +34,8 @@ var bundles = map[string][]string{
 	"icons.svg":   {"icons.svg"},
 }
 
-// bundle joins the files that match the patterns, each once.
-func bundle(patterns []string) ([]byte, error) {
+// bundle joins the files that match the patterns, each once, and makes our own short.
+func bundle(name string, patterns []string) ([]byte, error) {
 	var whole bytes.Buffer
 	taken := map[string]bool{}
 	for _, pattern := range patterns {
@@ -53,23 +55,26 @@ func bundle(patterns []string) ([]byte, error) {
 			if err != nil {
 				return nil, err
 			}
-			whole.Write(withoutComments(part, text))
+			whole.Write(text)
 		}
 	}
-	return whole.Bytes(), nil
+	return minified(name, whole.Bytes())
 }
 
-// comments of our own files, by extension: whole lines in scripts, where two slashes may also stand
-// in a string.
-var comments = map[string]*regexp.Regexp{
-	".css": regexp.MustCompile(`(?s)/\*.*?\*/`),
-	".js":  regexp.MustCompile(`(?m)^[ \t]*(//.*|/\*(?s:.*?)\*/)\n`),
-}
-
-// withoutComments is a file as browsers get it: what its comments say is for those who change it.
-func withoutComments(name string, text []byte) []byte {
-	if comment := comments[path.Ext(name)]; comment != nil {
-		return comment.ReplaceAll(text, nil)
+// minified is a bundle as browsers get it: comments and long names are for those who change it.
+func minified(name string, text []byte) ([]byte, error) {
+	switch name {
+	case "app.css":
+		return minifier.Bytes("css", text)
+	case "app.js":
+		return minifier.Bytes("js", text)
 	}
-	return text
+	return text, nil
 }
+
+var minifier = func() *minify.M {
+	m := minify.New()
+	m.AddFunc("css", css.Minify)
+	m.AddFunc("js", js.Minify)
+	return m
+}()

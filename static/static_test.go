@@ -13,7 +13,7 @@ func TestEveryFileIsThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{
-		"app.css":     "@layer reset, tokens, base, components, utilities;",
+		"app.css":     "@layer reset,tokens,base,components,utilities;",
 		"app.js":      "savePreferences",
 		"htmx.min.js": "htmx",
 		"icons.svg":   `<symbol id="search"`,
@@ -24,18 +24,6 @@ func TestEveryFileIsThere(t *testing.T) {
 	}
 	if !bytes.Contains(bytes.SplitN(contentOf(files, "app.css"), []byte("{"), 2)[0], []byte("@layer reset")) {
 		t.Error("app.css does not begin with the order of its layers")
-	}
-}
-
-func TestFilesAreSentWithoutComments(t *testing.T) {
-	for name, test := range map[string]struct{ text, want string }{
-		"css/a.css": {"/* of\n two lines */\na { b: url(x//y) } /* c */\n", "\na { b: url(x//y) } \n"},
-		"js/a.js":   {"// one\nconst a = 'http://b'; // c\n  // two\n/** three\n * four */\nb();\n", "const a = 'http://b'; // c\nb();\n"},
-		"icons.svg": {"<!-- Lucide -->\n", "<!-- Lucide -->\n"},
-	} {
-		if got := string(withoutComments(name, []byte(test.text))); got != test.want {
-			t.Errorf("%s: %q, want %q", name, got, test.want)
-		}
 	}
 }
 

@@ -166,17 +166,20 @@ func returnAddress(c *fiber.Ctx) string {
 	case c.Method() != fiber.MethodGet:
 		from = localPart(c.Get(fiber.HeaderReferer))
 	}
-	return safeReturn(pageOf(from))
+	return safeReturn(pageOf(from, wantsFragment(c)))
 }
 
-// pageOf is the page that leads to an address which is none itself: a file would be saved right after
-// signing in, and leave one at the sign-in page.
-func pageOf(address string) string {
+// pageOf is the page that leads to an address of the log which is none itself: a file would be saved right after
+// signing in, and leave one at the sign-in page; and a part that htmx asks for belongs to the log.
+func pageOf(address string, part bool) string {
 	path, query, _ := strings.Cut(address, "?")
-	page, isExport := strings.CutSuffix(path, "/export")
-	isExport = isExport && strings.HasSuffix(page, "/settings/audit-logs")
+	page, cut := strings.CutSuffix(path, "/export")
+	if !cut && part {
+		page, cut = strings.CutSuffix(path, "/counts")
+	}
+	cut = cut && strings.HasSuffix(page, "/settings/audit-logs")
 	parameters, err := url.ParseQuery(query)
-	if !isExport || err != nil {
+	if !cut || err != nil {
 		return address
 	}
 	parameters.Del("format")

@@ -64,7 +64,7 @@ func TestHelpWithTheFirstEventStandsUntilThereIsOne(t *testing.T) {
 			models.Entry{Action: "user:sign_in"}, models.Entry{Action: "member:invite"}, models.Entry{Action: "api_key:create"})
 		for _, path := range []string{log, log + "?q=nothing", log + "?action=user:sign_in&sort=user"} {
 			page := d.page(path)
-			if page.Find("#first-event + #entries").Length() != 1 || helps(path) != 1 {
+			if page.Find("#first-event ~ #entries").Length() != 1 || helps(path) != 1 {
 				t.Errorf("%s does not show the help above the list", path)
 			}
 		}

@@ -45,6 +45,7 @@ func (w *world) stories() {
 	w.theDelayedDeliveries()
 	w.theAPIKeys()
 	w.theAuditSettings()
+	w.theSecretsKept()
 	w.theAgents()
 	w.theCloud()
 }
@@ -239,4 +240,16 @@ func (w *world) theAuditSettings() {
 	decide(64, 13, 37, maya, models.AuditSettings{RetentionDays: 90, LoggingEnabled: true})
 	decide(31, 20, 4, olivia, models.AuditSettings{RetentionDays: 90, LoggingEnabled: false})
 	decide(31, 20, 46, maya, models.AuditSettings{RetentionDays: 90, LoggingEnabled: true})
+}
+
+// theSecretsKept: while a leak was looked into, members did not see who did what with secrets.
+func (w *world) theSecretsKept() {
+	members, secrets := entity{"role", string(accounts.RoleMember), "", ""}, []string{"secret:*"}
+	restrict := func(ago, hour, minute int, before, after []string) {
+		w.onDay(ago, hour, minute, func() {
+			w.recordChange(w.as(w.person(maya)), action.RoleRestrict, members, changes{"hidden_actions": {Before: before, After: after}}, nil)
+		})
+	}
+	restrict(47, 9, 24, []string{}, secrets)
+	restrict(44, 15, 3, secrets, []string{})
 }

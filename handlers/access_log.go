@@ -84,6 +84,7 @@ type accessLogPage struct {
 type viewRow struct {
 	accesslog.View
 	What       []string // what was read: the filters, or which entry or resource
+	Hidden     bool     // from the role of who sees the page
 	ReaderPath string   // all of the same reader
 }
 
@@ -125,10 +126,8 @@ func (h *Handlers) AccessLog(c *fiber.Ctx) error {
 		page.Readers = append(page.Readers, accesslog.Reader{ID: page.Reader, Name: page.Reader})
 	}
 	for _, view := range found.Views {
-		if org.Hidden != nil { // what was asked may name what is hidden
-			view.Address = ""
-		}
 		row := viewRow{View: view, What: whatWasRead(view), ReaderPath: page.Path + "?" + url.Values{"reader": {view.Reader.ID}}.Encode()}
+		row.Hidden = org.Hidden != nil && view.Address != "" // what was asked may name what is hidden
 		page.Views = append(page.Views, row)
 	}
 	if found.Previous != nil {

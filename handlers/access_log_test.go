@@ -165,6 +165,70 @@ func TestReadingGoesOnWhereTheAccessLogCannotBeWritten(t *testing.T) {
 	})
 }
 
+// Whoever reads as fast as a program does not fill the database with it.
+func TestTheAccessLogKeepsAHundredViewsOfAReaderAndAMinute(t *testing.T) {
+	eachTown(t, func(t *testing.T, p *town) {
+		ada, bob := p.user("Ada"), p.user("Bob")
+		acme := p.organization("acme", ada)
+		log := accesslog.New(p.Store, nil)
+		for i := range 1000 {
+			reader := accesslog.Reader{ID: bob.ID, Name: bob.Name, Email: bob.Email}
+			log.Note(acme.ID, reader, accesslog.KindEntry, fmt.Sprintf("/orgs/acme%s/%d", auditLogs, i), fmt.Sprintf("2001:db8::%d", i))
+			log.Note(acme.ID, accesslog.Reader{ID: ada.ID, Name: ada.Name, Email: ada.Email}, accesslog.KindView, "/orgs/acme"+auditLogs, "192.0.2.1")
+			if i%100 == 0 {
+				if err := log.Write(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if err := log.Write(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		var rows []accesslog.View
+		if err := p.Store.Reader(t.Context()).Order("times DESC").Find(&rows, "org_id = ?", acme.ID).Error; err != nil {
+			t.Fatal(err)
+		}
+		if len(rows) != 102 || rows[0].Times != 1000 || rows[1].Times != 900 || rows[1].Address+rows[1].IP != "" || rows[2].Times != 1 {
+			t.Fatalf("%d rows: %+v", len(rows), rows[:min(3, len(rows))])
+		}
+		p.Clock.Advance(time.Minute)
+		log.Note(acme.ID, accesslog.Reader{ID: "usr_c", Name: "Cy"}, accesslog.KindEntry, "", "")
+		if err := log.Write(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := viewsOn(p.signedIn(ada).Get(accessLog + "?reader=usr_c").Expect(200)); len(got) != 1 || !strings.Contains(got[0], "Further views of this minute") {
+			t.Errorf("the page shows %q", got)
+		}
+	})
+}
+
+func TestAnAccessLogThatCannotBeWrittenKeepsNoOtherFromIt(t *testing.T) {
+	eachTown(t, func(t *testing.T, p *town) {
+		ada := p.user("Ada")
+		acme, zoo := p.organization("acme", ada), p.organization("zoo", ada)
+		err := p.DB.Write.Callback().Create().Before("gorm:create").Register("test:refuse", func(db *gorm.DB) {
+			if views, ok := db.Statement.Dest.(*[]accesslog.View); ok && slices.ContainsFunc(*views, func(v accesslog.View) bool { return v.OrgID == zoo.ID }) {
+				_ = db.AddError(errors.New("the node is down"))
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		log := accesslog.New(p.Store, nil)
+		reader := accesslog.Reader{ID: ada.ID, Name: ada.Name, Email: ada.Email}
+		for _, org := range []models.Organization{acme, zoo} {
+			log.Note(org.ID, reader, accesslog.KindView, "/orgs/"+org.Slug+auditLogs, "192.0.2.1")
+		}
+		if err := log.Write(t.Context()); err == nil {
+			t.Error("what was refused is held for written")
+		}
+		var n int64
+		if err := p.Store.Reader(t.Context()).Model(&accesslog.View{}).Where("org_id = ?", acme.ID).Count(&n).Error; err != nil || n != 1 {
+			t.Errorf("%d rows of the other organization, want 1 (%v)", n, err)
+		}
+	})
+}
+
 func TestTheAccessLogIsWrittenWhenTheServerStops(t *testing.T) {
 	eachTown(t, func(t *testing.T, p *town) {
 		ada := p.user("Ada")

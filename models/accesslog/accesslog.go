@@ -1,4 +1,5 @@
-// Package accesslog keeps who read an organization's log: a row for each minute, reader and view, with how often.
+// Package accesslog keeps who read an organization's log: a row for each minute, reader and view, with how often. What a
+// reader reads beyond maxViews in a minute is a row for each kind, without addresses.
 //
 // Reading waits for none of it. What is noted is gathered in memory, written by Run a moment later, and lost only where
 // the process dies before that, or the database takes nothing for so long that there is no room left.
@@ -9,6 +10,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -55,8 +57,10 @@ const (
 	maxPending = 10_000
 	// rowsAtOnce is how many rows a statement writes.
 	rowsAtOnce = 500
+	// maxViews is how many views of a reader and a minute a server tells apart.
+	maxViews = 100
 	// maxAddress is as much of an address as a row keeps, in bytes.
-	maxAddress = 8192
+	maxAddress = 4096
 )
 
 // Reader is who reads: a person, or a program by its key.
@@ -76,8 +80,8 @@ type View struct {
 	Digest  []byte        // tells views of the same minute apart
 	Reader  Reader        `gorm:"embedded"`
 	Kind    Kind
-	Address string // of the page that shows the same, without where in the list it begins
-	IP      string
+	Address string // of the page that shows the same, without where in the list it begins; empty for further views
+	IP      string // empty for further views
 	Times   int64
 }
 
@@ -90,8 +94,16 @@ type Log struct {
 
 	mu      sync.Mutex
 	pending map[pendingKey]View
-	lost    int64         // for want of room, since the last that was written
-	writing chan struct{} // holds what who writes has taken
+	minute  models.Micros                    // the latest in which somebody read
+	told    map[minuteOf]map[pendingKey]bool // the views of that minute that are told apart
+	lost    int64                            // for want of room, since the last that was written
+	writing chan struct{}                    // holds what who writes has taken
+}
+
+// minuteOf is what a reader has read of an organization in a minute.
+type minuteOf struct {
+	orgID    int64
+	readerID string
 }
 
 type pendingKey struct {
@@ -133,9 +145,34 @@ func (l *Log) note(orgID int64, reader Reader, kind Kind, address, ip string, be
 	view := View{OrgID: orgID, Minute: minute, Reader: reader, Kind: kind, Address: address, IP: ip, Times: 1}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if _, noted := l.pending[view.key()]; !noted || !beside {
-		l.add(view)
+	before, tells := l.tell(view)
+	if beside && before {
+		return
 	}
+	if !tells {
+		view.Address, view.IP = "", ""
+	}
+	l.add(view)
+}
+
+// tell reports whether a view has already been noted in its minute, and whether it is one of those of its reader and
+// minute that are told apart. The caller holds mu.
+func (l *Log) tell(view View) (before, tells bool) {
+	if view.Minute != l.minute {
+		l.minute, l.told = view.Minute, map[minuteOf]map[pendingKey]bool{}
+	}
+	of := minuteOf{view.OrgID, view.Reader.ID}
+	told := l.told[of]
+	if told == nil {
+		told = map[pendingKey]bool{}
+		l.told[of] = told
+	}
+	key := view.key()
+	before = told[key]
+	if len(told) < maxViews {
+		told[key] = true
+	}
+	return before, told[key]
 }
 
 // add counts a view among those that wait. The caller holds mu.
@@ -193,21 +230,28 @@ func (l *Log) Write(ctx context.Context) error {
 	if lost > 0 {
 		l.log.ErrorContext(ctx, "some reading is missing in the access log: too much of it waited to be written", "times", lost)
 	}
-	for len(views) > 0 {
-		some := views[:min(len(views), rowsAtOnce)]
-		if err := l.write(ctx, some); err != nil {
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			for _, view := range views {
-				l.add(view)
-			}
-			return err
-		}
-		views = views[len(some):]
+	// Of each organization by itself: where one cannot be written, such as one whose node is down, the others are.
+	ofOne := map[int64][]View{}
+	for _, view := range views {
+		ofOne[view.OrgID] = append(ofOne[view.OrgID], view)
 	}
-	return nil
+	var failed []error
+	for _, views := range ofOne {
+		for some := range slices.Chunk(views, rowsAtOnce) {
+			if err := l.write(ctx, some); err != nil {
+				failed = append(failed, err)
+				l.mu.Lock()
+				for _, view := range some {
+					l.add(view)
+				}
+				l.mu.Unlock()
+			}
+		}
+	}
+	return errors.Join(failed...)
 }
 
+// write writes views of one organization.
 func (l *Log) write(ctx context.Context, views []View) error {
 	ctx, cancel := context.WithTimeout(ctx, writePatience)
 	defer cancel()
@@ -216,7 +260,7 @@ func (l *Log) write(ctx context.Context, views []View) error {
 	}
 	// In one order, so that servers which count the same do not wait for each other in a circle.
 	slices.SortFunc(views, func(a, b View) int {
-		return cmp.Or(cmp.Compare(a.OrgID, b.OrgID), cmp.Compare(a.Minute, b.Minute), bytes.Compare(a.Digest, b.Digest))
+		return cmp.Or(cmp.Compare(a.Minute, b.Minute), bytes.Compare(a.Digest, b.Digest))
 	})
 	err := l.store.Writer(ctx).Clauses(clause.OnConflict{
 		Columns:   []clause.Column{{Name: "org_id"}, {Name: "minute"}, {Name: "digest"}},

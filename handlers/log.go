@@ -40,6 +40,7 @@ type logPage struct {
 	Count   int
 	Printed string // which part of the list this is, on paper
 	Pages   pageLinks
+	New     string       // where to ask for the number of new entries; empty where these would not come first
 	Partial *partialPage // set where the page ended before it was full
 	People  []suggestion // whose name was searched for
 	Empty   *emptyLog    // set where there is nothing to show
@@ -228,6 +229,7 @@ func (h *Handlers) fillEntries(ctx context.Context, page *logPage, kinds []entri
 	page.Items = itemsOf(page, listed, gapsOn(page, listed, gaps), h.Store.Now())
 	page.Count = len(listed.Entries)
 	page.Pages = pageLinksOf(page, listed)
+	page.New = newOf(page, listed.Entries)
 	page.Printed = printedOf(page, listed.Entries)
 	page.Partial = partialPageOf(page, listed)
 	if page.Count == 0 {

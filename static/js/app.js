@@ -123,5 +123,5 @@ function say(message) {
 document.addEventListener('htmx:config:request', (event) => {
   const { request, sourceElement } = event.detail.ctx;
   const to = new URL(request.action, document.baseURI).pathname;
-  if (to === location.pathname || sourceElement?.id === 'counts') delete request.headers['HX-Current-URL'];
+  if (to === location.pathname || unasked(sourceElement)) delete request.headers['HX-Current-URL'];
 });

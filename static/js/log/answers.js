@@ -1,10 +1,18 @@
 // What happens when an answer is there: the controls follow the address, the reader keeps their place,
 // and a request that failed says so.
 
+// What the page asks for by itself.
+const unasked = (source) => source?.matches?.('#counts, #new');
+
+// A tab that nobody sees does not ask.
+document.addEventListener('htmx:config:request', (event) => {
+  if (event.detail.ctx.sourceElement?.id === 'new' && document.hidden) event.preventDefault();
+});
+
 document.addEventListener('htmx:after:swap', (event) => {
   const { ctx } = event.detail;
   const source = ctx.sourceElement;
-  if (source?.id === 'counts') return; // nobody asked for them
+  if (unasked(source)) return;
   if (source?.matches?.('[name="text"]')) {
     // Those ticked stand above already.
     const menu = source.closest('details');
@@ -38,7 +46,7 @@ function enteredBecameFilters(action) {
 
 /** keepPlace sees to it that the reader is somewhere sensible when what they used is gone. */
 function keepPlace(source) {
-  if (source?.closest?.('.pages, .between, .message') || source?.id === 'entries') {
+  if (source?.closest?.('.pages, .between, .message, .live') || source?.id === 'entries') {
     log.entries().focus({ preventScroll: true });
     if (log.entries().getBoundingClientRect().top < 0) log.entries().scrollIntoView({ block: 'start' });
     return;
@@ -51,7 +59,7 @@ function keepPlace(source) {
 // A request that fails leaves the old rows, and says so.
 function failed(source, why) {
   const problem = document.getElementById('problem');
-  if (!problem || !source?.closest?.('.log') || source.id === 'counts') return;
+  if (!problem || !source?.closest?.('.log') || unasked(source)) return;
   if (source.matches('a')) readAddress();
   const banner = document.createElement('div');
   banner.className = 'banner error';

@@ -166,20 +166,17 @@ func returnAddress(c *fiber.Ctx) string {
 	case c.Method() != fiber.MethodGet:
 		from = localPart(c.Get(fiber.HeaderReferer))
 	}
-	return safeReturn(pageOf(from, wantsFragment(c)))
+	return safeReturn(pageOf(from))
 }
 
-// pageOf is the page that leads to an address of the log which is none itself: a file would be saved right after
-// signing in, and leave one at the sign-in page; and a part that htmx asks for belongs to the log.
-func pageOf(address string, part bool) string {
+// pageOf is the page that leads to an address which is none itself: a file would be saved right after
+// signing in, and leave one at the sign-in page.
+func pageOf(address string) string {
 	path, query, _ := strings.Cut(address, "?")
-	page, cut := strings.CutSuffix(path, "/export")
-	if !cut && part {
-		page, cut = strings.CutSuffix(path, "/counts")
-	}
-	cut = cut && strings.HasSuffix(page, "/settings/audit-logs")
+	page, isExport := strings.CutSuffix(path, "/export")
+	isExport = isExport && strings.HasSuffix(page, "/settings/audit-logs")
 	parameters, err := url.ParseQuery(query)
-	if !cut || err != nil {
+	if !isExport || err != nil {
 		return address
 	}
 	parameters.Del("format")

@@ -212,6 +212,18 @@ func TestASearchSurvivesTheEndOfTheSession(t *testing.T) {
 	}
 }
 
+// What the page asks for by itself does not take it away from whoever reads or types.
+func TestCountingAfterTheSessionEndedLeavesThePage(t *testing.T) {
+	p := signedIn(t, serveDemo(t), "member@example.com")
+	p.visit(logs)
+	p.endSessions()
+	p.waitFor("the counts", `performance.getEntriesByType("resource").some((r) => r.name.includes("/counts") && r.responseEnd > 0)`)
+	p.waitUntilQuiet()
+	if at := value[string](p, `location.pathname`); at != logs {
+		t.Errorf("it is at %s", at)
+	}
+}
+
 // Without script the sign-in page says that nothing was saved, and leads back to the form.
 func TestAFormWithoutScriptAfterTheSessionEnded(t *testing.T) {
 	p := open(t, serveDemo(t))

@@ -125,3 +125,9 @@ document.addEventListener('htmx:config:request', (event) => {
   const to = new URL(request.action, document.baseURI).pathname;
   if (to === location.pathname || unasked(sourceElement)) delete request.headers['HX-Current-URL'];
 });
+
+// What a page asks for by itself leads nobody away from it, such as to the sign-in page: the next click does.
+document.addEventListener('htmx:after:request', (event) => {
+  const { ctx } = event.detail;
+  if (ctx.sourceElement?.id === 'counts' && ctx.hx.redirect) event.preventDefault();
+});

@@ -179,6 +179,30 @@ func (s Spec) Questions(slug string) []Question {
 		questions = append(questions, Question{Name: asked.name + ", sorted by user", Query: asked.query, Sparse: asked.sparse})
 	}
 
+	terms := func(name string, sparse bool, all ...entries.Term) {
+		questions = append(questions, Question{Name: "terms: " + name, Query: entries.Query{Terms: all}, Sparse: sparse})
+	}
+	except := entries.Term{Field: entries.FieldAction, Values: []string{common, "service:*"}, Not: true}
+	terms("actions by pattern", false, entries.Term{Field: entries.FieldAction, Values: []string{"*:delete", "deployment:*"}})
+	terms("not some actions", false, except)
+	pages("terms: not some actions, sorted by action", entries.Query{Terms: []entries.Term{except}, Sort: entries.SortAction})
+	terms("not the system", false, entries.Term{Field: entries.FieldActor, Values: []string{models.SystemActorID}, Not: true})
+	found := func(name string, all ...entries.Term) {
+		questions = append(questions, Question{Name: "terms: " + name, Query: entries.Query{Terms: all}, Sparse: true, Further: true})
+	}
+	found("an idle user by ID", entries.Term{Field: entries.FieldActor, Values: []string{idle}})
+	found("nobody", entries.Term{Field: entries.FieldActor, Values: []string{nobody + "@example.com"}})
+	found("a resource by ID", entries.Term{Field: entries.FieldID, Values: []string{id}})
+	found("resources by part of an ID", entries.Term{Field: entries.FieldID, Values: []string{"*" + id[7:15] + "*"}})
+	found("two IPs", entries.Term{Field: entries.FieldIP, Values: []string{rareIP, "192.0.2.250"}})
+	terms("users by name", false, entries.Term{Field: entries.FieldActor, Values: []string{"anna *"}})
+	terms("resources by name", false, entries.Term{Field: entries.FieldName, Values: []string{"billing*"}})
+	terms("a range of IPs", false, entries.Term{Field: entries.FieldIP, Values: []string{"198.51.100.0/24"}})
+	terms("a range of IPs that nobody has", true, entries.Term{Field: entries.FieldIP, Values: []string{"10.0.0.0/8"}})
+	terms("common in metadata", false, entries.Term{Field: entries.FieldMetadata, Path: []string{"service_name"}, Values: []string{"billing*"}})
+	terms("nowhere in metadata", true, entries.Term{Field: entries.FieldMetadata, Values: []string{"no-such-thing"}})
+	terms("not in metadata", false, entries.Term{Field: entries.FieldMetadata, Values: []string{"billing"}, Not: true})
+
 	pages("one resource's history", entries.Query{EntityType: middle.Action.Entity(), EntityID: id})
 	questions = append(questions,
 		Question{Name: ActionMenu, ask: func(ctx context.Context, store *entries.Log, org models.Organization) (int, error) {
@@ -218,6 +242,10 @@ func (q Question) buffers() int {
 		return 120_000 // looked through as far as a page may
 	case query.Outcomes != nil:
 		return 600
+	case query.Terms != nil && q.Sparse && !q.Further:
+		return 120_000 // looked through as far as a page may
+	case query.Terms != nil && !q.Further:
+		return 3000
 	case q.Further:
 		return 6000 // those of an actor gathered in another order, each looked up
 	case query.IP+query.RequestID+query.APIKey+query.Source != "":

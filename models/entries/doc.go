@@ -48,8 +48,9 @@
 // it. SQL (terms_sql.go) only has fewer of them read, by a condition that lets through all that may pass and some that do
 // not: it folds no letters beyond ASCII and reads no JSON, so where there are such letters, or something is escaped, it
 // leaves the entry to Go. A term on actions leaves only the kinds that may pass, whose runs are read as those of a filter are,
-// and groups of other actions are left out. All else is looked for in the entries as they lie, as far as a page may look;
-// metadata a fifth as far.
+// and groups of other actions are left out. One with users, with the ID or the name of a resource, or with some IPs, requests
+// or sources also says where to look, as the filter or the words do that let through the same and more (terms_find.go). All
+// else is looked for in the entries as they lie, as far as a page may look; metadata a fifth as far.
 //
 // # Seeking
 //

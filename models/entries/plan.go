@@ -45,6 +45,10 @@ func (l *Log) plan(ctx context.Context, org models.Organization, q Query) (*plan
 	if q.To != 0 {
 		p.span.to = models.FirstEntryID(q.To)
 	}
+	if err := l.findByTerms(ctx, p); err != nil {
+		return nil, err
+	}
+	q = p.query
 	if err := l.askActions(ctx, p); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package entries
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -19,11 +20,12 @@ var byProvenance = []struct {
 	column string
 	index  *index
 	value  func(q Query) string
+	field  Field // of terms that look at this column alone; FieldText for none
 }{
-	{"request_id", &index{"audit_entries_by_request_id", "audit_entries", []string{day}}, func(q Query) string { return q.RequestID }},
-	{"ip", &index{"audit_entries_by_ip", "audit_entries", []string{day}}, func(q Query) string { return q.IP }},
-	{"api_key_id", &index{"audit_entries_by_api_key", "audit_entries", []string{day}}, func(q Query) string { return q.APIKey }},
-	{"source", &index{"audit_entries_by_source", "audit_entries", []string{day}}, func(q Query) string { return q.Source }},
+	{"request_id", &index{"audit_entries_by_request_id", "audit_entries", []string{day}}, func(q Query) string { return q.RequestID }, FieldRequest},
+	{"ip", &index{"audit_entries_by_ip", "audit_entries", []string{day}}, func(q Query) string { return q.IP }, FieldIP},
+	{"api_key_id", &index{"audit_entries_by_api_key", "audit_entries", []string{day}}, func(q Query) string { return q.APIKey }, FieldText},
+	{"source", &index{"audit_entries_by_source", "audit_entries", []string{day}}, func(q Query) string { return q.Source }, FieldSource},
 }
 
 // narrowed is the runs of the resource that is asked for or, of the provenance, of the filter that is likely to let
@@ -33,11 +35,34 @@ func (l *Log) narrowed(p *plan) []runSet {
 		where, resource := p.unless(byEntity.columns).and(l.wordsMatch(p)), []string{q.EntityType, q.EntityID}
 		return []runSet{byEntity.runs(where, resource), byRelated.runs(where, resource)}
 	}
+	days := l.days(p.span)
 	for _, by := range byProvenance {
+		var values []string
 		if value := by.value(p.query); value != "" {
-			set := by.index.runs(p.unless([]string{by.column}).and(l.wordsMatch(p)), l.days(p.span)...)
+			values = []string{value}
+		} else if by.field != FieldText {
+			values = p.oneOf(by.field)
+		}
+		if len(values) == 0 || len(values) > 1 && len(values)*len(days) > l.Limits.Runs/2 {
+			continue
+		}
+		var sets []runSet
+		for _, value := range values {
+			set := by.index.runs(p.unless([]string{by.column}).and(l.wordsMatch(p)), days...)
 			set.common = l.dialect.cameFrom(p.org.ID, by.column, value)
-			return []runSet{set}
+			sets = append(sets, set)
+		}
+		return sets
+	}
+	return nil
+}
+
+// oneOf are the values of a term that lets through only entries with one of them in a field.
+func (p *plan) oneOf(field Field) []string {
+	for _, m := range p.terms {
+		if values := m.literals(); m.Field == field && !m.Not && len(values) == len(m.Values) && len(m.networks) == 0 {
+			slices.Sort(values)
+			return slices.Compact(values)
 		}
 	}
 	return nil

@@ -1,0 +1,80 @@
+package entries
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/auditlogs/auditlogs/models"
+)
+
+// Some terms tell where the entries are that they let through: with users, and with the IDs and names of resources. Those
+// are asked for by a filter or by words, too, that let through all of them and others.
+
+// findByTerms gives the plan the filter on actors and the words that follow from its terms, where the query has none.
+func (l *Log) findByTerms(ctx context.Context, p *plan) error {
+	searched := len(p.words) > 0
+	for _, m := range p.terms {
+		if m.Not {
+			continue
+		}
+		if m.Field == FieldActor && len(p.query.Actors) == 0 {
+			if err := l.findActors(ctx, p, m); err != nil {
+				return err
+			}
+		}
+		// All words must be those of one resource; what two terms look at may be two.
+		if words := m.words(); !searched && len(gramsOf(words)) > len(gramsOf(p.words)) {
+			p.words = words
+		}
+	}
+	return nil
+}
+
+// findActors asks for those of whom an ID, a name or an e-mail may match a term, unless they are many.
+func (l *Log) findActors(ctx context.Context, p *plan, m matcher) error {
+	const most = 60
+	var some []string
+	where := condition{"org_id = ?", []any{p.org.ID}}.and(p.seen())
+	for _, is := range m.folded {
+		some, where.args = append(some, "search_key"+likePattern), append(where.args, "%"+is.like()+"%")
+	}
+	var actors []string
+	err := l.LogReader(ctx).Raw("SELECT DISTINCT actor_id FROM audit_actors WHERE "+where.sql+" AND ("+strings.Join(some, " OR ")+") LIMIT ?",
+		append(where.args, most+1)...).Scan(&actors).Error
+	switch {
+	case err != nil:
+		return fmt.Errorf("find actors by a term: %w", err)
+	case len(actors) == 0:
+		p.span.to = p.span.from // nobody did anything
+	case len(actors) <= most:
+		p.query.Actors = actors
+	}
+	return nil
+}
+
+// words are folded texts without white space that the ID, the name or the action of an entry holds that the term lets
+// through; nil where there may be none.
+func (m matcher) words() (words []string) {
+	if len(m.Values) != 1 {
+		return nil
+	}
+	switch m.Field {
+	case FieldText, FieldName:
+		for _, part := range m.folded[0] {
+			words = append(words, strings.Fields(part)...)
+		}
+	case FieldID:
+		parts := slices.Clone(m.exact[0])
+		for i := range len(parts) - 1 { // what follows may be a mark that is composed with the last letter
+			_, size := utf8.DecodeLastRuneInString(parts[i])
+			parts[i] = parts[i][:len(parts[i])-size]
+		}
+		for _, part := range parts {
+			words = append(words, strings.Fields(models.Fold(part))...)
+		}
+	}
+	return words
+}

@@ -33,13 +33,15 @@ func (h *Handlers) Entry(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	log := settingsPath(scope.Organization, "audit-logs")
+	from, ok := h.filterBehind(c, log)
+	if !ok {
+		from = wholeLog(scope.Location)
+	}
 	page := entryPage{
 		Frame:   h.frame(c, entry.Action, "audit-logs"),
-		Entry:   viewEntry(h.base(c), scope.Organization, entry, links, scope.Location),
-		LogPath: settingsPath(scope.Organization, "audit-logs"),
-	}
-	if filter, ok := h.filterBehind(c, page.LogPath); ok {
-		page.Entry.goOn(filter, page.LogPath)
+		Entry:   viewEntry(h.base(c), scope.Organization, entry, links, from, scope.Location),
+		LogPath: log,
 	}
 	h.noteReading(c, accesslog.KindEntry, page.Entry.Path)
 	if wantsFragment(c) {

@@ -28,7 +28,7 @@ func testViews(t *testing.T) *html.Engine {
 // renderRow renders the row that opens under an entry and reads it as a browser would, in a table.
 func renderRow(t *testing.T, entry models.Entry) (row *goquery.Selection, source string) {
 	t.Helper()
-	page := entryPage{Entry: viewEntry("https://audit.example.com", models.Organization{Slug: "acme"}, entry, nil, time.UTC)}
+	page := entryPage{Entry: viewEntry("https://audit.example.com", models.Organization{Slug: "acme"}, entry, nil, wholeLog(time.UTC), time.UTC)}
 	var out bytes.Buffer
 	if err := testViews(t).Render(&out, "entry/row", page); err != nil {
 		t.Fatal(err)
@@ -101,7 +101,7 @@ func TestWhichKeyAnEntryCameWith(t *testing.T) {
 	entry.APIKeyID, entry.APIKeyName = "key_1", "Build server"
 	row, _ = renderRow(t, entry)
 	via := row.Find("dt:contains(Via) + dd")
-	if said := strings.Join(strings.Fields(via.Text()), " "); said != "API key Build server key_1" {
+	if said := text(via); said != "API key Build server key_1" {
 		t.Errorf("it came via %q", said)
 	}
 	if href := via.Find("a").AttrOr("href", ""); href != "/orgs/acme/settings/audit-logs?api_key=key_1" {

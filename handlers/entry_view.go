@@ -8,7 +8,6 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/models"
-	"github.com/auditlogs/auditlogs/models/entries"
 	"github.com/auditlogs/auditlogs/views"
 )
 
@@ -31,20 +30,17 @@ type entryView struct {
 	Link        string // the same with scheme and host, to be copied
 	ResourceURL string // the resource outside of this app; empty when nobody said where it is
 	HistoryPath string // everything that happened to the resource; empty where nothing was affected
-	ActionPath  string // the log of this action only
-	NativePath  string // the log of what the sender calls so; empty where the address takes that for something else
 	ActorPath   string // the log of this actor only
-	ForPath     string // the log of the one for whom the actor acted
-	AroundPath  string // five minutes of the log before and after
 
-	// The whole log of what came from where it did.
-	IPPath, RequestPath, APIKeyPath, SourcePath string
+	Ways   map[string]*views.Way // what its values offer, by what they are
+	Around []aroundLinks         // the log around the moment it happened
 }
 
 // relatedView is one of the further resources that an entry concerned.
 type relatedView struct {
 	event.Resource
 	HistoryPath string
+	Way         *views.Way
 }
 
 // linkMaker is who made the link that an entry came about by, as its metadata says. Without an ID it was
@@ -101,11 +97,9 @@ type lateView struct {
 	Difference string // as in "3 h later"
 }
 
-// around is how much of the log "five minutes around it" shows on either side.
-const around = 5 * time.Minute
-
-// viewEntry describes an entry; base is the scheme and host of links that leave the app.
-func viewEntry(base string, org models.Organization, entry models.Entry, links models.ResourceLinks, zone *time.Location) entryView {
+// viewEntry describes an entry, whose links into the log keep a filter: that of the list it was opened from. base is the
+// scheme and host of links that leave the app.
+func viewEntry(base string, org models.Organization, entry models.Entry, links models.ResourceLinks, from Filter, zone *time.Location) entryView {
 	log := settingsPath(org, "audit-logs")
 	path := log + "/" + entry.ID.String()
 	occurred := entry.OccurredAt.Time()
@@ -127,32 +121,14 @@ func viewEntry(base string, org models.Organization, entry models.Entry, links m
 		view.HistoryPath = historyPath(org, entry.EntityType, entry.EntityID)
 	}
 	for _, r := range entry.Related {
-		view.Related = append(view.Related, relatedView{r, historyPath(org, r.Type, r.ID)})
+		view.Related = append(view.Related, relatedView{Resource: r, HistoryPath: historyPath(org, r.Type, r.ID)})
 	}
-	whole := Filter{Zone: zone, Sort: entries.SortTimestamp, Limit: defaultPageSize}
-	view.goOn(whole, log)
-	view.IPPath = whole.With("ip", entry.IP).Address(log)
-	view.RequestPath = whole.With("request_id", entry.RequestID).Address(log)
-	view.APIKeyPath = whole.With("api_key", entry.APIKeyID).Address(log)
-	view.SourcePath = whole.With("source", entry.Source).Address(log)
+	view.ActorPath = from.WithActor(entry.ActorID).Address(log)
+	view.findWays(from, log)
 	if late(&entry) {
 		view.Recorded = &lateView{views.ExactTimeOf(entry.RecordedAt.Time(), zone), views.DifferenceInWords(lateness(&entry))}
 	}
 	return view
-}
-
-// goOn has the entry's links into the log keep a filter: that of the page it was opened on.
-func (v *entryView) goOn(f Filter, log string) {
-	occurred := v.OccurredAt.Time()
-	v.ActionPath = f.WithAction(v.Action).Address(log)
-	if v.NativeAction != "" && entries.IsNative(v.NativeAction) {
-		v.NativePath = f.WithAction(v.NativeAction).Address(log)
-	}
-	v.ActorPath = f.WithActor(v.ActorID).Address(log)
-	if v.OnBehalfOf != nil {
-		v.ForPath = f.WithActor(v.OnBehalfOf.ID).Address(log)
-	}
-	v.AroundPath = f.Between(occurred.Add(-around), occurred.Add(around+time.Second)).Address(log)
 }
 
 // historyPath is the address of everything that happened to a resource.

@@ -23,7 +23,7 @@ func TestLateRecordingIsToldFromAMinuteOn(t *testing.T) {
 	} {
 		entry := models.Entry{OccurredAt: at, RecordedAt: at + models.Micros(after.Microseconds())}
 		got := ""
-		if view := viewEntry("https://audit.example.com", models.Organization{Slug: "acme"}, entry, nil, time.UTC); view.Recorded != nil {
+		if view := viewEntry("https://audit.example.com", models.Organization{Slug: "acme"}, entry, nil, wholeLog(time.UTC), time.UTC); view.Recorded != nil {
 			got = view.Recorded.Difference
 		}
 		if got != want {
@@ -37,12 +37,13 @@ func TestPathsFromAnEntryEscapeWhatTheyCarry(t *testing.T) {
 		OccurredAt: models.MicrosOf(time.Date(2025, 11, 20, 14, 3, 22, 500_000_000, time.UTC)),
 		EntityType: "service", EntityID: "a/b?c=d&e#f", ActorID: "usr 1&x",
 	}
-	view := viewEntry("https://audit.example.com", models.Organization{Slug: "acme"}, entry, nil, time.UTC)
+	view := viewEntry("https://audit.example.com", models.Organization{Slug: "acme"}, entry, nil, wholeLog(time.UTC), time.UTC)
 	for got, want := range map[string]string{
 		view.Link:        "https://audit.example.com" + view.Path,
 		view.HistoryPath: "/orgs/acme/resources/service?id=a%2Fb%3Fc%3Dd%26e%23f",
 		view.ActorPath:   "/orgs/acme/settings/audit-logs?actor=usr+1%26x",
-		view.AroundPath:  "/orgs/acme/settings/audit-logs?from=2025-11-20T13:58:22&to=2025-11-20T14:08:23&tz=UTC",
+
+		view.Around[0].Links[1].Address: "/orgs/acme/settings/audit-logs?from=2025-11-20T13:58:22&to=2025-11-20T14:08:23&tz=UTC",
 	} {
 		if got != want {
 			t.Errorf("leads to %s, want %s", got, want)

@@ -104,13 +104,19 @@ func ParseFilter(query string, zone *time.Location, now time.Time) (Filter, erro
 	return Reading{Zone: zone, Now: now}.Filter(query)
 }
 
+// wholeLog is the filter of an address without a query.
+func wholeLog(zone *time.Location) Filter {
+	return Filter{Zone: zone, Sort: entries.SortTimestamp, Limit: defaultPageSize}
+}
+
 // Filter reads the query of an address.
 //
 // Empty values are absent, unknown names are ignored. A malformed value of a known name gives a
 // *fault.Field that names it; the filter then holds everything else. Of several values of a name that
 // is not repeated the last one counts, so that a control can override what a form carries along.
 func (r Reading) Filter(query string) (Filter, error) {
-	f := Filter{Zone: r.Zone, Sort: entries.SortTimestamp, Limit: defaultPageSize, inAPI: r.InAPI}
+	f := wholeLog(r.Zone)
+	f.inAPI = r.InAPI
 	var bad error
 	refuse := func(name string, code fault.Code, value, reason string) {
 		if bad == nil {

@@ -51,7 +51,7 @@ func zone(t *testing.T, name string) *time.Location {
 	return zone
 }
 
-// "Five minutes around it" keeps the filters of the page the entry was opened on, and fills the fields.
+// Around an entry the log keeps the filters of the page it was opened on, or drops them, and fills the fields.
 func TestAroundAnEntryKeepsTheFiltersAndFillsTheFields(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		d := newLogFixture(t, db)
@@ -64,7 +64,11 @@ func TestAroundAnEntryKeepsTheFiltersAndFillsTheFields(t *testing.T) {
 			"without script": {"Referer", log},
 		} {
 			page := d.page(path, headers...)
-			around := page.Find(`a:contains("Five minutes around it")`).AttrOr("href", "")
+			menu := page.Find(`.ways[aria-label="Around it"] a:contains("5 minutes")`)
+			if got := menu.Last().AttrOr("href", ""); got != "/orgs/acme/settings/audit-logs?from=2026-06-15T12:55&to=2026-06-15T13:05:01&tz=Europe/Berlin&sort=user&limit=25" {
+				t.Errorf("%s: without the filters it leads to %s", name, got)
+			}
+			around := menu.First().AttrOr("href", "")
 			const want = "/orgs/acme/settings/audit-logs?action=service:update&q=srv&from=2026-06-15T12:55&to=2026-06-15T13:05:01&tz=Europe/Berlin&sort=user&limit=25"
 			if around != want {
 				t.Errorf("%s: leads to %s, want %s", name, around, want)

@@ -190,9 +190,13 @@ func TestANativeActionThatTheAddressCannotSay(t *testing.T) {
 	} {
 		entry := sampleEntry()
 		entry.NativeAction = native
-		view := viewEntry("", models.Organization{Slug: "acme"}, entry, nil, time.UTC)
-		if view.NativePath != want {
-			t.Errorf("%q leads to %q, want %q", native, view.NativePath, want)
+		view := viewEntry("", models.Organization{Slug: "acme"}, entry, nil, wholeLog(time.UTC), time.UTC)
+		got := ""
+		if way := view.Ways["native"]; way != nil {
+			got = way.Only
+		}
+		if got != want {
+			t.Errorf("%q leads to %q, want %q", native, got, want)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package views
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -37,18 +38,20 @@ type Line struct {
 	Skipped          []string
 }
 
-// change shows a field whose value was before and is after; the one there is not is nil.
-func (b *valueBuilder) change(field string, before, after json.RawMessage) []Change {
-	if parts := b.parts(field, before, after); len(parts) > 0 {
+// change shows a field whose value was before and is after; the one there is not is nil. keys are the changed field, and
+// what leads on from its values.
+func (b *valueBuilder) change(field string, keys []string, before, after json.RawMessage) []Change {
+	if parts := b.parts(field, keys, before, after); len(parts) > 0 {
 		return parts
 	}
-	return []Change{b.whole(field, before, after)}
+	return []Change{b.whole(field, keys, before, after)}
 }
 
 // whole shows a change of something that has no parts to compare.
-func (b *valueBuilder) whole(field string, before, after json.RawMessage) Change {
+func (b *valueBuilder) whole(field string, keys []string, before, after json.RawMessage) Change {
 	b.left -= 2
-	view := Change{Field: field, Before: cell(before), After: cell(after)}
+	path := func(side string) []string { return slices.Concat([]string{"changes", keys[0], side}, keys[1:]) }
+	view := Change{Field: field, Before: cell(before, path("before")...), After: cell(after, path("after")...)}
 	old, new := view.Before, view.After
 	if areStrings(old.Kind, new.Kind) && old.Text != new.Text &&
 		(strings.Contains(old.Text+new.Text, "\n") || min(len(old.Text), len(new.Text)) > longText) {
@@ -68,7 +71,7 @@ func areStrings(kinds ...string) bool {
 
 // parts are the parts that differ of two objects, or two lists, neither of them empty; nil where they
 // are something else.
-func (b *valueBuilder) parts(path string, before, after json.RawMessage) []Change {
+func (b *valueBuilder) parts(path string, keys []string, before, after json.RawMessage) []Change {
 	if b.left <= 0 || strings.Count(path, ".")+strings.Count(path, "[") > deepestShown {
 		return nil
 	}
@@ -76,16 +79,16 @@ func (b *valueBuilder) parts(path string, before, after json.RawMessage) []Chang
 	new, newIs := objectMembers(after)
 	switch {
 	case oldIs && newIs && len(old) > 0 && len(new) > 0:
-		return b.memberParts(path, old, new)
+		return b.memberParts(path, keys, old, new)
 	case !oldIs && !newIs && compound(before) && compound(after):
-		return b.itemParts(path, listItems(before), listItems(after))
+		return b.itemParts(path, keys, listItems(before), listItems(after))
 	default:
 		return nil
 	}
 }
 
 // memberParts compares objects by the names of their members.
-func (b *valueBuilder) memberParts(path string, old, new []jsonMember) (parts []Change) {
+func (b *valueBuilder) memberParts(path string, keys []string, old, new []jsonMember) (parts []Change) {
 	before, once := byName(old)
 	values, newOnce := byName(new)
 	if !once || !newOnce {
@@ -102,7 +105,7 @@ func (b *valueBuilder) memberParts(path string, old, new []jsonMember) (parts []
 			return append(parts, moreChanges(path))
 		}
 		if !sameJSON(member.raw, after) {
-			parts = append(parts, b.change(path+step(member.name), member.raw, after)...)
+			parts = append(parts, b.change(path+step(member.name), append(slices.Clip(keys), member.name), member.raw, after)...)
 		}
 	}
 	return parts
@@ -118,7 +121,7 @@ func byName(members []jsonMember) (values map[string]json.RawMessage, ok bool) {
 }
 
 // itemParts compares lists by what they hold in which order.
-func (b *valueBuilder) itemParts(path string, old, new []jsonMember) (parts []Change) {
+func (b *valueBuilder) itemParts(path string, keys []string, old, new []jsonMember) (parts []Change) {
 	if len(old) == 0 || len(new) == 0 {
 		return nil
 	}
@@ -137,7 +140,7 @@ func (b *valueBuilder) itemParts(path string, old, new []jsonMember) (parts []Ch
 					at = j
 				}
 			}
-			parts = append(parts, b.change(fmt.Sprintf("%s[%d]", path, at), before, after)...)
+			parts = append(parts, b.change(fmt.Sprintf("%s[%d]", path, at), keys, before, after)...)
 		}
 	}
 	return parts

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/auditlogs/auditlogs/app/audit/event"
@@ -35,6 +36,21 @@ type Value struct {
 	Kind    string
 	Text    string   // what to show, for kinds without members
 	Members []Member // of an object or list that has any
+
+	// Path are the keys that lead to it, and Stored its text as questions have it: of a string, a number, true, false or
+	// null. Of anything else Path is nil.
+	Path   []string
+	Stored string
+	Way    *Way // what it offers; nil for nothing
+}
+
+// Way is what a value of an entry offers: the log of what has it, the log without that, and its text.
+type Way struct {
+	ID   string // of its menu on the page
+	Name string // what the value is, such as "IP"
+	Text string // to be copied
+	// Only and Except are addresses, empty where the log cannot be asked for it.
+	Only, Except string
 }
 
 // Member is a part of an object; in a list Name is empty.
@@ -48,6 +64,26 @@ func (v Value) List() bool { return v.Kind == "list" && len(v.Members) > 0 }
 
 // Object reports whether the value is an object with at least one member.
 func (v Value) Object() bool { return v.Kind == "object" && len(v.Members) > 0 }
+
+// Leaves hands over each value that questions can name.
+func (m Metadata) Leaves(fn func(*Value)) {
+	for i := range m.Changes {
+		m.Changes[i].Before.leaves(fn)
+		m.Changes[i].After.leaves(fn)
+	}
+	if m.Rest != nil {
+		m.Rest.leaves(fn)
+	}
+}
+
+func (v *Value) leaves(fn func(*Value)) {
+	if v.Path != nil {
+		fn(v)
+	}
+	for i := range v.Members {
+		v.Members[i].Value.leaves(fn)
+	}
+}
 
 // MetadataOf reads stored metadata. What is not a JSON object (nothing this program stores) is
 // shown as the text it is.
@@ -77,7 +113,7 @@ func MetadataOf(stored string) Metadata {
 				continue
 			}
 		}
-		rest.Members = append(rest.Members, builder.member(member, 1))
+		rest.Members = append(rest.Members, builder.member(member, nil, 1))
 	}
 	if len(rest.Members) > 0 {
 		view.Rest = &rest
@@ -101,10 +137,10 @@ func (b *valueBuilder) changes(raw json.RawMessage) (changes []Change, others *V
 			break
 		}
 		if before, after, ok := beforeAndAfter(field.raw); ok {
-			changes = append(changes, b.change(shownName(field.name), before, after)...)
+			changes = append(changes, b.change(shownName(field.name), []string{field.name}, before, after)...)
 			continue
 		}
-		others = withMember(others, b.member(field, 2))
+		others = withMember(others, b.member(field, []string{"changes"}, 2))
 	}
 	if changes == nil {
 		return nil, nil
@@ -141,24 +177,25 @@ func beforeAndAfter(raw json.RawMessage) (before, after json.RawMessage, ok bool
 }
 
 // cell is a value in the table of changes: objects and lists as indented JSON.
-func cell(raw json.RawMessage) Value {
+func cell(raw json.RawMessage, path ...string) Value {
 	if raw == nil {
 		return Value{Kind: "absent", Text: "absent"}
 	}
 	if compound(raw) && len(bytes.TrimSpace(raw)) > len("{}") {
 		return Value{Kind: "json", Text: indentJSON(raw)}
 	}
-	return scalar(raw)
+	return scalar(raw, path)
 }
 
-func (b *valueBuilder) member(m jsonMember, depth int) Member {
-	return Member{Name: shownName(m.name), Value: b.value(m.raw, depth)}
+// member shows what stands at a path.
+func (b *valueBuilder) member(m jsonMember, path []string, depth int) Member {
+	return Member{Name: shownName(m.name), Value: b.value(m.raw, append(slices.Clip(path), m.name), depth)}
 }
 
-func (b *valueBuilder) value(raw json.RawMessage, depth int) Value {
+func (b *valueBuilder) value(raw json.RawMessage, path []string, depth int) Value {
 	b.left--
 	if !compound(raw) {
-		return scalar(raw)
+		return scalar(raw, path)
 	}
 	if depth > deepestShown {
 		return Value{Kind: "json", Text: string(raw)}
@@ -171,14 +208,17 @@ func (b *valueBuilder) value(raw json.RawMessage, depth int) Value {
 	}
 	for i, member := range members {
 		if b.left <= 0 {
-			view.Members = append(view.Members, b.more(len(members)-i))
+			more := b.more(len(members) - i)
+			if view.Kind == "list" {
+				more.Name = ""
+			}
+			view.Members = append(view.Members, more)
 			break
 		}
-		view.Members = append(view.Members, b.member(member, depth+1))
-	}
-	if view.Kind == "list" {
-		for i := range view.Members {
-			view.Members[i].Name = ""
+		if view.Kind == "list" {
+			view.Members = append(view.Members, Member{Value: b.value(member.raw, path, depth+1)})
+		} else {
+			view.Members = append(view.Members, b.member(member, path, depth+1))
 		}
 	}
 	return view
@@ -190,31 +230,32 @@ func (b *valueBuilder) more(count int) Member {
 }
 
 // scalar shows a value without members.
-func scalar(raw json.RawMessage) Value {
+func scalar(raw json.RawMessage, path []string) Value {
 	text := string(bytes.TrimSpace(raw))
 	switch {
 	case text == "null":
-		return Value{Kind: "null", Text: text}
+		return Value{Kind: "null", Text: text, Path: path, Stored: text}
 	case text == "true" || text == "false":
-		return Value{Kind: "boolean", Text: text}
+		return Value{Kind: "boolean", Text: text, Path: path, Stored: text}
 	case strings.HasPrefix(text, "{"):
 		return Value{Kind: "object", Text: "{}"}
 	case strings.HasPrefix(text, "["):
 		return Value{Kind: "list", Text: "[]"}
 	case !strings.HasPrefix(text, `"`):
-		return Value{Kind: "number", Text: text}
+		return Value{Kind: "number", Text: text, Path: path, Stored: text}
 	}
 	var s string
 	if err := json.Unmarshal(raw, &s); err != nil {
 		return Value{Kind: "json", Text: text}
 	}
-	if s == event.Masked {
-		return Value{Kind: "masked", Text: s}
+	value := Value{Kind: "string", Text: s, Path: path, Stored: s}
+	switch {
+	case s == event.Masked:
+		value.Kind = "masked"
+	case ambiguous(s):
+		value.Kind, value.Text = "quoted", `"`+s+`"`
 	}
-	if ambiguous(s) {
-		return Value{Kind: "quoted", Text: `"` + s + `"`}
-	}
-	return Value{Kind: "string", Text: s}
+	return value
 }
 
 // ambiguous reports whether a string reads like another kind of value, or has ends that cannot be seen.

@@ -141,6 +141,13 @@ func TermString(t entries.Term) string {
 	return text.String()
 }
 
+// CanSay reports whether a term, printed and read again, is the same: not of every text that an entry may hold can
+// anything be asked.
+func CanSay(t entries.Term) bool {
+	q, problems := Parse(TermString(t), Env{})
+	return len(problems) == 0 && len(q.Words) == 0 && len(q.Terms) == 1 && compare(q.Terms[0], t) == 0
+}
+
 func valueString(value string) string {
 	if value == "" || strings.HasPrefix(value, `"`) || strings.ContainsFunc(value, endsValue) {
 		return quoted(value)

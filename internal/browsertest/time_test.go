@@ -84,7 +84,8 @@ func TestARangeOfOnesOwn(t *testing.T) {
 	entry := p.ids()[0]
 	p.click(`#entry-` + entry + ` td[data-col=entity_type]`)
 	p.waitFor("the details", `document.querySelector(".entry-detail")`)
-	value[bool](p, `([...document.querySelectorAll(".entry-links a")].find(a => a.textContent.includes("Five minutes")).click(), true)`)
+	p.click(`.entry-links [popovertarget]`)
+	value[bool](p, `([...document.querySelectorAll(".ways:popover-open a")].find(a => a.textContent.includes("5 minutes")).click(), true)`)
 	p.waitFor("the entries around it", `document.readyState === "complete" && document.querySelector("#entry-`+entry+`") && document.querySelector("#from").value && document.querySelector("#to").value`)
 	p.waitForQuery("action", "service:update")
 	p.waitForQuery("from", value[string](p, `document.querySelector("#from").value`))

@@ -81,6 +81,7 @@ document.addEventListener('click', async (event) => {
   const text = button.dataset.copy
     ?? button.closest('[data-copy-scope]')?.querySelector(button.dataset.copyFrom)?.textContent;
   if (text == null) return;
+  button.closest('.ways')?.hidePopover();
   say(await copy(text) ? button.dataset.copied || 'Copied' : 'The browser did not allow copying');
 });
 

@@ -61,6 +61,7 @@ func (a *App) routes() {
 	org.Get("/settings/audit-logs/export", h.Export) // these before the entries, whose IDs they cannot be
 	org.Get("/settings/audit-logs/actors", h.AuditLogActors)
 	org.Get("/settings/audit-logs/counts", h.AuditLogCounts)
+	org.Get("/settings/audit-logs/completions", h.AuditLogCompletions)
 	org.Get("/settings/audit-logs/new", h.AuditLogNew)
 	org.Get("/settings/audit-logs/:entry", h.Entry)
 	org.Get("/resources/:entity_type", h.History)

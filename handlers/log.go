@@ -12,6 +12,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/handlers/exchange"
+	"github.com/auditlogs/auditlogs/handlers/question"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/actors"
 	"github.com/auditlogs/auditlogs/models/entries"
@@ -358,6 +359,9 @@ func (h *Handlers) AuditLogActors(c *fiber.Ctx) error {
 	}
 	return h.render(c, fiber.StatusOK, "log/actor-options", menu)
 }
+
+// Terms returns those of the query language, for the help.
+func (p *logPage) Terms() []question.Described { return question.Fields }
 
 // ExchangeForms returns the forms in which programs exchange events.
 func (p *logPage) ExchangeForms() []exchange.Form { return exchange.Forms }

@@ -94,6 +94,9 @@ func (v *vault) addresses() (all []string) {
 	for _, text := range []string{"", "mallory", "trudy", "bot", "u-"} {
 		all = append(all, log+"/actors?text="+text)
 	}
+	for _, text := range []string{"action:", "action:v", "type:", "actor:", "id:", "name:", "meta:", "meta.", "meta.word:"} {
+		all = append(all, log+"/completions?q="+text)
+	}
 	for _, format := range []string{"csv", "ndjson", "ocsf", "ecs", "cloudevents"} {
 		all = append(all, log+"/export?format="+format, log+"/export?sort=user&format="+format)
 	}

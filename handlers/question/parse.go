@@ -232,7 +232,7 @@ func (p *parser) values(field Described, t entries.Term) {
 		p.refuse("", "has more than %d values", maxValues)
 		return
 	}
-	if field.Field == fieldAfter || field.Field == fieldBefore {
+	if field.Field == FieldAfter || field.Field == FieldBefore {
 		p.moment(field, t)
 		return
 	}
@@ -247,7 +247,7 @@ func (p *parser) values(field Described, t entries.Term) {
 }
 
 func (p *parser) moment(field Described, t entries.Term) {
-	before := field.Field == fieldBefore
+	before := field.Field == FieldBefore
 	switch moments := &p.question.After; {
 	case t.Not && before:
 		p.refuse("after:"+valueString(t.Values[0]), "a time is not left out by -, but bounded from the other side")
@@ -320,7 +320,7 @@ var otherNames = map[string]entries.Field{
 	"entity_id": entries.FieldID, "entity_name": entries.FieldName, "ip_address": entries.FieldIP,
 	"request_id": entries.FieldRequest, "api_key": entries.FieldKey, "metadata": entries.FieldMetadata,
 	"result": entries.FieldOutcome, "status": entries.FieldOutcome,
-	"from": fieldAfter, "since": fieldAfter, "to": fieldBefore, "until": fieldBefore,
+	"from": FieldAfter, "since": FieldAfter, "to": FieldBefore, "until": FieldBefore,
 }
 
 // misspelt reports whether a word begins with what somebody may have taken for the name of a field, and what they

@@ -21,10 +21,10 @@ type Question struct {
 	Before []string       // and no later
 }
 
-// The names of the fields that bound the time, which entries.Query has fields of its own for.
+// Fields that bound the time, which entries.Query has fields of its own for.
 const (
-	fieldAfter  entries.Field = "after"
-	fieldBefore entries.Field = "before"
+	FieldAfter  entries.Field = "after"
+	FieldBefore entries.Field = "before"
 )
 
 // Described is a field of the language, in the order in which questions are printed.
@@ -47,8 +47,8 @@ var Fields = []Described{
 	{entries.FieldKey, "an API key, by name or ID", `key:"Build server"`},
 	{entries.FieldOutcome, "how it ended: success, failure or denied", "outcome:failure,denied"},
 	{entries.FieldMetadata, "a value in the metadata, anywhere or at a path", "meta.userAgent:stratus*"},
-	{fieldAfter, "from a date or a time on, or the last days", "after:-7d"},
-	{fieldBefore, "up to a date, that day included, or a time", "before:2026-11-20"},
+	{FieldAfter, "from a date or a time on, or the last days", "after:-7d"},
+	{FieldBefore, "up to a date, that day included, or a time", "before:2026-11-20"},
 }
 
 // described returns a field by its name, in any case.
@@ -81,10 +81,10 @@ func (q Question) String() string {
 		parts = append(parts, TermString(term))
 	}
 	for _, moment := range q.After {
-		parts = append(parts, string(fieldAfter)+":"+valueString(moment))
+		parts = append(parts, string(FieldAfter)+":"+valueString(moment))
 	}
 	for _, moment := range q.Before {
-		parts = append(parts, string(fieldBefore)+":"+valueString(moment))
+		parts = append(parts, string(FieldBefore)+":"+valueString(moment))
 	}
 	return strings.Join(parts, " ")
 }
@@ -124,12 +124,7 @@ func TermString(t entries.Term) string {
 	}
 	text.WriteString(string(t.Field))
 	for _, key := range t.Path {
-		text.WriteByte('.')
-		if key == "" || strings.ContainsFunc(key, endsKey) {
-			text.WriteString(quoted(key))
-		} else {
-			text.WriteString(key)
-		}
+		text.WriteString("." + keyString(key))
 	}
 	text.WriteByte(':')
 	for i, value := range t.Values {
@@ -146,6 +141,13 @@ func TermString(t entries.Term) string {
 func CanSay(t entries.Term) bool {
 	q, problems := Parse(TermString(t), Env{})
 	return len(problems) == 0 && len(q.Words) == 0 && len(q.Terms) == 1 && compare(q.Terms[0], t) == 0
+}
+
+func keyString(key string) string {
+	if key == "" || strings.ContainsFunc(key, endsKey) {
+		return quoted(key)
+	}
+	return key
 }
 
 func valueString(value string) string {

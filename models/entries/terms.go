@@ -159,6 +159,14 @@ func metadataOf(e *models.Entry) func() any {
 	})
 }
 
+// EachValue calls fn with each value of an entry's metadata, or with those at a path, as FieldMetadata sees them.
+func EachValue(e *models.Entry, path []string, fn func(text string)) {
+	anyLeaf(metadataOf(e)(), path, func(text string) bool {
+		fn(text)
+		return false
+	})
+}
+
 // anyLeaf reports whether something is true of a value of metadata: a string, or a number, true, false or null as it is
 // written. With a path only those at its end count.
 func anyLeaf(value any, path []string, is func(text string) bool) bool {

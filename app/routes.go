@@ -63,6 +63,12 @@ func (a *App) routes() {
 	org.Get("/settings/audit-logs/counts", h.AuditLogCounts)
 	org.Get("/settings/audit-logs/completions", h.AuditLogCompletions)
 	org.Get("/settings/audit-logs/new", h.AuditLogNew)
+	org.Get("/settings/audit-logs/views", h.AuditLogViews)
+	org.Post("/settings/audit-logs/views", h.CreateView)
+	org.Post("/settings/audit-logs/views/default", h.SetDefaultView) // one's own, whatever the role
+	org.Get("/settings/audit-logs/views/:view", h.ShowView)
+	org.Post("/settings/audit-logs/views/:view", h.RenameView) // shared ones are the admins'
+	org.Post("/settings/audit-logs/views/:view/remove", h.RemoveView)
 	org.Get("/settings/audit-logs/:entry", h.Entry)
 	org.Get("/resources/:entity_type", h.History)
 

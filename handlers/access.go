@@ -75,7 +75,7 @@ func (h *Handlers) InOrganization(c *fiber.Ctx) error {
 	scope, slug := scopeOf(c), c.Params("slug")
 	for _, access := range scope.access {
 		if access.Slug == slug {
-			scope.Organization, scope.Role = access.Organization, access.Role
+			scope.Organization, scope.Role, scope.DefaultView = access.Organization, access.Role, access.DefaultView
 		}
 	}
 	if scope.Organization.ID == 0 {
@@ -136,6 +136,19 @@ func (h *Handlers) asAdmin(c *fiber.Ctx, change func(ctx context.Context, tx *go
 			return err
 		}
 		return change(ctx, tx)
+	})
+}
+
+// asMember runs change in a transaction in which the reader is a member of the organization with a role, and stays that
+// until it ends.
+func (h *Handlers) asMember(c *fiber.Ctx, change func(ctx context.Context, tx *gorm.DB, role accounts.Role) error) error {
+	scope := scopeOf(c)
+	return h.inTransaction(c, func(ctx context.Context, tx *gorm.DB) error {
+		member, err := accounts.LockMember(ctx, tx, scope.Organization.ID, scope.User.ID)
+		if err != nil {
+			return err
+		}
+		return change(ctx, tx, member.Role)
 	})
 }
 

@@ -34,7 +34,7 @@ func listingKind(filter Filter) accesslog.Kind {
 }
 
 func listingAddress(c *fiber.Ctx, filter Filter) string {
-	filter.Cursor, filter.Limit, filter.inAPI = nil, defaultPageSize, false
+	filter.Cursor, filter.Limit, filter.inAPI, filter.DefaultView = nil, defaultPageSize, false, false
 	return filter.Address(settingsPath(organizationOf(c), "audit-logs"))
 }
 

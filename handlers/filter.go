@@ -42,6 +42,9 @@ type Filter struct {
 	// Problems are the parts of the question that were not understood: the rest is in the other fields.
 	Problems []question.Problem
 
+	// DefaultView has the address say so where it restricts nothing: without a parameter it would show the reader's default view.
+	DefaultView bool
+
 	inAPI   bool   // addresses say the question as the API has it
 	refused string // the value that could not be used, as it was sent
 }
@@ -51,6 +54,9 @@ const (
 	pageQuestion = "q"
 	apiQuestion  = "query"
 )
+
+// everything is the value of the parameter view that has the address show all entries, whatever the reader's default is.
+const everything = "all"
 
 // Page sizes the address may ask for; the default is left out of it.
 var pageSizes = []int{25, defaultPageSize, 100}
@@ -89,7 +95,10 @@ var provenanceNames = func() (names []string) {
 var filterParameters = slices.Concat([]string{"action", "actor", "outcome", "entity_type"}, provenanceNames,
 	[]string{"q", "from", "to", "tz", "sort", "dir", "limit", "cursor"})
 
-var apiFilterParameters = append(slices.Clip(filterParameters), apiQuestion)
+var (
+	apiFilterParameters  = append(slices.Clip(filterParameters), apiQuestion)
+	pageFilterParameters = append(slices.Clip(filterParameters), "view")
+)
 
 // Reading is what the meaning of an address depends on besides the address.
 type Reading struct {
@@ -97,6 +106,8 @@ type Reading struct {
 	Now     time.Time       // what relative times count from
 	Actions func() []string // the recorded actions (question.Env)
 	InAPI   bool
+	// DefaultView reports whether the reader has one: see Filter.DefaultView.
+	DefaultView bool
 }
 
 // ParseFilter reads the query of an address of the log's page, where no recorded actions are known.
@@ -116,14 +127,14 @@ func wholeLog(zone *time.Location) Filter {
 // is not repeated the last one counts, so that a control can override what a form carries along.
 func (r Reading) Filter(query string) (Filter, error) {
 	f := wholeLog(r.Zone)
-	f.inAPI = r.InAPI
+	f.DefaultView, f.inAPI = r.DefaultView, r.InAPI
 	var bad error
 	refuse := func(name string, code fault.Code, value, reason string) {
 		if bad == nil {
 			bad, f.refused = badParameter(name, code, "%s", reason), value
 		}
 	}
-	known := filterParameters
+	known := pageFilterParameters
 	if r.InAPI {
 		known = apiFilterParameters
 	}
@@ -312,6 +323,10 @@ func (f *Filter) set(name, value string, now time.Time) string {
 			return "must be lower case letters, digits and _, such as notification_channel"
 		}
 		f.EntityType = value
+	case "view":
+		if value != everything {
+			return "must be all; a view has an address of its own"
+		}
 	case apiQuestion: // read at the end
 	case "q":
 		switch {
@@ -433,7 +448,7 @@ func (f Filter) ZoneName() string { return f.Zone.String() }
 
 // All is the filter without any restriction, in the same order.
 func (f Filter) All() Filter {
-	return Filter{Zone: f.Zone, Sort: f.Sort, Ascending: f.Ascending, Limit: f.Limit, inAPI: f.inAPI}
+	return Filter{Zone: f.Zone, Sort: f.Sort, Ascending: f.Ascending, Limit: f.Limit, DefaultView: f.DefaultView, inAPI: f.inAPI}
 }
 
 // Without leaves out one value: of action, actor and outcome the one given, of q the term given or
@@ -569,10 +584,19 @@ func (f Filter) String() string {
 	if f.Cursor != nil {
 		add("cursor", encodeCursor(*f.Cursor, f.Sort, f.Ascending))
 	}
+	if len(parts) == 0 && f.DefaultView {
+		add("view", everything)
+	}
 	return strings.Join(parts, "&")
 }
 
 var readable = strings.NewReplacer("%3A", ":", "%2F", "/", "%40", "@", "%2A", "*", "%2C", ",")
+
+// Saved is the query that a view keeps: String for anybody, of the first page.
+func (f Filter) Saved() string {
+	f.Cursor, f.DefaultView = nil, false
+	return f.String()
+}
 
 // Direction is "asc" or "desc" where that is not what the column has by default.
 func (f Filter) Direction() string {

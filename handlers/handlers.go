@@ -71,6 +71,7 @@ type Scope struct {
 	Organizations []models.Organization // those User may read, by name
 	Organization  models.Organization   // the one the address names; zero outside of any
 	Role          accounts.Role         // User's role in Organization
+	DefaultView   string                // the ID of the view that Organization's log begins with for User; empty for all entries
 	Session       *gorilla.Session      // changes are saved after the handler
 	Location      *time.Location        // the reader's zone; UTC until known
 	Theme         string                // "light", "dark", or empty to follow the system

@@ -58,6 +58,16 @@ type logPage struct {
 func (h *Handlers) AuditLog(c *fiber.Ctx) error {
 	scope, fragment := scopeOf(c), wantsFragment(c)
 	ctx := contextOf(c)
+	query := string(c.Request().URI().QueryString())
+	if query == "" && !fragment && scope.DefaultView != "" {
+		address, err := h.defaultAddress(c)
+		if err != nil {
+			return err
+		}
+		if address != "" {
+			return redirect(c, address)
+		}
+	}
 	var kinds []entries.Kind // for the menus, and for entries that are found by them
 	var registered []action.Action
 	if !fragment {
@@ -66,7 +76,6 @@ func (h *Handlers) AuditLog(c *fiber.Ctx) error {
 			return err
 		}
 	}
-	query := string(c.Request().URI().QueryString())
 	reading := h.reading(c, kinds)
 	filter, err := reading.Filter(query)
 	var bad *fault.Field
@@ -123,6 +132,9 @@ func (h *Handlers) AuditLog(c *fiber.Ctx) error {
 		h.noteListing(c, filter)
 	}
 	page.Chips = chipsOf(page, selected, keyName)
+	if page.Views, err = h.viewsBeside(c, filter); err != nil {
+		return err
+	}
 	page.Range = rangeMenuOf(page, h.Store.Now())
 	if fragment {
 		return h.render(c, fiber.StatusOK, "log/fragment", page)
@@ -163,7 +175,7 @@ func (p *logPage) Provenance() string { return strings.Join(provenanceNames, " "
 // reading is how the request reads addresses. kinds are those of the log, or nil for asking where it matters.
 func (h *Handlers) reading(c *fiber.Ctx, kinds []entries.Kind) Reading {
 	org := organizationOf(c)
-	reading := Reading{Zone: time.UTC, Now: h.Store.Now(), InAPI: InAPI(c)}
+	reading := Reading{Zone: time.UTC, Now: h.Store.Now(), InAPI: InAPI(c), DefaultView: scopeOf(c).DefaultView != ""}
 	if !reading.InAPI {
 		reading.Zone = scopeOf(c).Location
 	}
@@ -368,10 +380,10 @@ func (p *logPage) ExchangeForms() []exchange.Form { return exchange.Forms }
 
 // Export returns the address of an export of everything the filter lets through.
 func (p *logPage) Export(format string) string {
-	f := p.Filter.At(nil)
+	f := p.Filter
 	f.Limit = defaultPageSize
 	address := p.Path + "/export?format=" + format
-	if query := f.String(); query != "" {
+	if query := f.Saved(); query != "" {
 		address += "&" + query
 	}
 	return address

@@ -17,6 +17,7 @@ type Frame struct {
 	Section string // which settings section is current: "organization", "members", "api-keys", "integrations", "access-log", "audit-logs"
 	Path    string // the address asked for, without the query
 	Demo    bool
+	Views   *viewList // beside the log; nil elsewhere
 }
 
 // frame describes the surroundings of the page asked for.

@@ -213,7 +213,7 @@ func (s *Store) DeleteRemains(ctx context.Context, org Organization, now time.Ti
 	}
 	tables := []string{"audit_resource_links", "audit_invitations"}
 	if org.Gone(now) {
-		tables = append(tables, "audit_memberships", "audit_last_changes", "audit_restrictions")
+		tables = append(tables, "audit_memberships", "audit_last_changes", "audit_restrictions", "audit_views")
 	}
 	for _, table := range tables {
 		if err := s.Writer(ctx).Exec(`DELETE FROM `+table+` WHERE org_id = ?`, org.ID).Error; err != nil {

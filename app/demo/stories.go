@@ -40,6 +40,7 @@ func (w *world) stories() {
 	w.theNewColleague()
 	w.theSandbox()
 	w.theIntegrations()
+	w.theSharedView()
 	w.theSubscriptions()
 	w.theNewService()
 	w.theDelayedDeliveries()

@@ -42,6 +42,19 @@ func (w *world) theIntegrations() {
 	})
 }
 
+// theSharedView: a question that everybody asked for a while.
+func (w *world) theSharedView() {
+	admin := w.person(maya)
+	view := entity{"audit_view", "5f0c61f2a9b3d847", "Old gateway", ""}
+	query := metadata{"query": "q=fax-gateway&from=-7d&tz=Europe/Berlin"}
+	w.onDay(57, 9, 12, func() { w.record(w.as(admin), action.AuditViewCreate, view, query) })
+	w.onDay(55, 13, 44, func() {
+		w.recordChange(w.as(admin), action.AuditViewUpdate, view, changes{"name": {Before: view.name, After: "Fax gateway"}}, nil)
+	})
+	view.name = "Fax gateway"
+	w.onDay(34, 8, 20, func() { w.record(w.as(admin), action.AuditViewDelete, view, query) })
+}
+
 // theSubscriptions: an add-on is tried and cancelled, and the plan follows the company's size.
 func (w *world) theSubscriptions() {
 	payer := w.person(grace)

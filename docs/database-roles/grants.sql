@@ -33,7 +33,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON
     audit_restrictions,
     audit_sessions,
     audit_setup_tokens,
-    audit_users
+    audit_users,
+    audit_views
     TO auditlogs_server;
 GRANT SELECT ON audit_schema_version, audit_registered_actions TO auditlogs_server;
 

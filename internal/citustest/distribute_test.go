@@ -22,7 +22,7 @@ import (
 // Tables that belong to people, though an organization is named in their keys; those that are asked for with the log,
 // though none is; and those of the servers.
 var (
-	ofPeople   = []string{"audit_memberships", "audit_restrictions"}
+	ofPeople   = []string{"audit_memberships", "audit_restrictions", "audit_views"}
 	everywhere = []string{"audit_organizations", "audit_registered_actions"}
 	ofServers  = []string{"audit_jobs", "audit_meta", "audit_schema_version"}
 )

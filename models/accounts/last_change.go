@@ -39,6 +39,9 @@ func SettingMasking(keyID string) string { return "masking:" + keyID }
 // SettingRestriction is what is kept from those with a role.
 func SettingRestriction(role Role) string { return "restriction:" + string(role) }
 
+// SettingView is a view that an organization shares.
+func SettingView(id string) string { return "view:" + id }
+
 // SettingRole is the role of a member, and whether they are one.
 func SettingRole(userID string) string { return "role:" + userID }
 

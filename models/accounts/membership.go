@@ -34,7 +34,8 @@ type Member struct {
 // Access is an organization somebody may read, and their role there.
 type Access struct {
 	models.Organization
-	Role Role
+	Role        Role
+	DefaultView string // the ID of the view that its log begins with for them; empty for all entries
 }
 
 // Readable reports whether the organization can be read with that role at now: a closed one by its admins and
@@ -50,7 +51,7 @@ func (s *Store) AccessOf(ctx context.Context, userID string) ([]Access, error) {
 	err := s.store.Reader(ctx).Table("audit_organizations AS o").
 		Joins("JOIN audit_memberships AS m ON m.org_id = o.id").
 		Where("m.user_id = ?", userID).
-		Select("o.*, m.role").
+		Select("o.*, m.role, m.default_view").
 		Scan(&all).Error
 	if err != nil {
 		return nil, fmt.Errorf("find the organizations of %s: %w", userID, err)
@@ -177,7 +178,7 @@ func ChangeRole(ctx context.Context, tx *gorm.DB, orgID int64, userID string, ro
 }
 
 // RemoveMember ends a membership, one's own or another's, and returns the member as they were. Open
-// links that they made end, and those that were made here to reset their password. Errors and
+// links that they made end, and those that were made here to reset their password; views of their own go. Errors and
 // concurrency are those of ChangeRole.
 func RemoveMember(ctx context.Context, tx *gorm.DB, orgID int64, userID string) (before Member, ended EndedLinks, err error) {
 	before, err = LockMember(ctx, tx, orgID, userID)
@@ -195,6 +196,10 @@ func RemoveMember(ctx context.Context, tx *gorm.DB, orgID int64, userID string) 
 	err = tx.WithContext(ctx).Where("org_id = ? AND user_id = ?", orgID, userID).Delete(&PasswordReset{}).Error
 	if err != nil {
 		return before, ended, fmt.Errorf("end the reset links made for %s in organization %d: %w", userID, orgID, err)
+	}
+	err = tx.WithContext(ctx).Where("org_id = ? AND owner_id = ?", orgID, userID).Delete(&View{}).Error
+	if err != nil {
+		return before, ended, fmt.Errorf("remove the views of %s in organization %d: %w", userID, orgID, err)
 	}
 	err = tx.WithContext(ctx).Where("org_id = ? AND user_id = ?", orgID, userID).Delete(&Membership{}).Error
 	if err != nil {

@@ -23,7 +23,7 @@ SELECT s.token_hash, s.user_id, s.data, s.created_at, s.seen_at, s.expires_at, s
 	o.id AS org_id, o.slug AS org_slug, o.external_id AS org_external_id, o.name AS org_name,
 	o.retention_days AS org_retention_days, o.logging_enabled AS org_logging_enabled, o.expired_before AS org_expired_before,
 	o.created_at AS org_created_at, o.closed_at AS org_closed_at,
-	o.pending_retention_days AS org_pending_retention_days, o.pending_from AS org_pending_from, m.role,
+	o.pending_retention_days AS org_pending_retention_days, o.pending_from AS org_pending_from, m.role, COALESCE(m.default_view, '') AS default_view,
 	COALESCE(r.hidden_actions, '') AS hidden_actions, COALESCE(r.metadata_hidden, false) AS metadata_hidden
 FROM audit_sessions AS s
 JOIN audit_users AS u ON u.id = s.user_id
@@ -40,6 +40,7 @@ func (s *Store) SignedInBy(ctx context.Context, token string) (SignedIn, error) 
 		User         User                `gorm:"embedded;embeddedPrefix:person_"`
 		Organization models.Organization `gorm:"embedded;embeddedPrefix:org_"`
 		Role         Role
+		DefaultView  string
 		Restriction  Restriction `gorm:"embedded"`
 	}
 	now := s.store.Now()
@@ -53,7 +54,7 @@ func (s *Store) SignedInBy(ctx context.Context, token string) (SignedIn, error) 
 	for _, row := range rows {
 		if row.Organization.ID != 0 {
 			row.Organization.Hidden = row.Restriction.hidden()
-			found.Access = append(found.Access, Access{Organization: row.Organization, Role: row.Role})
+			found.Access = append(found.Access, Access{Organization: row.Organization, Role: row.Role, DefaultView: row.DefaultView})
 		}
 	}
 	found.Access = readable(found.Access, now)

@@ -1,6 +1,6 @@
 // Package accounts holds who may use the web app and how they come in: users and their passwords'
-// hashes, memberships, sessions, invitations, reset links, API keys and connections to GitHub. A program
-// that only records compiles none of it.
+// hashes, memberships, views, sessions, invitations, reset links, API keys and connections to GitHub. A
+// program that only records compiles none of it.
 package accounts
 
 import "github.com/auditlogs/auditlogs/models"

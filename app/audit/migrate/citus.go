@@ -36,7 +36,7 @@ var placements = []struct {
 	}},
 	{"citus_add_local_table_to_metadata('%s')", "true", []string{
 		"audit_api_keys", "audit_consumers", "audit_github_connections", "audit_invitations", "audit_known_devices", "audit_memberships",
-		"audit_password_resets", "audit_restrictions", "audit_sessions", "audit_setup_tokens", "audit_users",
+		"audit_password_resets", "audit_restrictions", "audit_sessions", "audit_setup_tokens", "audit_users", "audit_views",
 	}},
 }
 

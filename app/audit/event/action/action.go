@@ -121,7 +121,11 @@ const (
 	// Somebody changed what those with a role may see of the log.
 	RoleRestrict   Action = "role:restrict"
 	AuditLogExport Action = "audit_log:export"
-	APIKeyCreate   Action = "api_key:create"
+	// What an admin did with a view of the log that the organization shares.
+	AuditViewCreate Action = "audit_view:create"
+	AuditViewUpdate Action = "audit_view:update"
+	AuditViewDelete Action = "audit_view:delete"
+	APIKeyCreate    Action = "api_key:create"
 	// Somebody changed what is masked of the events that come with a key.
 	APIKeyUpdate Action = "api_key:update"
 	APIKeyRevoke Action = "api_key:revoke"
@@ -149,7 +153,7 @@ var catalogue = []Group{
 	{Access, []Action{UserSignIn, UserSignOut, UserSignInRefused, UserPasswordResetLink,
 		UserPasswordResetLinkRevoke, UserPasswordReset, UserPasswordChange, UserPasswordChangeRefused,
 		UserSessionEnd, AccessDenied, MemberInvite, MemberJoin, MemberRoleUpdate, MemberRemove, RoleRestrict, AuditLogExport,
-		APIKeyCreate, APIKeyUpdate, APIKeyRevoke}},
+		AuditViewCreate, AuditViewUpdate, AuditViewDelete, APIKeyCreate, APIKeyUpdate, APIKeyRevoke}},
 }
 
 // Access is the name of the group that holds what the web app itself records.

@@ -27,6 +27,7 @@ type logPage struct {
 	Typed    string       // the question as it was sent
 	Fragment bool         // htmx asks
 	Path     string       // the log's address without a query
+	Opened   string       // what the addresses of its entries carry, from which they know their list
 	Problem  *fault.Field // why the address cannot be answered
 	TooLong  bool         // it is that the filters are more than an address can hold
 	Now      models.Micros
@@ -100,6 +101,7 @@ func (h *Handlers) AuditLog(c *fiber.Ctx) error {
 		bad = fault.Newf("action", fault.TooLarge, "is more than an address can hold")
 	}
 	page := &logPage{
+		Opened:   filter.At(nil).Address(""),
 		TooLong:  tooLong,
 		Frame:    h.frame(c, "Audit Logs", "audit-logs"),
 		Filter:   filter,

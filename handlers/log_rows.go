@@ -134,7 +134,7 @@ func itemsOf(page *logPage, listed entries.Page, gaps []models.Gap, now time.Tim
 
 func rowOf(page *logPage, entry *models.Entry, names views.Namesakes, occurred time.Time, year int) *entryRow {
 	id := entry.ID.String()
-	path := template.HTMLEscapeString(page.Path + "/" + id)
+	path := template.HTMLEscapeString(page.Path + "/" + id + page.Opened)
 	_, verb, _ := strings.Cut(entry.Action, ":")
 	row := &entryRow{
 		ID:     id,

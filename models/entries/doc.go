@@ -1,6 +1,6 @@
 // Package entries answers questions about an organization's log: pages of any sort and filter, searches and
 // exports. It is one idea, used for everything. What is asked and answered is in query.go; page.go makes a page of
-// what a walk reads, as plan.go decides; log.go, span.go and read.go are what they stand on. A filter on one more
+// what a walk reads, and neighbour.go the one entry beside another, as plan.go decides; log.go, span.go and read.go are what they stand on. A filter on one more
 // column is a field of Query and a line of listFilters.
 //
 // # Runs

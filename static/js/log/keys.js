@@ -58,7 +58,7 @@ document.addEventListener('keydown', async (event) => {
       const link = target.closest('tbody[data-entry-id]')?.querySelector('[aria-expanded]');
       if (!link) return;
       event.preventDefault();
-      say(await copy(link.href) ? 'Link copied' : 'The browser did not allow copying');
+      say(await copy(link.href.split('?')[0]) ? 'Link copied' : 'The browser did not allow copying');
       break;
     }
     case '?':

@@ -3,6 +3,8 @@ package browsertest
 import (
 	"strings"
 	"testing"
+
+	"github.com/chromedp/chromedp"
 )
 
 func TestTheChartAboveTheTableLeadsOn(t *testing.T) {
@@ -23,8 +25,12 @@ func TestTheChartAboveTheTableLeadsOn(t *testing.T) {
 	}
 
 	href := value[string](p, `document.querySelector("#counts svg a").getAttribute("href")`)
+	p.do(chromedp.Evaluate[chromedp.Void](`window.stays = true; undefined`))
 	p.click(`#counts svg a .chart-place`)
 	p.waitFor("the entries of the bar", `new URLSearchParams(location.search).has("to") && document.querySelector("#counts svg")`)
+	if !value[bool](p, `window.stays === true`) {
+		t.Error("the page was loaded anew")
+	}
 	if !strings.Contains(href, "from=") {
 		t.Errorf("a bar leads to %s", href)
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/entries"
 	"github.com/auditlogs/auditlogs/models/following"
@@ -33,7 +34,11 @@ type Answer struct {
 // Of counts the entries that answer q.
 func Of(ctx context.Context, log *entries.Log, org models.Organization, q entries.Query) (Answer, error) {
 	t := tally{log: log, org: org, query: q, buckets: map[models.Quarter]*Bucket{}}
-	if of, known := subjectOf(org, q); known {
+	of, known, err := t.asked(ctx)
+	if err != nil {
+		return Answer{}, err
+	}
+	if known {
 		all, err := t.byCounts(ctx, of)
 		if all || err != nil {
 			return t.answer(all), err
@@ -44,26 +49,69 @@ func Of(ctx context.Context, log *entries.Log, org models.Organization, q entrie
 	return t.answer(all), err
 }
 
-// subjectOf is the subject that all entries which answer q are of, and no others but those before and after; known is
-// false where there is none.
-func subjectOf(org models.Organization, q entries.Query) (of subject, known bool) {
-	switch {
-	case org.Hidden.HidesActions(), len(q.Actions)+len(q.Actors) > 1:
-		return subject{}, false
-	case len(q.Actions) == 1:
-		of.Action = q.Actions[0]
-		_, whole := strings.CutSuffix(of.Action, entries.AnyVerb)
-		known = !whole && !entries.IsNative(of.Action)
-	case len(q.Actors) == 1:
-		of.ActorID, known = q.Actors[0], true
-	default:
-		known = true
-	}
-	rest := len(q.Outcomes) + len(q.Terms)
+// asked is which counts add up to an answer.
+type asked struct {
+	actions           []string // any of these; the empty one is all
+	actorID           string   // empty for all
+	succeeded, failed bool     // which of them
+}
+
+func (a asked) of(e *models.Entry) bool {
+	return slices.ContainsFunc(subjectsOf(e), func(s subject) bool { return s.ActorID == a.actorID && slices.Contains(a.actions, s.Action) })
+}
+
+// asked is which counts add up to the answer; known is false where none do.
+func (t *tally) asked(ctx context.Context) (of asked, known bool, err error) {
+	q := t.query
+	of = asked{actions: []string{""}, succeeded: true, failed: true}
+	rest := len(q.Terms)
 	for _, text := range []string{q.EntityType, q.EntityID, q.IP, q.RequestID, q.APIKey, q.Source, q.Search} {
 		rest += len(text)
 	}
-	return of, known && rest == 0
+	if t.org.Hidden.HidesActions() || rest > 0 || len(q.Actors) > 1 || len(q.Actors) == 1 && len(q.Actions) > 0 {
+		return of, false, nil
+	}
+	if len(q.Actors) == 1 {
+		of.actorID = q.Actors[0]
+	}
+	if len(q.Outcomes) > 0 {
+		has := func(outcome event.Outcome) bool { return slices.Contains(q.Outcomes, outcome) }
+		of.succeeded, of.failed = has(event.OutcomeSuccess), has(event.OutcomeFailure)
+		if of.failed != has(event.OutcomeDenied) {
+			return of, false, nil
+		}
+	}
+	if len(q.Actions) > 0 {
+		of.actions, known, err = t.recorded(ctx)
+		return of, known, err
+	}
+	return of, true, nil
+}
+
+// recorded are the actions that the query asks for, one by one. known is false where native ones are among them.
+func (t *tally) recorded(ctx context.Context) (actions []string, known bool, err error) {
+	var kinds []entries.Kind
+	for _, action := range t.query.Actions {
+		entity, whole := strings.CutSuffix(action, entries.AnyVerb)
+		switch {
+		case entries.IsNative(action):
+			return nil, false, nil
+		case !whole:
+			actions = append(actions, action)
+			continue
+		case kinds == nil:
+			if kinds, err = t.log.Kinds(ctx, t.org); err != nil {
+				return nil, false, err
+			}
+		}
+		for _, kind := range kinds {
+			if strings.HasPrefix(kind.Action, entity+":") {
+				actions = append(actions, kind.Action)
+			}
+		}
+	}
+	slices.Sort(actions)
+	return slices.Compact(actions), len(actions) > 0, nil
 }
 
 // tally counts entries.
@@ -94,9 +142,10 @@ func (t *tally) add(e *models.Entry) {
 func (t *tally) answer(all bool) Answer {
 	answer := Answer{All: all}
 	for _, quarter := range slices.Sorted(maps.Keys(t.buckets)) {
-		b := *t.buckets[quarter]
-		answer.Buckets = append(answer.Buckets, b)
-		answer.Count += b.Succeeded + b.Failed
+		if b := *t.buckets[quarter]; b.Succeeded+b.Failed > 0 {
+			answer.Buckets = append(answer.Buckets, b)
+			answer.Count += b.Succeeded + b.Failed
+		}
 	}
 	return answer
 }
@@ -112,7 +161,7 @@ func (t *tally) oneByOne(ctx context.Context, q entries.Query) (all bool, err er
 
 // byCounts takes whole quarters from the counts, and counts what is before and after them one by one. The counts know
 // nothing of what was deleted; that lies before where the clean-up has got to.
-func (t *tally) byCounts(ctx context.Context, of subject) (all bool, err error) {
+func (t *tally) byCounts(ctx context.Context, of asked) (all bool, err error) {
 	from := max(t.query.From, t.org.KeptSince(t.log.Now()))
 	var cleaned models.Cleanup
 	err = t.log.Reader(ctx).Where("org_id = ?", t.org.ID).Limit(1).Find(&cleaned).Error
@@ -146,7 +195,7 @@ const attempts = 3
 
 // whole takes the quarters from first to before behind from the counts, and of the entries what these do not hold yet.
 // That may be too much: all is false then.
-func (t *tally) whole(ctx context.Context, of subject, first, behind models.Quarter) (all bool, err error) {
+func (t *tally) whole(ctx context.Context, of asked, first, behind models.Quarter) (all bool, err error) {
 	for range attempts {
 		place, joined, err := following.PlaceOf(t.log.Reader(ctx), ConsumerName)
 		if err != nil || !joined {
@@ -171,8 +220,16 @@ func (t *tally) whole(ctx context.Context, of subject, first, behind models.Quar
 		}
 		for i := range unread {
 			e := &unread[i]
-			if q := models.QuarterOf(e.OccurredAt); q >= first && q < behind && slices.Contains(subjectsOf(e), of) {
+			if q := models.QuarterOf(e.OccurredAt); q >= first && q < behind && of.of(e) {
 				t.add(e)
+			}
+		}
+		for _, b := range t.buckets {
+			if !of.succeeded {
+				b.Succeeded = 0
+			}
+			if !of.failed {
+				b.Failed = 0
 			}
 		}
 		return true, nil
@@ -181,10 +238,10 @@ func (t *tally) whole(ctx context.Context, of subject, first, behind models.Quar
 }
 
 // read reads the counts of quarters, of which there may be many: 90 days have 8,640.
-func (t *tally) read(ctx context.Context, of subject, first, behind models.Quarter) (found []Bucket, err error) {
-	rows, err := t.log.Reader(ctx).Raw("SELECT quarter, succeeded, failed FROM audit_counts "+
-		"WHERE org_id = ? AND action = ? AND actor_id = ? AND quarter >= ? AND quarter < ?",
-		t.org.ID, of.Action, of.ActorID, first, behind).Rows()
+func (t *tally) read(ctx context.Context, of asked, first, behind models.Quarter) (found []Bucket, err error) {
+	rows, err := t.log.Reader(ctx).Raw("SELECT quarter, SUM(succeeded), SUM(failed) FROM audit_counts "+
+		"WHERE org_id = ? AND action IN ? AND actor_id = ? AND quarter >= ? AND quarter < ? GROUP BY quarter",
+		t.org.ID, of.actions, of.actorID, first, behind).Rows()
 	if err != nil {
 		return nil, err
 	}

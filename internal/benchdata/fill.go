@@ -4,13 +4,18 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"log/slog"
+	"sync"
 	"time"
 
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/database"
+	"github.com/auditlogs/auditlogs/jobs"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/counts"
+	followed "github.com/auditlogs/auditlogs/models/following"
 )
 
 // chunk is how many entries are written at a time.
@@ -20,7 +25,39 @@ const chunk = 50_000
 // when applications record: only the result is the same. Indexes are made afterwards. progress, which
 // may be nil, hears how many entries are written. The organizations keep entries for a year.
 func Fill(ctx context.Context, db *database.DB, spec Spec, progress func(done int)) error {
-	return fillWith(ctx, db, spec, progress, writer.tidy)
+	if err := fillWith(ctx, db, spec, progress, writer.tidy); err != nil {
+		return err
+	}
+	return Count(ctx, db)
+}
+
+// Count has the counts of a filled log keep up with it, as a server does.
+func Count(ctx context.Context, db *database.DB) error {
+	store, err := db.Store(nil)
+	if err != nil {
+		return fmt.Errorf("count: %w", err)
+	}
+	config := jobs.FollowerConfig{BatchSize: 10_000, Interval: 10 * time.Millisecond, LeaderCheck: 10 * time.Millisecond}
+	follower := jobs.NewFollower(store, slog.New(slog.DiscardHandler), []jobs.Consumer{jobs.Counts}, config)
+	following, stop := context.WithCancel(ctx)
+	defer stop()
+	var ended sync.WaitGroup
+	ended.Go(func() { follower.Run(following) })
+	for {
+		_, joined, err := followed.PlaceOf(store.Reader(ctx), counts.ConsumerName)
+		if err == nil && joined {
+			var lag time.Duration
+			if lag, err = followed.New(store).Lag(ctx, counts.ConsumerName); lag == 0 && err == nil {
+				stop()
+				ended.Wait()
+				return nil
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("count: %w", err)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
 }
 
 // Import is Fill, but leaves the database as a bulk import does: it has no statistics of what there

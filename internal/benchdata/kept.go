@@ -23,7 +23,7 @@ import (
 )
 
 // version changes with what a Spec stands for.
-const version = "2"
+const version = "3"
 
 // keptFor is when a kept log is made anew: before its entries expire.
 const keptFor = 200 * 24 * time.Hour

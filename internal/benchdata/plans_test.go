@@ -34,6 +34,9 @@ func TestPlansOfPostgreSQL(t *testing.T) {
 	if err := benchdata.Import(t.Context(), db, plansSpec); err != nil {
 		t.Fatal(err)
 	}
+	if err := benchdata.Count(t.Context(), db); err != nil {
+		t.Fatal(err)
+	}
 	asked := statementsOf(t, db, false)
 	gone := 0 // rows of a hundred
 	check := func(t *testing.T) {
@@ -74,6 +77,9 @@ func TestPlansOfPostgreSQL(t *testing.T) {
 func TestPlansOfSQLite(t *testing.T) {
 	db := databasetest.SQLite(t)
 	if err := benchdata.Import(t.Context(), db, plansSpec); err != nil {
+		t.Fatal(err)
+	}
+	if err := benchdata.Count(t.Context(), db); err != nil {
 		t.Fatal(err)
 	}
 	asked := statementsOf(t, db, false)

@@ -9,6 +9,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/actors"
+	"github.com/auditlogs/auditlogs/models/counts"
 	"github.com/auditlogs/auditlogs/models/entries"
 )
 
@@ -21,6 +22,8 @@ type Question struct {
 	Sparse, Rare bool
 	// Further says that it asks for what no filled log holds.
 	Further bool
+	// Counts says that it asks how many there are, of what the follower keeps.
+	Counts bool
 	// Buffers bounds how many buffers of PostgreSQL answering it may touch, in a log of any size.
 	Buffers int
 
@@ -68,6 +71,14 @@ const CountedEntries = 10_000
 
 // maxPage is the page that DeepPage asks for, where there are that many before the middle.
 const maxPage = 100_000
+
+// counting asks how many entries answer and when they occurred, as the page does above its table.
+func counting(name string, query entries.Query) Question {
+	return Question{Name: name, Counts: true, ask: func(ctx context.Context, store *entries.Log, org models.Organization) (int, error) {
+		answer, err := counts.Of(ctx, store, org, query)
+		return len(answer.Buckets), err
+	}}
+}
 
 // Questions are asked of the organization with slug, Large or a Small one.
 func (s Spec) Questions(slug string) []Question {
@@ -217,6 +228,10 @@ func (s Spec) Questions(slug string) []Question {
 			found, err := actors.ByID(ctx, store.Store, org, NamedActors)
 			return len(found), err
 		}},
+		counting("counts: everything", entries.Query{}),
+		counting("counts: an action", entries.Query{Actions: []string{common}}),
+		counting("counts: a user", entries.Query{Actors: []string{busy}}),
+		counting("counts: a group of actions, a week", entries.Query{Actions: []string{"service:*"}, From: models.MicrosOf(end.Add(-7 * 24 * time.Hour))}),
 		Question{Name: CappedCount, ask: func(ctx context.Context, store *entries.Log, org models.Organization) (int, error) {
 			return store.CountBefore(ctx, org, at, CountedEntries+1)
 		}},
@@ -238,6 +253,8 @@ func (q Question) buffers() int {
 		return 300
 	case q.Name == CappedCount:
 		return 1500
+	case q.Counts:
+		return 2000 // 8,640 quarters of an hour; which actions a group has
 	case query.Outcomes != nil && q.Sparse:
 		return 120_000 // looked through as far as a page may
 	case query.Outcomes != nil:

@@ -79,7 +79,13 @@ func (all spans) others() (condition string, args []any) {
 		}
 		at, except = s.next, append(except, s.except...)
 	}
-	either, args = append(either, "xact >= ?", "xact = ANY (?::bigint[])"), append(args, at, bigints(except))
+	// Of numbers that are open to one side, and of a list where there were few transactions, PostgreSQL expects many
+	// entries where it plans for any values; of those between two numbers few.
+	const last = "9223372036854775807"
+	either, args = append(either, "xact >= ? AND xact <= "+last), append(args, at)
+	if len(except) > 0 {
+		either, args = append(either, "xact >= ? AND xact <= ? AND xact = ANY (?::bigint[])"), append(args, slices.Min(except), slices.Max(except), bigints(except))
+	}
 	return "(" + strings.Join(either, " OR ") + ")", args
 }
 

@@ -127,9 +127,10 @@ func beginOfDay(t time.Time) time.Time { return dayAfter(t, 0) }
 
 func beginOfWeek(t time.Time) time.Time { return dayAfter(t, -(int(t.Weekday())+6)%7) }
 
-// dayAfter is the beginning of the day so many days after that of t.
+// dayAfter is the beginning of the day so many days after that of t: later than midnight where clocks are put forward then.
 func dayAfter(t time.Time, days int) time.Time {
-	return time.Date(t.Year(), t.Month(), t.Day()+days, 0, 0, 0, 0, t.Location())
+	begin, _ := instantsOf(time.Date(t.Year(), t.Month(), t.Day()+days, 0, 0, 0, 0, time.UTC), t.Location())
+	return begin
 }
 
 // chartOf draws an answer over the range of the filter, or from its first entry to now.

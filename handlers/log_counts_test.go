@@ -76,3 +76,26 @@ func TestLargeNumbersAreRounded(t *testing.T) {
 		}
 	}
 }
+
+// Where clocks are put forward at midnight, a day begins later.
+func TestBarsGoOnOverEveryChangeOfTheClocks(t *testing.T) {
+	for _, name := range []string{"UTC", "America/Santiago", "America/Havana", "Africa/Cairo", "Europe/Berlin", "Australia/Lord_Howe"} {
+		zone, err := time.LoadLocation(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		begin := time.Date(2026, 1, 1, 12, 30, 0, 0, zone)
+		for _, unit := range units {
+			for at := unit.begin(begin); at.Year() < 2027; at = unit.next(at) {
+				if next := unit.next(at); !next.After(at) || unit.longest > 4*24*time.Hour && next.Day() == at.Day() {
+					t.Fatalf("in %s the %s from %s is followed by that from %s", name, unit.name, at, next)
+				}
+			}
+		}
+		for _, day := range []time.Month{time.March, time.September} {
+			if at := time.Date(2026, day, 6, 12, 0, 0, 0, zone); beginOfDay(at).Day() != 6 {
+				t.Errorf("in %s the day of %s begins at %s", name, at, beginOfDay(at))
+			}
+		}
+	}
+}

@@ -31,25 +31,38 @@ func Fill(ctx context.Context, db *database.DB, spec Spec, progress func(done in
 	return Count(ctx, db)
 }
 
+// Follow has the consumers of a server follow a log until stop.
+func Follow(ctx context.Context, db *database.DB, config jobs.FollowerConfig) (stop func(), err error) {
+	store, err := db.Store(nil)
+	if err != nil {
+		return nil, err
+	}
+	follower := jobs.NewFollower(store, slog.New(slog.DiscardHandler), []jobs.Consumer{jobs.Counts}, config)
+	ctx, cancel := context.WithCancel(ctx)
+	var ended sync.WaitGroup
+	ended.Go(func() { follower.Run(ctx) })
+	return func() {
+		cancel()
+		ended.Wait()
+	}, nil
+}
+
 // Count has the counts of a filled log keep up with it, as a server does.
 func Count(ctx context.Context, db *database.DB) error {
 	store, err := db.Store(nil)
 	if err != nil {
 		return fmt.Errorf("count: %w", err)
 	}
-	config := jobs.FollowerConfig{BatchSize: 10_000, Interval: 10 * time.Millisecond, LeaderCheck: 10 * time.Millisecond}
-	follower := jobs.NewFollower(store, slog.New(slog.DiscardHandler), []jobs.Consumer{jobs.Counts}, config)
-	following, stop := context.WithCancel(ctx)
+	stop, err := Follow(ctx, db, jobs.FollowerConfig{BatchSize: 10_000, Interval: 10 * time.Millisecond, LeaderCheck: 10 * time.Millisecond})
+	if err != nil {
+		return fmt.Errorf("count: %w", err)
+	}
 	defer stop()
-	var ended sync.WaitGroup
-	ended.Go(func() { follower.Run(following) })
 	for {
 		_, joined, err := followed.PlaceOf(store.Reader(ctx), counts.ConsumerName)
 		if err == nil && joined {
 			var lag time.Duration
 			if lag, err = followed.New(store).Lag(ctx, counts.ConsumerName); lag == 0 && err == nil {
-				stop()
-				ended.Wait()
 				return nil
 			}
 		}

@@ -29,6 +29,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/internal/apptest"
 	"github.com/auditlogs/auditlogs/internal/benchdata"
+	"github.com/auditlogs/auditlogs/jobs"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/accounts"
 )
@@ -231,6 +232,50 @@ func BenchmarkRecord(b *testing.B) {
 			}
 		}
 		log.compare(b, events, ours, log.insertEach(b, clients), "insert")
+	})
+}
+
+// What recording pays for what a server keeps beside the log: one event in a transaction of its own and the Batcher,
+// while consumers follow, beside the same while none does. They have caught up before each run.
+func BenchmarkFollowed(b *testing.B) {
+	const clients = 4
+	eachLog(b, func(b *testing.B, log *benchLog) {
+		batcher := log.batcher(b)
+		for _, test := range []struct {
+			name   string
+			events int
+			way    way
+		}{
+			{"one", 5000, func(n int) func() error {
+				return func() error {
+					return each(clients, n, func(_, i int) error {
+						return log.Write.Transaction(func(tx *gorm.DB) error {
+							_, err := audit.Record(b.Context(), tx, log.next(log.events[i%knownEvents]))
+							return err
+						})
+					})
+				}
+			}},
+			{"batcher", 50_000, log.through(b, batcher)},
+		} {
+			b.Run(test.name, func(b *testing.B) {
+				followed := func(n int) func() error {
+					if err := benchdata.Count(b.Context(), log.DB); err != nil {
+						b.Fatal(err)
+					}
+					run := test.way(n)
+					return func() error {
+						stop, err := benchdata.Follow(b.Context(), log.DB, jobs.FollowerConfig{LeaderCheck: 10 * time.Millisecond})
+						if err != nil {
+							return err
+						}
+						defer stop()
+						return run()
+					}
+				}
+				log.compare(b, test.events, followed, test.way, "alone")
+			})
+		}
 	})
 }
 

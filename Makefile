@@ -109,7 +109,7 @@ bench: ## Measure reading, serving and retention at ROWS=1000000 entries into BE
 .PHONY: bench-recording
 bench-recording: ## Compare recording with the fastest way to write the same rows (ROWS=1000000)
 	TEST_POSTGRES_DURABLE=1 TEST_POSTGRES_KEEP=$(BENCH_POSTGRES) ROWS=$(or $(ROWS),1000000) \
-		scripts/test-postgres go test ./internal/benchdata -run '^$$' -bench 'Record$$|Batcher$$|API$$' -benchtime 15x -timeout 2h
+		scripts/test-postgres go test ./internal/benchdata -run '^$$' -bench 'Record$$|Batcher$$|API$$|Followed$$' -benchtime 15x -timeout 2h
 	TEST_POSTGRES_DURABLE=1 TEST_POSTGRES_KEEP=$(BENCH_POSTGRES) ROWS=$(or $(ROWS),1000000) \
 		scripts/test-postgres go test ./internal/benchdata -run '^$$' -bench 'BatcherMemory$$' -benchtime 1x -timeout 2h
 

@@ -84,6 +84,11 @@ race: ## Run the tests of concurrent code under the race detector
 	CGO_ENABLED=1 scripts/test-postgres go test -race -timeout 25m $(RACE_PACKAGES)
 	for module in $(RACE_MODULES); do (cd $$module && CGO_ENABLED=1 go test -race ./...) || exit 1; done
 
+.PHONY: pictures
+pictures: ## Take the pictures of docs/guide.md anew
+	@scripts/test-tools chromium
+	PICTURES=1 scripts/test-postgres go test -count=1 -run TestTheGuideShowsWhatIsThere ./internal/browsertest
+
 .PHONY: soak
 soak: ## Kill what records, and PostgreSQL, twenty times each under load, and look for what is lost
 	@scripts/test-tools postgresql

@@ -108,8 +108,8 @@ var units = []struct {
 	next    func(begin time.Time) time.Time
 	label   string
 }{
-	{"quarter of an hour", 8 * time.Hour, beginOfQuarter, func(t time.Time) time.Time { return t.Add(15 * time.Minute) }, "Jan 2, 15:04"},
-	{"hour", 4 * 24 * time.Hour, beginOfHour, func(t time.Time) time.Time { return t.Add(time.Hour) }, "Jan 2, 15:04"},
+	{"quarter of an hour", 24 * time.Hour, beginOfQuarter, func(t time.Time) time.Time { return t.Add(15 * time.Minute) }, "Jan 2, 15:04"},
+	{"hour", 7 * 24 * time.Hour, beginOfHour, func(t time.Time) time.Time { return t.Add(time.Hour) }, "Jan 2, 15:04"},
 	{"day", 100 * 24 * time.Hour, beginOfDay, func(t time.Time) time.Time { return dayAfter(t, 1) }, "Mon, Jan 2, 2006"},
 	{"week", 1 << 62, beginOfWeek, func(t time.Time) time.Time { return dayAfter(t, 7) }, "week of Jan 2, 2006"},
 }

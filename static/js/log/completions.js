@@ -30,6 +30,7 @@ function take({ dataset: { text, at } }) {
   const q = box();
   q.value = text;
   q.setSelectionRange(at, at);
+  showCompletions(false); // until there are others
   q.dispatchEvent(new Event('input', { bubbles: true }));
 }
 

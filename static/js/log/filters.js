@@ -79,7 +79,7 @@ document.addEventListener('click', (event) => {
   const link = event.target.closest?.('.log a[hx-get]:not([aria-expanded])');
   const carried = document.getElementById('filter-state');
   if (!link || !carried || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey) return;
-  const { search } = new URL(link.href);
+  const { search } = new URL(link.getAttribute('href'), location); // the chart's links are of SVG
   readAddress(search);
   log.filters().querySelectorAll('input[type="hidden"]').forEach((input) => input.remove());
   const address = new URLSearchParams(search);

@@ -34,7 +34,8 @@ func listingKind(filter Filter) accesslog.Kind {
 }
 
 func listingAddress(c *fiber.Ctx, filter Filter) string {
-	filter.Cursor, filter.Limit, filter.inAPI, filter.DefaultView = nil, defaultPageSize, false, false
+	filter = filter.forAnybody()
+	filter.Limit, filter.Columns, filter.inAPI = defaultPageSize, nil, false
 	return filter.Address(settingsPath(organizationOf(c), "audit-logs"))
 }
 

@@ -15,6 +15,7 @@ import (
 type entryPage struct {
 	Frame
 	Entry entryView
+	Span  int // columns of the table that it opens in
 	List  entryList
 }
 
@@ -51,6 +52,7 @@ func (h *Handlers) Entry(c *fiber.Ctx) error {
 	page := entryPage{
 		Frame: h.frame(c, entry.Action, "audit-logs"),
 		Entry: viewEntry(h.base(c), scope.Organization, entry, links, list, scope.Location),
+		Span:  list.ColumnCount(),
 	}
 	if wantsFragment(c) {
 		h.noteReading(c, accesslog.KindEntry, page.Entry.Path)
@@ -69,12 +71,13 @@ func (h *Handlers) neighbours(ctx context.Context, org models.Organization, list
 	if list.DefaultOrder() {
 		links.PreviousLabel, links.NextLabel = "Newer", "Older"
 	}
+	of := list.forAnybody() // in the addresses of entries
 	previous, looked, err := h.Entries.Neighbour(ctx, org, list.Query(), entries.CursorBefore(list.Sort, entry))
 	switch {
 	case err != nil:
 		return links, err
 	case previous != nil:
-		links.Previous = list.Address(log + "/" + previous.ID.String())
+		links.Previous = of.Address(log + "/" + previous.ID.String())
 		links.Back = list.At(entries.CursorAfter(list.Sort, previous)).Address(log)
 	case looked != nil:
 		links.Previous, links.PreviousLabel = list.At(looked).Address(log), keepLooking
@@ -84,7 +87,7 @@ func (h *Handlers) neighbours(ctx context.Context, org models.Organization, list
 	case err != nil:
 		return links, err
 	case next != nil:
-		links.Next = list.Address(log + "/" + next.ID.String())
+		links.Next = of.Address(log + "/" + next.ID.String())
 	case looked != nil:
 		links.Next, links.NextLabel = list.At(looked).Address(log), keepLooking
 	}

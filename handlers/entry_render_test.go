@@ -28,7 +28,7 @@ func testViews(t *testing.T) *html.Engine {
 // renderRow renders the row that opens under an entry and reads it as a browser would, in a table.
 func renderRow(t *testing.T, entry models.Entry) (row *goquery.Selection, source string) {
 	t.Helper()
-	page := entryPage{Entry: viewEntry("https://audit.example.com", models.Organization{Slug: "acme"}, entry, nil, wholeLog(time.UTC), time.UTC)}
+	page := entryPage{Span: 5, Entry: viewEntry("https://audit.example.com", models.Organization{Slug: "acme"}, entry, nil, wholeLog(time.UTC), time.UTC)}
 	var out bytes.Buffer
 	if err := testViews(t).Render(&out, "entry/row", page); err != nil {
 		t.Fatal(err)

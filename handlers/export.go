@@ -37,7 +37,8 @@ func (h *Handlers) Export(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	filter.Cursor, filter.Limit, filter.DefaultView = nil, defaultPageSize, false
+	filter = filter.forAnybody()
+	filter.Limit, filter.Columns = defaultPageSize, nil
 	if err := entries.Allowed(scope.Organization, filter.Query()); err != nil { // before it is recorded that it was taken
 		return err
 	}

@@ -37,6 +37,7 @@ type Filter struct {
 	Sort       entries.Sort
 	Ascending  bool
 	Limit      int
+	Columns    []string // of the table, besides alwaysColumns; nil for defaultColumns
 	Cursor     *entries.Cursor
 
 	// Problems are the parts of the question that were not understood: the rest is in the other fields.
@@ -60,6 +61,9 @@ const everything = "all"
 
 // Page sizes the address may ask for; the default is left out of it.
 var pageSizes = []int{25, defaultPageSize, 100}
+
+// sortedColumns are those that the table can be sorted by.
+var sortedColumns = []entries.Sort{entries.SortTimestamp, entries.SortAction, entries.SortEntityType, entries.SortUser}
 
 const (
 	defaultPageSize = 50
@@ -97,7 +101,7 @@ var filterParameters = slices.Concat([]string{"action", "actor", "outcome", "ent
 
 var (
 	apiFilterParameters  = append(slices.Clip(filterParameters), apiQuestion)
-	pageFilterParameters = append(slices.Clip(filterParameters), "view")
+	pageFilterParameters = append(slices.Clip(filterParameters), "column", "view")
 )
 
 // Reading is what the meaning of an address depends on besides the address.
@@ -168,6 +172,7 @@ func (r Reading) Filter(query string) (Filter, error) {
 			f.Ascending = f.Sort != entries.SortTimestamp
 		}
 	}
+	f.arrange()
 	if texts := values[f.questionName()]; len(texts) > 0 {
 		text := texts[len(texts)-1]
 		if reason := f.ask(text, r); reason != "" {
@@ -323,6 +328,8 @@ func (f *Filter) set(name, value string, now time.Time) string {
 			return "must be lower case letters, digits and _, such as notification_channel"
 		}
 		f.EntityType = value
+	case "column":
+		return f.setColumn(strings.TrimSpace(value))
 	case "view":
 		if value != everything {
 			return "must be all; a view has an address of its own"
@@ -354,7 +361,7 @@ func (f *Filter) set(name, value string, now time.Time) string {
 		}
 	case "sort":
 		sort := entries.Sort(value)
-		if !slices.Contains([]entries.Sort{entries.SortTimestamp, entries.SortAction, entries.SortEntityType, entries.SortUser}, sort) {
+		if !slices.Contains(sortedColumns, sort) {
 			return "must be timestamp, action, entity_type or user"
 		}
 		f.Sort = sort
@@ -413,7 +420,7 @@ func (f Filter) Query() entries.Query {
 		Actions: f.Actions, Actors: f.Actors, Outcomes: f.Outcomes, EntityType: f.EntityType, Search: f.Search, Terms: f.Terms,
 		IP: f.IP, RequestID: f.RequestID, APIKey: f.APIKey, Source: f.Source,
 		From: f.From.At, To: f.To.At,
-		Sort: f.Sort, Ascending: f.Ascending, Cursor: f.Cursor, Limit: f.Limit,
+		Sort: f.Sort, Ascending: f.Ascending, Cursor: f.Cursor, Limit: f.Limit, Also: f.also(),
 	}
 }
 
@@ -448,7 +455,7 @@ func (f Filter) ZoneName() string { return f.Zone.String() }
 
 // All is the filter without any restriction, in the same order.
 func (f Filter) All() Filter {
-	return Filter{Zone: f.Zone, Sort: f.Sort, Ascending: f.Ascending, Limit: f.Limit, DefaultView: f.DefaultView, inAPI: f.inAPI}
+	return Filter{Zone: f.Zone, Sort: f.Sort, Ascending: f.Ascending, Limit: f.Limit, Columns: f.Columns, DefaultView: f.DefaultView, inAPI: f.inAPI}
 }
 
 // Without leaves out one value: of action, actor and outcome the one given, of q the term given or
@@ -546,9 +553,17 @@ func (f Filter) At(cursor *entries.Cursor) Filter {
 // Colons and slashes stay as they are: addresses are read by people too.
 func (f Filter) String() string {
 	var parts []string
+	for _, p := range f.parameters() {
+		parts = append(parts, p.Name+"="+readable.Replace(url.QueryEscape(p.Value)))
+	}
+	return strings.Join(parts, "&")
+}
+
+// parameters are those of the canonical query, in its order.
+func (f Filter) parameters() (all []carried) {
 	add := func(name, value string) {
 		if value != "" {
-			parts = append(parts, name+"="+readable.Replace(url.QueryEscape(value)))
+			all = append(all, carried{name, value})
 		}
 	}
 	for _, action := range f.Actions {
@@ -581,21 +596,27 @@ func (f Filter) String() string {
 	if f.Limit != defaultPageSize {
 		add("limit", strconv.Itoa(f.Limit))
 	}
+	for _, column := range f.ColumnParameters() {
+		add("column", column)
+	}
 	if f.Cursor != nil {
 		add("cursor", encodeCursor(*f.Cursor, f.Sort, f.Ascending))
 	}
-	if len(parts) == 0 && f.DefaultView {
+	if len(all) == 0 && f.DefaultView {
 		add("view", everything)
 	}
-	return strings.Join(parts, "&")
+	return all
 }
 
 var readable = strings.NewReplacer("%3A", ":", "%2F", "/", "%40", "@", "%2A", "*", "%2C", ",")
 
 // Saved is the query that a view keeps: String for anybody, of the first page.
-func (f Filter) Saved() string {
+func (f Filter) Saved() string { return f.forAnybody().String() }
+
+// forAnybody is the filter at its first page, in addresses that say the same whatever the reader's default view is.
+func (f Filter) forAnybody() Filter {
 	f.Cursor, f.DefaultView = nil, false
-	return f.String()
+	return f
 }
 
 // Direction is "asc" or "desc" where that is not what the column has by default.

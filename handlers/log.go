@@ -94,6 +94,9 @@ func (h *Handlers) AuditLog(c *fiber.Ctx) error {
 		}
 		asked, _ = reading.Filter(withoutParameter(query, pageQuestion))
 	} else if bad == nil {
+		if !fragment && formSent(c, "column") {
+			return redirect(c, filter.Address(c.Path()))
+		}
 		sayCanonical(c, filter)
 	}
 	tooLong := bad == nil && ticksTooMany(c, filter)
@@ -101,7 +104,7 @@ func (h *Handlers) AuditLog(c *fiber.Ctx) error {
 		bad = fault.Newf("action", fault.TooLarge, "is more than an address can hold")
 	}
 	page := &logPage{
-		Opened:   filter.At(nil).Address(""),
+		Opened:   filter.forAnybody().Address(""),
 		TooLong:  tooLong,
 		Frame:    h.frame(c, "Audit Logs", "audit-logs"),
 		Filter:   filter,
@@ -201,9 +204,14 @@ func isTyping(c *fiber.Ctx) bool { return c.Get("HX-Source") == "input#q" }
 
 // sayCanonical has htmx show the one address of what a form or a link asked for in another spelling.
 func sayCanonical(c *fiber.Ctx, filter Filter) {
-	if address := filter.Address(c.Path()); wantsFragment(c) && address != c.OriginalURL() && filter.Question() != c.Query(pageQuestion) {
+	if address := filter.Address(c.Path()); wantsFragment(c) && address != c.OriginalURL() && (filter.Question() != c.Query(pageQuestion) || formSent(c, "column")) {
 		c.Set("HX-Push-Url", address)
 	}
+}
+
+// formSent reports whether a form with some fields of a name was sent, of which one is empty: no link has such a parameter.
+func formSent(c *fiber.Ctx, field string) bool {
+	return strings.Contains("&"+string(c.Request().URI().QueryString())+"&", "&"+field+"=&")
 }
 
 // withoutParameter takes one parameter out of a query.
@@ -383,7 +391,7 @@ func (p *logPage) ExchangeForms() []exchange.Form { return exchange.Forms }
 // Export returns the address of an export of everything the filter lets through.
 func (p *logPage) Export(format string) string {
 	f := p.Filter
-	f.Limit = defaultPageSize
+	f.Limit, f.Columns = defaultPageSize, nil
 	address := p.Path + "/export?format=" + format
 	if query := f.Saved(); query != "" {
 		address += "&" + query

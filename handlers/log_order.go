@@ -1,6 +1,10 @@
 package handlers
 
-import "github.com/auditlogs/auditlogs/models/entries"
+import (
+	"slices"
+
+	"github.com/auditlogs/auditlogs/models/entries"
+)
 
 // column is a heading of the table. Only those with an address sort.
 type column struct {
@@ -10,16 +14,19 @@ type column struct {
 }
 
 func columnsOf(page *logPage) []column {
-	columns := []column{
-		{Name: "action", Label: "Action"},
-		{Name: "entity_type", Label: "Entity type"},
-		{Name: "entity_id", Label: "Entity ID"},
-		{Name: "user", Label: "User"},
-		{Name: "timestamp", Label: "Timestamp"},
+	columns := []column{{Name: "action", Label: "Action"}}
+	for _, name := range defaultColumns {
+		if page.Filter.Shows(name) {
+			columns = append(columns, column{Name: name, Label: columnLabels[name]})
+		}
 	}
+	for _, further := range page.Filter.furtherColumns() {
+		columns = append(columns, column{Name: further.name, Label: further.label})
+	}
+	columns = append(columns, column{Name: "timestamp", Label: "Timestamp"})
 	for i := range columns {
 		sort := entries.Sort(columns[i].Name)
-		if sort == "entity_id" {
+		if !slices.Contains(sortedColumns, sort) {
 			continue
 		}
 		columns[i].Address = page.Filter.SortedBy(sort).Address(page.Path)

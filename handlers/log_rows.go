@@ -47,6 +47,9 @@ type entryRow struct {
 	Brief   *views.Brief    // what it changed, in a history
 	Related *event.Resource // the resource of a history as it is related to it, where it is about another one
 
+	ShowsType, ShowsID, ShowsUser bool
+	Cells                         []cell // of further columns
+
 	CutID                       bool   // it may be too long for its place, and is cut in the middle then
 	EntityNameEnd, ActorNameEnd string // what is left of the end of a name that is cut so
 }
@@ -93,7 +96,7 @@ func itemsOf(page *logPage, listed entries.Page, gaps []models.Gap, now time.Tim
 	f := page.Filter
 	now = now.In(page.Location)
 	under, together := "", 0
-	names := views.NamesakesOf(listed.Entries)
+	names, further := views.NamesakesOf(listed.Entries), f.furtherColumns()
 	for i := range listed.Entries {
 		entry := &listed.Entries[i]
 		for len(gaps) > 0 && precedes(gaps[0], entry.OccurredAt, f.Ascending) {
@@ -117,6 +120,7 @@ func itemsOf(page *logPage, listed entries.Page, gaps []models.Gap, now time.Tim
 			}
 		}
 		row := rowOf(page, entry, names, occurred, now.Year())
+		row.Cells = cellsOf(page, entry, further)
 		switch unmarked := borrowed(entry) && row.ByKey == ""; {
 		case unmarked && !wasImported(entry):
 			row.Late = "of another system"
@@ -150,6 +154,7 @@ func rowOf(page *logPage, entry *models.Entry, names views.Namesakes, occurred t
 		Datetime:  views.Datetime(entry.OccurredAt),
 		Time:      occurred.Format("Jan 2, 15:04:05") + views.OffsetIfTwice(occurred),
 		CutID:     len(entry.EntityID) > longID,
+		ShowsType: page.Filter.Shows("entity_type"), ShowsID: page.Filter.Shows("entity_id"), ShowsUser: page.Filter.Shows("user"),
 	}
 	long := longActorName
 	if row.Kind.Word != "" {

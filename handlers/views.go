@@ -235,7 +235,14 @@ func (h *Handlers) sayer(c *fiber.Ctx, filters []Filter) (say func(Filter) []str
 			said = append(said, "All entries")
 		}
 		if !filter.DefaultOrder() {
-			said = append(said, filter.OrderLabel())
+			said = append(said, (&logPage{Filter: filter}).orderInWords())
+		}
+		if filter.Columns != nil {
+			var labels []string
+			for _, column := range columnsOf(&logPage{Filter: filter}) {
+				labels = append(labels, column.Label)
+			}
+			said = append(said, "columns "+strings.Join(labels, ", "))
 		}
 		return said
 	}, err

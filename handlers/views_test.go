@@ -72,7 +72,7 @@ func TestAViewIsANameForAnAddress(t *testing.T) {
 		// What is saved is the canonical question, of the first page.
 		form := l.member.Get(log+"?outcome=denied&q=action:user:*+web&sort=action&dir=asc").Find("#save-view").AttrOr("href", "")
 		page := l.member.Get(form).Expect(200)
-		if got := page.Text("#save-title + p"); got != "Search web, Action user:*, Outcome denied, Action, A to Z" {
+		if got := page.Text("#save-title + p"); got != "Search web, Action user:*, Outcome denied, sorted by action, A to Z" {
 			t.Errorf("to be saved is %q", got)
 		}
 		query := page.Find("[name=query]").AttrOr("value", "")
@@ -282,6 +282,11 @@ func TestAViewOfWhatARoleDoesNotSeeIsRefused(t *testing.T) {
 			t.Errorf("the member has %s", got)
 		}
 		v.member.Get(views + "?action=secret:read").Expect(403)
+		v.member.Get(log + "?column=word").Expect(403)
+		if v.member.Get(log+"?view=all").Find(".columns-menu input.mono").Length() != 0 {
+			t.Error("columns of the metadata are offered")
+		}
+		v.auditor.Get(log + "?column=word").Expect(200)
 		v.member.Post(views, "name", "Mine", "query", "action="+url.QueryEscape("secret:*")).Expect(403)
 		if got := beside(v.auditor, "?action=secret:read"); got != builtIn+", [Secrets], Edit views" {
 			t.Errorf("the auditor has %s", got)

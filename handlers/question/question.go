@@ -122,11 +122,7 @@ func TermString(t entries.Term) string {
 		}
 		return text.String()
 	}
-	text.WriteString(string(t.Field))
-	for _, key := range t.Path {
-		text.WriteString("." + keyString(key))
-	}
-	text.WriteByte(':')
+	text.WriteString(string(t.Field) + pathString(t.Path) + ":")
 	for i, value := range t.Values {
 		if i > 0 {
 			text.WriteByte(',')
@@ -148,6 +144,29 @@ func keyString(key string) string {
 		return quoted(key)
 	}
 	return key
+}
+
+// PathString prints a path of the metadata: meta.userAgent.
+func PathString(path []string) string { return string(entries.FieldMetadata) + pathString(path) }
+
+func pathString(path []string) (text string) {
+	for _, key := range path {
+		text += "." + keyString(key)
+	}
+	return text
+}
+
+// ParsePath reads a path of the metadata, with or without meta. before it.
+func ParsePath(text string) (path []string, ok bool) {
+	if !strings.HasPrefix(text, string(entries.FieldMetadata)+".") {
+		text = string(entries.FieldMetadata) + "." + text
+	}
+	q, problems := Parse(text+":x", Env{})
+	if len(problems) > 0 || len(q.Words) > 0 || len(q.Terms) != 1 {
+		return nil, false
+	}
+	term := q.Terms[0]
+	return term.Path, term.Field == entries.FieldMetadata && len(term.Path) > 0 && slices.Equal(term.Values, []string{"x"})
 }
 
 func valueString(value string) string {

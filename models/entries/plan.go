@@ -159,6 +159,9 @@ func Allowed(org models.Organization, q Query) error {
 			return &models.HiddenError{What: action}
 		}
 	}
+	if slices.Contains(q.Also, FieldMetadata) && org.Hidden.HidesMetadata() {
+		return &models.HiddenError{What: "metadata"}
+	}
 	for _, term := range q.Terms {
 		switch term.Field {
 		case FieldMetadata:

@@ -44,6 +44,9 @@ type Query struct {
 	Cursor *Cursor // where the page begins; nil for the first
 	Limit  int     // entries a page
 
+	// Also is what is read of each entry besides what a list shows: FieldIP, FieldRequest, FieldMetadata.
+	Also []Field
+
 	// Kinds is what Log.Kinds answered for the same page; where it is nil and the answer takes them,
 	// they are asked for.
 	Kinds []Kind

@@ -176,6 +176,15 @@ func anyLeaf(value any, path []string, is func(text string) bool) bool {
 	return leafIn(value, is)
 }
 
+// MetadataAt lists the values of an entry's metadata behind some keys, as a Term with that path looks at them.
+func MetadataAt(e *models.Entry, path []string) (values []string) {
+	leafAt(metadataOf(e)(), path, func(text string) bool {
+		values = append(values, text)
+		return false
+	})
+	return values
+}
+
 // leafAt looks at what a path leads to, through arrays and at its end into them.
 func leafAt(value any, path []string, is func(text string) bool) bool {
 	switch value := value.(type) {
@@ -253,17 +262,17 @@ var unlisted = []struct {
 func (p *plan) listed() string {
 	columns := listColumns
 	for _, also := range unlisted {
-		if p.looksAt(also.field) {
+		if p.looksAt(also.field) || slices.Contains(p.query.Also, also.field) {
 			columns += ", " + also.column
 		}
 	}
 	return columns
 }
 
-// forget leaves of entries what lists show.
+// forget leaves of entries what lists show, and what is asked for besides.
 func (p *plan) forget(entries []models.Entry) {
 	for _, also := range unlisted {
-		if p.looksAt(also.field) {
+		if p.looksAt(also.field) && !slices.Contains(p.query.Also, also.field) {
 			for i := range entries {
 				*also.value(&entries[i]) = ""
 			}

@@ -51,6 +51,10 @@ function keepPlace(source) {
     if (log.entries().getBoundingClientRect().top < 0) log.entries().scrollIntoView({ block: 'start' });
     return;
   }
+  if (source?.matches?.('.columns-menu form')) {
+    source.previousElementSibling.focus();
+    return;
+  }
   if (document.activeElement === document.body) {
     (document.querySelector('.chip-remove') ?? document.getElementById('q'))?.focus({ preventScroll: true });
   }

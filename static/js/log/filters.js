@@ -11,9 +11,10 @@ document.addEventListener('htmx:config:request', (event) => {
   for (const name of new Set(said.keys())) {
     const values = [...new Set(said.getAll(name).map((value) => value.trim()).filter(Boolean))];
     said.delete(name);
-    for (const value of repeated.includes(name) ? values : values.slice(-1)) said.append(name, value);
+    for (const value of [...repeated, 'column'].includes(name) ? values : values.slice(-1)) said.append(name, value);
   }
   if (!said.has('from') && !said.has('to')) said.delete('tz');
+  if ([...said].length > 1) said.delete('view');
   keepShort(event, said);
 });
 
@@ -92,6 +93,7 @@ document.addEventListener('click', (event) => {
     Object.assign(input, { type: 'hidden', name, value });
     carried.append(input);
   }
+  for (const value of address.getAll('column')) carried.append(Object.assign(document.createElement('input'), { type: 'hidden', name: 'column', value }));
 });
 
 /** provenance lists the names of the filters by where an event was sent from. */

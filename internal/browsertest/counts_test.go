@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 )
 
@@ -42,4 +43,24 @@ func TestTheChartAboveTheTableLeadsOn(t *testing.T) {
 		p.size(width, 800)
 		p.fits(t, "the log with its chart")
 	}
+}
+
+func TestADragOverTheChartIsARange(t *testing.T) {
+	p := signedIn(t, serveDemo(t), "member@example.com")
+	p.visit(logs + "?q=service")
+	p.waitFor("the chart", `document.querySelectorAll("#counts svg a").length > 40`)
+	bars := value[[][]any](p, `[...document.querySelectorAll("#counts svg a")].slice(10, 21).map((a) => {
+		const place = a.getBoundingClientRect(), asked = new URLSearchParams(a.getAttribute("href").split("?")[1]);
+		return [place.x + place.width / 2, place.y + place.height / 2, asked.get("from"), asked.get("to")];
+	})`)
+	first, last := bars[0], bars[len(bars)-1]
+	for _, at := range []struct {
+		kind input.DispatchMouseEventType
+		bar  []any
+	}{{chromedp.MousePressed, first}, {chromedp.MouseMoved, bars[5]}, {chromedp.MouseMoved, last}, {chromedp.MouseReleased, last}} {
+		p.do(chromedp.MouseEvent(at.kind, at.bar[0].(float64), at.bar[1].(float64), chromedp.ButtonLeft))
+	}
+	p.waitForQuery("from", first[2].(string))
+	p.waitForQuery("to", last[3].(string))
+	p.waitForQuery("q", "service")
 }

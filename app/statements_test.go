@@ -138,8 +138,8 @@ func TestNoPageAsksTheSameTwice(t *testing.T) {
 			}
 		}
 
-		// Who asks, the entries, and when logging was off; a page also asks for what its menus offer.
-		for most, get := range map[int]func(string, ...string) *apptest.Page{3: client.Fragment, 7: client.Get} {
+		// Who asks, the entries, when logging was off, and the views beside them; a page also asks for what its menus offer.
+		for most, get := range map[int]func(string, ...string) *apptest.Page{4: client.Fragment, 8: client.Get} {
 			if statements := pool.statements(func() { get(path).Expect(200) }); len(statements) > most {
 				t.Errorf("%d statements instead of %d:\n%s", len(statements), most, strings.Join(statements, "\n"))
 			}

@@ -16,6 +16,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit/auditfiber"
 	"github.com/auditlogs/auditlogs/handlers"
 	"github.com/auditlogs/auditlogs/handlers/intake"
+	"github.com/auditlogs/auditlogs/handlers/live"
 	"github.com/auditlogs/auditlogs/handlers/secrets"
 	"github.com/auditlogs/auditlogs/handlers/sessions"
 	"github.com/auditlogs/auditlogs/models"
@@ -53,6 +54,8 @@ type App struct {
 	storage  *storage
 	metrics  *metrics
 	access   *accesslog.Log
+	// endStreams ends the streams of entries, when the server shuts down.
+	endStreams func()
 
 	// behindUnknownProxy is set once X-Forwarded-For comes in while no proxy is trusted.
 	behindUnknownProxy atomic.Bool
@@ -91,6 +94,8 @@ func New(config Config, store *models.Store) (*App, error) {
 		return nil, err
 	}
 	questions := entries.NewLog(store)
+	streaming, endStreams := context.WithCancel(a.running)
+	a.endStreams = endStreams
 	a.access = accesslog.New(store, config.Log)
 	a.handlers = &handlers.Handlers{
 		Store:    store,
@@ -115,6 +120,11 @@ func New(config Config, store *models.Store) (*App, error) {
 
 		Questions: handlers.NewQuestionShares(store),
 		Exports:   handlers.NewExportShares(),
+		Live:      live.New(streaming, questions, config.Log, live.Usual),
+		LivePace:  handlers.UsualPace,
+	}
+	if config.LivePace != nil {
+		a.handlers.LivePace = *config.LivePace
 	}
 	if config.Listing != nil {
 		a.handlers.Listing = config.Listing

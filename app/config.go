@@ -39,6 +39,9 @@ type Config struct {
 	// Listing is what the log's page reads its entries from where that is not the database: rows in
 	// memory, for benchmarks.
 	Listing handlers.Listing
+
+	// LivePace is how streams of entries go on where that is not as usual: in tests.
+	LivePace *handlers.Pace
 }
 
 // maxRetentionGrace is the longest grace: that of a retention lowered from the longest there is.

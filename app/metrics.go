@@ -151,6 +151,8 @@ var (
 	waiting = prometheus.NewDesc("auditlogs_http_requests_waiting",
 		"Requests that wait, by what for: room for their body (forms, events, deliveries), their organization's turn (reading, exports), or others to read their answers (answers). Who waits for a connection to the database is in go_sql_wait_count_total.",
 		[]string{"for"}, nil)
+	streams = prometheus.NewDesc("auditlogs_live_streams",
+		"Streams of entries by which people follow the log in their browsers.", nil, nil)
 	replicaUsed = prometheus.NewDesc("auditlogs_replica_read_from",
 		"1 while the log is read from the replica, by its place in --read-database.", []string{"replica"}, nil)
 	replicaLate = prometheus.NewDesc("auditlogs_replica_lag_seconds",
@@ -160,7 +162,7 @@ var (
 )
 
 func (c collector) Describe(descs chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{storing, retentionLag, cleanupOverdue, cleanupFailed, cleanupFinished, followerLag, waiting,
+	for _, desc := range []*prometheus.Desc{storing, retentionLag, cleanupOverdue, cleanupFailed, cleanupFinished, followerLag, waiting, streams,
 		replicaUsed, replicaLate, replicaBehind} {
 		descs <- desc
 	}
@@ -176,6 +178,7 @@ func (c collector) Collect(found chan<- prometheus.Metric) {
 	for what, requests := range c.app.handlers.Waiting() {
 		gauge(waiting, float64(requests), what)
 	}
+	gauge(streams, float64(c.app.handlers.Live.Watches()))
 	if db := c.app.config.DB; db != nil {
 		for _, replica := range db.Replicas() {
 			number := strconv.Itoa(replica.Number)

@@ -63,6 +63,7 @@ func (a *App) routes() {
 	org.Get("/settings/audit-logs/counts", h.AuditLogCounts)
 	org.Get("/settings/audit-logs/completions", h.AuditLogCompletions)
 	org.Get("/settings/audit-logs/new", h.AuditLogNew)
+	org.Get("/settings/audit-logs/live", h.AuditLogLive)
 	org.Get("/settings/audit-logs/views", h.AuditLogViews)
 	org.Post("/settings/audit-logs/views", h.CreateView)
 	org.Post("/settings/audit-logs/views/default", h.SetDefaultView) // one's own, whatever the role

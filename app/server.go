@@ -230,6 +230,7 @@ func (a *App) consumers() []jobs.Consumer { return []jobs.Consumer{jobs.Counts} 
 // cutting off their work in the database.
 func (a *App) shutdown() error {
 	defer a.stop()
+	a.endStreams()
 	cutOff := time.AfterFunc(patience, a.stop)
 	defer cutOff.Stop()
 	err := a.fiber.ShutdownWithTimeout(patience + lastWords)

@@ -13,6 +13,7 @@ import (
 	gorilla "github.com/gorilla/sessions"
 
 	"github.com/auditlogs/auditlogs/handlers/intake"
+	"github.com/auditlogs/auditlogs/handlers/live"
 	"github.com/auditlogs/auditlogs/handlers/secrets"
 	"github.com/auditlogs/auditlogs/handlers/sessions"
 	"github.com/auditlogs/auditlogs/models"
@@ -52,6 +53,10 @@ type Handlers struct {
 
 	// Questions and Exports are what organizations may do at once; nil: everything.
 	Questions, Exports *Shares
+
+	// Live hands entries to those who follow the log in their browsers, at LivePace.
+	Live     *live.Server
+	LivePace Pace
 
 	signIns     throttle
 	denied      denials

@@ -1,6 +1,8 @@
 package handlers
 
 import (
+	"strings"
+
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/auditlogs/auditlogs/models"
@@ -56,7 +58,7 @@ func (h *Handlers) AuditLogNew(c *fiber.Ctx) error {
 // newOf is where to ask how many entries have come since a page was listed; empty where new ones are not the first of it.
 func newOf(page *logPage, listed []models.Entry) string {
 	f := page.Filter
-	if f.Cursor != nil || !f.DefaultOrder() || f.To.At != 0 || page.Organization.Closed() {
+	if !newestComeFirst(f, page.Organization) {
 		return ""
 	}
 	if len(listed) > 0 {
@@ -64,3 +66,20 @@ func newOf(page *logPage, listed []models.Entry) string {
 	}
 	return f.Address(page.Path + "/new")
 }
+
+// newestComeFirst reports whether new entries come at the head of what a filter shows.
+func newestComeFirst(f Filter, org models.Organization) bool {
+	return f.Cursor == nil && f.DefaultOrder() && f.To.At == 0 && !org.Closed()
+}
+
+// Live returns where the entries are streamed as they are committed, up to the place that is to be gone on from.
+func (p *logPage) Live() string {
+	address := p.Filter.At(nil).Address(p.Path + "/live")
+	if strings.Contains(address, "?") {
+		return address + "&place="
+	}
+	return address + "?place="
+}
+
+// List returns the address of the newest entries.
+func (p *logPage) List() string { return p.Filter.At(nil).Address(p.Path) }

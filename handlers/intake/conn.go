@@ -47,6 +47,9 @@ func (c *Conn) Send() { c.listener.await(c, time.Now().UnixNano()) }
 // Answer notes that the server works on an answer: the connection is left alone.
 func (c *Conn) Answer() { c.listener.leave(c) }
 
+// Release takes the connection out of the bounds: who answers on it has bounds of its own.
+func (c *Conn) Release() { c.listener.forget(c) }
+
 // Read reads what comes from the other side.
 func (c *Conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)

@@ -1,6 +1,8 @@
 package apptest
 
 import (
+	"bufio"
+	"context"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
@@ -99,6 +101,63 @@ func (c *Client) Do(method, path string, body io.Reader, headers ...string) *Pag
 		c.t.Fatalf("%s %s: read the page: %v", method, path, err)
 	}
 	return page
+}
+
+// Stream asks for server-sent events, and returns the answer while it goes on. It ends with the test at the latest.
+func (c *Client) Stream(path string, headers ...string) *Stream {
+	c.t.Helper()
+	ctx, end := context.WithCancel(c.t.Context())
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.server.URL+path, nil)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	request.Header.Set("Accept", "text/event-stream")
+	for i := 0; i+1 < len(headers); i += 2 {
+		request.Header.Set(headers[i], headers[i+1])
+	}
+	answer, err := c.http.Do(request)
+	if err != nil {
+		c.t.Fatalf("%s: %v", path, err)
+	}
+	stream := &Stream{Status: answer.StatusCode, lines: bufio.NewScanner(answer.Body), end: func() {
+		end()
+		_ = answer.Body.Close()
+	}}
+	stream.lines.Buffer(nil, 16<<20)
+	c.t.Cleanup(stream.end)
+	return stream
+}
+
+// Stream is a stream of events.
+type Stream struct {
+	Status int
+	lines  *bufio.Scanner
+	end    func()
+}
+
+// Event is one of them.
+type Event struct{ ID, Data string }
+
+// End leaves the stream.
+func (s *Stream) End() { s.end() }
+
+// Next waits for an event; ok is false at the end of the stream.
+func (s *Stream) Next() (event Event, ok bool) {
+	var data []string
+	for s.lines.Scan() {
+		name, value, _ := strings.Cut(s.lines.Text(), ":")
+		value = strings.TrimPrefix(value, " ")
+		switch name {
+		case "id":
+			event.ID = value
+		case "data":
+			data = append(data, value)
+		case "":
+			event.Data = strings.Join(data, "\n")
+			return event, true
+		}
+	}
+	return event, false
 }
 
 // wrapRows lets a fragment of table rows be parsed: outside of a table the parser, unlike htmx,

@@ -32,7 +32,7 @@ var filled struct {
 }
 
 // serveDemo runs the app on a demo of the test's own. Nothing happens in it but what the test does.
-func serveDemo(t *testing.T) *apptest.Server {
+func serveDemo(t *testing.T, options ...func(*app.Config)) *apptest.Server {
 	t.Helper()
 	filled.once.Do(func() { filled.file, filled.err = fillDemo(t) })
 	if filled.err != nil {
@@ -42,10 +42,10 @@ func serveDemo(t *testing.T) *apptest.Server {
 	if err := os.WriteFile(path, filled.file, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return apptest.Start(t, databasetest.Open(t, "sqlite:"+path), func(c *app.Config) {
+	return apptest.Start(t, databasetest.Open(t, "sqlite:"+path), append(options, func(c *app.Config) {
 		c.Demo = true
 		c.Log = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	})
+	})...)
 }
 
 func fillDemo(t *testing.T) ([]byte, error) {

@@ -233,6 +233,7 @@ func TestEntriesAnswersLikeAPlainScan(t *testing.T) {
 			checkForward(ctx, t, store, org, q, want)
 			checkBackward(ctx, t, store, org, q, want)
 			checkEach(ctx, t, store, org, q, want)
+			checkAmong(ctx, t, store, org, q, stored, want)
 			if t.Failed() {
 				t.Fatalf("query %d, log %d: %+v", i, i%6, q)
 			}
@@ -304,6 +305,22 @@ func checkEach(ctx context.Context, t *testing.T, store *entries.Log, org models
 			t.Errorf("metadata of %d: %q, want %q", i, got[i].Metadata, want[i].Metadata)
 		}
 	}
+}
+
+// checkAmong asks of every second entry, by ID.
+func checkAmong(ctx context.Context, t *testing.T, store *entries.Log, org models.Organization, q entries.Query, stored, want []models.Entry) {
+	t.Helper()
+	var asked []models.EntryID
+	for i := 0; i < len(stored); i += 2 {
+		asked = append(asked, stored[i].ID)
+	}
+	among := slices.DeleteFunc(slices.Clone(want), func(e models.Entry) bool { return !slices.Contains(asked, e.ID) })
+	slices.SortFunc(among, func(a, b models.Entry) int { return b.ID.Compare(a.ID) })
+	got, err := store.Among(ctx, org, q, asked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	compare(t, "among", got, among)
 }
 
 func compare(t *testing.T, what string, got, want []models.Entry) {

@@ -211,6 +211,7 @@ func TestTermsAnswerLikeAPlainScan(t *testing.T) {
 			checkForward(t.Context(), t, store, org, q, want)
 			checkBackward(t.Context(), t, store, org, q, want)
 			checkEach(t.Context(), t, store, org, q, want)
+			checkAmong(t.Context(), t, store, org, q, stored, want)
 			if t.Failed() {
 				t.Fatalf("question %d, log %d: %+v", i, i%4, q)
 			}

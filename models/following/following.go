@@ -82,6 +82,8 @@ type source interface {
 	now(ctx context.Context) (Place, error)
 	read(ctx context.Context, after Place, r *reading) (next Place, err error)
 	unread(place Place) (condition string, args []any, err error)
+	// gone reports whether a place is none any more.
+	gone(ctx context.Context, place Place) (bool, error)
 }
 
 // New reads the log of a store.
@@ -122,6 +124,38 @@ func (l *Log) Read(ctx context.Context, after Place, needs Needs, limit int) (Ba
 // with the place of a consumer it has to be asked in one statement or of one snapshot.
 func (l *Log) Unread(place Place) (condition string, args []any, err error) {
 	return l.source.unread(place)
+}
+
+// Between lists entries of an organization that are unread at the place from and read at the place to, at most limit, in no
+// order. Where one of the places is gone the error is ErrPlaceGone.
+func (l *Log) Between(ctx context.Context, orgID int64, from, to Place, limit int) (ids []models.EntryID, err error) {
+	unread, args, err := l.Unread(from)
+	if err != nil {
+		return nil, err
+	}
+	later, more, err := l.Unread(to)
+	if err != nil {
+		return nil, err
+	}
+	ofOrganization := "org_id = ?"
+	if l.store.Dialect() == "sqlite" {
+		ofOrganization = "+org_id = ?" // the newest rows, rather than all of the organization
+	}
+	args = append(append(append([]any{orgID}, args...), more...), limit)
+	err = l.store.Reader(ctx).Raw("SELECT id FROM audit_entries WHERE "+ofOrganization+" AND ("+unread+") AND NOT ("+later+") LIMIT ?", args...).Scan(&ids).Error
+	for _, place := range []Place{from, to} {
+		if err != nil {
+			break
+		}
+		var gone bool
+		if gone, err = l.source.gone(ctx, place); gone {
+			err = ErrPlaceGone
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("follow the log: %w", err)
+	}
+	return ids, nil
 }
 
 func (l *Log) readParts(ctx context.Context, entries []models.Entry) error {

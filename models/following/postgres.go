@@ -211,6 +211,8 @@ func (postgres) unread(place Place) (condition string, args []any, err error) {
 	return condition, args, nil
 }
 
+func (postgres) gone(context.Context, Place) (bool, error) { return false, nil }
+
 func (at position) place() Place {
 	return Place(fmt.Sprintf("%s %s %d %s %d", at.read, at.until, at.last.xact, at.last.id, at.last.orgID))
 }

@@ -33,15 +33,24 @@ func (s sqlite) read(ctx context.Context, after Place, r *reading) (next Place, 
 		last := &r.found[n-1]
 		return Place(fmt.Sprintf("%d.%X", last.OrgID, last.ID[:])), nil
 	}
-	if after == "" {
-		return "", nil
-	}
-	var there bool
-	err = s.store.Reader(ctx).Raw("SELECT EXISTS (SELECT 1 FROM audit_entries WHERE org_id = ? AND id = ?)", args...).Scan(&there).Error
-	if err == nil && !there {
+	gone, err := s.gone(ctx, after)
+	if gone {
 		err = ErrPlaceGone
 	}
 	return after, err
+}
+
+func (s sqlite) gone(ctx context.Context, place Place) (bool, error) {
+	if place == "" {
+		return false, nil
+	}
+	_, args, err := s.unread(place)
+	if err != nil {
+		return false, err
+	}
+	var there bool
+	err = s.store.Reader(ctx).Raw("SELECT EXISTS (SELECT 1 FROM audit_entries WHERE org_id = ? AND id = ?)", args...).Scan(&there).Error
+	return err == nil && !there, err
 }
 
 func (sqlite) unread(place Place) (condition string, args []any, err error) {

@@ -125,6 +125,8 @@ document.addEventListener('htmx:config:request', (event) => {
   const { request, sourceElement } = event.detail.ctx;
   const to = new URL(request.action, document.baseURI).pathname;
   if (to === location.pathname || unasked(sourceElement)) delete request.headers['HX-Current-URL'];
+  // A tab that nobody sees does not ask how many entries are new, nor does one that shows them.
+  if (sourceElement?.id === 'new' && (document.hidden || live)) event.preventDefault();
 });
 
 // What a page asks for by itself leads nobody away from it, such as to the sign-in page: the next click does.

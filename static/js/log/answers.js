@@ -2,16 +2,12 @@
 // and a request that failed says so.
 
 // What the page asks for by itself.
-const unasked = (source) => source?.matches?.('#counts, #new');
-
-// A tab that nobody sees does not ask.
-document.addEventListener('htmx:config:request', (event) => {
-  if (event.detail.ctx.sourceElement?.id === 'new' && document.hidden) event.preventDefault();
-});
+const unasked = (source) => source?.matches?.('#counts, #new, [data-live]');
 
 document.addEventListener('htmx:after:swap', (event) => {
   const { ctx } = event.detail;
   const source = ctx.sourceElement;
+  follow();
   if (unasked(source)) return;
   if (source?.matches?.('[name="text"]')) {
     // Those ticked stand above already.
@@ -46,7 +42,7 @@ function enteredBecameFilters(action) {
 
 /** keepPlace sees to it that the reader is somewhere sensible when what they used is gone. */
 function keepPlace(source) {
-  if (source?.closest?.('.pages, .between, .message, .live') || source?.id === 'entries') {
+  if (source?.closest?.('.pages, .between, .message, #new') || source?.id === 'entries') {
     log.entries().focus({ preventScroll: true });
     if (log.entries().getBoundingClientRect().top < 0) log.entries().scrollIntoView({ block: 'start' });
     return;

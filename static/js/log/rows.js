@@ -4,6 +4,7 @@
 function keepOpen() {
   const open = [...document.querySelectorAll('#entries tbody:has(> .entry-detail)')].map((tbody) => tbody.dataset.entryId);
   history.replaceState({ ...history.state, htmx: true, open }, '');
+  follow();
 }
 
 function openAgain() {

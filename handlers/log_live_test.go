@@ -1,0 +1,282 @@
+package handlers_test
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/auditlogs/auditlogs/app"
+	"github.com/auditlogs/auditlogs/app/audit"
+	"github.com/auditlogs/auditlogs/app/audit/event/action"
+	"github.com/auditlogs/auditlogs/handlers"
+	"github.com/auditlogs/auditlogs/handlers/live"
+	"github.com/auditlogs/auditlogs/internal/apptest"
+	"github.com/auditlogs/auditlogs/models/accounts"
+)
+
+const liveLog = "/orgs/acme" + auditLogs + "/live"
+
+// quickly has streams end often.
+func quickly(config *app.Config) {
+	config.LivePace = &handlers.Pace{Life: 700 * time.Millisecond, Beat: 100 * time.Millisecond}
+}
+
+var rowID = regexp.MustCompile(`data-entry-id="([^"]+)"`)
+
+func rowsOf(event apptest.Event) (ids []string) {
+	for _, found := range rowID.FindAllStringSubmatch(event.Data, -1) {
+		ids = append(ids, found[1])
+	}
+	return ids
+}
+
+// Writers whose transactions overlap, and somebody who follows them on two servers, and comes and goes.
+func TestEveryEntryReachesWhoFollowsOnce(t *testing.T) {
+	const writers, each = 4, 400
+	eachTown(t, func(t *testing.T, p *town) {
+		ada := p.user("Ada")
+		acme, other := p.organization("acme", ada), p.organization("other")
+		client := p.signedIn(ada)
+		servers := []*apptest.Client{client, client.At(apptest.StartAt(t, p.DB, p.Clock, quickly))}
+
+		var mu sync.Mutex
+		recorded := map[string]bool{} // those that the filter lets through
+		var writing sync.WaitGroup
+		write := func(writer int) error {
+			random := rand.New(rand.NewPCG(1, uint64(writer)))
+			for left := each; left > 0; {
+				n := min(left, 1+random.IntN(20))
+				left -= n
+				var ids []string
+				err := p.Store.Transaction(t.Context(), func(tx *gorm.DB) error {
+					ids = nil
+					for range n {
+						org, act := acme, action.ServiceUpdate
+						switch random.IntN(4) {
+						case 0:
+							org = other
+						case 1:
+							act = action.ProjectUpdate
+						}
+						receipt, err := audit.Record(t.Context(), tx, audit.Event{
+							Organization: org.Slug, Action: act, EntityID: fmt.Sprint(writer), OccurredAt: p.Store.Now().Add(-time.Duration(random.IntN(1e9))),
+							Actor: audit.Actor{ID: "u", Name: "U"},
+						})
+						if err != nil {
+							return err
+						}
+						if org == acme && act == action.ServiceUpdate {
+							ids = append(ids, receipt.EntryID)
+						}
+						time.Sleep(time.Duration(random.IntN(8)) * time.Millisecond)
+					}
+					if random.IntN(10) == 0 {
+						return errRolledBack
+					}
+					return nil
+				})
+				switch {
+				case err == nil:
+					mu.Lock()
+					for _, id := range ids {
+						recorded[id] = true
+					}
+					mu.Unlock()
+				case !errors.Is(err, errRolledBack):
+					return err
+				}
+			}
+			return nil
+		}
+
+		first := servers[0].Stream(liveLog + "?action=service:*")
+		begun, ok := first.Next()
+		if !ok || begun.Data != "reload" {
+			t.Fatalf("it begins with %+v", begun)
+		}
+		first.End()
+		for writer := range writers {
+			writing.Go(func() {
+				if err := write(writer); err != nil {
+					t.Errorf("writer %d: %v", writer, err)
+				}
+			})
+		}
+		written := make(chan struct{})
+		go func() {
+			writing.Wait()
+			close(written)
+		}()
+
+		random := rand.New(rand.NewPCG(2, 3))
+		place, seen, connections := begun.ID, map[string]int{}, 0
+		for quiet := 0; quiet < 3; {
+			connections++
+			stream := servers[random.IntN(2)].Stream(liveLog+"?action=service:*", "Last-Event-ID", place)
+			if stream.Status != 200 {
+				t.Fatalf("following answers %d", stream.Status)
+			}
+			came := 0
+			for range random.IntN(8) {
+				event, ok := stream.Next()
+				if !ok {
+					break
+				}
+				if event.Data == "reload" {
+					t.Fatal("the place has been lost")
+				}
+				place = event.ID
+				for _, id := range rowsOf(event) {
+					seen[id]++
+					came++
+				}
+			}
+			stream.End()
+			select {
+			case <-written:
+				if quiet++; came > 0 {
+					quiet = 0
+				}
+			default:
+			}
+		}
+		t.Logf("%d entries in %d connections", len(seen), connections)
+		for id := range recorded {
+			if seen[id] != 1 {
+				t.Errorf("entry %s has come %d times", id, seen[id])
+			}
+		}
+		if len(seen) != len(recorded) {
+			t.Errorf("%d entries have come of %d", len(seen), len(recorded))
+		}
+	}, quickly)
+}
+
+var errRolledBack = errors.New("rolled back")
+
+func TestFollowingShowsWhatAPageDoes(t *testing.T) {
+	eachVault(t, func(t *testing.T, v *vault) {
+		hide := func(patterns string) {
+			v.admin.Post(restrictions, "role", "member", "hidden_actions", patterns).ExpectRedirect("/orgs/acme/settings/members")
+		}
+		record := func(act action.Action) (id string) {
+			v.do(func(tx *gorm.DB) error {
+				receipt, err := audit.Record(t.Context(), tx, audit.Event{Organization: "acme", Action: act, EntityID: "vault-9", Actor: audit.Actor{ID: "u-m", Name: "Mallory"}})
+				id = receipt.EntryID
+				return err
+			})
+			return id
+		}
+		// next is the next event with rows, or the end.
+		next := func(s *apptest.Stream) (event apptest.Event, ok bool) {
+			for ok = true; ok && len(rowsOf(event)) == 0; {
+				event, ok = s.Next()
+			}
+			return event, ok
+		}
+		hide("secret:*")
+		member, admin := v.member.Stream(liveLog), v.admin.Stream(liveLog)
+		for _, stream := range []*apptest.Stream{member, admin} {
+			if event, _ := stream.Next(); event.Data != "reload" {
+				t.Fatalf("it begins with %+v", event)
+			}
+		}
+		secret, shown := record("secret:read"), record("service:update")
+		toAll := func(s *apptest.Stream, want ...string) {
+			t.Helper()
+			var got []string
+			for len(got) < len(want) {
+				event, ok := next(s)
+				if !ok {
+					break
+				}
+				got = append(got, rowsOf(event)...)
+			}
+			for _, id := range want {
+				if !strings.Contains(strings.Join(got, " "), id) {
+					t.Errorf("%s has not come, but %v", id, got)
+				}
+			}
+			if len(got) != len(want) {
+				t.Errorf("%d rows have come, want %d", len(got), len(want))
+			}
+		}
+		toAll(member, shown)
+		toAll(admin, secret, shown)
+		v.member.Get(liveLog+"?action=secret:read", "Accept", "text/event-stream").Expect(403)
+
+		// What changes for a role ends its streams, and so does the end of the membership.
+		hide("service:*")
+		if event, ok := next(member); ok {
+			t.Errorf("with another role comes %s", event.Data)
+		}
+		member = v.member.Stream(liveLog)
+		bob, err := v.Accounts.UserByEmail(t.Context(), "bob@example.com")
+		if err != nil {
+			t.Fatal(err)
+		}
+		v.admin.Post("/orgs/acme/settings/members/"+bob.ID+"/remove", "confirm", "yes")
+		if event, ok := next(member); ok {
+			t.Errorf("who is no member is sent %s", event.Data)
+		}
+		v.member.Get(liveLog, "Accept", "text/event-stream").Expect(404)
+	})
+}
+
+func TestFollowingHasBounds(t *testing.T) {
+	eachTown(t, func(t *testing.T, p *town) {
+		ada := p.user("Ada")
+		acme := p.organization("acme", ada)
+		client := p.signedIn(ada)
+		client.Get(liveLog + "?action=a:b").ExpectRedirect("/orgs/acme" + auditLogs + "?action=a:b")
+		for _, query := range []string{"?sort=user", "?dir=asc", "?to=-1h", "?from=x"} {
+			client.Get(liveLog+query, "Accept", "text/event-stream").Expect(400)
+		}
+		other := p.user("Bob")
+		p.join(acme, other, accounts.RoleMember)
+		bob := p.signedIn(other)
+		var streams []*apptest.Stream
+		for range live.Usual.Person {
+			streams = append(streams, client.Stream(liveLog))
+		}
+		client.Get(liveLog, "Accept", "text/event-stream").Expect(429)
+		begun, _ := streams[0].Next()
+		streams[0].End()
+		for client.Stream(liveLog).Status != 200 { // once the server has seen it
+			time.Sleep(100 * time.Millisecond)
+		}
+
+		answer := func(place string) string {
+			t.Helper()
+			stream := bob.Stream(liveLog + "?place=" + url.QueryEscape(place))
+			defer stream.End()
+			event, _ := stream.Next()
+			return event.Data
+		}
+		if got := answer(begun.ID); got != "" {
+			t.Errorf("a place that was just given is answered with %q", got)
+		}
+		for _, place := range []string{"", "x", begun.ID + "AA"} {
+			if got := answer(place); got != "reload" {
+				t.Errorf("the place %q is answered with %q", place, got)
+			}
+		}
+		p.Clock.Advance(3 * time.Minute)
+		if got := answer(begun.ID); got != "reload" {
+			t.Errorf("a place of three minutes ago is answered with %q", got)
+		}
+		if rows := client.Get("/orgs/acme/settings/access-log?kind=view").Expect(200).Find("tbody tr"); rows.Length() == 0 {
+			t.Error("the access log knows nobody who followed")
+		}
+	}, func(config *app.Config) {
+		config.LivePace = &handlers.Pace{Life: time.Minute, Beat: 100 * time.Millisecond}
+	})
+}

@@ -198,7 +198,7 @@ func (f *Filter) ask(text string, r Reading) string {
 	if len(text) > maxSearchBytes {
 		return fmt.Sprintf("is longer than %d bytes", maxSearchBytes)
 	}
-	asked, problems := question.Parse(text, question.Env{Actions: r.Actions, Moment: func(text string, end bool) bool {
+	asked, problems := question.Parse(text, question.Env{Actions: r.Actions, Zone: f.Zone, Moment: func(text string, end bool) bool {
 		_, ok := parseBound(text, f.Zone, r.Now, end)
 		return ok
 	}})

@@ -68,7 +68,7 @@ func chipsOf(page *logPage, actors []models.Actor, keyName string) []chip {
 
 // termKinds are the fields of the language as the page calls them.
 var termKinds = map[entries.Field]string{
-	entries.FieldText: "Search", entries.FieldAction: "Action", entries.FieldActor: "User", entries.FieldType: "Entity type",
+	entries.FieldText: "Search", entries.FieldAction: "Action", entries.FieldActor: "User", entries.FieldBy: "By", entries.FieldHours: "Hours", entries.FieldType: "Entity type",
 	entries.FieldID: "Entity ID", entries.FieldName: "Entity name", entries.FieldIP: "IP", entries.FieldRequest: "Request ID",
 	entries.FieldSource: "Source", entries.FieldKey: "API key", entries.FieldOutcome: "Outcome", entries.FieldMetadata: "Metadata",
 }

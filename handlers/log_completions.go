@@ -86,6 +86,10 @@ func (f *completer) complete(ctx context.Context) error {
 		return f.kinds(ctx)
 	case entries.FieldActor:
 		return f.actors(ctx)
+	case entries.FieldBy:
+		for _, kind := range question.ActorTypes {
+			f.offer(string(kind), "")
+		}
 	case entries.FieldOutcome:
 		for _, outcome := range question.Outcomes {
 			f.offer(string(outcome), "")

@@ -32,6 +32,9 @@ func TestWhoHasJustLostTheRoleChangesNothing(t *testing.T) {
 		}
 		key, _ := p.apiKey(acme, eve, "Build server")
 
+		admin.Post(settings+"/audit-logs/views", "name", "Ours", "query", "q=x", "shared", "on").Expect(303)
+		view := admin.Get(settings+"/audit-logs/views").Find("[data-view-id]").First().AttrOr("data-view-id", "")
+
 		// Ada loses the role between the moment a request reads what she may do and its change.
 		give := func(role accounts.Role) {
 			err := p.Store.Writer(t.Context()).Exec("UPDATE audit_memberships SET role = ? WHERE org_id = ? AND user_id = ?",
@@ -59,25 +62,28 @@ func TestWhoHasJustLostTheRoleChangesNothing(t *testing.T) {
 		}
 		before := count()
 		for path, fields := range map[string][]string{
-			"/organization":                      {"name", "Another"},
-			"/audit":                             {"enabled", "on", "retention_days", "100"},
-			"/links":                             {"entity_type", "project", "url_template", "https://example.com/{id}"},
-			"/links/remove":                      {"entity_type", "service"},
-			"/delete":                            {"confirm", "acme"},
-			"/integrations/github":               {},
-			"/integrations/github/secret":        {"confirm", "yes"},
-			"/integrations/github/disconnect":    {"confirm", "yes"},
-			"/members/invitations":               {"role", "admin"},
-			"/members/invitations/revoke":        {"id", open[0].ID()},
-			"/members/" + ada.ID + "/role":       {"role", "admin"},
-			"/members/" + eve.ID + "/role":       {"role", "admin"},
-			"/members/" + eve.ID + "/remove":     {"confirm", "yes"},
-			"/members/" + eve.ID + "/reset-link": {},
-			"/members/reset-links/revoke":        {"id", resets[0].ID()},
-			"/members/restrictions":              {"role", "member", "hidden_actions", "secret:*"},
-			"/api-keys":                          {"name", "Another", "scope", "read", "expires", "never"},
-			"/api-keys/" + key.ID + "/masking":   {"mask_keys", "pin"},
-			"/api-keys/" + key.ID + "/revoke":    {"confirm", "yes"},
+			"/organization":                         {"name", "Another"},
+			"/audit":                                {"enabled", "on", "retention_days", "100"},
+			"/links":                                {"entity_type", "project", "url_template", "https://example.com/{id}"},
+			"/links/remove":                         {"entity_type", "service"},
+			"/delete":                               {"confirm", "acme"},
+			"/integrations/github":                  {},
+			"/integrations/github/secret":           {"confirm", "yes"},
+			"/integrations/github/disconnect":       {"confirm", "yes"},
+			"/members/invitations":                  {"role", "admin"},
+			"/members/invitations/revoke":           {"id", open[0].ID()},
+			"/members/" + ada.ID + "/role":          {"role", "admin"},
+			"/members/" + eve.ID + "/role":          {"role", "admin"},
+			"/members/" + eve.ID + "/remove":        {"confirm", "yes"},
+			"/members/" + eve.ID + "/reset-link":    {},
+			"/members/reset-links/revoke":           {"id", resets[0].ID()},
+			"/members/restrictions":                 {"role", "member", "hidden_actions", "secret:*"},
+			"/audit-logs/views":                     {"name", "Another", "query", "q=x", "shared", "on"},
+			"/audit-logs/views/" + view:             {"name", "Another"},
+			"/audit-logs/views/" + view + "/remove": {},
+			"/api-keys":                             {"name", "Another", "scope", "read", "expires", "never"},
+			"/api-keys/" + key.ID + "/masking":      {"mask_keys", "pin"},
+			"/api-keys/" + key.ID + "/revoke":       {"confirm", "yes"},
 		} {
 			give(accounts.RoleAdmin)
 			demote.Store(true)

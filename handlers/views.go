@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"gorm.io/gorm"
@@ -18,11 +19,19 @@ import (
 	"github.com/auditlogs/auditlogs/models/entries"
 )
 
-// builtInViews come with the product. Their queries are canonical.
-var builtInViews = []accounts.View{
-	{ID: "deletions", Name: "Deletions", Query: "q=action:*:*delete*,*:*destroy*,*:*remove*,*:*revoke*,*:*terminate*"},
-	{ID: "failed", Name: "Failed and denied", Query: "outcome=failure&outcome=denied"},
-	{ID: "settings", Name: "Settings and access", Query: "q=action:access:*,api_key:*,audit_log:*,audit_view:*,github_installation:*,member:*,organization:*,role:*,slack:*,user:password_*"},
+// builtInViews come with the product, for a reader in a zone. Their queries are canonical.
+func builtInViews(zone *time.Location) []accounts.View {
+	officeHours, _ := entries.ParseHours("mon-fri/8-18", zone)
+	unusual := wholeLog(zone).
+		WithTerm(entries.Term{Field: entries.FieldBy, Values: []string{string(audit.ActorUser)}}).
+		WithTerm(entries.Term{Field: entries.FieldHours, Values: []string{officeHours.String()}, Not: true})
+	return []accounts.View{
+		{ID: "deletions", Name: "Deletions", Query: "q=action:*:*delete*,*:*destroy*,*:*remove*,*:*revoke*,*:*terminate*"},
+		{ID: "failed", Name: "Failed and denied", Query: "outcome=failure&outcome=denied"},
+		{ID: "office-hours", Name: "Outside of office hours", Query: unusual.Saved()},
+		{ID: "agents", Name: "By agents", Query: "q=by:agent"},
+		{ID: "settings", Name: "Settings and access", Query: "q=action:access:*,api_key:*,audit_log:*,audit_view:*,github_installation:*,member:*,organization:*,role:*,slack:*,user:password_*"},
+	}
 }
 
 // listedView is a view as it is listed.
@@ -57,13 +66,14 @@ func (h *Handlers) views(c *fiber.Ctx) (all []listedView, err error) {
 		return nil, err
 	}
 	reading, log := h.reading(c, []entries.Kind{}), settingsPath(scope.Organization, "audit-logs")
-	for i, view := range slices.Concat(builtInViews, stored) {
+	builtIn := builtInViews(scope.Location)
+	for i, view := range slices.Concat(builtIn, stored) {
 		filter, err := reading.Filter(view.Query)
 		if err != nil || entries.Allowed(scope.Organization, filter.Query()) != nil {
 			continue // its own address says why
 		}
 		all = append(all, listedView{
-			View: view, BuiltIn: i < len(builtInViews), Address: filter.Address(log), Default: view.ID == scope.DefaultView, filter: filter,
+			View: view, BuiltIn: i < len(builtIn), Address: filter.Address(log), Default: view.ID == scope.DefaultView, filter: filter,
 		})
 	}
 	return all, nil
@@ -108,7 +118,7 @@ func (h *Handlers) ShowView(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	all := slices.Concat(builtInViews, stored)
+	all := slices.Concat(builtInViews(scope.Location), stored)
 	i := slices.IndexFunc(all, func(v accounts.View) bool { return v.ID == id })
 	if i < 0 {
 		return fmt.Errorf("view: %w", models.ErrNotFound)

@@ -61,7 +61,7 @@ func (l *library) save(client *apptest.Client, name, query string, more ...strin
 	return ""
 }
 
-const builtIn = "Deletions, Failed and denied, Settings and access"
+const builtIn = "Deletions, Failed and denied, Outside of office hours, By agents, Settings and access"
 
 func TestAViewIsANameForAnAddress(t *testing.T) {
 	eachLibrary(t, func(t *testing.T, l *library) {
@@ -278,7 +278,7 @@ func TestAViewOfWhatARoleDoesNotSeeIsRefused(t *testing.T) {
 			}
 		}
 		v.member.Get(log).Expect(200) // rather than a page that nobody gets past
-		if got := beside(v.member, "?view=all"); got != "Deletions, Failed and denied, Edit views" {
+		if got := beside(v.member, "?view=all"); got != "Deletions, Failed and denied, Outside of office hours, By agents, Edit views" {
 			t.Errorf("the member has %s", got)
 		}
 		v.member.Get(views + "?action=secret:read").Expect(403)

@@ -1,10 +1,12 @@
 package question
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -20,6 +22,8 @@ type Env struct {
 	Actions func() []string
 	// Moment reports whether a text is a time, as the end of a range or not. nil takes every text.
 	Moment func(text string, end bool) bool
+	// Zone is whose clocks hours are meant by that name none; nil means UTC.
+	Zone *time.Location
 }
 
 // Problem is a part of a text that could not be understood. The question is what remains without it.
@@ -238,7 +242,7 @@ func (p *parser) values(field Described, t entries.Term) {
 	}
 	for i, value := range t.Values {
 		right, reason := "", ""
-		if t.Values[i], right, reason = check(field, value); reason != "" {
+		if t.Values[i], right, reason = check(field, value, p.env.Zone); reason != "" {
 			p.refuse(right, "%s", reason)
 			return
 		}
@@ -267,6 +271,9 @@ func (p *parser) moment(field Described, t entries.Term) {
 	}
 }
 
+// ActorTypes are those there are.
+var ActorTypes = []event.ActorType{event.ActorUser, event.ActorService, event.ActorAgent, event.ActorSystem, event.ActorAnonymous}
+
 // Outcomes are those there are.
 var Outcomes = []event.Outcome{event.OutcomeSuccess, event.OutcomeFailure, event.OutcomeDenied}
 
@@ -276,7 +283,7 @@ var longest = map[entries.Field]int{
 }
 
 // check returns a value as questions have it or why it cannot be one, with what would be right.
-func check(field Described, value string) (canonical, right, reason string) {
+func check(field Described, value string, zone *time.Location) (canonical, right, reason string) {
 	if most, ok := longest[field.Field]; ok && len(value) > most {
 		return "", "", fmt.Sprintf("is longer than %d bytes, which no entry has", most)
 	}
@@ -286,6 +293,17 @@ func check(field Described, value string) (canonical, right, reason string) {
 		if !slices.Contains(Outcomes, event.Outcome(value)) {
 			return "", "outcome:failure", "outcome: is success, failure or denied"
 		}
+	case entries.FieldBy:
+		value = strings.ToLower(value)
+		if !slices.Contains(ActorTypes, event.ActorType(value)) {
+			return "", "actor:" + valueString(value), "by: is user, service, agent, system or anonymous"
+		}
+	case entries.FieldHours:
+		hours, ok := entries.ParseHours(value, cmp.Or(zone, time.UTC))
+		if !ok {
+			return "", field.Example, "hours: must be days and hours (mon-fri/8-18, sat/00:00-24:00), and may name a time zone (mon-fri/8-18/Europe/Berlin)"
+		}
+		return hours.String(), "", ""
 	case entries.FieldType:
 		value = strings.ToLower(value)
 		if !action.ValidEntityType(strings.ReplaceAll(value, "*", "a")) {
@@ -314,7 +332,7 @@ func addressOf(value string) (string, bool) {
 
 // otherNames are what people may call the fields: by the columns, by the names in the address, and in other products.
 var otherNames = map[string]entries.Field{
-	"user": entries.FieldActor, "who": entries.FieldActor, "by": entries.FieldActor, "email": entries.FieldActor,
+	"user": entries.FieldActor, "who": entries.FieldActor, "email": entries.FieldActor,
 	"event": entries.FieldAction, "verb": entries.FieldAction,
 	"entity_type": entries.FieldType, "kind": entries.FieldType, "entity": entries.FieldType,
 	"entity_id": entries.FieldID, "entity_name": entries.FieldName, "ip_address": entries.FieldIP,

@@ -38,6 +38,7 @@ type Described struct {
 var Fields = []Described{
 	{entries.FieldAction, "what was done", "action:deployment:*"},
 	{entries.FieldActor, "who did it, by name, e-mail or ID", "actor:ada@example.com"},
+	{entries.FieldBy, "what kind of actor did it: user, service, agent, system or anonymous", "by:agent"},
 	{entries.FieldType, "the type of what was affected", "type:service"},
 	{entries.FieldID, "the ID of what was affected", "id:svc_42"},
 	{entries.FieldName, "the name of what was affected", `name:"checkout api"`},
@@ -46,6 +47,7 @@ var Fields = []Described{
 	{entries.FieldSource, "which system sent it", "source:github"},
 	{entries.FieldKey, "an API key, by name or ID", `key:"Build server"`},
 	{entries.FieldOutcome, "how it ended: success, failure or denied", "outcome:failure,denied"},
+	{entries.FieldHours, "a part of the week, by the clocks of your time zone", "hours:mon-fri/8-18"},
 	{entries.FieldMetadata, "a value in the metadata, anywhere or at a path", "meta.userAgent:stratus*"},
 	{FieldAfter, "from a date or a time on, or the last days", "after:-7d"},
 	{FieldBefore, "up to a date, that day included, or a time", "before:2026-11-20"},

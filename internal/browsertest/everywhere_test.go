@@ -48,6 +48,7 @@ func pages(p *page) []string {
 		integrations,
 		accessLog,
 		accessLog + "?kind=search",
+		views + "?q=x",
 		"/orgs/acme-labs/settings/api-keys",
 		"/account",
 		"/orgs/new",

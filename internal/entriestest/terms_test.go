@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/app/database"
@@ -67,6 +68,21 @@ func holds(term entries.Term, e models.Entry) bool {
 		exact = []string{string(e.Outcome)}
 		if e.Outcome == "" {
 			exact = []string{"success"}
+		}
+	case entries.FieldBy:
+		exact = []string{string(e.ActorType)}
+		if e.ActorType == "" {
+			exact = []string{map[bool]string{true: "system", false: "user"}[e.ActorID == "system"]}
+		}
+	case entries.FieldHours: // of two values, by tables of their own
+		berlin, _ := time.LoadLocation("Europe/Berlin")
+		local := e.OccurredAt.Time().In(berlin)
+		if weekday := local.Weekday(); weekday != time.Saturday && weekday != time.Sunday && local.Hour() >= 8 && local.Hour() < 18 {
+			exact = append(exact, "mon-fri/08:00-18:00/Europe/Berlin")
+		}
+		utc := e.OccurredAt.Time()
+		if weekday := utc.Weekday(); (weekday == time.Saturday || weekday == time.Sunday || weekday == time.Monday) && (utc.Hour() > 6 || utc.Hour() == 6 && utc.Minute() >= 30) {
+			exact = append(exact, "sat-mon/06:30-24:00/UTC")
 		}
 	case entries.FieldMetadata:
 		folded = leaves(json.NewDecoder(strings.NewReader(e.Metadata)), nil, term.Path)
@@ -140,6 +156,8 @@ var termValues = map[entries.Field][]string{
 	entries.FieldSource:  {"github-webhook", "github*", "*", "cron"},
 	entries.FieldKey:     {"key_1", "Deploy*", "Deploy key", "key_*", "*", "deploy key"},
 	entries.FieldOutcome: {"success", "failure", "denied", "*e*"},
+	entries.FieldBy:      {"user", "service", "agent", "system", "anonymous"},
+	entries.FieldHours:   {"mon-fri/08:00-18:00/Europe/Berlin", "sat-mon/06:30-24:00/UTC"},
 	entries.FieldMetadata: {"stratus", "STRATUS*1.0", "Stratus/1.0 \"x\"", "admin", "ärger", "12", "1.5", "1.50", "true", "null", "*", "b*r", "", "größe\\*", "akia", "v", "nowhere",
 		"line\nbreak", "role", "back\\\\slash", "ok"},
 }
@@ -149,7 +167,7 @@ var termPaths = [][]string{{"userAgent"}, {"changes", "role", "before"}, {"chang
 
 func randomTerm(random *rand.Rand) entries.Term {
 	fields := []entries.Field{entries.FieldText, entries.FieldAction, entries.FieldActor, entries.FieldType, entries.FieldID, entries.FieldName, entries.FieldIP,
-		entries.FieldRequest, entries.FieldSource, entries.FieldKey, entries.FieldOutcome, entries.FieldMetadata, entries.FieldMetadata}
+		entries.FieldRequest, entries.FieldSource, entries.FieldKey, entries.FieldOutcome, entries.FieldBy, entries.FieldHours, entries.FieldMetadata, entries.FieldMetadata}
 	term := entries.Term{Field: fields[random.IntN(len(fields))], Not: random.IntN(3) == 0}
 	if term.Field == entries.FieldMetadata && random.IntN(2) == 0 {
 		term.Path = termPaths[random.IntN(len(termPaths))]

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/models"
@@ -32,6 +33,7 @@ const (
 	FieldText     Field = ""
 	FieldAction   Field = "action"  // the action or the native action
 	FieldActor    Field = "actor"   // ID, folded name or folded e-mail of the actor, or on whose behalf it acted
+	FieldBy       Field = "by"      // the type of the actor: user, service, agent, system or anonymous
 	FieldType     Field = "type"    // of one of its resources: its entity and those it is related to
 	FieldID       Field = "id"      // of one of its resources
 	FieldName     Field = "name"    // of one of its resources, folded
@@ -40,7 +42,8 @@ const (
 	FieldSource   Field = "source"
 	FieldKey      Field = "key" // ID or name of the API key
 	FieldOutcome  Field = "outcome"
-	FieldMetadata Field = "meta" // folded: at Path, in arrays any element; without a Path anywhere in any value, keys are none
+	FieldHours    Field = "hours" // when it occurred, by parts of the week: see ParseHours
+	FieldMetadata Field = "meta"  // folded: at Path, in arrays any element; without a Path anywhere in any value, keys are none
 )
 
 // Literal is the value of a Term that stands for text itself.
@@ -55,6 +58,7 @@ type matcher struct {
 	exact    []pattern
 	folded   []pattern // FieldText, FieldMetadata without a path: with anything around
 	networks []netip.Prefix
+	hours    []Hours
 }
 
 // anywhere reports whether a value need not match all of what the term looks at.
@@ -73,6 +77,9 @@ func (t Term) matcher() matcher {
 		m.folded = append(m.folded, p)
 		if network, err := netip.ParsePrefix(value); err == nil {
 			m.networks = append(m.networks, plainNetwork(network))
+		}
+		if hours, ok := ParseHours(value, time.UTC); ok && t.Field == FieldHours {
+			m.hours = append(m.hours, hours)
 		}
 	}
 	return m
@@ -93,6 +100,12 @@ func (m matcher) matches(e *models.Entry, metadata func() any) bool {
 	case FieldActor:
 		p := e.OnBehalfOf
 		return m.is(e.ActorID) || m.isFolded(e.ActorName, e.ActorEmail) || p != nil && (m.is(p.ID) || m.isFolded(p.Name, p.Email))
+	case FieldBy:
+		kind := cmp.Or(e.ActorType, event.ActorUser)
+		if e.BySystem() {
+			kind = event.ActorSystem
+		}
+		return m.is(string(kind))
 	case FieldType:
 		return m.ofResource(e, func(r event.Resource) bool { return m.is(r.Type) })
 	case FieldID:
@@ -109,6 +122,8 @@ func (m matcher) matches(e *models.Entry, metadata func() any) bool {
 		return m.is(e.APIKeyID, e.APIKeyName)
 	case FieldOutcome:
 		return m.is(string(cmp.Or(e.Outcome, event.OutcomeSuccess)))
+	case FieldHours:
+		return slices.ContainsFunc(m.hours, func(h Hours) bool { return h.Contain(e.OccurredAt.Time()) })
 	case FieldMetadata:
 		return anyLeaf(metadata(), m.Path, func(text string) bool { return matchesAny(m.folded, models.Fold(text)) })
 	}

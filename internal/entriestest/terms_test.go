@@ -264,3 +264,33 @@ func TestPagesOfTermsShowWhatListsDo(t *testing.T) {
 		}
 	})
 }
+
+// What is folded is composed: of an accent that a pattern leaves to * nothing else may depend.
+func TestPatternsEndWithinALetter(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		store := newStore(t, db)
+		org := logtest.Organization(t, store.Store, "acme")
+		stored := logtest.Insert(t, store.Store, org, models.Entry{
+			ActorID: "rene\u0301e", ActorName: "Renée", EntityID: "cafe\u0302\u0301-7", OnBehalfOf: &event.Principal{ID: "zoe\u0308"},
+		})
+		seeking := newStore(t, db)
+		seekAtOnce(seeking)
+		for field, values := range map[entries.Field][]string{
+			entries.FieldActor: {"rene*", "*\u0301e", "rene\u0301*", "zoe*"},
+			entries.FieldID:    {"cafe*", "cafe\u0302*", "*\u0301-7", "*\u0302\u0301-7", "cafe\u0302\u0301-7", "c*-7"},
+		} {
+			for _, value := range values {
+				term := entries.Term{Field: field, Values: []string{value}}
+				if !term.Holds(&stored[0]) {
+					t.Fatalf("%s:%s does not hold", field, value)
+				}
+				for _, log := range []*entries.Log{store, seeking} {
+					page, err := log.Page(t.Context(), org, entries.Query{Terms: []entries.Term{term}})
+					if err != nil || len(page.Entries) != 1 {
+						t.Errorf("%s:%+q finds %d entries, %v", field, value, len(page.Entries), err)
+					}
+				}
+			}
+		}
+	})
+}

@@ -3,9 +3,7 @@ package entries
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/auditlogs/auditlogs/models"
 )
@@ -38,8 +36,9 @@ func (l *Log) findActors(ctx context.Context, p *plan, m matcher) error {
 	const most = 60
 	var some []string
 	where := condition{"org_id = ?", []any{p.org.ID}}.and(p.seen())
-	for _, is := range m.folded {
-		some, where.args = append(some, "search_key"+likePattern), append(where.args, "%"+is.like()+"%")
+	for i, is := range m.folded {
+		some = append(some, "search_key"+likePattern, "actor_id"+likePattern) // an ID is compared as it is
+		where.args = append(where.args, "%"+is.like()+"%", m.exact[i].like())
 	}
 	var actors []string
 	err := l.LogReader(ctx).Raw("SELECT DISTINCT actor_id FROM audit_actors WHERE "+where.sql+" AND ("+strings.Join(some, " OR ")+") LIMIT ?",
@@ -67,12 +66,15 @@ func (m matcher) words() (words []string) {
 			words = append(words, strings.Fields(part)...)
 		}
 	case FieldID:
-		parts := slices.Clone(m.exact[0])
-		for i := range len(parts) - 1 { // what follows may be a mark that is composed with the last letter
-			_, size := utf8.DecodeLastRuneInString(parts[i])
-			parts[i] = parts[i][:len(parts[i])-size]
-		}
-		for _, part := range parts {
+		parts := m.exact[0]
+		for i, part := range parts {
+			// Marks on either side of an asterisk may be composed with others that it stands for, and so may the letter before it.
+			switch last := len(parts) - 1; {
+			case last > 0 && !pattern{part}.isASCII():
+				continue
+			case i < last:
+				part = part[:max(0, len(part)-1)]
+			}
 			words = append(words, strings.Fields(models.Fold(part))...)
 		}
 	}

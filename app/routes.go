@@ -72,6 +72,7 @@ func (a *App) routes() {
 	org.Post("/settings/audit-logs/views/:view/remove", h.RemoveView)
 	org.Get("/settings/audit-logs/:entry", h.Entry)
 	org.Get("/resources/:entity_type", h.History)
+	org.Get("/actors", h.ActorHistory)
 
 	org.Get("/settings", h.SettingsOverview)
 	org.Get("/settings/organization", h.OrganizationSettings)

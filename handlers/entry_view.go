@@ -31,6 +31,8 @@ type entryView struct {
 	ResourceURL string // the resource outside of this app; empty when nobody said where it is
 	HistoryPath string // everything that happened to the resource; empty where nothing was affected
 	ActorPath   string // the log of this actor only
+	ProfilePath string // everything that the actor did
+	ForPath     string // everything that the one did for whom the actor acted
 
 	Ways   map[string]*views.Way // what its values offer, by what they are
 	Around []aroundLinks         // the log around the moment it happened
@@ -123,6 +125,10 @@ func viewEntry(base string, org models.Organization, entry models.Entry, links m
 	for _, r := range entry.Related {
 		view.Related = append(view.Related, relatedView{Resource: r, HistoryPath: historyPath(org, r.Type, r.ID)})
 	}
+	view.ProfilePath = actorPath(org, entry.ActorID)
+	if p := entry.OnBehalfOf; p != nil {
+		view.ForPath = actorPath(org, p.ID)
+	}
 	view.ActorPath = from.WithActor(entry.ActorID).Address(log)
 	view.findWays(from, log)
 	if late(&entry) {
@@ -134,4 +140,9 @@ func viewEntry(base string, org models.Organization, entry models.Entry, links m
 // historyPath is the address of everything that happened to a resource.
 func historyPath(org models.Organization, entityType, entityID string) string {
 	return "/orgs/" + org.Slug + "/resources/" + url.PathEscape(entityType) + "?" + url.Values{"id": {entityID}}.Encode()
+}
+
+// actorPath is the address of everything that an actor did.
+func actorPath(org models.Organization, id string) string {
+	return "/orgs/" + org.Slug + "/actors?" + url.Values{"id": {id}}.Encode()
 }

@@ -51,7 +51,7 @@ func TestNoPageHoldsWhatCannotBeSeen(t *testing.T) {
 			"from=" + h, "tz=" + h, "cursor=" + h, "sort=" + h, "limit=" + h, "dir=" + h} {
 			crawl.from("/orgs/acme/settings/audit-logs?" + query)
 		}
-		crawl.from("/orgs/acme/resources/service?id=nothing"+h, "/orgs/acme/resources/service?id="+h+"&cursor="+h, "/orgs/acme/resources/"+url.PathEscape(hidden)+"?id="+h, "/orgs/acme/settings/members?"+h,
+		crawl.from("/orgs/acme/resources/service?id=nothing"+h, "/orgs/acme/resources/service?id="+h+"&cursor="+h, "/orgs/acme/actors?id="+h, "/orgs/acme/resources/"+url.PathEscape(hidden)+"?id="+h, "/orgs/acme/settings/members?"+h,
 			"/orgs/"+url.PathEscape(hidden)+"/settings", "/invitations/"+url.PathEscape(hidden), "/reset/"+url.PathEscape(hidden))
 		crawl.posts("/orgs/acme/settings/organization", "name", strings.Repeat(hidden, 100))
 		crawl.posts("/orgs/acme/settings/audit", "enabled", "on", "retention_days", hidden)

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"net/url"
@@ -19,18 +20,21 @@ import (
 	"github.com/auditlogs/auditlogs/views"
 )
 
-// historyPage is everything that happened to one resource, newest first. Its table is the log's.
+// historyPage is everything that happened to one resource, or that one actor did, newest first. Its table is the log's.
 type historyPage struct {
 	logPage
-	EntityType, EntityID string
-	Name                 string   // the latest; empty when it has none but its ID
-	EarlierNames         []string // latest first
-	ResourceURL          string   // the resource outside of this app; empty when nobody said where it is
-	First                string   // the address of the first page, without a filter
+	history.Subject
+	Kind         string       // the type of the resource, or "user"
+	ID, Name     string       // the latest; empty when it has none but its ID
+	EarlierNames []string     // of a resource, latest first
+	Actor        models.Actor // as it was called last, where it is the subject
+	ResourceURL  string       // the resource outside of this app; empty when nobody said where it is
+	First        string       // the address of the first page, without a filter
 
 	Resource string // the address without a query
 	Actors   []actorOption
 	Actions  []actionOption
+	Profile  *profile // nil where there is no entry
 }
 
 // FirstFiltered is the address of the first page of what the filter shows.
@@ -47,38 +51,58 @@ const (
 // of is an empty page: that nothing happened is an answer too. It can be filtered by one user and one
 // action.
 func (h *Handlers) History(c *fiber.Ctx) error {
+	entityType, err := url.PathUnescape(c.Params("entity_type"))
+	if err != nil || !action.ValidEntityType(entityType) {
+		return badParameter("entity_type", fault.Invalid, "must be lower case letters, digits and _, such as notification_channel")
+	}
+	id, err := subjectID(c, entityType)
+	if err != nil {
+		return err
+	}
+	return h.historyOf(c, history.Subject{EntityType: entityType, EntityID: id}, historyPath(scopeOf(c).Organization, entityType, id))
+}
+
+// ActorHistory shows what the actor did that the address names by `id`, and what others did on its behalf, as History
+// does of a resource.
+func (h *Handlers) ActorHistory(c *fiber.Ctx) error {
+	id, err := subjectID(c, "user")
+	if err != nil {
+		return err
+	}
+	return h.historyOf(c, history.Subject{ActorID: id}, actorPath(scopeOf(c).Organization, id))
+}
+
+// historyOf shows the history of a subject, which has its first page at an address.
+func (h *Handlers) historyOf(c *fiber.Ctx, of history.Subject, first string) error {
 	ctx, scope := contextOf(c), scopeOf(c)
-	entityType, entityID, err := resourceOf(c)
+	filter, err := ParseFilter(historyQuery(c, of), scope.Location, h.Store.Now())
 	if err != nil {
 		return err
 	}
-	filter, err := ParseFilter(historyQuery(c), scope.Location, h.Store.Now())
-	if err != nil {
-		return err
-	}
-	query := filter.Query()
-	query.EntityType, query.EntityID = entityType, entityID
-	listed, err := h.Entries.Page(ctx, scope.Organization, query)
+	listed, err := h.Entries.Page(ctx, scope.Organization, of.In(filter.Query()))
 	if err != nil {
 		return err
 	}
 	page := &historyPage{
 		logPage: logPage{
-			Frame:  h.frame(c, "History of "+entityType+" "+entityID, "audit-logs"),
 			Filter: filter,
 			Path:   settingsPath(scope.Organization, "audit-logs"), // where the entries of the table lead
 			Now:    models.MicrosOf(h.Store.Now()),
 			Count:  len(listed.Entries),
 		},
-		EntityType: entityType,
-		EntityID:   entityID,
-		First:      historyPath(scope.Organization, entityType, entityID),
+		Subject: of,
+		Kind:    cmp.Or(of.EntityType, "user"),
+		ID:      cmp.Or(of.EntityID, of.ActorID),
+		First:   first,
 	}
+	page.Frame = h.frame(c, "History of "+page.Kind+" "+page.ID, "audit-logs")
 	page.Resource, _, _ = strings.Cut(page.First, "?")
 	h.noteReading(c, accesslog.KindHistory, page.FirstFiltered())
 	page.Columns = unsorted(columnsOf(&page.logPage))
 	page.Items = itemsOf(&page.logPage, listed, nil, h.Store.Now())
-	page.sayRelated(listed.Entries)
+	if of.ActorID == "" {
+		page.sayRelated(listed.Entries)
+	}
 	page.Pages = page.links(listed)
 	if page.Partial = partialPageOf(&page.logPage, listed); page.Partial != nil {
 		page.Partial.Address = page.at(page.Partial.Address)
@@ -91,45 +115,75 @@ func (h *Handlers) History(c *fiber.Ctx) error {
 		return h.render(c, fiber.StatusOK, "history/fragment", page)
 	}
 
-	lately, err := history.Lately(ctx, h.Entries, scope.Organization, entityType, entityID)
+	lately, err := history.LatelyOf(ctx, h.Entries, scope.Organization, of)
 	if err != nil {
 		return err
 	}
-	for i, name := range lately.Names[:min(len(lately.Names), mostNames)] {
-		switch {
-		case i > 0:
-			page.EarlierNames = append(page.EarlierNames, name)
-		case name != entityID:
-			page.Name = name
-		}
+	if of.ActorID == "" {
+		err = h.nameResource(ctx, page, listed.Entries, lately)
+	} else {
+		page.nameActor(lately)
 	}
-	links, err := h.Store.ResourceLinks(ctx, scope.Organization)
 	if err != nil {
 		return err
 	}
-	page.ResourceURL = resourceURL(listed.Entries, entityType, entityID, links)
 	if err := h.fillHistoryFilter(ctx, page, lately); err != nil {
 		return err
+	}
+	if len(lately.Entries) > 0 {
+		if page.Profile, err = h.profileOf(ctx, page, lately); err != nil {
+			return err
+		}
 	}
 	return h.render(c, fiber.StatusOK, "history/page", page)
 }
 
-// resourceOf is the resource the address names.
-func resourceOf(c *fiber.Ctx) (entityType, entityID string, err error) {
-	entityType, err = url.PathUnescape(c.Params("entity_type"))
-	if err != nil || !action.ValidEntityType(entityType) {
-		return "", "", badParameter("entity_type", fault.Invalid, "must be lower case letters, digits and _, such as notification_channel")
+// nameResource says what a resource is called, was called, and where it is.
+func (h *Handlers) nameResource(ctx context.Context, page *historyPage, listed []models.Entry, lately history.Lately) error {
+	for i, name := range lately.Names[:min(len(lately.Names), mostNames)] {
+		switch {
+		case i > 0:
+			page.EarlierNames = append(page.EarlierNames, name)
+		case name != page.ID:
+			page.Name = name
+		}
 	}
-	entityID = c.Query("id")
-	switch {
-	case entityID == "":
-		return "", "", badParameter("id", fault.Required, "is missing: it says which %s is meant", entityType)
-	case len(entityID) > maxEntityIDBytes:
-		return "", "", badParameter("id", fault.TooLarge, "is longer than any ID")
-	case !isText(entityID):
-		return "", "", badParameter("id", fault.Malformed, "is not text")
+	links, err := h.Store.ResourceLinks(ctx, page.Organization)
+	page.ResourceURL = resourceURL(listed, page.EntityType, page.EntityID, links)
+	return err
+}
+
+// nameActor says what an actor is called, and was called.
+func (p *historyPage) nameActor(lately history.Lately) {
+	if len(lately.Actors) == 0 {
+		return
 	}
-	return entityType, entityID, nil
+	p.Actor = lately.Actors[0]
+	if p.Actor.Name != p.Actor.ID {
+		p.Name = p.Actor.Name
+	}
+	for _, actor := range lately.Actors {
+		p.Actor.Email = cmp.Or(p.Actor.Email, actor.Email) // of whom others acted for there may be less
+	}
+	for _, actor := range lately.Actors[1:min(len(lately.Actors), mostNames)] {
+		if actor.Name != p.Actor.Name && !slices.Contains(p.EarlierNames, actor.Name) {
+			p.EarlierNames = append(p.EarlierNames, actor.Name)
+		}
+	}
+}
+
+// subjectID is the ID in an address of the history of something.
+func subjectID(c *fiber.Ctx, kind string) (string, error) {
+	switch id := c.Query("id"); {
+	case id == "":
+		return "", badParameter("id", fault.Required, "is missing: it says which %s is meant", kind)
+	case len(id) > maxEntityIDBytes:
+		return "", badParameter("id", fault.TooLarge, "is longer than any ID")
+	case !isText(id):
+		return "", badParameter("id", fault.Malformed, "is not text")
+	default:
+		return id, nil
+	}
 }
 
 // sayRelated writes under the lines of entries about other resources what this one was to them.
@@ -175,7 +229,10 @@ func (h *Handlers) fillBriefs(ctx context.Context, page *historyPage, entries []
 
 // fillHistoryFilter offers those who did something to the resource lately, and what they did, besides
 // what is chosen.
-func (h *Handlers) fillHistoryFilter(ctx context.Context, page *historyPage, lately history.Resource) error {
+func (h *Handlers) fillHistoryFilter(ctx context.Context, page *historyPage, lately history.Lately) error {
+	if page.ActorID != "" {
+		lately.Actors = nil // there is but one
+	}
 	chosen, err := h.actorsOf(ctx, page.Organization, page.Filter.Actors)
 	if err != nil {
 		return err
@@ -205,11 +262,11 @@ var historyParameters = []string{"action", "actor", "limit", "cursor"}
 
 // historyQuery is what the query says of the page to show: the last value of each name. Whatever else the
 // log's address knows means nothing here.
-func historyQuery(c *fiber.Ctx) string {
+func historyQuery(c *fiber.Ctx, of history.Subject) string {
 	last := map[string]string{}
 	for part := range strings.SplitSeq(string(c.Request().URI().QueryString()), "&") {
 		name, _, _ := strings.Cut(part, "=")
-		if slices.Contains(historyParameters, name) {
+		if slices.Contains(historyParameters, name) && (of.ActorID == "" || name != "actor") {
 			last[name] = part
 		}
 	}

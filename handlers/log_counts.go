@@ -28,6 +28,7 @@ type chart struct {
 	Bars       []bar
 	Most       int // entries of the highest bar
 	Begin, End string
+	Elsewhere  bool // its links lead to another page
 }
 
 // bar is the entries of a part of the range.

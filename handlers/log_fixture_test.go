@@ -73,6 +73,7 @@ func newLogFixture(t *testing.T, db *database.DB) *logFixture {
 	d.server.Get("/orgs/:slug/settings/audit-logs/new", h.AuditLogNew)
 	d.server.Get("/orgs/:slug/settings/audit-logs/:entry", h.Entry)
 	d.server.Get("/orgs/:slug/resources/:entity_type", h.History)
+	d.server.Get("/orgs/:slug/actors", h.ActorHistory)
 	return d
 }
 

@@ -171,7 +171,7 @@ func TestDetailsOfWhatFewEntriesSay(t *testing.T) {
 			if to := page.Find("[data-related] a").AttrOr("href", ""); to != historyPath(d.org, "subnet", "sn 1/&") {
 				t.Errorf("a related resource leads to %s", to)
 			}
-			if to := page.Find("[data-on-behalf-of] a").AttrOr("href", ""); to != logPath+"?actor=usr_1" {
+			if to := page.Find("[data-on-behalf-of] a").AttrOr("href", ""); to != actorPath(d.org, "usr_1") {
 				t.Errorf("the one for whom it was done leads to %s", to)
 			}
 			plain := d.page(logPath+"/"+ids[1], headers...)

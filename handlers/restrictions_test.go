@@ -101,7 +101,7 @@ func (v *vault) addresses() (all []string) {
 		all = append(all, log+"/export?format="+format, log+"/export?sort=user&format="+format)
 	}
 	return append(all, log+"/"+v.readSecret, log+"/"+v.native, log+"/"+v.onBehalf, history+"secret?id=vault-9", history+"service?id=svc-1",
-		history+"service?id=svc-1&actor=u-m")
+		history+"service?id=svc-1&actor=u-m", "/orgs/acme/actors?id=u-m", "/orgs/acme/actors?id=u-t", "/orgs/acme/actors?id=bot-7", "/orgs/acme/actors?id=u-c")
 }
 
 // shown are the words that some addresses show to a client: what it asked for itself, and its own links to that, aside.

@@ -31,7 +31,8 @@ var bundles = map[string][]string{
 	// One module: its parts see each other's names.
 	"app.js":      {"js/app.js", "js/*.js", "js/log/*.js"},
 	"htmx.min.js": {"htmx.min.js"},
-	"icons.svg":   {"icons.svg"},
+	// To add an icon, copy the elements of its SVG into a symbol of its name.
+	"icons.svg": {"icons.svg"},
 }
 
 // bundle joins the files that match the patterns, each once, and makes our own short.

@@ -30,7 +30,7 @@ const (
 	KindView      Kind = "view"       // the list, as its filters show it
 	KindSearch    Kind = "search"     // the list, with words that were looked for
 	KindEntry     Kind = "entry"      // one entry
-	KindHistory   Kind = "history"    // of one resource
+	KindHistory   Kind = "history"    // of one resource, or of what one person did
 	KindExport    Kind = "export"     // a file
 	KindAccessLog Kind = "access_log" // this
 )

@@ -26,7 +26,7 @@ run: build ## Build, then run a demo on http://127.0.0.1:8080
 
 .PHONY: test
 test: test-tools ## Run every test: on SQLite, on a throw-away PostgreSQL, in Chromium
-	scripts/test-postgres sh -c '$(call each,go test ./...)'
+	scripts/test-postgres sh -c '$(call each,go test -timeout 20m ./...)'
 
 .PHONY: test-cgo
 test-cgo: ## Test the SQLite driver that is written in C, with its full-text search and without

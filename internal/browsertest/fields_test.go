@@ -180,8 +180,8 @@ func TestEveryFieldByKeyboardOnAPhone(t *testing.T) {
 		reached[stop.Address] = true
 	}
 	for _, part := range []string{
-		"action=member:join", "action=Microsoft.", "actor=arn:", "actor=usr_01J9Z3QK7M5N8P2R4S6T8V0W1X", "ip=2001:", "request_id=", "api_key=key_01J9Z3QK7M5N8P2R4S6T8V0W1Y",
-		"/resources/subnet?", "/resources/security_group?", "/resources/image?", "/resources/network_security_group_security_rule?", "https://console.example.com/", "from=",
+		"action=member:join", "action=Microsoft.", "actor=arn:", "ip=2001:", "request_id=", "api_key=key_01J9Z3QK7M5N8P2R4S6T8V0W1Y",
+		"/resources/subnet?", "/resources/security_group?", "/resources/image?", "/resources/network_security_group_security_rule?", "https://console.example.com/", // what values and times lead on to is in menus: see TestAValueLeadsOn
 	} {
 		if !slices.ContainsFunc(slices.Collect(maps.Keys(reached)), func(address string) bool { return strings.Contains(address, part) }) {
 			t.Errorf("Tab reaches no link with %s: %v", part, reached)
@@ -202,8 +202,8 @@ func TestEveryFieldWithoutScript(t *testing.T) {
 	}
 	for _, path := range recordFull(p) {
 		p.visit(fullLog)
-		follow(`[data-entry-id] a[href="`+path+`"]`, `location.pathname === "`+path+`"`)
-		name := p.texts(`[data-native-action]`)[0]
+		follow(`[data-entry-id] a[href^="`+path+`"]`, `location.pathname === "`+path+`"`)
+		name := p.texts(`[data-native-action] a`)[0]
 		follow(`[data-native-action] a`, fmt.Sprintf(`new URLSearchParams(location.search).get("action") === %s`, quote(name)))
 		if chips := p.texts(`.chip-value`); !slices.Contains(chips, name) || len(p.ids()) != 1 {
 			t.Errorf("%s finds %d entries, chips: %q", name, len(p.ids()), chips)

@@ -132,5 +132,5 @@ document.addEventListener('htmx:config:request', (event) => {
 // What a page asks for by itself leads nobody away from it, such as to the sign-in page: the next click does.
 document.addEventListener('htmx:after:request', (event) => {
   const { ctx } = event.detail;
-  if (ctx.sourceElement?.id === 'counts' && ctx.hx.redirect) event.preventDefault();
+  if (unasked(ctx.sourceElement) && ctx.hx.redirect) event.preventDefault();
 });

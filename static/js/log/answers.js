@@ -2,7 +2,7 @@
 // and a request that failed says so.
 
 // What the page asks for by itself.
-const unasked = (source) => source?.matches?.('#counts, #new, [data-live]');
+const unasked = (source) => source?.matches?.('[data-unasked]');
 
 document.addEventListener('htmx:after:swap', (event) => {
   const { ctx } = event.detail;

@@ -31,7 +31,7 @@ func TestNamesAResourceHad(t *testing.T) {
 		)
 		logtest.Insert(t, store.Store, other, models.Entry{EntityName: "foreign"})
 
-		resource, err := history.Lately(t.Context(), store, org, "service", "svc-1")
+		resource, err := history.LatelyOf(t.Context(), store, org, history.Subject{EntityType: "service", EntityID: "svc-1"})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/auditlogs/auditlogs/handlers/question"
+	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/entries"
 )
 
@@ -44,5 +46,25 @@ func TestHoursGoByTheClocksOfTheirZone(t *testing.T) {
 				t.Errorf("%s at %s: %t, %v", text, moment, !want, err)
 			}
 		}
+	}
+}
+
+// A computer's own zone has no name: its clocks are meant where the question is asked, and nowhere else.
+func TestHoursMayBeThoseOfThisComputer(t *testing.T) {
+	was := time.Local
+	t.Cleanup(func() { time.Local = was })
+	time.Local = time.FixedZone("Local", 2*60*60)
+	asked, problems := question.Parse("hours:mon-fri/8-18", question.Env{Zone: time.Local})
+	if len(problems) > 0 || len(asked.Terms) != 1 {
+		t.Fatalf("%+v, %v", asked, problems)
+	}
+	for moment, want := range map[string]bool{"2026-03-27T06:00:00Z": true, "2026-03-27T05:59:59Z": false, "2026-03-27T16:00:00Z": false} {
+		at, err := time.Parse(time.RFC3339, moment)
+		if err != nil || asked.Terms[0].Holds(&models.Entry{OccurredAt: models.MicrosOf(at)}) != want {
+			t.Errorf("at %s: %t, %v", moment, !want, err)
+		}
+	}
+	if _, ok := entries.ParseHours("mon/8-9/Local", time.UTC); ok {
+		t.Error("another reader is asked what this computer's zone is")
 	}
 }

@@ -17,7 +17,8 @@ type Hours struct {
 
 var weekdays = []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
 
-// ParseHours reads days, hours of each and their zone, which may be left out: then it is zone.
+// ParseHours reads days, hours of each and their zone, which may be left out: then it is zone. Only where that is time.Local
+// it may be called Local.
 func ParseHours(text string, zone *time.Location) (h Hours, ok bool) {
 	parts := strings.SplitN(text, "/", 3)
 	if len(parts) < 2 {
@@ -26,7 +27,7 @@ func ParseHours(text string, zone *time.Location) (h Hours, ok bool) {
 	h.zone = zone
 	if len(parts) == 3 {
 		var err error
-		if h.zone, err = time.LoadLocation(parts[2]); err != nil || parts[2] == "" || parts[2] == "Local" {
+		if h.zone, err = time.LoadLocation(parts[2]); err != nil || parts[2] == "" || h.zone == time.Local && zone != time.Local {
 			return h, false
 		}
 	}

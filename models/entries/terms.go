@@ -78,7 +78,7 @@ func (t Term) matcher() matcher {
 		if network, err := netip.ParsePrefix(value); err == nil {
 			m.networks = append(m.networks, plainNetwork(network))
 		}
-		if hours, ok := ParseHours(value, time.UTC); ok && t.Field == FieldHours {
+		if hours, ok := ParseHours(value, time.Local); ok && t.Field == FieldHours {
 			m.hours = append(m.hours, hours)
 		}
 	}

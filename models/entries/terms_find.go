@@ -18,7 +18,7 @@ func (l *Log) findByTerms(ctx context.Context, p *plan) error {
 		if m.Not {
 			continue
 		}
-		if m.Field == FieldActor && len(p.query.Actors) == 0 {
+		if (m.Field == FieldActor || m.Field == FieldBy) && len(p.query.Actors) == 0 {
 			if err := l.findActors(ctx, p, m); err != nil {
 				return err
 			}
@@ -31,18 +31,23 @@ func (l *Log) findByTerms(ctx context.Context, p *plan) error {
 	return nil
 }
 
-// findActors asks for those of whom an ID, a name or an e-mail may match a term, unless they are many.
+// findActors asks for those that a term may let something through of, unless they are many.
 func (l *Log) findActors(ctx context.Context, p *plan, m matcher) error {
 	const most = 60
-	var some []string
 	where := condition{"org_id = ?", []any{p.org.ID}}.and(p.seen())
-	for i, is := range m.folded {
-		some = append(some, "search_key"+likePattern, "actor_id"+likePattern) // an ID is compared as it is
-		where.args = append(where.args, "%"+is.like()+"%", m.exact[i].like())
+	if m.Field == FieldBy {
+		where = where.and(among("actor_type", m.actorTypes()...).is)
+	} else {
+		var some []string
+		var args []any
+		for i, is := range m.folded {
+			some = append(some, "search_key"+likePattern, "actor_id"+likePattern) // an ID is compared as it is
+			args = append(args, "%"+is.like()+"%", m.exact[i].like())
+		}
+		where = where.and(condition{"(" + strings.Join(some, " OR ") + ")", args})
 	}
 	var actors []string
-	err := l.LogReader(ctx).Raw("SELECT DISTINCT actor_id FROM audit_actors WHERE "+where.sql+" AND ("+strings.Join(some, " OR ")+") LIMIT ?",
-		append(where.args, most+1)...).Scan(&actors).Error
+	err := l.LogReader(ctx).Raw("SELECT DISTINCT actor_id FROM audit_actors WHERE "+where.sql+" LIMIT ?", append(where.args, most+1)...).Scan(&actors).Error
 	switch {
 	case err != nil:
 		return fmt.Errorf("find actors by a term: %w", err)

@@ -76,7 +76,7 @@ func (h *Handlers) AuditLogLive(c *fiber.Ctx) error {
 	s := &liveStream{handlers: h, watch: watch, first: first, token: scope.Session.ID,
 		page: logPage{
 			Frame:  Frame{Scope: &Scope{Organization: scope.Organization, Role: scope.Role, Location: scope.Location}},
-			Filter: filter, Path: settingsPath(scope.Organization, "audit-logs"),
+			Filter: filter, Path: settingsPath(scope.Organization, "audit-logs"), Opened: filter.forAnybody().Address(""),
 		}}
 	life := h.LivePace.Life
 	s.ends = time.Now().Add(life*9/10 + rand.N(life/10))

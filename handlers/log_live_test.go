@@ -280,3 +280,29 @@ func TestFollowingHasBounds(t *testing.T) {
 		config.LivePace = &handlers.Pace{Life: time.Minute, Beat: 100 * time.Millisecond}
 	})
 }
+
+// A row that comes leads where it does on a page: to an entry that knows its list.
+func TestWhatComesKnowsItsList(t *testing.T) {
+	eachVault(t, func(t *testing.T, v *vault) {
+		stream := v.admin.Stream(liveLog + "?action=service:update")
+		if event, _ := stream.Next(); event.Data != "reload" {
+			t.Fatalf("it begins with %+v", event)
+		}
+		v.do(func(tx *gorm.DB) error {
+			_, err := audit.Record(t.Context(), tx, audit.Event{Organization: "acme", Action: "service:update", EntityID: "svc-1", Actor: audit.Actor{ID: "u-c", Name: "Carol"}})
+			return err
+		})
+		for event, ok := stream.Next(); ok; event, ok = stream.Next() {
+			ids := rowsOf(event)
+			if len(ids) == 0 {
+				continue
+			}
+			link := `href="/orgs/acme` + auditLogs + "/" + ids[0] + `?action=service:update"`
+			if page := v.admin.Get("/orgs/acme" + auditLogs + "?action=service:update"); !strings.Contains(page.Body, link) || !strings.Contains(event.Data, link) {
+				t.Errorf("%s is not in %s", link, event.Data)
+			}
+			return
+		}
+		t.Error("nothing has come")
+	})
+}

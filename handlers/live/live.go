@@ -48,8 +48,8 @@ const (
 	batch = 250
 	// waiting is how many batches of a question may wait to be asked.
 	waiting = 20
-	// kept is how many entries of a question are kept for those who are behind.
-	kept = 500
+	// kept is how many entries of a question are kept for those who are behind, and keptBytes how long their metadata is.
+	kept, keptBytes = 500, 8 << 20
 	// asking is how many questions are asked at once.
 	asking = 2
 	// patience is how long a question may take, and how long who comes waits for the reader.
@@ -160,6 +160,9 @@ func (w *Watch) since(place following.Place) (*Frame, error) {
 		return nil, err
 	}
 	found, err := s.log.Among(ctx, asked.Organization, asked.Query, ids)
+	if errors.Is(err, entries.ErrTooLong) {
+		return nil, nil
+	}
 	return &Frame{Entries: found}, err
 }
 

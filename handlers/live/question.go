@@ -9,6 +9,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/entries"
 	"github.com/auditlogs/auditlogs/models/following"
 )
 
@@ -180,7 +181,7 @@ func (s *Server) among(asked Asked, ids []models.EntryID) (found []models.Entry,
 		ctx, cancel := context.WithTimeout(s.ctx, patience)
 		found, err = s.log.Among(ctx, asked.Organization, asked.Query, ids)
 		cancel()
-		if err == nil || s.ctx.Err() != nil {
+		if err == nil || errors.Is(err, entries.ErrTooLong) || s.ctx.Err() != nil {
 			break
 		}
 		s.sleep(pause, nil)
@@ -191,9 +192,12 @@ func (s *Server) among(asked Asked, ids []models.EntryID) (found []models.Entry,
 // add adds a frame for those who watch. Older ones are kept for who has not read them, but not too many entries.
 func (q *question) add(frame *Frame) {
 	q.frames = append(q.frames, frame)
-	entries := 0
+	entries, bytes := 0, 0
 	for i := len(q.frames) - 1; i > 0; i-- {
-		if entries += len(q.frames[i].Entries); entries > kept {
+		for _, e := range q.frames[i].Entries {
+			entries, bytes = entries+1, bytes+len(e.Metadata)
+		}
+		if entries > kept || bytes > keptBytes {
 			q.first += i
 			q.frames = append([]*Frame(nil), q.frames[i:]...)
 			break

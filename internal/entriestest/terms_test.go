@@ -2,6 +2,7 @@ package entriestest
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"net/netip"
@@ -291,6 +292,35 @@ func TestPatternsEndWithinALetter(t *testing.T) {
 					}
 				}
 			}
+		}
+	})
+}
+
+// Entries that are asked about by their IDs may have more metadata than a server has memory for.
+func TestMetadataAmongEntriesIsBounded(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		store := newStore(t, db)
+		org := logtest.Organization(t, store.Store, "acme")
+		var all []models.Entry
+		for range 110 {
+			all = append(all, models.Entry{Metadata: `{"key":"` + strings.Repeat("x", 100_000) + `"}`})
+		}
+		stored := logtest.Insert(t, store.Store, org, all...)
+		var ids []models.EntryID
+		for _, e := range stored {
+			ids = append(ids, e.ID)
+		}
+		held := entries.Query{Terms: []entries.Term{{Field: entries.FieldMetadata, Values: []string{"x"}}}}
+		found, err := store.Among(t.Context(), org, held, ids)
+		if err != nil || len(found) != len(ids) || !slices.IsSortedFunc(found, func(a, b models.Entry) int { return b.ID.Compare(a.ID) }) {
+			t.Errorf("%d of %d entries, %v", len(found), len(ids), err)
+		}
+		shown := entries.Query{Also: []entries.Field{entries.FieldMetadata}}
+		if found, err := store.Among(t.Context(), org, shown, ids); !errors.Is(err, entries.ErrTooLong) {
+			t.Errorf("%d entries with their metadata, %v", len(found), err)
+		}
+		if found, err := store.Among(t.Context(), org, shown, ids[:50]); err != nil || len(found) != 50 || found[0].Metadata == "" {
+			t.Errorf("%d entries, %v", len(found), err)
 		}
 	})
 }

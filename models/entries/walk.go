@@ -147,7 +147,7 @@ const wideRows = 5
 
 // most is how many entries are read at a time to be held against the words and the terms.
 func (w *walk) most() int {
-	if w.plan.looksAt(FieldMetadata) {
+	if w.plan.looksAt(FieldMetadata) || slices.Contains(w.plan.query.Also, FieldMetadata) {
 		return 100
 	}
 	return 1000

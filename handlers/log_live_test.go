@@ -306,3 +306,19 @@ func TestWhatComesKnowsItsList(t *testing.T) {
 		t.Error("nothing has come")
 	})
 }
+
+// A page leaves its stream while an entry is open, and the server does not know at once.
+func TestWhoOpensEntriesGoesOnFollowing(t *testing.T) {
+	eachTown(t, func(t *testing.T, p *town) {
+		ada := p.user("Ada")
+		p.organization("acme", ada)
+		client := p.signedIn(ada)
+		for i := range 15 {
+			stream := client.Stream(liveLog)
+			if stream.Status != 200 {
+				t.Fatalf("the %dth time it answers %d", i+1, stream.Status)
+			}
+			stream.End()
+		}
+	})
+}

@@ -26,6 +26,8 @@ func pages(p *page) []string {
 	entry := value[string](p, `document.querySelector("[data-entry-id] a").getAttribute("href")`)
 	p.visit(entry)
 	history := value[string](p, `document.querySelector("a[href*='/resources/']").getAttribute("href")`)
+	p.visit(history)
+	person := value[string](p, `document.querySelector(".profile a[href*='/actors?']").getAttribute("href")`)
 	p.visit(fewSay)
 	meant := value[string](p, `document.querySelector("[data-entry-id]:has(.outcome):has(.service):has(.for) a").getAttribute("href")`)
 	p.visit(apiKeys)
@@ -40,6 +42,7 @@ func pages(p *page) []string {
 		logs + "?limit=1000000",
 		entry,
 		history,
+		person,
 		"/orgs/northwind/settings",
 		settings,
 		members,

@@ -90,6 +90,8 @@ func (p *logPage) Counts() string { return p.Filter.At(nil).Address(p.Path + "/c
 func totalOf(answer counts.Answer) (total, exact string) {
 	const million = 1_000_000
 	switch n := answer.Count; {
+	case !answer.All && n == 0: // none so far
+		return "Too many to look through", ""
 	case !answer.All:
 		return views.Number(n) + "+ entries", ""
 	case n > million:

@@ -68,6 +68,7 @@ func TestLargeNumbersAreRounded(t *testing.T) {
 		{counts.Answer{Count: 1, All: true}, "1 entry", ""},
 		{counts.Answer{Count: 10_000, All: true}, "10,000 entries", ""},
 		{counts.Answer{Count: 10_000}, "10,000+ entries", ""},
+		{counts.Answer{}, "Too many to look through", ""},
 		{counts.Answer{Count: 123_456, All: true}, "About 123,000 entries", "123,456"},
 		{counts.Answer{Count: 2_345_678, All: true}, "About 2.3 million entries", "2,345,678"},
 	} {

@@ -142,7 +142,7 @@ func TestEntriesAreFoundByWhereTheyCameFrom(t *testing.T) {
 		} {
 			path, _, _ := strings.Cut(link(t, d.page(logPath+"?"+opened.query), "tbody[data-entry-id] th a"), "?")
 			entry := d.page(path)
-			leads := link(t, entry, ".entry-facts dt:contains('"+opened.fact+"') + dd a:not(.menu-item)")
+			leads := link(t, entry, ".entry-facts dt:contains('"+opened.fact+"') + dd a[href^='"+logPath+"?']:not(.menu-item)")
 			if leads != logPath+opened.leads {
 				t.Errorf("%s leads to %s", opened.fact, leads)
 			}

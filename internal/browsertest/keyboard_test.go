@@ -77,7 +77,9 @@ func TestKeysCanBeSwitchedOff(t *testing.T) {
 	p.press("?")
 	p.waitFor("the list of keys", `document.querySelector("dialog[open]")`)
 	p.click(`dialog[open] input[type=checkbox]`)
+	p.waitFor("them to be off", `localStorage.getItem("keys") === "off"`)
 	p.press(kb.Escape)
+	p.waitFor("the list to close", `!document.querySelector("dialog[open]")`)
 	p.press("j/")
 	if tag := value[string](p, `document.activeElement.name ?? ""`); tag == "q" || p.focusedEntry() >= 0 {
 		t.Error("keys work although they were switched off")

@@ -1,6 +1,7 @@
 package browsertest
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -178,7 +179,17 @@ func TestAStaleAnswerIsNotShown(t *testing.T) {
 // been answered.
 func (p *page) waitUntilQuiet() {
 	p.t.Helper()
-	value[string](p, `fetch("/healthz").then(answer => answer.text())`)
+	asked := func() error {
+		ctx, cancel := context.WithTimeout(p.ctx, patience)
+		defer cancel()
+		_, err := chromedp.Run(ctx, chromedp.Evaluate[string](`fetch("/healthz").then(answer => answer.text())`, chromedp.EvalAwaitPromise))
+		return err
+	}
+	if err := asked(); err != nil { // it was on its way to another page
+		if err = asked(); err != nil {
+			p.t.Fatalf("%v\nat %s", err, p.whereabouts())
+		}
+	}
 	p.waitFor("the page to be quiet", `!document.querySelector(".htmx-request")`)
 }
 

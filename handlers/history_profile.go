@@ -51,7 +51,7 @@ func (h *Handlers) profileOf(ctx context.Context, page *historyPage, lately hist
 		if err != nil {
 			return nil, err
 		}
-		if counted.All {
+		if counted.All && counted.Count > 0 { // they may have expired since
 			answer, all = counted, true
 		}
 	}

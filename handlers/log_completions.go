@@ -20,8 +20,10 @@ import (
 
 const (
 	maxCompletions = 8
-	// completedFrom is of how many of the newest entries values are offered that no list has.
-	completedFrom = 100
+	// completedFrom is of how many of the newest entries values are offered that no list has, read so many at once, and
+	// of how much metadata in bytes.
+	completedFrom, completedAtOnce = 100, 10
+	completedBytes                 = 1 << 20
 	// maxCompleted is how long a value may be to be offered, in bytes.
 	maxCompleted = 100
 )
@@ -158,10 +160,23 @@ func (f *completer) actors(ctx context.Context) (err error) {
 	return err
 }
 
-// latest are the newest entries, of which values and keys are offered.
-func (f *completer) latest(ctx context.Context) ([]models.Entry, error) {
-	page, err := f.h.Entries.PageWithMetadata(ctx, f.scope.Organization, entries.Query{Limit: completedFrom})
-	return page.Entries, err
+// latest are the newest entries, of which values and keys are offered: fewer where they are long.
+func (f *completer) latest(ctx context.Context) (latest []models.Entry, err error) {
+	query, length := entries.Query{Limit: completedAtOnce}, 0
+	for len(latest) < completedFrom && length < completedBytes {
+		page, err := f.h.Entries.PageWithMetadata(ctx, f.scope.Organization, query)
+		if err != nil {
+			return nil, err
+		}
+		for i := range page.Entries {
+			length += len(page.Entries[i].Metadata)
+		}
+		latest = append(latest, page.Entries...)
+		if query.Cursor = page.Next; page.Next == nil {
+			break
+		}
+	}
+	return latest, nil
 }
 
 // values offers those that the newest entries have, the most frequent first.

@@ -45,14 +45,16 @@ var Usual = Bounds{All: 1200, Organization: 1000, Person: 20, Questions: 100}
 const (
 	// Interval is how often the log is looked at.
 	Interval = time.Second
+	// soonest is after how long it is looked at again where somebody comes, who waits for that.
+	soonest = 100 * time.Millisecond
 	// batch is how many entries are asked of together.
 	batch = 250
 	// waiting is how many batches of a question may wait to be asked.
 	waiting = 20
 	// kept is how many entries of a question are kept for those who are behind, and keptBytes how long their metadata is.
 	kept, keptBytes = 500, 8 << 20
-	// asking is how many questions are asked at once.
-	asking = 2
+	// asking is how many questions are asked at once, and arriving for how many who come back it is found out what they missed.
+	asking, arriving = 2, 4
 	// patience is how long a question may take, and how long who comes waits for the reader.
 	patience = 5 * time.Second
 	// attempts are how often something is tried again, after pause.
@@ -69,6 +71,7 @@ type Server struct {
 	bounds Bounds
 	ctx    context.Context // ends with the server
 	turns  chan struct{}   // of questions
+	missed chan struct{}   // turns of those who come back
 	wake   chan struct{}
 
 	mu        sync.Mutex
@@ -84,7 +87,7 @@ type Server struct {
 func New(ctx context.Context, log *entries.Log, errors *slog.Logger, bounds Bounds) *Server {
 	return &Server{
 		log: log, source: following.New(log.Store), errors: errors, bounds: bounds, ctx: ctx,
-		turns: make(chan struct{}, asking), wake: make(chan struct{}, 1),
+		turns: make(chan struct{}, asking), missed: make(chan struct{}, arriving), wake: make(chan struct{}, 1),
 		questions: map[string]*question{}, watches: map[any]int{},
 	}
 }
@@ -151,6 +154,8 @@ func (s *Server) Watch(ctx context.Context, asked Asked, place string) (w *Watch
 // its place is behind every other that was known before.
 func (w *Watch) since(place following.Place) (*Frame, error) {
 	s, asked := w.server, w.question.asked
+	s.missed <- struct{}{}
+	defer func() { <-s.missed }()
 	ctx, cancel := context.WithTimeout(s.ctx, patience) // not the request's: copies may not know yet what the primary does
 	defer cancel()
 	ids, err := s.source.Between(ctx, asked.Organization.ID, place, w.place, most+1)

@@ -86,7 +86,8 @@ func (s *Server) read() {
 		if err == nil {
 			begun, failures = true, 0
 			if s.hand(read, joining); !read.More {
-				s.sleep(Interval, s.wake)
+				s.sleep(soonest, nil)
+				s.sleep(Interval-soonest, s.wake)
 			}
 			continue
 		}

@@ -45,10 +45,9 @@ func measureHTTP(ctx context.Context, b *bench) (markdown string, err error) {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-	program := filepath.Join(folder, "auditlogs")
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, ".")
-	if output, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build the server: %w: %s", err, output)
+	program, err := buildServer(ctx, folder)
+	if err != nil {
+		return "", err
 	}
 	file, err := os.Stat(program)
 	if err != nil {
@@ -71,6 +70,16 @@ func measureHTTP(ctx context.Context, b *bench) (markdown string, err error) {
 		report.databases = append(report.databases, served)
 	}
 	return report.markdown(), nil
+}
+
+// buildServer builds the program into a folder.
+func buildServer(ctx context.Context, folder string) (program string, err error) {
+	program = filepath.Join(folder, "auditlogs")
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, ".")
+	if output, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the server: %w: %s", err, output)
+	}
+	return program, nil
 }
 
 // servedLog is what was measured of the server on one log.

@@ -37,6 +37,7 @@ type section struct {
 var sections = []section{
 	{name: "questions", measure: measureQuestions},
 	{name: "http", measure: measureHTTP},
+	{name: "live", measure: measureLive},
 	{name: "retention", measure: retention},
 	{name: "partitions", measure: measurePartitions, aside: true},
 }

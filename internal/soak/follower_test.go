@@ -205,8 +205,11 @@ func followerChild() error {
 	}()
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	db, err := database.Open(ctx, os.Getenv("SOAK_DATABASE"), log)
-	for began := time.Now(); err != nil && time.Since(began) < patience; { // on SQLite others write all the time
+	for began := time.Now(); err != nil && ctx.Err() == nil && time.Since(began) < patience; { // on SQLite others write all the time
 		db, err = database.Open(ctx, os.Getenv("SOAK_DATABASE"), log)
+	}
+	if ctx.Err() != nil {
+		return nil
 	}
 	if err != nil {
 		return err

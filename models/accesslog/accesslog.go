@@ -94,10 +94,10 @@ type Log struct {
 
 	mu      sync.Mutex
 	pending map[pendingKey]View
-	minute  models.Micros                    // the latest in which somebody read
-	told    map[minuteOf]map[pendingKey]bool // the views of that minute that are told apart
-	lost    int64                            // for want of room, since the last that was written
-	writing chan struct{}                    // holds what who writes has taken
+	minute  models.Micros                // the latest in which somebody read
+	told    map[minuteOf]map[digest]bool // the views of that minute that are told apart
+	lost    int64                        // for want of room, since the last that was written
+	writing chan struct{}                // holds what who writes has taken
 }
 
 // minuteOf is what a reader has read of an organization in a minute.
@@ -105,6 +105,9 @@ type minuteOf struct {
 	orgID    int64
 	readerID string
 }
+
+// digest is of what tells views of a minute apart.
+type digest [16]byte
 
 type pendingKey struct {
 	orgID    int64
@@ -159,15 +162,15 @@ func (l *Log) note(orgID int64, reader Reader, kind Kind, address, ip string, be
 // minute that are told apart. The caller holds mu.
 func (l *Log) tell(view View) (before, tells bool) {
 	if view.Minute != l.minute {
-		l.minute, l.told = view.Minute, map[minuteOf]map[pendingKey]bool{}
+		l.minute, l.told = view.Minute, map[minuteOf]map[digest]bool{}
 	}
 	of := minuteOf{view.OrgID, view.Reader.ID}
 	told := l.told[of]
 	if told == nil {
-		told = map[pendingKey]bool{}
+		told = map[digest]bool{}
 		l.told[of] = told
 	}
-	key := view.key()
+	key := digestOf(view)
 	before = told[key]
 	if len(told) < maxViews {
 		told[key] = true
@@ -256,7 +259,8 @@ func (l *Log) write(ctx context.Context, views []View) error {
 	ctx, cancel := context.WithTimeout(ctx, writePatience)
 	defer cancel()
 	for i := range views {
-		views[i].Digest = digestOf(views[i])
+		sum := digestOf(views[i])
+		views[i].Digest = sum[:]
 	}
 	// In one order, so that servers which count the same do not wait for each other in a circle.
 	slices.SortFunc(views, func(a, b View) int {
@@ -273,7 +277,7 @@ func (l *Log) write(ctx context.Context, views []View) error {
 }
 
 // digestOf tells a view from the others of its minute.
-func digestOf(v View) []byte {
+func digestOf(v View) digest {
 	sum := sha256.Sum256([]byte(strings.Join([]string{v.Reader.ID, string(v.Kind), v.IP, v.Address}, "\x00")))
-	return sum[:16]
+	return digest(sum[:16])
 }

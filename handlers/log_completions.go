@@ -96,6 +96,9 @@ func (f *completer) complete(ctx context.Context) error {
 		for _, outcome := range question.Outcomes {
 			f.offer(string(outcome), "")
 		}
+	case entries.FieldHours:
+		f.offer("mon-fri/9-18", "office hours")
+		f.offer("sat-sun/0-24", "weekends")
 	case question.FieldAfter, question.FieldBefore:
 		for _, since := range []struct{ value, note string }{{"-1h", "an hour ago"}, {"-24h", "a day ago"}, {"-7d", "a week ago"}, {"-30d", "30 days ago"}} {
 			f.offer(since.value, since.note)

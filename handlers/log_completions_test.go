@@ -46,6 +46,7 @@ func TestTheQuestionIsCompleted(t *testing.T) {
 			"type:|":                    {"type:role |", "type:service |", "type:user |"},
 			"actor:BOB|":                {"actor:bob@example.com |"},
 			"actor:bot|":                {"actor:bot |"},
+			"hours:sat|":                {"hours:sat-sun/0-24 |"},
 			"outcome:fail|":             {"outcome:failure |"},
 			"ip:192|":                   {"ip:192.0.2.1 |", "ip:192.0.2.2 |"},
 			"id:r*|":                    {`id:r\*1 |`},

@@ -14,6 +14,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
+	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/accounts"
 	"github.com/auditlogs/auditlogs/models/entries"
@@ -279,7 +280,7 @@ func (h *Handlers) CreateView(c *fiber.Ctx) error {
 	filter, err := h.reading(c, nil).Filter(input.Query)
 	switch {
 	case len(input.Query) > maxAddress:
-		return badParameter("query", "too_large", "is longer than %d bytes", maxAddress)
+		return badParameter("query", fault.TooLarge, "is longer than %d bytes", maxAddress)
 	case err != nil:
 		return fmt.Errorf("query of a view: %w", err)
 	}

@@ -51,7 +51,7 @@ test-newest: ## Run the tests on PostgreSQL 18, the newest that it was tried on
 
 .PHONY: test-citus
 test-citus: ## Run the tests of what is stored and asked on Citus, whose coordinator TEST_CITUS_URL names
-	@[ -n "$$TEST_CITUS_URL" ] || { echo "make test-citus: set TEST_CITUS_URL to the address of a database on the coordinator, as a superuser (docs/citus.md)"; exit 1; }
+	@[ -n "$$TEST_CITUS_URL" ] || { echo "make test-citus: set TEST_CITUS_URL to the address of a database on the coordinator, as a superuser, with wal_level = logical on every node, as shards are moved (docs/citus.md)"; exit 1; }
 	scripts/test-postgres go test -tags citus -p 1 -timeout 45m ./app ./app/commands ./app/importer ./handlers/... ./jobs \
 		./internal/accountstest ./internal/citustest ./internal/entriestest ./internal/modelstest ./internal/recordingtest
 

@@ -300,7 +300,7 @@ func (p *page) query() url.Values {
 }
 
 // waitForQuery waits until the address carries a parameter with exactly these values, in any order,
-// and the table has been swapped.
+// and the page of that address is there whole: loaded, or its table swapped.
 func (p *page) waitForQuery(name string, want ...string) {
 	p.t.Helper()
 	encoded, err := json.Marshal(slices.Sorted(slices.Values(want)))
@@ -311,7 +311,7 @@ func (p *page) waitForQuery(name string, want ...string) {
 		encoded = []byte("[]")
 	}
 	p.waitFor(name+" to be "+string(encoded), fmt.Sprintf(
-		`JSON.stringify(new URLSearchParams(location.search).getAll(%s).sort()) === %s && !document.querySelector(".htmx-request")`,
+		`JSON.stringify(new URLSearchParams(location.search).getAll(%s).sort()) === %s && document.readyState === "complete" && !document.querySelector(".htmx-request")`,
 		quote(name), quote(string(encoded))))
 }
 

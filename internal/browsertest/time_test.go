@@ -86,7 +86,8 @@ func TestARangeOfOnesOwn(t *testing.T) {
 	p.waitFor("the details", `document.querySelector(".entry-detail")`)
 	p.click(`.entry-links [popovertarget]`)
 	value[bool](p, `([...document.querySelectorAll(".ways:popover-open a")].find(a => a.textContent.includes("5 minutes")).click(), true)`)
-	p.waitFor("the entries around it", `document.readyState === "complete" && document.querySelector("#entry-`+entry+`") && document.querySelector("#from").value && document.querySelector("#to").value`)
+	p.waitFor("the time around it", `!location.search.includes("2026-05-18T13:00")`)
 	p.waitForQuery("action", "service:update")
 	p.waitForQuery("from", value[string](p, `document.querySelector("#from").value`))
+	p.waitFor("the entry", `document.querySelector("#entry-`+entry+`")`)
 }

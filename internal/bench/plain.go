@@ -62,7 +62,9 @@ func (f *floors) plainWay(ctx context.Context, question benchdata.Question) (fun
 	q := question.Query
 	filtered := func() *gorm.DB {
 		db := ofOrganization()
-		if len(q.Actions) > 0 {
+		if len(q.Actions) == 1 && strings.HasSuffix(q.Actions[0], "*") {
+			db = db.Where("action LIKE ?", strings.TrimSuffix(q.Actions[0], "*")+"%")
+		} else if len(q.Actions) > 0 {
 			db = db.Where("action IN ?", q.Actions)
 		}
 		if len(q.Actors) > 0 {
@@ -88,6 +90,12 @@ func (f *floors) plainWay(ctx context.Context, question benchdata.Question) (fun
 			db = db.Where("entity_id "+like+" ? OR entity_name "+like+" ? OR action "+like+" ?", pattern, pattern, pattern)
 		}
 		return db
+	}
+	if question.Counts {
+		return func() error {
+			var hours []struct{ Hour, Number int64 }
+			return filtered().Select("occurred_at / 3600000000 AS hour, COUNT(*) AS number").Group("hour").Find(&hours).Error
+		}, nil
 	}
 	column := map[entries.Sort]string{entries.SortAction: "action", entries.SortEntityType: "entity_type", entries.SortUser: "actor_key"}[q.Sort]
 	offset, err := f.offset(filtered(), q, column)

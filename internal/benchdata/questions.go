@@ -16,7 +16,7 @@ import (
 // Question is one that people ask of a log.
 type Question struct {
 	Name string
-	// Query is the page asked for; zero where Ask is something else.
+	// Query is the page asked for, or what is counted; zero where Ask is something else.
 	Query entries.Query
 	// Sparse says that the search finds hardly anything; Rare, that it finds a few in a thousand.
 	Sparse, Rare bool
@@ -74,7 +74,7 @@ const maxPage = 100_000
 
 // counting asks how many entries answer and when they occurred, as the page does above its table.
 func counting(name string, query entries.Query) Question {
-	return Question{Name: name, Counts: true, ask: func(ctx context.Context, store *entries.Log, org models.Organization) (int, error) {
+	return Question{Name: name, Query: query, Counts: true, ask: func(ctx context.Context, store *entries.Log, org models.Organization) (int, error) {
 		answer, err := counts.Of(ctx, store, org, query)
 		return len(answer.Buckets), err
 	}}

@@ -71,6 +71,7 @@ func (a *App) routes() {
 	org.Post("/settings/audit-logs/views/default", h.SetDefaultView) // one's own, whatever the role
 	org.Get("/settings/audit-logs/views/:view", h.ShowView)
 	org.Post("/settings/audit-logs/views/:view", h.RenameView) // shared ones are the admins'
+	org.Post("/settings/audit-logs/views/:view/query", h.ReplaceView)
 	org.Post("/settings/audit-logs/views/:view/remove", h.RemoveView)
 	org.Get("/settings/audit-logs/:entry", h.Entry)
 	org.Get("/resources/:entity_type", h.History)

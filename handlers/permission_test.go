@@ -80,6 +80,7 @@ func TestWhoHasJustLostTheRoleChangesNothing(t *testing.T) {
 			"/members/restrictions":                 {"role", "member", "hidden_actions", "secret:*"},
 			"/audit-logs/views":                     {"name", "Another", "query", "q=x", "shared", "on"},
 			"/audit-logs/views/" + view:             {"name", "Another"},
+			"/audit-logs/views/" + view + "/query":  {"query", "q=y"},
 			"/audit-logs/views/" + view + "/remove": {},
 			"/api-keys":                             {"name", "Another", "scope", "read", "expires", "never"},
 			"/api-keys/" + key.ID + "/masking":      {"mask_keys", "pin"},

@@ -166,6 +166,54 @@ func TestAViewIsNotSavedOverAnothers(t *testing.T) {
 	})
 }
 
+func TestAViewAsksForSomethingElse(t *testing.T) {
+	eachLibrary(t, func(t *testing.T, l *library) {
+		log := "/orgs/acme" + auditLogs
+		id := l.save(l.admin, "Staging", "q=staging", "shared", "on")
+		if l.admin.Get(views).Find("[name=loaded_query]").Length() != 0 || l.admin.Get(views+"?q=staging").Find("[name=loaded_query]").Length() != 0 {
+			t.Error("a view is to be changed to nothing, or to what it asks already")
+		}
+		row := l.admin.Get(views + "?outcome=denied&q=+staging").Find(`[data-view-id="` + id + `"]`)
+		form := row.Find(`[action$="/query"]`)
+		if form.AttrOr("action", "") != views+"/"+id+"/query" || form.Find("[name=query]").AttrOr("value", "") != "outcome=denied&q=staging" {
+			t.Fatal("the row does not offer the question")
+		}
+		replace := func(client *apptest.Client, query string) *apptest.Page {
+			return client.Post(views+"/"+id+"/query", "query", query, "loaded_query", "q=staging", "loaded_name", "Staging")
+		}
+		replace(l.second, "outcome=denied&q=+staging").ExpectRedirect(views)
+		if got := l.second.Get(views).Text("[role=status]"); got != "Saved. Staging asks for this now." {
+			t.Errorf("it says %q", got)
+		}
+		l.member.Get(views + "/" + id).ExpectRedirect(log + "?outcome=denied&q=staging")
+		replace(l.admin, "outcome=denied&q=staging").Expect(303) // nothing to save
+		page := replace(l.admin, "q=prod").Expect(409)
+		if got := page.Text("[data-conflict]"); !strings.Contains(got, "The address it asks for is now ?outcome=denied&q=staging, changed by Eve (eve@example.com)") {
+			t.Errorf("it says %q", got)
+		}
+		if again := page.Find(`[data-view-id="` + id + `"] [action$="/query"]`); again.Find("[name=query]").AttrOr("value", "") != "q=prod" ||
+			again.Find("[name=loaded_query]").AttrOr("value", "") != "outcome=denied&q=staging" {
+			t.Error("the form is not shown ready to be sent again")
+		}
+		replace(l.admin, "sort=nonsense").Expect(400)
+		for _, client := range []*apptest.Client{l.member, l.auditor} {
+			replace(client, "q=prod").Expect(403)
+		}
+		found := l.entries(l.acme, "audit_view:update")
+		if len(found) != 1 {
+			t.Fatalf("%d changes are recorded", len(found))
+		}
+		if got := fmt.Sprint(metadataOf(t, found[0])); got != "map[changed_fields:[query] changes:map[query:map[after:outcome=denied&q=staging before:q=staging]]]" {
+			t.Errorf("the change is recorded as %s", got)
+		}
+		own := l.save(l.member, "Mine", "q=x")
+		l.member.Post(views+"/"+own+"/query", "query", "q=y").Expect(303)
+		l.member.Get(views + "/" + own).ExpectRedirect(log + "?q=y")
+		l.admin.Post(views+"/"+own+"/query", "query", "q=y").Expect(404)
+		l.admin.Post(views+"/deletions/query", "query", "q=y").Expect(404)
+	})
+}
+
 func TestViewsThatCannotBeSaved(t *testing.T) {
 	eachLibrary(t, func(t *testing.T, l *library) {
 		own := l.save(l.member, "Straße", "q=x")

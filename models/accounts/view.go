@@ -98,6 +98,15 @@ func RenameView(ctx context.Context, tx *gorm.DB, view View, name string) error 
 	return nil
 }
 
+// SetViewQuery has a view, as LockView answered it, ask for something else.
+func SetViewQuery(ctx context.Context, tx *gorm.DB, view View, query string) error {
+	err := tx.WithContext(ctx).Model(&View{}).Where("org_id = ? AND id = ?", view.OrgID, view.ID).Update("query", query).Error
+	if err != nil {
+		return fmt.Errorf("change view %s of organization %d: %w", view.ID, view.OrgID, err)
+	}
+	return nil
+}
+
 // RemoveView removes a view, also as the one that the log begins with.
 func RemoveView(ctx context.Context, tx *gorm.DB, view View) error {
 	err := tx.WithContext(ctx).Where("org_id = ? AND id = ?", view.OrgID, view.ID).Delete(&View{}).Error

@@ -157,6 +157,7 @@ func New(config Config, store *models.Store) (*App, error) {
 	})
 	server := a.fiber.Server()
 	server.Handler = a.guard(server.Handler)
+	server.KeepHijackedConns = true // streams of entries go on without it
 	server.ConnState = func(conn net.Conn, state fasthttp.ConnState) {
 		if conn, ours := conn.(*intake.Conn); ours && state == fasthttp.StateIdle {
 			conn.Await()

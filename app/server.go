@@ -238,5 +238,6 @@ func (a *App) shutdown() error {
 		a.config.Log.Warn("some connections did not end in time")
 		return nil
 	}
+	a.handlers.Live.Wait()
 	return err
 }

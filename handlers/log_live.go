@@ -5,13 +5,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
+	"net"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
 
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/handlers/intake"
@@ -22,20 +24,24 @@ import (
 )
 
 const (
-	// streamLife is how long a stream lasts, but for a part of it that differs: browsers then come back. It is shorter than
-	// an answer may take to be written, and long enough for one view a minute in the access log.
+	// streamLife is how long a stream lasts, but for a part of it that differs: browsers then come back. It is long enough
+	// for one view a minute in the access log.
 	streamLife = 55 * time.Second
 	// streamBeat is how often a stream says that it is there, and that its reader may still read.
 	streamBeat = 15 * time.Second
+	// eventPatience is how long a reader may take for eventPart of an event, and a server for its end.
+	eventPatience, eventPart = 10 * time.Second, 64 << 10
+	// eventsAgain is after how long who is refused a stream is to come again.
+	eventsAgain = "15"
 
 	eventStream = "text/event-stream"
 )
 
-// Pace is how streams go on.
-type Pace struct{ Life, Beat time.Duration }
+// Pace is how streams go on: how long, how often they say so, and for how long they wait for their readers.
+type Pace struct{ Life, Beat, Patience time.Duration }
 
 // UsualPace is that of a server.
-var UsualPace = Pace{streamLife, streamBeat}
+var UsualPace = Pace{streamLife, streamBeat, eventPatience}
 
 // AuditLogLive streams the entries that the log's address lets through, as they are committed, as server-sent events: rows
 // of the table, with the ID of a place to come back to. One that is "reload" says that the list has to be read anew, as
@@ -61,6 +67,9 @@ func (h *Handlers) AuditLogLive(c *fiber.Ctx) error {
 		Person: scope.User.ID, Organization: scope.Organization, Query: filter.Query(),
 		Key: fmt.Sprintf("%d %+v %s", scope.Organization.ID, scope.Organization.Hidden, list),
 	}, c.Get("Last-Event-ID", c.Query("place")))
+	if errors.Is(err, live.ErrFullPerson) || errors.Is(err, live.ErrFull) {
+		c.Set(fiber.HeaderRetryAfter, eventsAgain)
+	}
 	switch {
 	case errors.Is(err, live.ErrFullPerson):
 		return fmt.Errorf("%w: %w", fiber.ErrTooManyRequests, err)
@@ -70,71 +79,76 @@ func (h *Handlers) AuditLogLive(c *fiber.Ctx) error {
 		return err
 	}
 	h.noteListing(c, filter)
-	if conn, ours := c.Context().Conn().(*intake.Conn); ours {
-		conn.Release() // streams have bounds of their own
-	}
-	s := &liveStream{handlers: h, watch: watch, first: first, token: scope.Session.ID,
-		page: logPage{
-			Frame:  Frame{Scope: &Scope{Organization: scope.Organization, Role: scope.Role, Location: scope.Location}},
-			Filter: filter, Path: settingsPath(scope.Organization, "audit-logs"), Opened: filter.forAnybody().Address(""),
-		}}
 	life := h.LivePace.Life
-	s.ends = time.Now().Add(life*9/10 + rand.N(life/10))
+	s := &liveStream{handlers: h, watch: watch, token: scope.Session.ID, filter: filter, ends: time.Now().Add(life*9/10 + rand.N(life/10)),
+		scope: Scope{Organization: scope.Organization, Role: scope.Role, Location: scope.Location}}
 	c.Set(fiber.HeaderContentType, eventStream)
 	c.Set("X-Accel-Buffering", "no") // of proxies
-	c.Context().SetConnectionClose()
-	c.Context().SetBodyStream(s, -1)
+	s.takeOver(c.Context(), first)
 	return nil
 }
 
-// liveStream is a stream of events: the body of an answer.
+// liveStream is a stream of events. It is written past fasthttp, which keeps 45 kB for every connection that it answers.
 type liveStream struct {
 	handlers *Handlers
 	watch    *live.Watch
-	first    *live.Frame
-	page     logPage
+	scope    Scope
+	filter   Filter
 	token    string // of the session
 	ends     time.Time
-
-	begun  bool
-	unread []byte
 }
 
-func (s *liveStream) Read(p []byte) (n int, err error) {
+// takeOver has the stream be the rest of what its connection is for. The watch ends with the connection, whoever ends that.
+func (s *liveStream) takeOver(ctx *fasthttp.RequestCtx, first *live.Frame) {
+	conn := ctx.Conn()
+	if ours, bounded := conn.(*intake.Conn); bounded {
+		ours.Release(s.watch.End) // streams have bounds of their own
+	}
+	ctx.SetConnectionClose() // where the stream ends
+	ctx.HijackSetNoResponse(true)
+	ctx.Hijack(func(net.Conn) {
+		head := ctx.Response.Header.AppendBytes(nil)
+		go s.send(conn, head, first) // fasthttp keeps what it has for the connection until this returns
+	})
+}
+
+// send sends the events until the end.
+func (s *liveStream) send(conn net.Conn, head []byte, first *live.Frame) {
+	defer conn.Close()
 	defer func() { // nobody else would catch it, and the process would end
 		if r := recover(); r != nil {
 			s.handlers.Log.Error("a stream of entries ended", "panic", r)
-			n, err = 0, io.EOF
 		}
 	}()
-	if len(s.unread) == 0 {
-		if s.unread = s.next(); s.unread == nil {
-			return 0, io.EOF
+	text := s.first(first)
+	if text != nil {
+		text = slices.Concat(head, []byte("retry: 2000\n"), text)
+	}
+	for ; text != nil; text = s.next() {
+		for part := range slices.Chunk(text, eventPart) {
+			if conn.SetWriteDeadline(time.Now().Add(s.handlers.LivePace.Patience)) != nil {
+				return
+			}
+			if _, err := conn.Write(part); err != nil {
+				return
+			}
 		}
 	}
-	n = copy(p, s.unread)
-	s.unread = s.unread[n:]
-	return n, nil
 }
 
-// Close is called at the end, and when the client is gone.
-func (s *liveStream) Close() error {
-	s.watch.End()
-	return nil
+// first is the first event; nil where it cannot be made.
+func (s *liveStream) first(frame *live.Frame) []byte {
+	switch {
+	case frame == nil:
+		return eventOf(s.watch.Place(), "reload")
+	case len(frame.Entries) == 0:
+		return eventOf(s.watch.Place(), "")
+	}
+	return s.rows(frame)
 }
 
 // next is the next event; nil at the end.
 func (s *liveStream) next() []byte {
-	if !s.begun {
-		s.begun = true
-		switch {
-		case s.first == nil:
-			return s.event("retry: 2000\n", "reload")
-		case len(s.first.Entries) == 0:
-			return s.event("retry: 2000\n", "")
-		}
-		return s.rows(s.first)
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), min(s.handlers.LivePace.Beat, time.Until(s.ends)))
 	defer cancel()
 	frame, err := s.watch.Next(ctx)
@@ -144,34 +158,35 @@ func (s *liveStream) next() []byte {
 	case (err != nil || frame.Access) && !s.mayRead():
 		return nil
 	case err != nil || len(frame.Entries) == 0:
-		return s.event("", "")
+		return eventOf(s.watch.Place(), "")
 	}
 	return s.rows(frame)
 }
 
-// rows is the event of a frame's entries.
+// rows is the event of a frame's entries, made once for all who are shown them in the same way.
 func (s *liveStream) rows(frame *live.Frame) []byte {
-	day := s.handlers.Store.Now().In(s.page.Location).Format(time.DateOnly) // days are called by how long ago they are
-	html, err := frame.Rendered(s.page.Location.String()+day, func() ([]byte, error) {
-		page := s.page
-		page.Columns = columnsOf(&page)
-		page.Items = liveItems(&page, frame.Entries, s.handlers.Store.Now())
-		var text bytes.Buffer
-		if err := s.handlers.Views.Render(&text, "log/items", &page); err != nil {
+	now := s.handlers.Store.Now()
+	day := now.In(s.scope.Location).Format(time.DateOnly) // days are called by how long ago they are
+	text, err := frame.Rendered(s.scope.Location.String()+day, func() ([]byte, error) {
+		page := &logPage{Frame: Frame{Scope: &s.scope}, Filter: s.filter,
+			Path: settingsPath(s.scope.Organization, "audit-logs"), Opened: s.filter.forAnybody().Address("")}
+		page.Columns = columnsOf(page)
+		page.Items = liveItems(page, frame.Entries, now)
+		var html bytes.Buffer
+		if err := s.handlers.Views.Render(&html, "log/items", page); err != nil {
 			return nil, err
 		}
-		return bytes.ReplaceAll(bytes.TrimSpace(views.VisibleHTML(text.Bytes())), []byte("\n"), []byte("\ndata: ")), nil
+		rows := bytes.ReplaceAll(bytes.TrimSpace(views.VisibleHTML(html.Bytes())), []byte("\n"), []byte("\ndata: "))
+		return eventOf(s.watch.PlaceOf(frame), string(rows)), nil
 	})
 	if err != nil {
 		s.handlers.Log.Error("a stream of entries ended", "error", err)
 		return nil
 	}
-	return s.event("", string(html))
+	return text
 }
 
-func (s *liveStream) event(head, data string) []byte {
-	return fmt.Appendf(nil, "%sid: %s\ndata: %s\n\n", head, s.watch.Place(), data)
-}
+func eventOf(place, data string) []byte { return fmt.Appendf(nil, "id: %s\ndata: %s\n\n", place, data) }
 
 // mayRead reports whether the session is still that of somebody who may read the same.
 func (s *liveStream) mayRead() bool {
@@ -182,8 +197,8 @@ func (s *liveStream) mayRead() bool {
 		s.handlers.Log.Error("a stream of entries ended", "error", err)
 	}
 	for _, access := range found.Access {
-		if org := s.page.Organization; access.ID == org.ID {
-			return err == nil && access.Role == s.page.Role && reflect.DeepEqual(access.Hidden, org.Hidden)
+		if org := s.scope.Organization; access.ID == org.ID {
+			return err == nil && access.Role == s.scope.Role && reflect.DeepEqual(access.Hidden, org.Hidden)
 		}
 	}
 	return false

@@ -1,9 +1,15 @@
 package handlers_test
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
 	"net/url"
 	"regexp"
 	"strings"
@@ -26,7 +32,7 @@ const liveLog = "/orgs/acme" + auditLogs + "/live"
 
 // quickly has streams end often.
 func quickly(config *app.Config) {
-	config.LivePace = &handlers.Pace{Life: 700 * time.Millisecond, Beat: 100 * time.Millisecond}
+	config.LivePace = &handlers.Pace{Life: 700 * time.Millisecond, Beat: 100 * time.Millisecond, Patience: time.Minute}
 }
 
 var rowID = regexp.MustCompile(`data-entry-id="([^"]+)"`)
@@ -277,7 +283,7 @@ func TestFollowingHasBounds(t *testing.T) {
 			t.Error("the access log knows nobody who followed")
 		}
 	}, func(config *app.Config) {
-		config.LivePace = &handlers.Pace{Life: time.Minute, Beat: 100 * time.Millisecond}
+		config.LivePace = &handlers.Pace{Life: time.Minute, Beat: 100 * time.Millisecond, Patience: time.Minute}
 	})
 }
 
@@ -320,5 +326,140 @@ func TestWhoOpensEntriesGoesOnFollowing(t *testing.T) {
 			}
 			stream.End()
 		}
+	})
+}
+
+// Streams are written past the server of HTTP, which waits for none of them when it ends.
+func TestStreamsEndWithTheirServer(t *testing.T) {
+	eachTown(t, func(t *testing.T, p *town) {
+		ada := p.user("Ada")
+		p.organization("acme", ada)
+		stream := p.signedIn(ada).Stream(liveLog)
+		if event, _ := stream.Next(); event.Data != "reload" {
+			t.Fatalf("it begins with %+v", event)
+		}
+		p.expectStreams("1")
+		p.Stop()
+		if streams := p.Metric("auditlogs_live_streams"); streams != "0" {
+			t.Errorf("%s streams go on after the server has ended", streams)
+		}
+		if event, ok := stream.Next(); ok {
+			t.Errorf("after its end comes %+v", event)
+		}
+	})
+}
+
+// expectStreams waits until so many follow the log.
+func (p *town) expectStreams(want string) {
+	p.t.Helper()
+	got := ""
+	for range 600 {
+		if got = p.Metric("auditlogs_live_streams"); got == want {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	p.t.Fatalf("%s follow the log, want %s", got, want)
+}
+
+// Whoever does not read what comes, such as behind a connection that has broken, is let go.
+func TestWhoReadsNothingIsLetGo(t *testing.T) {
+	eachTown(t, func(t *testing.T, p *town) {
+		ada := p.user("Ada")
+		p.organization("acme", ada)
+		client := p.signedIn(ada)
+		conn := p.rawStream(client, "HTTP/1.1")
+		if err := conn.(*net.TCPConn).SetReadBuffer(4096); err != nil {
+			t.Fatal(err)
+		}
+		p.expectStreams("1")
+		events := make([]audit.Event, 500) // whose rows are more than systems keep for a connection, with those below
+		for i := range events {
+			name := strings.Repeat("n", 200)
+			events[i] = audit.Event{Organization: "acme", Action: action.ServiceUpdate, EntityID: fmt.Sprint(i, name), EntityName: name, Actor: audit.Actor{ID: "u-c", Name: name}}
+		}
+		for range 4 {
+			p.do(func(tx *gorm.DB) error {
+				_, err := audit.RecordAll(t.Context(), tx, events)
+				return err
+			})
+		}
+		p.expectStreams("0")
+	}, func(config *app.Config) {
+		config.LivePace = &handlers.Pace{Life: time.Hour, Beat: time.Hour, Patience: time.Second}
+	})
+}
+
+// rawStream asks for a stream, and reads nothing of it.
+func (p *town) rawStream(client *apptest.Client, version string) net.Conn {
+	p.t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(p.URL, "http://"))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(func() { _ = conn.Close() })
+	_, err = fmt.Fprintf(conn, "GET %s %s\r\nHost: %s\r\nAccept: text/event-stream\r\nCookie: audit_session=%s\r\n\r\n",
+		liveLog, version, conn.RemoteAddr(), client.Cookie("audit_session"))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return conn
+}
+
+// Proxies pass a stream on: one that speaks HTTP/1.0, as nginx does unless told otherwise, and one that keeps its connections.
+func TestStreamsGoThroughProxies(t *testing.T) {
+	eachTown(t, func(t *testing.T, p *town) {
+		ada := p.user("Ada")
+		p.organization("acme", ada)
+		client := p.signedIn(ada)
+
+		for _, version := range []string{"HTTP/1.0", "HTTP/1.1"} {
+			answer, err := http.ReadResponse(bufio.NewReader(p.rawStream(client, version)), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(answer.Body)
+			if err != nil || !strings.HasPrefix(string(body), "retry: 2000\nid: ") || !strings.HasSuffix(string(body), "\n\n") {
+				t.Errorf("over %s comes %q: %v", version, body, err)
+			}
+			for name, want := range map[string]string{"Content-Type": "text/event-stream", "X-Accel-Buffering": "no", "Cache-Control": "no-store",
+				"X-Content-Type-Options": "nosniff", "Transfer-Encoding": "", "Content-Length": "", "Content-Encoding": ""} {
+				if got := answer.Header.Get(name); got != want {
+					t.Errorf("over %s, %s: %q, want %q", version, name, got, want)
+				}
+			}
+			if !answer.Close || answer.Header.Get("X-Request-Id") == "" || answer.Header.Get("Content-Security-Policy") == "" {
+				t.Errorf("over %s: %v", version, answer.Header)
+			}
+		}
+
+		address, err := url.Parse(p.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		proxy := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(address) }})
+		defer proxy.Close()
+		through := client.At(&apptest.Server{URL: proxy.URL})
+		for range 3 { // the proxy asks for pages between them by connections that it keeps
+			through.Get("/orgs/acme" + auditLogs).Expect(200)
+			stream := through.Stream(liveLog)
+			if event, _ := stream.Next(); event.Data != "reload" {
+				t.Fatalf("it begins with %+v", event)
+			}
+			p.do(func(tx *gorm.DB) error {
+				_, err := audit.Record(t.Context(), tx, audit.Event{Organization: "acme", Action: action.ServiceUpdate, EntityID: "svc-1", Actor: audit.Actor{ID: "u-c", Name: "Carol"}})
+				return err
+			})
+			rows := 0
+			for event, ok := stream.Next(); ok; event, ok = stream.Next() {
+				rows += len(rowsOf(event))
+			}
+			if rows != 1 {
+				t.Errorf("%d rows come through a proxy, want 1", rows)
+			}
+		}
+		p.expectStreams("0")
+	}, func(config *app.Config) {
+		config.LivePace = &handlers.Pace{Life: 3 * time.Second, Beat: 100 * time.Millisecond, Patience: time.Minute}
 	})
 }

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -28,7 +27,8 @@ type Conn struct {
 	listener *Listener
 	network  netip.Prefix // that its bound is by; zero for none
 	drain    atomic.Bool
-	leave    sync.Once
+	closed   atomic.Pointer[func()] // who is to be told of that
+	left     atomic.Bool            // it has been closed
 
 	ended atomic.Bool
 	heard atomic.Int64 // when something came last, in nanoseconds since 1970
@@ -47,8 +47,21 @@ func (c *Conn) Send() { c.listener.await(c, time.Now().UnixNano()) }
 // Answer notes that the server works on an answer: the connection is left alone.
 func (c *Conn) Answer() { c.listener.leave(c) }
 
-// Release takes the connection out of the bounds: who answers on it has bounds of its own.
-func (c *Conn) Release() { c.listener.forget(c) }
+// Release takes the connection out of the bounds: who answers on it has bounds of its own, and is told when it has been
+// closed, by whomever.
+func (c *Conn) Release(closed func()) {
+	c.listener.forget(c)
+	if c.closed.Store(&closed); c.left.Load() {
+		c.tell()
+	}
+}
+
+// tell tells who has released the connection that it has been closed, once.
+func (c *Conn) tell() {
+	if closed := c.closed.Swap(nil); closed != nil {
+		(*closed)()
+	}
+}
 
 // Read reads what comes from the other side.
 func (c *Conn) Read(p []byte) (int, error) {
@@ -102,6 +115,10 @@ func unlessClosed(err error) error {
 
 // end closes the connection at once, also while its server reads from it.
 func (c *Conn) end() error {
-	c.leave.Do(func() { c.listener.forget(c) })
-	return c.Conn.Close()
+	if c.left.CompareAndSwap(false, true) {
+		c.listener.forget(c)
+	}
+	err := c.Conn.Close()
+	c.tell()
+	return err
 }

@@ -149,6 +149,29 @@ func TestNoConnectionBeingAnsweredMakesRoom(t *testing.T) {
 	}
 }
 
+// Who has released a connection is told of its end once, also where that came first.
+func TestWhoReleasedAConnectionIsToldOfItsEnd(t *testing.T) {
+	listener := listen(t)
+	told := 0
+	for _, released := range []bool{true, false} {
+		_, conn := connect(t, listener)
+		if released {
+			conn.Release(func() { told++ })
+			if len(listener.open) != 0 {
+				t.Error("it still counts")
+			}
+		}
+		_ = conn.Close()
+		_ = conn.Close()
+		if !released {
+			conn.Release(func() { told++ })
+		}
+	}
+	if told != 2 {
+		t.Errorf("it was told %d times of two connections", told)
+	}
+}
+
 func TestTrustedProxiesAreBoundedByNumberOnly(t *testing.T) {
 	listener := listen(t, "127.0.0.0/8")
 	first, _ := connect(t, listener)

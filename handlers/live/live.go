@@ -32,7 +32,7 @@ var (
 	ErrEnded = errors.New("the watch has ended")
 )
 
-// Bounds are what one server bears. A watch costs some 60 kB, and a question what was read of it last.
+// Bounds are what one server bears. A watch costs some 30 kB, with its connection.
 type Bounds struct {
 	All, Organization, Person int // watches
 	Questions                 int // different ones
@@ -51,8 +51,8 @@ const (
 	batch = 250
 	// waiting is how many batches of a question may wait to be asked.
 	waiting = 20
-	// kept is how many entries of a question are kept for those who are behind, and keptBytes how long their metadata is.
-	kept, keptBytes = 500, 8 << 20
+	// keptBytes is how much is kept for those who are behind, of all questions: rowBytes an entry, and its metadata.
+	keptBytes, rowBytes = 16 << 20, 4 << 10
 	// asking is how many questions are asked at once, and arriving for how many who come back it is found out what they missed.
 	asking, arriving = 2, 4
 	// patience is how long a question may take, and how long who comes waits for the reader.
@@ -74,11 +74,15 @@ type Server struct {
 	missed chan struct{}   // turns of those who come back
 	wake   chan struct{}
 
+	watching sync.WaitGroup
+
 	mu        sync.Mutex
 	questions map[string]*question
 	watches   map[any]int // by person, by organization and, under nil, all
 	reading   bool
 	joining   []*Watch
+	numbered  int             // how many frames there have been
+	kept      int             // bytes of those that are kept
 	place     following.Place // what is behind it has not been handed to the questions
 	places    *secrets.Box    // nil until the key is known
 }
@@ -99,6 +103,9 @@ func (s *Server) Watches() int {
 	return s.watches[nil]
 }
 
+// Wait returns when nobody watches any more. Nobody may begin to meanwhile.
+func (s *Server) Wait() { s.watching.Wait() }
+
 // Asked is who asks what.
 type Asked struct {
 	Person       string
@@ -115,6 +122,7 @@ type Watch struct {
 	box      *secrets.Box
 	joined   chan struct{} // closed when the reader has come by, which sets what follows
 	err      error
+	begun    bool
 	next     int             // the number of the frame that comes next
 	place    following.Place // of what has been handed over
 }
@@ -169,7 +177,7 @@ func (w *Watch) since(place following.Place) (*Frame, error) {
 	if errors.Is(err, entries.ErrTooLong) {
 		return nil, nil
 	}
-	return &Frame{Entries: found}, err
+	return &Frame{Entries: found, place: w.place}, err
 }
 
 // join counts a watch, and has the reader come by.
@@ -190,6 +198,7 @@ func (s *Server) join(asked Asked) (*Watch, error) {
 	w := &Watch{server: s, question: q, person: asked.Person, joined: make(chan struct{})}
 	q.watches++
 	w.count(1)
+	s.watching.Add(1)
 	s.joining = append(s.joining, w)
 	if !s.reading {
 		s.reading = true
@@ -216,11 +225,24 @@ func (w *Watch) count(n int) {
 
 // End ends the watch.
 func (w *Watch) End() {
+	defer w.server.watching.Done()
 	w.server.mu.Lock()
 	defer w.server.mu.Unlock()
 	w.count(-1)
-	if w.question.watches--; w.question.watches == 0 {
-		w.server.end(w.question)
+	q := w.question
+	if w.begun {
+		q.begun--
+		for number := max(w.next, q.first); number < q.numbered; number++ {
+			if at := number - q.first; at < len(q.frames) {
+				q.frames[at].awaited--
+			} else if at -= len(q.frames); at < len(q.waiting) {
+				q.waiting[at].awaited--
+			}
+		}
+		w.server.trim(q)
+	}
+	if q.watches--; q.watches == 0 {
+		w.server.end(q)
 	}
 }
 
@@ -233,6 +255,11 @@ func (w *Watch) Place() string {
 	place := w.place
 	w.server.mu.Unlock()
 	return w.server.sealed(w.box, w.question.asked.Organization.ID, place)
+}
+
+// PlaceOf is where to come back to behind a frame: the same for all who watch the organization.
+func (w *Watch) PlaceOf(frame *Frame) string {
+	return w.server.sealed(w.box, w.question.asked.Organization.ID, frame.place)
 }
 
 // Next waits for the next frame that says something. Errors: that of ctx, or ErrEnded.
@@ -266,9 +293,11 @@ func (w *Watch) look() (*Frame, <-chan struct{}, error) {
 	case q.ended, at < 0:
 		return nil, nil, ErrEnded
 	case at < len(q.frames):
-		w.next++
-		w.place = q.frames[at].place
-		return q.frames[at], nil, nil
+		frame := q.frames[at]
+		frame.awaited--
+		w.next, w.place = w.next+1, frame.place
+		w.server.trim(q)
+		return frame, nil, nil
 	}
 	return nil, q.changed, nil
 }

@@ -17,21 +17,23 @@ import (
 type question struct {
 	asked    Asked
 	watches  int
+	begun    int // of them: those who are handed what comes
 	waiting  []committed
-	asking   bool // a goroutine asks
-	numbered int  // how many times it has been, or is to be asked: each makes a frame
+	asking   bool // a goroutine asks the first of waiting
+	numbered int  // how many frames there have been, with those of waiting
 
-	frames  []*Frame // the last ones
-	first   int      // the number of the first of them
+	frames  []*Frame // that somebody has not been handed
+	first   int      // the number of the first of them, or of the next one
 	changed chan struct{}
 	ended   bool
 }
 
 // committed is entries of the question's organization, and the place behind them.
 type committed struct {
-	ids    []models.EntryID
-	place  following.Place
-	access bool // see Frame
+	ids     []models.EntryID
+	place   following.Place
+	access  bool // see Frame
+	awaited int  // how many are to be handed them
 }
 
 // changesAccess are the actions by which somebody may read less from then on. Their entries are committed with that.
@@ -45,6 +47,9 @@ type Frame struct {
 	Access bool
 
 	place    following.Place // behind it
+	number   int             // of all frames of the server
+	awaited  int             // how many are to be handed it
+	bytes    int
 	mu       sync.Mutex
 	rendered map[string][]byte
 }
@@ -130,10 +135,13 @@ func (s *Server) hand(read following.Batch, joining []*Watch) {
 		switch {
 		case !some:
 			continue
+		case q.later(of):
+			continue
 		case len(q.waiting) >= waiting:
 			s.end(q)
 			continue
 		}
+		of.awaited = q.begun
 		q.waiting = append(q.waiting, of)
 		if q.numbered++; !q.asking {
 			q.asking = true
@@ -146,8 +154,24 @@ func (s *Server) hand(read following.Batch, joining []*Watch) {
 	}
 	for _, w := range joining {
 		w.next, w.place = w.question.numbered, read.Next
+		w.begun = true
+		w.question.begun++
 		close(w.joined)
 	}
+}
+
+// later has entries be asked of together with those before them, where these wait still and nobody has come since.
+func (q *question) later(of committed) bool {
+	last := len(q.waiting) - 1
+	if last < 1 {
+		return false
+	}
+	before := &q.waiting[last]
+	if before.awaited != q.begun || len(before.ids)+len(of.ids) > batch {
+		return false
+	}
+	before.ids, before.place, before.access = append(before.ids, of.ids...), of.place, before.access || of.access
+	return true
 }
 
 // ask asks a question until nothing waits for it.
@@ -159,7 +183,6 @@ func (s *Server) ask(q *question) {
 			return
 		}
 		next := q.waiting[0]
-		q.waiting = q.waiting[1:]
 		s.mu.Unlock()
 		found, err := s.among(q.asked, next.ids)
 		s.mu.Lock()
@@ -169,7 +192,8 @@ func (s *Server) ask(q *question) {
 			s.say(err)
 			s.end(q)
 		default:
-			q.add(&Frame{Entries: found, Access: next.access, place: next.place})
+			next, q.waiting = q.waiting[0], q.waiting[1:] // some may have left
+			s.add(q, &Frame{Entries: found, Access: next.access, place: next.place, awaited: next.awaited})
 		}
 		s.mu.Unlock()
 	}
@@ -190,28 +214,52 @@ func (s *Server) among(asked Asked, ids []models.EntryID) (found []models.Entry,
 	return found, err
 }
 
-// add adds a frame for those who watch. Older ones are kept for who has not read them, but not too many entries.
-func (q *question) add(frame *Frame) {
+// add adds a frame for those who watch, until they have been handed it. Where too much waits for that, what has waited
+// for the longest is dropped.
+func (s *Server) add(q *question, frame *Frame) {
+	for _, e := range frame.Entries {
+		frame.bytes += rowBytes + len(e.Metadata)
+	}
+	s.numbered++
+	frame.number = s.numbered
+	s.kept += frame.bytes
 	q.frames = append(q.frames, frame)
-	entries, bytes := 0, 0
-	for i := len(q.frames) - 1; i > 0; i-- {
-		for _, e := range q.frames[i].Entries {
-			entries, bytes = entries+1, bytes+len(e.Metadata)
+	s.trim(q)
+	for s.kept > keptBytes {
+		oldest := q
+		for _, other := range s.questions {
+			if len(other.frames) > 0 && other.frames[0].number < oldest.frames[0].number {
+				oldest = other
+			}
 		}
-		if entries > kept || bytes > keptBytes {
-			q.first += i
-			q.frames = append([]*Frame(nil), q.frames[i:]...)
-			break
-		}
+		s.drop(oldest)
 	}
 	close(q.changed)
 	q.changed = make(chan struct{})
+}
+
+// trim drops the frames that nobody waits for.
+func (s *Server) trim(q *question) {
+	for len(q.frames) > 0 && q.frames[0].awaited == 0 {
+		s.drop(q)
+	}
+}
+
+// drop drops the first frame of a question.
+func (s *Server) drop(q *question) {
+	s.kept -= q.frames[0].bytes
+	q.frames[0] = nil
+	q.frames = q.frames[1:]
+	q.first++
 }
 
 // end lets go of those who watch a question. The caller holds mu.
 func (s *Server) end(q *question) {
 	if q.ended {
 		return
+	}
+	for len(q.frames) > 0 {
+		s.drop(q)
 	}
 	q.ended, q.frames, q.waiting = true, nil, nil
 	close(q.changed)

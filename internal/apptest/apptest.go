@@ -12,6 +12,9 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -39,6 +42,18 @@ type Server struct {
 
 // Stop shuts the server down before the test ends, and returns when it has.
 func (s *Server) Stop() { s.stop() }
+
+// Metric is the value of a metric without labels, as Prometheus would read it.
+func (s *Server) Metric(name string) string {
+	answer := httptest.NewRecorder()
+	s.App.Metrics().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	for line := range strings.Lines(answer.Body.String()) {
+		if value, found := strings.CutPrefix(line, name+" "); found {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}
 
 // Start runs the app on db until the test ends, without its background jobs. Options may change
 // its configuration first.

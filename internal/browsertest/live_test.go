@@ -2,8 +2,6 @@ package browsertest
 
 import (
 	"fmt"
-	"net/http/httptest"
-	"regexp"
 	"testing"
 	"time"
 
@@ -33,11 +31,7 @@ func (p *page) record(name string) {
 }
 
 // streams is how many follow the log.
-func (p *page) streams() string {
-	answer := httptest.NewRecorder()
-	p.server.App.Metrics().ServeHTTP(answer, httptest.NewRequestWithContext(p.t.Context(), "GET", "/metrics", nil))
-	return regexp.MustCompile(`(?m)^auditlogs_live_streams (.*)$`).FindStringSubmatch(answer.Body.String())[1]
-}
+func (p *page) streams() string { return p.server.Metric("auditlogs_live_streams") }
 
 func (p *page) waitForStreams(want string) {
 	p.t.Helper()
@@ -74,7 +68,7 @@ func TestNewEntriesAreCountedAndMoveNothing(t *testing.T) {
 
 func TestLiveFollowsTheLog(t *testing.T) {
 	p := signedIn(t, serveDemo(t, func(c *app.Config) {
-		c.LivePace = &handlers.Pace{Life: 2 * time.Second, Beat: 100 * time.Millisecond}
+		c.LivePace = &handlers.Pace{Life: 2 * time.Second, Beat: 100 * time.Millisecond, Patience: time.Minute}
 	}), "member@example.com")
 	p.visit(failures)
 	rows := len(p.ids())

@@ -16,6 +16,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
 	"github.com/auditlogs/auditlogs/handlers"
+	"github.com/auditlogs/auditlogs/jobs"
 	"github.com/auditlogs/auditlogs/models/following"
 )
 
@@ -146,7 +147,7 @@ var (
 	cleanupFinished = prometheus.NewDesc("auditlogs_cleanup_last_end_timestamp_seconds",
 		"When the last clean-up ended, in seconds since 1970.", nil, nil)
 	followerLag = prometheus.NewDesc("auditlogs_follower_lag_seconds",
-		"For how long the oldest entry that a consumer of the log has not read has been waiting for it, 0 where there is none. The server's log says why one fails.",
+		"How long ago the oldest entry that a consumer of the log has not read was recorded, 0 where there is none. The server's log says why one fails.",
 		[]string{"consumer"}, nil)
 	waiting = prometheus.NewDesc("auditlogs_http_requests_waiting",
 		"Requests that wait, by what for: room for their body (forms, events, deliveries), their organization's turn (reading, exports), or others to read their answers (answers). Who waits for a connection to the database is in go_sql_wait_count_total.",
@@ -205,7 +206,7 @@ func (c collector) Collect(found chan<- prometheus.Metric) {
 	}
 	gauge(retentionLag, lag.Seconds())
 	source := following.New(c.app.store)
-	for _, consumer := range c.app.consumers() {
+	for _, consumer := range jobs.Consumers {
 		lag, err := source.Lag(ctx, consumer.Name)
 		if err != nil {
 			c.app.config.Log.Error("metrics: how far the log has been followed", "consumer", consumer.Name, "error", err)

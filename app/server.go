@@ -211,7 +211,7 @@ func (a *App) startJobs(ctx context.Context, background *sync.WaitGroup) error {
 		return err
 	}
 	background.Go(func() { retention.Run(ctx) })
-	follower := jobs.NewFollower(a.store, a.config.Log, a.consumers(), jobs.FollowerConfig{})
+	follower := jobs.NewFollower(a.store, a.config.Log, jobs.Consumers, jobs.FollowerConfig{})
 	background.Go(func() { follower.Run(ctx) })
 	if a.config.Demo {
 		background.Go(func() {
@@ -222,9 +222,6 @@ func (a *App) startJobs(ctx context.Context, background *sync.WaitGroup) error {
 	}
 	return nil
 }
-
-// consumers are those that follow the log: each is handed every entry, once.
-func (a *App) consumers() []jobs.Consumer { return []jobs.Consumer{jobs.Counts} }
 
 // shutdown takes no more requests and lets those under way end: by themselves at first, then by
 // cutting off their work in the database.

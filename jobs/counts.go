@@ -10,6 +10,9 @@ import (
 	"github.com/auditlogs/auditlogs/models/following"
 )
 
+// Consumers are those that follow the log in a server.
+var Consumers = []Consumer{Counts}
+
 // Counts keeps how many entries occurred when: see package counts.
 var Counts = Consumer{
 	Name:  counts.ConsumerName,

@@ -22,11 +22,7 @@ import (
 func (f *fixture) count() {
 	f.t.Helper()
 	follower := NewFollower(f.store, newLog(f), []Consumer{Counts}, FollowerConfig{BatchSize: 37})
-	for more := true; more; {
-		var err error
-		if more, err = follower.round(f.t.Context()); err != nil {
-			f.t.Fatal(err)
-		}
+	for follower.round(f.t.Context()) {
 	}
 	if logged := f.log.String(); strings.Contains(logged, "level=ERROR") {
 		f.t.Fatal(logged)

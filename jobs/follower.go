@@ -21,7 +21,7 @@ type Consumer struct {
 	// Name is what its place in the log is kept under, for ever.
 	Name string
 
-	// Needs are what it wants to know of entries beside their rows. Metadata is long.
+	// Needs are what it wants to know of entries beside who did what when. What no consumer needs is not read.
 	Needs following.Needs
 
 	// FromNow has it begin with what is committed after it has been run for the first time, rather than with the oldest
@@ -43,7 +43,7 @@ type FollowerConfig struct {
 	// default is half a second.
 	Interval time.Duration
 
-	// BatchSize is how many entries a consumer is handed at most. The default is 1,000, and 100 on SQLite, where recording
+	// BatchSize is how many entries a consumer is handed at most. The default is 5,000, and 100 on SQLite, where recording
 	// waits for a consumer's transaction.
 	BatchSize int
 
@@ -63,7 +63,7 @@ func (c FollowerConfig) withDefaults(dialect string) FollowerConfig {
 		c.Interval = 500 * time.Millisecond
 	}
 	if c.BatchSize == 0 {
-		if c.BatchSize = 1000; dialect == "sqlite" {
+		if c.BatchSize = 5000; dialect == "sqlite" {
 			c.BatchSize = 100
 		}
 	}
@@ -79,6 +79,18 @@ func (c FollowerConfig) withDefaults(dialect string) FollowerConfig {
 	return c
 }
 
+const (
+	// share is how many times as long as it has worked the follower leaves the machine to others while much is recorded.
+	share = 9
+	// much is how many entries a second that is.
+	much = 100
+	// lookAfter is how long ago the last look was, at least, at how much is recorded.
+	lookAfter = 100 * time.Millisecond
+	// behindFor is how long it may be behind what is recorded before it does not rest at all. Until then it rests less and
+	// less, so that it does not fall behind for ever.
+	behindFor = time.Hour
+)
+
 // Follower hands what is committed to consumers, in one server of those that share a database. Each has a place of its
 // own; those at the same place share what is read. That two servers may believe that they lead does no harm: a
 // consumer's transaction moves its place on, and is rolled back where another has.
@@ -90,6 +102,14 @@ type Follower struct {
 	leader leader
 	all    []*follower
 	led    time.Time // when this server was last known to lead
+
+	now    func() time.Time
+	sleep  func(ctx context.Context, duration time.Duration)
+	worked time.Duration   // in the last round
+	behind time.Time       // since when no round has read all there was; zero where the last one has
+	busy   bool            // whether much was being recorded when it last looked
+	looked time.Time       // when that was
+	end    following.Place // of the log then
 }
 
 // follower is a consumer on its way.
@@ -111,6 +131,7 @@ func NewFollower(store *models.Store, log *slog.Logger, consumers []Consumer, co
 	f := &Follower{
 		source: following.New(store), store: store, log: log.With("job", FollowerJob), config: config,
 		leader: newLeader(store, FollowerJob, 3*config.LeaderCheck+config.BatchTimeout),
+		now:    time.Now, sleep: sleep,
 	}
 	for _, c := range consumers {
 		f.all = append(f.all, &follower{Consumer: c})
@@ -122,28 +143,65 @@ func NewFollower(store *models.Store, log *slog.Logger, consumers []Consumer, co
 // others take over when it dies.
 func (f *Follower) Run(ctx context.Context) {
 	defer f.leader.release()
-	for failures := 0; ctx.Err() == nil; {
+	for ctx.Err() == nil {
 		if !f.leads(ctx) {
 			for _, c := range f.all {
 				c.joined = false // whoever leads moves it on
 			}
-			sleep(ctx, f.config.LeaderCheck)
+			f.sleep(ctx, f.config.LeaderCheck)
 			continue
 		}
-		more, err := f.round(ctx)
-		switch {
-		case ctx.Err() != nil:
-		case err != nil:
-			failures++
-			f.log.Error("the log could not be followed", "error", err)
-			sleep(ctx, f.pause(failures))
-		case more:
-			failures = 0
-		default:
-			failures = 0
-			sleep(ctx, f.config.Interval)
+		more := f.round(ctx)
+		if err := f.look(ctx); err != nil && ctx.Err() == nil {
+			f.log.Error("cannot tell how much is recorded", "error", err)
+		}
+		f.sleep(ctx, f.rest(more))
+	}
+}
+
+// look finds out whether much has been recorded since the last look.
+func (f *Follower) look(ctx context.Context) error {
+	now := f.now()
+	passed := now.Sub(f.looked)
+	if passed < lookAfter {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, f.config.BatchTimeout)
+	defer cancel()
+	if f.looked.IsZero() || passed > time.Minute {
+		f.busy = false
+	} else {
+		since, err := f.source.Read(ctx, f.end, following.Needs{}, int(much*passed.Seconds()))
+		f.busy = err == nil && since.More
+		if err == nil && !since.More {
+			f.looked, f.end = now, since.Next
+			return nil
 		}
 	}
+	end, err := f.source.Now(ctx)
+	if err == nil {
+		f.looked, f.end = now, end
+	}
+	return err
+}
+
+// rest is for how long the follower leaves the machine to others after a round. What is left from before is read without a
+// rest where little is recorded: nobody needs it then.
+func (f *Follower) rest(more bool) (rest time.Duration) {
+	now := f.now()
+	if !more {
+		f.behind, rest = time.Time{}, f.config.Interval
+	} else if f.behind.IsZero() {
+		f.behind = now
+	}
+	if !f.busy {
+		return rest
+	}
+	patience := 1.0
+	if more {
+		patience = max(0, 1-float64(now.Sub(f.behind))/float64(behindFor))
+	}
+	return max(rest, time.Duration(patience*share*float64(f.worked)))
 }
 
 // pause is how long after so many failures the next attempt comes.
@@ -153,12 +211,12 @@ func (f *Follower) pause(failures int) time.Duration {
 
 // leads asks now and then only: a place moves on once, whoever leads.
 func (f *Follower) leads(ctx context.Context) bool {
-	if time.Since(f.led) < f.config.LeaderCheck {
+	if f.now().Sub(f.led) < f.config.LeaderCheck {
 		return true
 	}
 	ctx, cancel := context.WithTimeout(ctx, f.config.BatchTimeout)
 	defer cancel()
-	asked := time.Now()
+	asked := f.now()
 	leads, err := f.leader.lead(ctx)
 	if err != nil && !errors.Is(err, context.Canceled) {
 		f.log.Error("cannot tell which server follows the log", "error", err)
@@ -171,49 +229,58 @@ func (f *Follower) leads(ctx context.Context) bool {
 }
 
 // round hands each consumer what follows its place, once, and reports whether there is more already.
-func (f *Follower) round(ctx context.Context) (more bool, err error) {
-	defer recoverTo(&err)
+func (f *Follower) round(ctx context.Context) (more bool) {
+	f.worked = 0
 	waiting := map[following.Place][]*follower{}
 	for _, c := range f.all {
-		if time.Now().Before(c.resume) {
+		if f.now().Before(c.resume) {
 			continue
 		}
 		if !c.joined {
 			if err := f.join(ctx, c); err != nil {
-				return false, err
+				f.failed(ctx, c, err)
+				continue
 			}
 		}
 		waiting[c.at] = append(waiting[c.at], c)
 	}
 	for at, consumers := range waiting {
-		var needs following.Needs
+		batch, err := f.read(ctx, at, consumers)
 		for _, c := range consumers {
-			needs.Metadata = needs.Metadata || c.Needs.Metadata
-			needs.Parts = needs.Parts || c.Needs.Parts
-		}
-		batch, err := f.source.Read(ctx, at, needs, f.config.BatchSize)
-		if errors.Is(err, following.ErrPlaceGone) { // moved since it was asked for
-			for _, c := range consumers {
+			switch {
+			case ctx.Err() != nil:
+				return false
+			case errors.Is(err, following.ErrPlaceGone): // moved since it was asked for
 				c.joined = false
+				more = true
+			case err != nil:
+				f.failed(ctx, c, err)
+			default:
+				more = f.hand(ctx, c, batch) || more
 			}
-			more = true
-			continue
-		}
-		if err != nil {
-			return false, err
-		}
-		for _, c := range consumers {
-			if ctx.Err() != nil {
-				return false, ctx.Err()
-			}
-			more = f.hand(ctx, c, batch) || more
 		}
 	}
-	return more, nil
+	return more
+}
+
+// read reads what follows a place, once for all consumers that are there.
+func (f *Follower) read(ctx context.Context, at following.Place, consumers []*follower) (batch following.Batch, err error) {
+	defer recoverTo(&err)
+	ctx, cancel := context.WithTimeout(ctx, f.config.BatchTimeout)
+	defer cancel()
+	var needs following.Needs
+	for _, c := range consumers {
+		needs = needs.And(c.Needs)
+	}
+	began := f.now()
+	defer func() { f.worked += f.now().Sub(began) }()
+	return f.source.Read(ctx, at, needs, f.config.BatchSize)
 }
 
 // join finds the place of a consumer.
 func (f *Follower) join(ctx context.Context, c *follower) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, f.config.BatchTimeout)
+	defer cancel()
 	var begin following.Place
 	if c.FromNow {
 		if begin, err = f.source.Now(ctx); err != nil {
@@ -238,23 +305,36 @@ func (f *Follower) hand(ctx context.Context, c *follower, batch following.Batch)
 	case err == nil:
 		c.at, c.saved, c.failures = batch.Next, batch.Next, 0
 		return batch.More
-	case ctx.Err() != nil:
-		return false
 	case errors.Is(err, errMovedOn):
 		c.joined = false
 		return true
 	}
-	c.failures++
-	c.resume = time.Now().Add(f.pause(c.failures))
-	f.log.Error("a consumer of the log failed", "consumer", c.Name, "error", err, "again", c.resume)
+	f.failed(ctx, c, err)
 	return false
+}
+
+// failed has a consumer wait for a while. The others do not.
+func (f *Follower) failed(ctx context.Context, c *follower, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	c.failures++
+	c.resume = f.now().Add(f.pause(c.failures))
+	f.log.Error("a consumer of the log failed", "consumer", c.Name, "error", err, "again", c.resume)
 }
 
 func (f *Follower) consume(ctx context.Context, c *follower, batch following.Batch) (err error) {
 	defer recoverTo(&err)
 	ctx, cancel := context.WithTimeout(ctx, f.config.BatchTimeout)
 	defer cancel()
+	var began time.Time
+	defer func() {
+		if !began.IsZero() {
+			f.worked += f.now().Sub(began)
+		}
+	}()
 	return f.store.Transaction(ctx, func(tx *gorm.DB) error {
+		began = f.now() // waiting for a turn is no work
 		moved, err := following.Advance(tx, c.Name, c.saved, batch.Next)
 		if err != nil {
 			return err

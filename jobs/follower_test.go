@@ -233,7 +233,7 @@ func TestAConsumerThatFailsHoldsUpNoOther(t *testing.T) {
 			return lag
 		}
 		f.now = f.now.Add(time.Hour)
-		if failed, at := lag("failing"), lag("other"); failed != time.Hour || at != 0 || lag("unknown") != 0 {
+		if failed, at := lag("failing"), lag("other"); failed != day+time.Hour || at != 0 || lag("unknown") != 0 {
 			t.Errorf("the one that fails lags by %s, the other by %s", failed, at)
 		}
 		failing = f.noting("failing")
@@ -243,6 +243,105 @@ func TestAConsumerThatFailsHoldsUpNoOther(t *testing.T) {
 			t.Error("it still lags")
 		}
 	})
+}
+
+func TestAConsumerWhosePlaceCannotBeReadHoldsUpNoOther(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		f := newFixture(t, db)
+		f.organization("acme")
+		broken, other := f.noting("broken"), f.noting("other")
+		follower := NewFollower(f.store, newLog(f), []Consumer{broken, other}, atOnce)
+		follower.now = func() time.Time { return f.now } // so that it waits for ever
+		follower.round(t.Context())
+		if err := db.Write.Exec("UPDATE audit_consumers SET place = 'nowhere' WHERE name = 'broken'").Error; err != nil {
+			t.Fatal(err)
+		}
+		follower = NewFollower(f.store, newLog(f), []Consumer{broken, other}, atOnce)
+		follower.now = func() time.Time { return f.now }
+		for range 3 {
+			f.record("acme", day, 5)
+			for follower.round(t.Context()) {
+			}
+			f.wantNoted("other")
+		}
+		if logged := f.log.String(); strings.Count(logged, "level=ERROR") != 1 || !strings.Contains(logged, "consumer=broken") {
+			t.Errorf("the log says %s", logged)
+		}
+	})
+}
+
+// While much is recorded the follower leaves most of the machine to others. What is left then it reads at once.
+func TestTheFollowerRestsWhileMuchIsRecorded(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		f := newFixture(t, db)
+		f.organization("acme")
+		clock := f.now
+		consumer := f.noting("consumer")
+		notes := consumer.Consume
+		consumer.Consume = func(ctx context.Context, tx *gorm.DB, entries []models.Entry) error {
+			clock = clock.Add(20 * time.Millisecond)
+			return notes(ctx, tx, entries)
+		}
+		follower := NewFollower(f.store, newLog(f), []Consumer{consumer}, FollowerConfig{BatchSize: 7})
+		follower.now = func() time.Time { return clock }
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		const recording = 6
+		var rests []time.Duration
+		follower.sleep = func(_ context.Context, rest time.Duration) {
+			rests = append(rests, rest)
+			clock = clock.Add(rest)
+			switch n := len(rests); {
+			case n == 1:
+				f.record("acme", day, 60) // in half a second
+			case n < recording:
+				f.record("acme", day, 20) // in a fifth
+			case n > recording && rest > 0:
+				stop()
+			}
+		}
+		follower.Run(ctx)
+		f.wantNoted("consumer")
+		for i, rest := range rests {
+			want := 9 * 20 * time.Millisecond
+			switch {
+			case i == 0, i == len(rests)-1:
+				want = 500 * time.Millisecond // there was nothing left
+			case i >= recording:
+				want = 0
+			}
+			if rest > want || rest < want-want/100 {
+				t.Errorf("rest %d of %d is %s, want %s", i+1, len(rests), rest, want)
+			}
+		}
+		if len(rests) < 2*recording {
+			t.Errorf("%d rests", len(rests))
+		}
+	})
+}
+
+func TestRests(t *testing.T) {
+	now := time.Now()
+	f := &Follower{config: FollowerConfig{}.withDefaults("sqlite"), now: func() time.Time { return now }, worked: time.Second, busy: true}
+	for _, test := range []struct {
+		name   string
+		busy   bool
+		more   bool
+		behind time.Duration // since when
+		want   time.Duration
+	}{
+		{"much is recorded", true, true, 0, 9 * time.Second},
+		{"it has been behind for half an hour", true, true, 30 * time.Minute, 4500 * time.Millisecond},
+		{"it has been behind for two hours", true, true, 2 * time.Hour, 0},
+		{"it is not behind any more", true, false, 2 * time.Hour, 9 * time.Second},
+		{"little is recorded", false, true, time.Minute, 0},
+		{"nothing is left", false, false, 0, 500 * time.Millisecond},
+	} {
+		f.busy, f.behind = test.busy, now.Add(-test.behind)
+		if got := f.rest(test.more); got != test.want {
+			t.Errorf("%s: it rests for %s, want %s", test.name, got, test.want)
+		}
+	}
 }
 
 func TestAConsumerBeginsWithTheOldestEntryOrNow(t *testing.T) {

@@ -14,7 +14,6 @@ import (
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/jobs"
 	"github.com/auditlogs/auditlogs/models"
-	"github.com/auditlogs/auditlogs/models/counts"
 	followed "github.com/auditlogs/auditlogs/models/following"
 )
 
@@ -28,7 +27,7 @@ func Fill(ctx context.Context, db *database.DB, spec Spec, progress func(done in
 	if err := fillWith(ctx, db, spec, progress, writer.tidy); err != nil {
 		return err
 	}
-	return Count(ctx, db)
+	return CatchUp(ctx, db)
 }
 
 // Follow has the consumers of a server follow a log until stop.
@@ -37,7 +36,7 @@ func Follow(ctx context.Context, db *database.DB, config jobs.FollowerConfig) (s
 	if err != nil {
 		return nil, err
 	}
-	follower := jobs.NewFollower(store, slog.New(slog.DiscardHandler), []jobs.Consumer{jobs.Counts}, config)
+	follower := jobs.NewFollower(store, slog.New(slog.DiscardHandler), jobs.Consumers, config)
 	ctx, cancel := context.WithCancel(ctx)
 	var ended sync.WaitGroup
 	ended.Go(func() { follower.Run(ctx) })
@@ -47,30 +46,33 @@ func Follow(ctx context.Context, db *database.DB, config jobs.FollowerConfig) (s
 	}, nil
 }
 
-// Count has the counts of a filled log keep up with it, as a server does.
-func Count(ctx context.Context, db *database.DB) error {
+// CatchUp has the consumers of a server read all of a log.
+func CatchUp(ctx context.Context, db *database.DB) error {
 	store, err := db.Store(nil)
 	if err != nil {
-		return fmt.Errorf("count: %w", err)
+		return fmt.Errorf("catch up: %w", err)
 	}
 	stop, err := Follow(ctx, db, jobs.FollowerConfig{BatchSize: 10_000, Interval: 10 * time.Millisecond, LeaderCheck: 10 * time.Millisecond})
 	if err != nil {
-		return fmt.Errorf("count: %w", err)
+		return fmt.Errorf("catch up: %w", err)
 	}
 	defer stop()
-	for {
-		_, joined, err := followed.PlaceOf(store.Reader(ctx), counts.ConsumerName)
-		if err == nil && joined {
-			var lag time.Duration
-			if lag, err = followed.New(store).Lag(ctx, counts.ConsumerName); lag == 0 && err == nil {
-				return nil
+	for _, consumer := range jobs.Consumers {
+		for {
+			_, joined, err := followed.PlaceOf(store.Reader(ctx), consumer.Name)
+			if err == nil && joined {
+				var lag time.Duration
+				if lag, err = followed.New(store).Lag(ctx, consumer.Name); lag == 0 && err == nil {
+					break
+				}
 			}
+			if err != nil {
+				return fmt.Errorf("catch up: %w", err)
+			}
+			time.Sleep(50 * time.Millisecond)
 		}
-		if err != nil {
-			return fmt.Errorf("count: %w", err)
-		}
-		time.Sleep(50 * time.Millisecond)
 	}
+	return nil
 }
 
 // Import is Fill, but leaves the database as a bulk import does: it has no statistics of what there

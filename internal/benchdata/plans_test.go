@@ -16,7 +16,9 @@ import (
 	"github.com/auditlogs/auditlogs/internal/benchdata"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/internal/logtest"
+	"github.com/auditlogs/auditlogs/models/counts"
 	"github.com/auditlogs/auditlogs/models/entries"
+	"github.com/auditlogs/auditlogs/models/following"
 )
 
 // plansSpec is large enough for a scan of the entries to show.
@@ -34,7 +36,7 @@ func TestPlansOfPostgreSQL(t *testing.T) {
 	if err := benchdata.Import(t.Context(), db, plansSpec); err != nil {
 		t.Fatal(err)
 	}
-	if err := benchdata.Count(t.Context(), db); err != nil {
+	if err := benchdata.CatchUp(t.Context(), db); err != nil {
 		t.Fatal(err)
 	}
 	asked := statementsOf(t, db, false)
@@ -72,6 +74,8 @@ func TestPlansOfPostgreSQL(t *testing.T) {
 	recordFurther(t, db)
 	asked = statementsOf(t, db, true)
 	t.Run("further", check)
+	asked = whileBehind(t, db)
+	t.Run("behind", check)
 }
 
 func TestPlansOfSQLite(t *testing.T) {
@@ -79,7 +83,7 @@ func TestPlansOfSQLite(t *testing.T) {
 	if err := benchdata.Import(t.Context(), db, plansSpec); err != nil {
 		t.Fatal(err)
 	}
-	if err := benchdata.Count(t.Context(), db); err != nil {
+	if err := benchdata.CatchUp(t.Context(), db); err != nil {
 		t.Fatal(err)
 	}
 	asked := statementsOf(t, db, false)
@@ -107,6 +111,50 @@ func TestPlansOfSQLite(t *testing.T) {
 	recordFurther(t, db)
 	asked = statementsOf(t, db, true)
 	t.Run("further", check)
+	asked = whileBehind(t, db)
+	t.Run("behind", check)
+}
+
+// whileBehind has whoever keeps the counts have read about half of the log, as after an upgrade, asks how many entries there
+// are, and answers with the statements that took.
+func whileBehind(t *testing.T, db *database.DB) map[question][]benchdata.Statement {
+	t.Helper()
+	store, err := db.Store(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept, err := benchdata.KeepStatements(db.Read)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, joined, err := following.PlaceOf(store.Reader(t.Context()), counts.ConsumerName)
+	if err != nil || !joined {
+		t.Fatalf("joined %v: %v", joined, err)
+	}
+	half := following.Batch{More: true}
+	for read := 0; read < plansSpec.Rows/2; read += len(half.Entries) {
+		if half, err = following.New(store).Read(t.Context(), half.Next, following.Needs{}, counts.Most); err != nil || !half.More {
+			t.Fatalf("%d entries were read: %v", read, err)
+		}
+	}
+	if moved, err := following.Advance(db.Write.WithContext(t.Context()), counts.ConsumerName, before, half.Next); err != nil || !moved {
+		t.Fatalf("moved %v: %v", moved, err)
+	}
+	asked := map[question][]benchdata.Statement{}
+	for _, slug := range []string{benchdata.Large, benchdata.Small(7)} {
+		org := logtest.FindOrganization(t, store, slug)
+		var all int
+		if err := db.Read.Raw("SELECT count(*) FROM audit_entries WHERE org_id = ?", org.ID).Scan(&all).Error; err != nil {
+			t.Fatal(err)
+		}
+		kept.Take()
+		answer, err := counts.Of(t.Context(), entries.NewLog(store), org, entries.Query{})
+		if err != nil || answer.Count != min(all, counts.Most) || answer.All != (all <= counts.Most) {
+			t.Errorf("%s: %d entries of %d, all: %v, %v", slug, answer.Count, all, answer.All, err)
+		}
+		asked[question{slug + ": how many entries", 2000}] = kept.Take()
+	}
+	return asked
 }
 
 // recordFurther records some of what no filled log holds.
@@ -177,7 +225,11 @@ func explain(t *testing.T, db *database.DB, statement benchdata.Statement, mode 
 				return fmt.Errorf("%s: %w", sql, err)
 			}
 		}
-		plan, err = benchdata.ExplainPostgres(t.Context(), tx, benchdata.Statement{SQL: "EXECUTE asked(" + strings.Join(values, ", ") + ")"})
+		execute := "EXECUTE asked"
+		if len(values) > 0 {
+			execute += "(" + strings.Join(values, ", ") + ")"
+		}
+		plan, err = benchdata.ExplainPostgres(t.Context(), tx, benchdata.Statement{SQL: execute})
 		if err == nil {
 			_, err = tx.Statement.ConnPool.ExecContext(t.Context(), "DEALLOCATE asked")
 		}

@@ -235,7 +235,7 @@ func BenchmarkRecord(b *testing.B) {
 	})
 }
 
-// What recording pays for what a server keeps beside the log: one event in a transaction of its own and the Batcher,
+// What recording pays for what the consumers of a server keep beside the log: one event in a transaction of its own and the Batcher,
 // while consumers follow, beside the same while none does. They have caught up before each run.
 func BenchmarkFollowed(b *testing.B) {
 	const clients = 4
@@ -260,7 +260,7 @@ func BenchmarkFollowed(b *testing.B) {
 		} {
 			b.Run(test.name, func(b *testing.B) {
 				followed := func(n int) func() error {
-					if err := benchdata.Count(b.Context(), log.DB); err != nil {
+					if err := benchdata.CatchUp(b.Context(), log.DB); err != nil {
 						b.Fatal(err)
 					}
 					run := test.way(n)

@@ -2,6 +2,7 @@ package counts
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -214,13 +215,16 @@ func (t *tally) whole(ctx context.Context, of asked, first, behind models.Quarte
 		if err != nil || !joined {
 			return false, err
 		}
+		unread, all, err := t.unread(ctx, place)
+		if errors.Is(err, following.ErrPlaceGone) {
+			continue
+		}
+		if err != nil || !all {
+			return false, err
+		}
 		read, err := t.read(ctx, of, first, behind)
 		if err != nil {
 			return false, fmt.Errorf("read the counts of %s: %w", t.org.Slug, err)
-		}
-		unread, err := t.unread(ctx, place)
-		if err != nil || len(unread) > Most {
-			return false, err
 		}
 		// What was read is of one place where that is still the same.
 		if now, _, err := following.PlaceOf(t.log.Reader(ctx), ConsumerName); err != nil {
@@ -276,29 +280,26 @@ func (t *tally) read(ctx context.Context, of asked, first, behind models.Quarter
 	return found, rows.Err()
 }
 
-// unread are entries that the counts do not hold yet, at most one more than are counted one by one.
-func (t *tally) unread(ctx context.Context, place following.Place) (found []models.Entry, err error) {
-	condition, args, err := following.New(t.log.Store).Unread(place)
-	if err != nil {
-		return nil, err
-	}
-	ofOrganization := "org_id = ?"
-	if t.log.Dialect() == "sqlite" {
-		ofOrganization = "+org_id = ?" // the newest rows, rather than all of the organization
-	}
-	err = t.log.Reader(ctx).Raw("SELECT org_id, id, occurred_at, action, actor_id, outcome, parts FROM audit_entries WHERE "+
-		ofOrganization+" AND "+condition+" LIMIT ?", append(append([]any{t.org.ID}, args...), Most+1)...).Scan(&found).Error
-	if err != nil || len(found) > Most {
-		return found, err
+// unread are entries that the counts do not hold yet. all is false where more wait for whoever keeps the counts, of all
+// organizations, than are counted one by one: after an upgrade that may be the whole log.
+func (t *tally) unread(ctx context.Context, place following.Place) (found []models.Entry, all bool, err error) {
+	batch, err := following.New(t.log.Store).Read(ctx, place, following.Needs{}, Most+1)
+	if err != nil || batch.More {
+		return nil, false, err
 	}
 	var withParts []*models.Entry
+	for _, e := range batch.Entries {
+		if e.OrgID == t.org.ID {
+			found = append(found, e)
+		}
+	}
 	for i := range found {
 		if found[i].Parts > 0 {
 			withParts = append(withParts, &found[i])
 		}
 	}
 	if len(withParts) == 0 {
-		return found, nil
+		return found, true, nil
 	}
-	return found, models.ReadParts(ctx, t.log.Reader(ctx), t.org.ID, withParts...)
+	return found, true, models.ReadParts(ctx, t.log.Reader(ctx), t.org.ID, withParts...)
 }

@@ -54,20 +54,15 @@ func Advance(tx *gorm.DB, name string, from, to Place) (moved bool, err error) {
 	return result.RowsAffected == 1, nil
 }
 
-// Lag is for how long something has been waiting for a consumer to read it: 0 where nothing is. It is at most the time
-// since the consumer last moved on, and since the oldest of what it has not read was recorded.
+// Lag is how long ago the oldest of what a consumer has not read was recorded: 0 where there is nothing.
 func (l *Log) Lag(ctx context.Context, name string) (time.Duration, error) {
-	var found []consumer
-	if err := l.store.Reader(ctx).Where("name = ?", name).Limit(1).Find(&found).Error; err != nil {
-		return 0, fmt.Errorf("find the place of the consumer %s: %w", name, err)
+	place, joined, err := PlaceOf(l.store.Reader(ctx), name)
+	if err != nil || !joined {
+		return 0, err
 	}
-	if len(found) == 0 {
-		return 0, nil
-	}
-	batch, err := l.Read(ctx, found[0].Place, Needs{}, 1)
+	batch, err := l.Read(ctx, place, Needs{}, 1)
 	if err != nil || len(batch.Entries) == 0 {
 		return 0, err
 	}
-	now := l.store.Now()
-	return min(ageOf(found[0].ReadAt, now), ageOf(batch.Entries[0].RecordedAt, now)), nil
+	return max(0, l.store.Now().Sub(batch.Entries[0].RecordedAt.Time())), nil
 }

@@ -43,7 +43,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/auditlogs/auditlogs/models"
 )
@@ -58,10 +57,17 @@ var (
 	ErrPlaceGone = errors.New("the place in the log is gone")
 )
 
-// Needs are what is to be read of entries beside what stands in their rows and is short.
+// Needs are what is to be read of entries beside who did what when: their organizations, IDs and times, the actions, the IDs
+// of the actors, the outcomes and the numbers of parts.
 type Needs struct {
+	Row      bool // what else stands in their rows, but for metadata
 	Metadata bool
 	Parts    bool // Related and OnBehalfOf
+}
+
+// And is what is needed for both.
+func (n Needs) And(m Needs) Needs {
+	return Needs{Row: n.Row || m.Row, Metadata: n.Metadata || m.Metadata, Parts: n.Parts || m.Parts}
 }
 
 // Batch is what follows a place.
@@ -203,7 +209,10 @@ func (r *reading) query(ctx context.Context, store *models.Store, fields []field
 		}
 		r.found = append(r.found, e)
 		r.left--
-		r.bytes += len(e.Metadata) + len(e.Original) + 1000
+		r.bytes += len(e.Metadata) + 300
+		if r.needs.Row {
+			r.bytes += len(e.Original) + 700
+		}
 	}
 	return rows.Err()
 }
@@ -215,16 +224,16 @@ type field struct {
 }
 
 func (r *reading) columns(e *models.Entry) (columns string, into []any) {
-	columns = "org_id, id, occurred_at, recorded_at, action, entity_type, entity_id, entity_name, actor_id, actor_key, actor_name, actor_email, " +
-		"source, ip, user_agent, request_id, api_key_id, api_key_name, url, origin, original, outcome, reason, native_action, actor_type, masked, parts"
-	into = []any{&e.OrgID, &e.ID, &e.OccurredAt, &e.RecordedAt, &e.Action, &e.EntityType, &e.EntityID, &e.EntityName, &e.ActorID, &e.ActorKey,
-		&e.ActorName, &e.ActorEmail, &e.Source, &e.IP, &e.UserAgent, &e.RequestID, &e.APIKeyID, &e.APIKeyName, &e.URL, &e.Origin, &e.Original,
-		&e.Outcome, &e.Reason, &e.NativeAction, &e.ActorType, &e.Masked, &e.Parts}
+	columns = "org_id, id, occurred_at, recorded_at, action, actor_id, outcome, parts"
+	into = []any{&e.OrgID, &e.ID, &e.OccurredAt, &e.RecordedAt, &e.Action, &e.ActorID, &e.Outcome, &e.Parts}
+	if r.needs.Row {
+		columns += ", entity_type, entity_id, entity_name, actor_key, actor_name, actor_email, source, ip, user_agent, request_id, " +
+			"api_key_id, api_key_name, url, origin, original, reason, native_action, actor_type, masked"
+		into = append(into, &e.EntityType, &e.EntityID, &e.EntityName, &e.ActorKey, &e.ActorName, &e.ActorEmail, &e.Source, &e.IP, &e.UserAgent, &e.RequestID,
+			&e.APIKeyID, &e.APIKeyName, &e.URL, &e.Origin, &e.Original, &e.Reason, &e.NativeAction, &e.ActorType, &e.Masked)
+	}
 	if r.needs.Metadata {
-		return columns + ", metadata", append(into, &e.Metadata)
+		columns, into = columns+", metadata", append(into, &e.Metadata)
 	}
 	return columns, into
 }
-
-// ageOf is how long ago a moment was.
-func ageOf(at models.Micros, now time.Time) time.Duration { return max(0, now.Sub(at.Time())) }

@@ -93,7 +93,7 @@ func New(config Config, store *models.Store) (*App, error) {
 	if a.files, err = static.Load(); err != nil {
 		return nil, err
 	}
-	questions := entries.NewLog(store)
+	questions, places := entries.NewLog(store), secrets.NewShared(store, "places_key")
 	streaming, endStreams := context.WithCancel(a.running)
 	a.endStreams = endStreams
 	a.access = accesslog.New(store, config.Log)
@@ -120,7 +120,8 @@ func New(config Config, store *models.Store) (*App, error) {
 
 		Questions: handlers.NewQuestionShares(store),
 		Exports:   handlers.NewExportShares(),
-		Live:      live.New(streaming, questions, config.Log, live.Usual),
+		Places:    places,
+		Live:      live.New(streaming, questions, places, config.Log, live.Usual),
 		LivePace:  handlers.UsualPace,
 	}
 	if config.LivePace != nil {

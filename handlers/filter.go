@@ -47,6 +47,9 @@ type Filter struct {
 
 	inAPI   bool   // addresses say the question as the API has it
 	refused string // the value that could not be used, as it was sent
+
+	seal        *cursorSeal // of its cursors; nil where they are sent as they are
+	cursorAsked string      // the cursor as it was sent
 }
 
 // The parameters that hold a question: of the pages, and of the API, where q is plain words.
@@ -111,6 +114,7 @@ type Reading struct {
 	InAPI   bool
 	// DefaultView reports whether the reader has one: see Filter.DefaultView.
 	DefaultView bool
+	seal        *cursorSeal // see Filter.seal
 }
 
 // ParseFilter reads the query of an address of the log's page, where no recorded actions are known.
@@ -130,7 +134,7 @@ func wholeLog(zone *time.Location) Filter {
 // is not repeated the last one counts, so that a control can override what a form carries along.
 func (r Reading) Filter(query string) (Filter, error) {
 	f := wholeLog(r.Zone)
-	f.DefaultView, f.inAPI = r.DefaultView, r.InAPI
+	f.DefaultView, f.inAPI, f.seal = r.DefaultView, r.InAPI, r.seal
 	var bad error
 	refuse := func(name string, code fault.Code, value, reason string) {
 		if bad == nil {
@@ -267,11 +271,11 @@ func (f *Filter) set(name, value string, now time.Time) string {
 		}
 		f.Limit = limit
 	case "cursor":
-		cursor, ok := decodeCursor(value, f.Sort, f.Ascending)
+		cursor, ok := f.readCursor(value)
 		if !ok {
 			return "does not belong to this list; begin again at its first page"
 		}
-		f.Cursor = &cursor
+		f.Cursor, f.cursorAsked = &cursor, value
 	default:
 		for _, p := range provenance {
 			if p.name == name && len(value) > p.longest {
@@ -435,7 +439,7 @@ func (f Filter) SortedBy(sort entries.Sort) Filter {
 
 // At is the page that begins, or ends, at cursor; nil is the first.
 func (f Filter) At(cursor *entries.Cursor) Filter {
-	f.Cursor = cursor
+	f.Cursor, f.cursorAsked = cursor, ""
 	return f
 }
 
@@ -490,7 +494,7 @@ func (f Filter) parameters() (all []carried) {
 		add("column", column)
 	}
 	if f.Cursor != nil {
-		add("cursor", encodeCursor(*f.Cursor, f.Sort, f.Ascending))
+		add("cursor", f.cursorText())
 	}
 	if len(all) == 0 && f.DefaultView {
 		add("view", everything)

@@ -3,7 +3,9 @@ package handlers
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"fmt"
 
+	"github.com/auditlogs/auditlogs/handlers/secrets"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/entries"
 )
@@ -20,6 +22,44 @@ const (
 )
 
 var cursorEncoding = base64.RawURLEncoding.Strict()
+
+// cursorSeal seals the cursors of an organization's log.
+type cursorSeal struct {
+	box *secrets.Box // nil where there is no key: no page but the first
+	org int64
+}
+
+func (s *cursorSeal) purpose() string { return fmt.Sprint("cursor:", s.org) }
+
+// cursorText is the filter's cursor as it is in addresses.
+func (f Filter) cursorText() string {
+	text := encodeCursor(*f.Cursor, f.Sort, f.Ascending)
+	switch {
+	case f.seal == nil:
+		return text
+	case f.cursorAsked != "": // rather than sealed again, in another way
+		return f.cursorAsked
+	case f.seal.box == nil:
+		return ""
+	}
+	return cursorEncoding.EncodeToString(f.seal.box.Seal(f.seal.purpose(), []byte(text)))
+}
+
+// readCursor is cursorText the other way.
+func (f Filter) readCursor(text string) (entries.Cursor, bool) {
+	if f.seal != nil {
+		sealed, err := cursorEncoding.DecodeString(text)
+		if err != nil || f.seal.box == nil {
+			return entries.Cursor{}, false
+		}
+		plain, _, err := f.seal.box.Open(f.seal.purpose(), sealed)
+		if err != nil {
+			return entries.Cursor{}, false
+		}
+		text = string(plain)
+	}
+	return decodeCursor(text, f.Sort, f.Ascending)
+}
 
 func encodeCursor(c entries.Cursor, sort entries.Sort, ascending bool) string {
 	raw := make([]byte, 0, cursorHead+len(c.Value)+cursorSum)

@@ -42,7 +42,8 @@ func (f *Filter) ask(text string, r Reading) string {
 	}
 	cursor := f.Cursor
 	for _, term := range asked.Terms {
-		*f = f.WithTerm(term).At(cursor)
+		*f = f.WithTerm(term)
+		f.Cursor = cursor
 	}
 	if f.Problems = problems; len(problems) > 0 {
 		return "cannot be understood: " + problems[0].Error()

@@ -54,6 +54,8 @@ type Handlers struct {
 	// Questions and Exports are what organizations may do at once; nil: everything.
 	Questions, Exports *Shares
 
+	// Places seals places in the log that name what not everybody may know of.
+	Places *secrets.Shared
 	// Live hands entries to those who follow the log in their browsers, at LivePace.
 	Live     *live.Server
 	LivePace Pace

@@ -184,6 +184,13 @@ func (h *Handlers) reading(c *fiber.Ctx, kinds []entries.Kind) Reading {
 	if !reading.InAPI {
 		reading.Zone = scopeOf(c).Location
 	}
+	if org.Hidden.HidesActions() {
+		box, err := h.Places.Box(contextOf(c))
+		if err != nil {
+			h.Log.Error("seal places in the log", "organization", org.Slug, "error", err)
+		}
+		reading.seal = &cursorSeal{box, org.ID}
+	}
 	reading.Actions = func() (actions []string) {
 		if kinds == nil {
 			var err error

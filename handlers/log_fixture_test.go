@@ -16,6 +16,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/database"
+	"github.com/auditlogs/auditlogs/handlers/secrets"
 	"github.com/auditlogs/auditlogs/internal/logtest"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/accounts"
@@ -32,6 +33,7 @@ type logFixture struct {
 	server *fiber.App
 	pages  *Handlers
 	zone   *time.Location
+	hidden *models.Restriction // from the reader
 }
 
 func newLogFixture(t *testing.T, db *database.DB) *logFixture {
@@ -44,7 +46,7 @@ func newLogFixture(t *testing.T, db *database.DB) *logFixture {
 	d.org = d.organization("acme")
 
 	log := entries.NewLog(d.store)
-	h := &Handlers{Store: d.store, Accounts: accounts.NewStore(d.store), Entries: log, Listing: log, Views: testViews(t), Log: slog.New(slog.DiscardHandler), BaseURL: "https://audit.example.com"}
+	h := &Handlers{Store: d.store, Accounts: accounts.NewStore(d.store), Entries: log, Listing: log, Views: testViews(t), Log: slog.New(slog.DiscardHandler), BaseURL: "https://audit.example.com", Places: secrets.NewShared(d.store, "places_key")}
 	d.pages = h
 	d.server = fiber.New(fiber.Config{
 		Immutable: true, ReadBufferSize: 32 << 10,
@@ -58,6 +60,7 @@ func newLogFixture(t *testing.T, db *database.DB) *logFixture {
 		if err != nil {
 			return err
 		}
+		org.Hidden = d.hidden
 		user := &accounts.User{ID: "usr_reader", Name: "Rita Reader", Email: "rita@example.com"}
 		ctx := audit.WithActor(t.Context(), actorOf(*user))
 		ctx, cancel := context.WithTimeout(ctx, time.Minute)

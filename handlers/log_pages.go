@@ -54,6 +54,9 @@ func partialPageOf(page *logPage, listed entries.Page) *partialPage {
 
 // lookedTo returns how far was looked: "back to Nov 3, 14:02".
 func (p *logPage) lookedTo(place entries.Cursor) string {
+	if p.Filter.Sort == entries.SortUser && p.Organization.Hidden.HidesActions() { // maybe somebody of whom all is hidden
+		return "as far as a page goes"
+	}
 	if p.Filter.Sort != entries.SortTimestamp {
 		return "as far as " + place.Value
 	}

@@ -1,7 +1,11 @@
 package handlers
 
 import (
+	"bytes"
 	"context"
+	"encoding/base64"
+	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -54,6 +58,51 @@ func TestAPageSaysHowFarItLookedAndGoesOnWhenAsked(t *testing.T) {
 				if got := text(further.Find("code[data-value]")); got != "srv_old" {
 					t.Errorf("going on finds %q", got)
 				}
+			}
+		}
+	})
+}
+
+// How far was looked may be the name of somebody of whom everything is hidden: neither the page nor the address of the next
+// one says it, and that address leads on all the same.
+func TestHowFarWasLookedNamesNobodyHidden(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		d := newLogFixture(t, db)
+		for i := range 30 {
+			d.insert(d.org, models.Entry{OccurredAt: d.ago(time.Duration(i) * time.Minute), Action: "secret:read", EntityType: "secret", EntityID: "vault-9", ActorID: "u-m", ActorName: "Mallory"})
+		}
+		d.insert(d.org, models.Entry{OccurredAt: d.ago(time.Hour), Action: "service:update", ActorID: "u-z", ActorName: "Zoe"})
+		d.hidden = &models.Restriction{Actions: "secret:*"}
+		d.pages.Entries.Limits.Rows, d.pages.Entries.Limits.FirstLook = 10, 2
+		partial, address := 0, logPath+"?sort=user"
+		for range 20 {
+			_, body := d.get(address)
+			page := d.page(address)
+			on := page.Find(`#entries a[rel="next"]`)
+			if strings.Contains(strings.ToLower(body), "mallory") {
+				t.Fatalf("%s shows who is hidden", address)
+			}
+			if address = on.AttrOr("href", ""); address == "" {
+				break
+			}
+			partial++
+			at, _ := url.Parse(address)
+			raw, err := base64.RawURLEncoding.DecodeString(at.Query().Get("cursor"))
+			if err != nil || len(raw) == 0 || bytes.Contains(raw, []byte("mallory")) {
+				t.Fatalf("the way on is %s, which holds %q", address, raw)
+			}
+			if said := text(page.Find("#entries .message")); !strings.Contains(said, "as far as a page goes") {
+				t.Errorf("the page says %q", said)
+			}
+		}
+		if partial < 2 || address != "" {
+			t.Errorf("the list is shown in %d parts, and %q is left", partial+1, address)
+		}
+		// Elsewhere it leads nowhere.
+		d.hidden = &models.Restriction{Metadata: true}
+		for _, cursor := range []string{"x", "AAAA"} {
+			if response, body := d.get(logPath + "?sort=user&cursor=" + cursor); response.StatusCode != http.StatusBadRequest {
+				t.Errorf("%s answers %d: %s", cursor, response.StatusCode, body)
 			}
 		}
 	})

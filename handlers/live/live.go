@@ -67,6 +67,7 @@ const (
 type Server struct {
 	log    *entries.Log
 	source *following.Log
+	places *secrets.Shared
 	errors *slog.Logger
 	bounds Bounds
 	ctx    context.Context // ends with the server
@@ -84,13 +85,12 @@ type Server struct {
 	numbered  int             // how many frames there have been
 	kept      int             // bytes of those that are kept
 	place     following.Place // what is behind it has not been handed to the questions
-	places    *secrets.Box    // nil until the key is known
 }
 
-// New is a server whose reader reads until ctx ends.
-func New(ctx context.Context, log *entries.Log, errors *slog.Logger, bounds Bounds) *Server {
+// New is a server whose reader reads until ctx ends. places seals what those who watch come back with.
+func New(ctx context.Context, log *entries.Log, places *secrets.Shared, errors *slog.Logger, bounds Bounds) *Server {
 	return &Server{
-		log: log, source: following.New(log.Store), errors: errors, bounds: bounds, ctx: ctx,
+		log: log, source: following.New(log.Store), places: places, errors: errors, bounds: bounds, ctx: ctx,
 		turns: make(chan struct{}, asking), missed: make(chan struct{}, arriving), wake: make(chan struct{}, 1),
 		questions: map[string]*question{}, watches: map[any]int{},
 	}
@@ -131,7 +131,7 @@ type Watch struct {
 // Watch.Next gave it, here or on another server. That is the first frame; it is nil where place is none, too old, or before
 // too much: whoever watches has to read the list anew. Whoever watches ends it.
 func (s *Server) Watch(ctx context.Context, asked Asked, place string) (w *Watch, first *Frame, err error) {
-	box, err := s.box(ctx)
+	box, err := s.places.Box(ctx)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -1,14 +1,10 @@
 package live
 
 import (
-	"context"
 	"encoding/base64"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"time"
-
-	"gorm.io/gorm/clause"
 
 	"github.com/auditlogs/auditlogs/handlers/secrets"
 	"github.com/auditlogs/auditlogs/models/following"
@@ -17,47 +13,7 @@ import (
 // old is the age at which a place is too old to come back with: what lies behind it may be much, of all organizations.
 const old = 2 * time.Minute
 
-// keyName is where in audit_meta the key is that places are sealed with: they name transactions, and entries, of all
-// organizations. It is the same for all servers.
-const keyName = "live_key"
-
-type metaRow struct{ Key, Value string }
-
-func (metaRow) TableName() string { return "audit_meta" }
-
-// box seals places.
-func (s *Server) box(ctx context.Context) (*secrets.Box, error) {
-	s.mu.Lock()
-	box := s.places
-	s.mu.Unlock()
-	if box != nil {
-		return box, nil
-	}
-	find := func() (found []metaRow, err error) {
-		err = s.log.Reader(ctx).Where("key = ?", keyName).Limit(1).Find(&found).Error
-		return found, err
-	}
-	found, err := find()
-	if err == nil && len(found) == 0 {
-		if err = s.log.Writer(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&metaRow{keyName, secrets.NewKey()}).Error; err == nil {
-			found, err = find()
-		}
-	}
-	if err == nil && len(found) == 0 {
-		err = errors.New("it is not there after it was stored")
-	}
-	if err == nil {
-		box, err = secrets.New(found[0].Value)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("the key of places in the log: %w", err)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.places = box
-	return box, nil
-}
-
+// purpose is what places are sealed for: they name transactions, and entries, of all organizations.
 func purpose(orgID int64) string { return fmt.Sprint("live:", orgID) }
 
 // sealed is a place as those who watch an organization keep it.

@@ -64,6 +64,7 @@ func (a *App) routes() {
 	org.Get("/settings/audit-logs/export", h.Export) // these before the entries, whose IDs they cannot be
 	org.Get("/settings/audit-logs/actors", h.AuditLogActors)
 	org.Get("/settings/audit-logs/counts", h.AuditLogCounts)
+	org.Get("/settings/audit-logs/facets", h.AuditLogFacets)
 	org.Get("/settings/audit-logs/completions", h.AuditLogCompletions)
 	org.Get("/settings/audit-logs/new", h.AuditLogNew)
 	org.Get("/settings/audit-logs/views", h.AuditLogViews)

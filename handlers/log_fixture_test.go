@@ -73,6 +73,7 @@ func newLogFixture(t *testing.T, db *database.DB) *logFixture {
 	d.server.Get("/orgs/:slug/settings/audit-logs/export", h.Export)
 	d.server.Get("/orgs/:slug/settings/audit-logs/actors", h.AuditLogActors)
 	d.server.Get("/orgs/:slug/settings/audit-logs/counts", h.AuditLogCounts)
+	d.server.Get("/orgs/:slug/settings/audit-logs/facets", h.AuditLogFacets)
 	d.server.Get("/orgs/:slug/settings/audit-logs/new", h.AuditLogNew)
 	d.server.Get("/orgs/:slug/settings/audit-logs/:entry", h.Entry)
 	d.server.Get("/orgs/:slug/resources/:entity_type", h.History)

@@ -97,6 +97,9 @@ func (v *vault) addresses() (all []string) {
 	for _, text := range []string{"action:", "action:v", "type:", "actor:", "id:", "name:", "meta:", "meta.", "meta.word:"} {
 		all = append(all, log+"/completions?q="+text)
 	}
+	for _, of := range []string{"action", "actor", "outcome", "entity_type"} {
+		all = append(all, log+"/facets?of="+of)
+	}
 	for _, format := range []string{"csv", "ndjson", "ocsf", "ecs", "cloudevents"} {
 		all = append(all, log+"/export?format="+format, log+"/export?sort=user&format="+format)
 	}

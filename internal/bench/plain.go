@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/internal/benchdata"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/counts"
 	"github.com/auditlogs/auditlogs/models/entries"
 )
 
@@ -95,6 +97,15 @@ func (f *floors) plainWay(ctx context.Context, question benchdata.Question) (fun
 		return func() error {
 			var hours []struct{ Hour, Number int64 }
 			return filtered().Select("occurred_at / 3600000000 AS hour, COUNT(*) AS number").Group("hour").Find(&hours).Error
+		}, nil
+	}
+	if by := cmp.Or(map[counts.Facet]string{counts.FacetActor: "actor_id"}[question.Facet], string(question.Facet)); by != "" {
+		return func() error {
+			var values []struct {
+				Value  string
+				Number int64
+			}
+			return filtered().Select(by + " AS value, COUNT(*) AS number").Group(by).Find(&values).Error
 		}, nil
 	}
 	column := map[entries.Sort]string{entries.SortAction: "action", entries.SortEntityType: "entity_type", entries.SortUser: "actor_key"}[q.Sort]

@@ -24,6 +24,8 @@ type Question struct {
 	Further bool
 	// Counts says that it asks how many there are, of what the follower keeps.
 	Counts bool
+	// Facet is the filter of which it asks so for each value.
+	Facet counts.Facet
 	// Buffers bounds how many buffers of PostgreSQL answering it may touch, in a log of any size.
 	Buffers int
 
@@ -77,6 +79,24 @@ func counting(name string, query entries.Query) Question {
 	return Question{Name: name, Query: query, Counts: true, ask: func(ctx context.Context, store *entries.Log, org models.Organization) (int, error) {
 		answer, err := counts.Of(ctx, store, org, query)
 		return len(answer.Buckets), err
+	}}
+}
+
+// faceting asks how many entries each value of a filter lets through, as its menu does: of users, those that it offers.
+func faceting(name string, of counts.Facet, query entries.Query) Question {
+	return Question{Name: name, Query: query, Facet: of, ask: func(ctx context.Context, store *entries.Log, org models.Organization) (int, error) {
+		var ids []string
+		if of == counts.FacetActor {
+			latest, _, err := actors.Latest(ctx, store.Store, org, 20)
+			if err != nil {
+				return 0, err
+			}
+			for _, actor := range latest {
+				ids = append(ids, actor.ID)
+			}
+		}
+		numbers, err := counts.Facets(ctx, store, org, query, of, ids)
+		return len(numbers), err
 	}}
 }
 
@@ -231,6 +251,11 @@ func (s Spec) Questions(slug string) []Question {
 		counting("counts: everything", entries.Query{}),
 		counting("counts: an action", entries.Query{Actions: []string{common}}),
 		counting("counts: a user", entries.Query{Actors: []string{busy}}),
+		faceting("numbers in the menus: actions", counts.FacetAction, entries.Query{}),
+		faceting("numbers in the menus: users", counts.FacetActor, entries.Query{}),
+		faceting("numbers in the menus: outcomes", counts.FacetOutcome, entries.Query{}),
+		faceting("numbers in the menus: types, a week", counts.FacetEntityType, entries.Query{From: models.MicrosOf(end.Add(-7 * 24 * time.Hour))}),
+		faceting("numbers in the menus: actions, an idle user", counts.FacetAction, entries.Query{Actors: []string{idle}}),
 		counting("counts: a group of actions, a week", entries.Query{Actions: []string{"service:*"}, From: models.MicrosOf(end.Add(-7 * 24 * time.Hour))}),
 		Question{Name: CappedCount, ask: func(ctx context.Context, store *entries.Log, org models.Organization) (int, error) {
 			return store.CountBefore(ctx, org, at, CountedEntries+1)
@@ -253,6 +278,8 @@ func (q Question) buffers() int {
 		return 300
 	case q.Name == CappedCount:
 		return 1500
+	case q.Facet != "":
+		return 5000 // as many counts, of all values
 	case q.Counts:
 		return 2000 // 8,640 quarters of an hour; which actions a group has
 	case query.Outcomes != nil && q.Sparse:

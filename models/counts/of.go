@@ -173,35 +173,44 @@ func (t *tally) oneByOne(ctx context.Context, q entries.Query) (all bool, err er
 	return all, err
 }
 
-// byCounts takes whole quarters from the counts, and counts what is before and after them one by one. The counts know
-// nothing of what was deleted; that lies before where the clean-up has got to.
+// byCounts takes whole quarters from the counts, and counts what is before and after them one by one.
 func (t *tally) byCounts(ctx context.Context, of asked) (all bool, err error) {
-	from := max(t.query.From, t.org.KeptSince(t.log.Now()))
-	var cleaned models.Cleanup
-	err = t.log.Reader(ctx).Where("org_id = ?", t.org.ID).Limit(1).Find(&cleaned).Error
-	if err != nil {
-		return false, fmt.Errorf("find how far the clean-up has got: %w", err)
-	}
-	first := models.QuarterFrom(max(from, models.MicrosOf(cleaned.CleanedTo.Occurred())+1))
-	behind := models.Quarter(math.MaxInt32)
-	if t.query.To != 0 {
-		behind = models.QuarterOf(t.query.To)
-	}
-	if first >= behind {
-		return false, nil
+	first, behind, edges, err := t.quarters(ctx)
+	if first >= behind || err != nil {
+		return false, err
 	}
 	if all, err = t.whole(ctx, of, first, behind); !all || err != nil {
 		return false, err
 	}
+	for _, edge := range edges {
+		if all, err = t.oneByOne(ctx, edge); !all || err != nil {
+			return all, err
+		}
+	}
+	return true, nil
+}
+
+// quarters are the whole ones of the range of the query, from first to before behind, and the question of what is before
+// and after them. The counts know nothing of what was deleted; that lies before where the clean-up has got to.
+func (t *tally) quarters(ctx context.Context) (first, behind models.Quarter, edges []entries.Query, err error) {
+	from := max(t.query.From, t.org.KeptSince(t.log.Now()))
+	var cleaned models.Cleanup
+	err = t.log.Reader(ctx).Where("org_id = ?", t.org.ID).Limit(1).Find(&cleaned).Error
+	if err != nil {
+		return 0, 0, nil, fmt.Errorf("find how far the clean-up has got: %w", err)
+	}
+	first = models.QuarterFrom(max(from, models.MicrosOf(cleaned.CleanedTo.Occurred())+1))
+	behind = models.Quarter(math.MaxInt32)
+	if t.query.To != 0 {
+		behind = models.QuarterOf(t.query.To)
+	}
 	before, after := t.query, t.query
 	before.From, before.To = from, first.Begin()
-	if all, err = t.oneByOne(ctx, before); !all || err != nil || t.query.To == 0 {
-		return all, err
+	edges = append(edges, before)
+	if after.From = behind.Begin(); after.From < t.query.To {
+		edges = append(edges, after)
 	}
-	if after.From = behind.Begin(); after.From == after.To {
-		return true, nil
-	}
-	return t.oneByOne(ctx, after)
+	return first, behind, edges, nil
 }
 
 // attempts is how often the counts are read anew because they moved on meanwhile.
@@ -210,50 +219,60 @@ const attempts = 3
 // whole takes the quarters from first to before behind from the counts, and of the entries what these do not hold yet.
 // That may be too much: all is false then.
 func (t *tally) whole(ctx context.Context, of asked, first, behind models.Quarter) (all bool, err error) {
+	var read []Bucket
+	unread, all, err := t.atOnePlace(ctx, func() (err error) {
+		read, err = t.read(ctx, of, first, behind)
+		return err
+	})
+	if !all || err != nil {
+		return false, err
+	}
+	for _, of := range read {
+		b := t.in(of.Quarter)
+		b.Succeeded += of.Succeeded
+		b.Failed += of.Failed
+	}
+	for i := range unread {
+		e := &unread[i]
+		if q := models.QuarterOf(e.OccurredAt); q >= first && q < behind && of.of(e) {
+			t.add(e)
+		}
+	}
+	for _, b := range t.buckets {
+		if !of.succeeded {
+			b.Succeeded = 0
+		}
+		if !of.failed {
+			b.Failed = 0
+		}
+	}
+	return true, nil
+}
+
+// atOnePlace has read read the counts, and answers with the entries that they do not hold yet; all is false where these
+// are too many, or nothing is counted.
+func (t *tally) atOnePlace(ctx context.Context, read func() error) (unread []models.Entry, all bool, err error) {
 	for range attempts {
 		place, joined, err := following.PlaceOf(t.log.Reader(ctx), ConsumerName)
 		if err != nil || !joined {
-			return false, err
+			return nil, false, err
 		}
-		unread, all, err := t.unread(ctx, place)
-		if errors.Is(err, following.ErrPlaceGone) {
+		if unread, all, err = t.unread(ctx, place); errors.Is(err, following.ErrPlaceGone) {
 			continue
 		}
 		if err != nil || !all {
-			return false, err
+			return nil, false, err
 		}
-		read, err := t.read(ctx, of, first, behind)
-		if err != nil {
-			return false, fmt.Errorf("read the counts of %s: %w", t.org.Slug, err)
+		if err := read(); err != nil {
+			return nil, false, fmt.Errorf("read the counts of %s: %w", t.org.Slug, err)
 		}
 		// What was read is of one place where that is still the same.
-		if now, _, err := following.PlaceOf(t.log.Reader(ctx), ConsumerName); err != nil {
-			return false, err
-		} else if now != place {
-			continue
+		now, _, err := following.PlaceOf(t.log.Reader(ctx), ConsumerName)
+		if now == place || err != nil {
+			return unread, err == nil, err
 		}
-		for _, of := range read {
-			b := t.in(of.Quarter)
-			b.Succeeded += of.Succeeded
-			b.Failed += of.Failed
-		}
-		for i := range unread {
-			e := &unread[i]
-			if q := models.QuarterOf(e.OccurredAt); q >= first && q < behind && of.of(e) {
-				t.add(e)
-			}
-		}
-		for _, b := range t.buckets {
-			if !of.succeeded {
-				b.Succeeded = 0
-			}
-			if !of.failed {
-				b.Failed = 0
-			}
-		}
-		return true, nil
 	}
-	return false, nil
+	return nil, false, nil
 }
 
 // read reads the counts of quarters, of which there may be many: 90 days have 8,640 for each action. Each action is asked

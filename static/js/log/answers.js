@@ -19,6 +19,7 @@ document.addEventListener('htmx:after:swap', (event) => {
     source.dataset.found = new URL(ctx.request.action, location).searchParams.get('text') ?? '';
     if (source.dataset.enter === source.value && source.dataset.found === source.value) tickOnly(menu, source);
     delete source.dataset.enter;
+    tellNumbers(menu);
     return;
   }
   if (source?.closest?.('tbody[data-entry-id]')) {
@@ -27,6 +28,7 @@ document.addEventListener('htmx:after:swap', (event) => {
   }
   if (log.entries()) {
     readAddress();
+    tellOpenMenus();
     if (source?.id === 'filters' && ctx.response.status === 200) enteredBecameFilters(ctx.request.action);
     keepPlace(source);
     if (ctx.request.headers['HX-History-Restore-Request']) openAgain();

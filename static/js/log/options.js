@@ -8,6 +8,7 @@ function addOption(name, value) {
   const chip = [...document.querySelectorAll('.chip')].find((c) => c.dataset.name === name && c.dataset.value === value);
   const option = model.cloneNode(true);
   option.removeAttribute('data-home');
+  option.querySelector('.option').dataset.number = '';
   const box = option.querySelector('input');
   box.value = value;
   box.checked = true;

@@ -1,0 +1,67 @@
+package browsertest
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/accessibility"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+)
+
+// waitForNumber waits until a number stands beside a value of a menu.
+func (p *page) waitForNumber(menu, of string) string {
+	p.t.Helper()
+	number := `document.querySelector(` + quote(`details[data-facet=`+menu+`] .option:has([value="`+of+`"])`) + `)?.dataset.number`
+	p.waitFor("the number of "+of, number)
+	return value[string](p, number)
+}
+
+// said reports whether a screen reader says a text as the name of something that can be ticked.
+func (p *page) said(text string) bool {
+	p.t.Helper()
+	tree, err := chromedp.Call(p.ctx, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return slices.ContainsFunc(tree.Nodes, func(n *accessibility.Node) bool {
+		return n.Role != nil && n.Name != nil && string(n.Role.Value) == `"checkbox"` && string(n.Name.Value) == quote(text)
+	})
+}
+
+func TestMenusSayHowManyEntriesTheirValuesHave(t *testing.T) {
+	p := signedIn(t, serveDemo(t), "member@example.com")
+	p.click(`details[data-facet=action] > summary`)
+	all := p.waitForNumber("action", "service:update")
+	if !p.said("service:update " + all + " entries") {
+		t.Errorf("a screen reader does not say the number of service:update")
+	}
+	// It is how many the log shows then, and stays so for a value that is ticked beside.
+	p.click(`details[data-facet=action] label:has([value="service:update"])`)
+	p.waitForQuery("action", "service:update")
+	p.waitFor("as many entries", `document.querySelector("#counts .counts-total")?.textContent.startsWith(`+quote(all+" entr")+`)`)
+	p.press(kb.Escape)
+
+	// The other menus go by what is ticked.
+	p.click(`details[data-facet=outcome] > summary`)
+	succeeded := p.waitForNumber("outcome", "success")
+	p.click(`details[data-facet=outcome] label:has([value="success"])`)
+	p.waitForQuery("outcome", "success")
+	p.waitFor("as many entries", `document.querySelector("#counts .counts-total")?.textContent.startsWith(`+quote(succeeded+" entr")+`)`)
+	p.press(kb.Escape)
+	p.click(`details[data-facet=actor] > summary`)
+	p.waitForNumber("actor", "system")
+	p.fill(`details[data-facet=actor] input[type=search]`, "daniel kim")
+	p.waitFor("numbers of who was found", `[...document.querySelectorAll("#actor-options .option")].every((option) => option.dataset.number && option.textContent.includes("Daniel Kim"))`)
+	p.press(kb.Escape)
+
+	p.do(chromedp.Evaluate[chromedp.Void](`document.getElementById("entity-type").focus(); undefined`))
+	p.waitFor("numbers of the types", `[...document.getElementById("entity-type").options].some((type) => type.label === "service · `+succeeded+`")`)
+	p.do(chromedp.SendKeys(`#entity-type`, "service"))
+	p.waitForQuery("entity_type", "service")
+	p.waitFor("the type alone", `document.getElementById("entity-type").selectedOptions[0].label === "service"`)
+	if strings.Contains(value[string](p, `location.search`), "of=") {
+		t.Error("the address says what the menu asked")
+	}
+}

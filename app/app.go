@@ -94,6 +94,10 @@ func New(config Config, store *models.Store) (*App, error) {
 		return nil, err
 	}
 	questions, places := entries.NewLog(store), secrets.NewShared(store, "places_key")
+	bounds := live.Usual
+	if config.LiveBounds != nil {
+		bounds = *config.LiveBounds
+	}
 	streaming, endStreams := context.WithCancel(a.running)
 	a.endStreams = endStreams
 	a.access = accesslog.New(store, config.Log)
@@ -121,7 +125,7 @@ func New(config Config, store *models.Store) (*App, error) {
 		Questions: handlers.NewQuestionShares(store),
 		Exports:   handlers.NewExportShares(),
 		Places:    places,
-		Live:      live.New(streaming, questions, places, config.Log, live.Usual),
+		Live:      live.New(streaming, questions, places, config.Log, bounds),
 		LivePace:  handlers.UsualPace,
 	}
 	if config.LivePace != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/auditlogs/auditlogs/app/database"
 	"github.com/auditlogs/auditlogs/handlers"
+	"github.com/auditlogs/auditlogs/handlers/live"
 	"github.com/auditlogs/auditlogs/handlers/secrets"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/accesslog"
@@ -42,6 +43,8 @@ type Config struct {
 
 	// LivePace is how streams of entries go on where that is not as usual: in tests.
 	LivePace *handlers.Pace
+	// LiveBounds are how many may follow where that is not as usual: in tests.
+	LiveBounds *live.Bounds
 }
 
 // maxRetentionGrace is the longest grace: that of a retention lowered from the longest there is.

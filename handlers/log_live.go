@@ -9,6 +9,7 @@ import (
 	"net"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -31,17 +32,18 @@ const (
 	streamBeat = 15 * time.Second
 	// eventPatience is how long a reader may take for eventPart of an event, and a server for its end.
 	eventPatience, eventPart = 10 * time.Second, 64 << 10
-	// eventsAgain is after how long who is refused a stream is to come again.
-	eventsAgain = "15"
+	// streamAgain is after how long who is refused a stream is to come again, and up to twice that: not all at once.
+	streamAgain = 10 * time.Second
 
 	eventStream = "text/event-stream"
 )
 
-// Pace is how streams go on: how long, how often they say so, and for how long they wait for their readers.
-type Pace struct{ Life, Beat, Patience time.Duration }
+// Pace is how streams go on: how long, how often they say so, for how long they wait for their readers, and after how
+// long who is refused one is to come again.
+type Pace struct{ Life, Beat, Patience, Again time.Duration }
 
 // UsualPace is that of a server.
-var UsualPace = Pace{streamLife, streamBeat, eventPatience}
+var UsualPace = Pace{streamLife, streamBeat, eventPatience, streamAgain}
 
 // AuditLogLive streams the entries that the log's address lets through, as they are committed, as server-sent events: rows
 // of the table, with the ID of a place to come back to. One that is "reload" says that the list has to be read anew, as
@@ -68,7 +70,8 @@ func (h *Handlers) AuditLogLive(c *fiber.Ctx) error {
 		Key: fmt.Sprintf("%d %+v %s", scope.Organization.ID, scope.Organization.Hidden, list),
 	}, c.Get("Last-Event-ID", c.Query("place")))
 	if errors.Is(err, live.ErrFullPerson) || errors.Is(err, live.ErrFull) {
-		c.Set(fiber.HeaderRetryAfter, eventsAgain)
+		again := h.LivePace.Again
+		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(int((again + rand.N(again)).Seconds())))
 	}
 	switch {
 	case errors.Is(err, live.ErrFullPerson):

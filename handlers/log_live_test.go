@@ -12,6 +12,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -32,7 +33,7 @@ const liveLog = "/orgs/acme" + auditLogs + "/live"
 
 // quickly has streams end often.
 func quickly(config *app.Config) {
-	config.LivePace = &handlers.Pace{Life: 700 * time.Millisecond, Beat: 100 * time.Millisecond, Patience: time.Minute}
+	config.LivePace = &handlers.Pace{Life: 700 * time.Millisecond, Beat: 100 * time.Millisecond, Patience: time.Minute, Again: time.Second}
 }
 
 var rowID = regexp.MustCompile(`data-entry-id="([^"]+)"`)
@@ -283,7 +284,66 @@ func TestFollowingHasBounds(t *testing.T) {
 			t.Error("the access log knows nobody who followed")
 		}
 	}, func(config *app.Config) {
-		config.LivePace = &handlers.Pace{Life: time.Minute, Beat: 100 * time.Millisecond, Patience: time.Minute}
+		config.LivePace = &handlers.Pace{Life: time.Minute, Beat: 100 * time.Millisecond, Patience: time.Minute, Again: time.Second}
+	})
+}
+
+// Who is over one of the bounds is told when to come again, and is let in once somebody has left.
+func TestWhoFollowsOverABoundIsToldWhenToComeAgain(t *testing.T) {
+	eachTown(t, func(t *testing.T, p *town) {
+		ada, bob := p.user("Ada"), p.user("Bob")
+		p.organization("acme", ada, bob)
+		p.organization("other", ada)
+		one, two := p.signedIn(ada), p.signedIn(bob)
+		const elsewhere, another = "/orgs/other" + auditLogs + "/live", liveLog + "?action=a:b"
+		for name, tc := range map[string]struct {
+			bounds  live.Bounds
+			refused string // where bob, or ada, is refused while ada follows acme
+			status  int
+			byAda   bool
+			allowed string // where ada may still follow
+		}{
+			"server":       {live.Bounds{All: 1, Organization: 9, Person: 9, Questions: 9}, liveLog, 503, false, ""},
+			"organization": {live.Bounds{All: 9, Organization: 1, Person: 9, Questions: 9}, liveLog, 503, false, elsewhere},
+			"questions":    {live.Bounds{All: 9, Organization: 9, Person: 9, Questions: 1}, another, 503, false, liveLog},
+			"person":       {live.Bounds{All: 9, Organization: 9, Person: 1, Questions: 9}, another, 429, true, ""},
+		} {
+			t.Run(name, func(t *testing.T) {
+				server := apptest.StartAt(t, p.DB, p.Clock, func(config *app.Config) {
+					config.LiveBounds = &tc.bounds
+					config.LivePace = &handlers.Pace{Life: time.Minute, Beat: 100 * time.Millisecond, Patience: time.Minute, Again: 10 * time.Second}
+				})
+				ada, asks := one.At(server), two.At(server)
+				if tc.byAda {
+					asks = ada
+				}
+				first := ada.Stream(liveLog)
+				if _, ok := first.Next(); !ok {
+					t.Fatalf("the first one answers %d", first.Status)
+				}
+				if tc.allowed != "" {
+					allowed := ada.Stream(tc.allowed)
+					if _, ok := allowed.Next(); !ok {
+						t.Errorf("what is below the bound answers %d", allowed.Status)
+					}
+					defer allowed.End()
+				}
+				refused := asks.Get(tc.refused, "Accept", "text/event-stream").Expect(tc.status)
+				if seconds, err := strconv.Atoi(refused.Header.Get("Retry-After")); err != nil || seconds < 10 || seconds >= 20 {
+					t.Errorf("Retry-After: %q", refused.Header.Get("Retry-After"))
+				}
+				if tc.allowed == liveLog {
+					return // its question is followed still
+				}
+				first.End()
+				for stream := asks.Stream(tc.refused); stream.Status != 200; stream = asks.Stream(tc.refused) {
+					if stream.Status != tc.status {
+						t.Fatalf("after one has left it answers %d", stream.Status)
+					}
+					time.Sleep(50 * time.Millisecond) // until the server has seen that
+				}
+			})
+		}
 	})
 }
 
@@ -460,6 +520,6 @@ func TestStreamsGoThroughProxies(t *testing.T) {
 		}
 		p.expectStreams("0")
 	}, func(config *app.Config) {
-		config.LivePace = &handlers.Pace{Life: 3 * time.Second, Beat: 100 * time.Millisecond, Patience: time.Minute}
+		config.LivePace = &handlers.Pace{Life: 3 * time.Second, Beat: 100 * time.Millisecond, Patience: time.Minute, Again: time.Second}
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/auditlogs/auditlogs/app/audit"
 	"github.com/auditlogs/auditlogs/app/audit/event/action"
 	"github.com/auditlogs/auditlogs/handlers"
+	"github.com/auditlogs/auditlogs/handlers/live"
 )
 
 const failures = logs + "?outcome=failure"
@@ -68,7 +69,7 @@ func TestNewEntriesAreCountedAndMoveNothing(t *testing.T) {
 
 func TestLiveFollowsTheLog(t *testing.T) {
 	p := signedIn(t, serveDemo(t, func(c *app.Config) {
-		c.LivePace = &handlers.Pace{Life: 2 * time.Second, Beat: 100 * time.Millisecond, Patience: time.Minute}
+		c.LivePace = &handlers.Pace{Life: 2 * time.Second, Beat: 100 * time.Millisecond, Patience: time.Minute, Again: time.Second}
 	}), "member@example.com")
 	p.visit(failures)
 	rows := len(p.ids())
@@ -139,4 +140,37 @@ func TestLiveThatIsRefusedFallsBackToCounting(t *testing.T) {
 	p.endSessions()
 	p.click(`[data-live]`)
 	p.waitFor("a word", `document.querySelector("#new").textContent === "Stopped" && !document.querySelector("[data-live]").checked`)
+}
+
+// Whoever is refused because others follow is told so, and follows once they have left.
+func TestLiveThatIsRefusedTriesAgain(t *testing.T) {
+	server := serveDemo(t, func(c *app.Config) {
+		c.LiveBounds = &live.Bounds{All: 1, Organization: 1, Person: 1, Questions: 1}
+		c.LivePace = &handlers.Pace{Life: time.Minute, Beat: 100 * time.Millisecond, Patience: time.Minute, Again: time.Second}
+	})
+	other := server.Client(t)
+	other.SignIn("admin@example.com", "audit-demo")
+	stream := other.Stream(logs + "/live")
+	p := signedIn(t, server, "member@example.com")
+	p.expect("503")
+	p.waitForStreams("1")
+	p.visit(failures)
+	p.click(`[data-live]`)
+	busy := `document.querySelector("#new").textContent.startsWith("Busy, trying again in ") && document.querySelector("[data-live]").checked`
+	p.waitFor("what it does", busy)
+	p.waitFor("another try, later", busy+` && !document.querySelector("#new").textContent.endsWith(" 1 s")`)
+	barriers{}.look(p, "refused", "light and dark")
+	for _, width := range []int64{360, 1440} {
+		p.size(width, 800)
+		p.fits(t, "refused")
+	}
+	p.click(`[data-live]`)
+	p.waitFor("nothing", `!document.querySelector("#new").textContent`)
+	p.click(`[data-live]`)
+	p.waitFor("what it does", busy)
+	p.record("meanwhile")
+	stream.End()
+	p.waitFor("what came meanwhile", p.first("meanwhile")+` && !document.querySelector("#new").textContent.startsWith("Busy")`)
+	p.record("after")
+	p.waitFor("what comes after", p.first("after"))
 }

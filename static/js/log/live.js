@@ -1,7 +1,7 @@
 // Live: entries are put where they belong as they are committed. It waits while nobody sees the page, and while an entry
 // is open, and goes on from the place it has got to.
 
-let live = false, added, stream, streamed = '', place = '';
+let live = false, added, stream, streamed = '', place = '', refusals = 0;
 
 /** follow has the stream be the one that the page asks for now. */
 function follow() {
@@ -10,24 +10,40 @@ function follow() {
   else live = false;
   const open = document.querySelector('.entry-detail');
   const address = live && !open && !document.hidden ? box.dataset.live : '';
-  if (live) tell(open ? 'Paused' : '');
   if (address === streamed) return;
+  if (live) tell(open ? 'Paused' : '');
   stream?.close();
   streamed = address;
   if (!address) return;
   stream = new EventSource(address + place);
   stream.onmessage = ({ data, lastEventId }) => {
     place = lastEventId;
+    if (refusals) tell('');
+    refusals = 0;
     if (data === 'reload') reload();
     else add(data);
   };
-  stream.onerror = () => {
-    // Otherwise it comes back by itself.
-    if (stream.readyState < 2) return;
+  // Otherwise it comes back by itself.
+  stream.onerror = () => stream.readyState < 2 || refused(stream, address + place);
+}
+
+/** refused has a stream that was refused be asked for again, later each time, where that may help. */
+async function refused(asked, address) {
+  const answer = await fetch(address, { headers: { accept: 'text/event-stream' }, redirect: 'manual' }).catch(() => {});
+  answer?.body?.cancel();
+  if (asked !== stream || !streamed) return;
+  if (answer && !answer.ok && answer.status < 429) {
     live = false;
     follow();
-    tell('Stopped');
-  };
+    return tell('Stopped');
+  }
+  const pause = Math.min(120, (answer?.headers.get('retry-after') || 5) * ++refusals);
+  tell(`Busy, trying again in ${pause} s`);
+  setTimeout(() => {
+    if (asked !== stream || !streamed) return;
+    streamed = '';
+    follow();
+  }, pause * 1000);
 }
 
 /** reload has the list be read anew. */
@@ -63,7 +79,7 @@ function add(html) {
 document.addEventListener('change', (event) => {
   if (!event.target.matches('[data-live]')) return;
   live = event.target.checked;
-  added = 0;
+  added = refusals = 0;
   tell('');
   follow();
 });

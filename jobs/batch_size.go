@@ -28,7 +28,7 @@ func usualBatchTime(dialect string) time.Duration {
 	return 2 * time.Millisecond
 }
 
-// batchSize is how many rows of one kind a transaction deletes: what it can in the time it should take.
+// batchSize is how many rows a transaction is about: as many as it can be in the time it should take.
 type batchSize struct {
 	size int
 	aim  time.Duration // that time; zero for that of the configuration

@@ -43,9 +43,12 @@ type FollowerConfig struct {
 	// default is half a second.
 	Interval time.Duration
 
-	// BatchSize is how many entries a consumer is handed at most. The default is 5,000, and 100 on SQLite, where recording
-	// waits for a consumer's transaction.
+	// BatchSize is how many entries a consumer is handed at most. The default is 5,000.
 	BatchSize int
+
+	// BatchTime is how long it should take to read a batch and hand it to all consumers: batches are as large as it allows.
+	// The default is 200 ms, and 20 ms on SQLite, where recording waits for a consumer's transaction.
+	BatchTime time.Duration
 
 	// BatchTimeout is how long a consumer may take for them. The default is 30 seconds.
 	BatchTimeout time.Duration
@@ -63,8 +66,11 @@ func (c FollowerConfig) withDefaults(dialect string) FollowerConfig {
 		c.Interval = 500 * time.Millisecond
 	}
 	if c.BatchSize == 0 {
-		if c.BatchSize = 5000; dialect == "sqlite" {
-			c.BatchSize = 100
+		c.BatchSize = 5000
+	}
+	if c.BatchTime == 0 {
+		if c.BatchTime = 200 * time.Millisecond; dialect == "sqlite" {
+			c.BatchTime = 20 * time.Millisecond
 		}
 	}
 	if c.BatchTimeout == 0 {
@@ -80,6 +86,8 @@ func (c FollowerConfig) withDefaults(dialect string) FollowerConfig {
 }
 
 const (
+	// leastBatch is the smallest batch that is worth its transaction, and the first.
+	leastBatch = 100
 	// share is how many times as long as it has worked the follower leaves the machine to others while much is recorded.
 	share = 9
 	// much is how many entries a second that is.
@@ -105,6 +113,7 @@ type Follower struct {
 
 	now    func() time.Time
 	sleep  func(ctx context.Context, duration time.Duration)
+	size   batchSize
 	worked time.Duration   // in the last round
 	behind time.Time       // since when no round has read all there was; zero where the last one has
 	busy   bool            // whether much was being recorded when it last looked
@@ -152,41 +161,34 @@ func (f *Follower) Run(ctx context.Context) {
 			continue
 		}
 		more := f.round(ctx)
-		if err := f.look(ctx); err != nil && ctx.Err() == nil {
-			f.log.Error("cannot tell how much is recorded", "error", err)
-		}
+		f.size.follow(f.worked, f.config.BatchTime, more)
+		f.look(ctx)
 		f.sleep(ctx, f.rest(more))
 	}
 }
 
-// look finds out whether much has been recorded since the last look.
-func (f *Follower) look(ctx context.Context) error {
+// look finds out whether much has been recorded since the last look. Where it cannot, the consumers say why.
+func (f *Follower) look(ctx context.Context) {
 	now := f.now()
 	passed := now.Sub(f.looked)
 	if passed < lookAfter {
-		return nil
+		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, f.config.BatchTimeout)
 	defer cancel()
-	if f.looked.IsZero() || passed > time.Minute {
-		f.busy = false
-	} else {
+	f.busy = false
+	if passed < time.Minute { // it is the first look otherwise, or nobody knows when it was recorded
 		since, err := f.source.Read(ctx, f.end, following.Needs{}, int(much*passed.Seconds()))
 		f.busy = err == nil && since.More
-		if err == nil && !since.More {
-			f.looked, f.end = now, since.Next
-			return nil
-		}
 	}
-	end, err := f.source.Now(ctx)
-	if err == nil {
+	f.looked = time.Time{}
+	if end, err := f.source.Now(ctx); err == nil {
 		f.looked, f.end = now, end
 	}
-	return err
 }
 
-// rest is for how long the follower leaves the machine to others after a round. What is left from before is read without a
-// rest where little is recorded: nobody needs it then.
+// rest is for how long the follower leaves the machine to others after a round, but no longer than it is sure to lead. What
+// is left from before is read without a rest where little is recorded: nobody needs it then.
 func (f *Follower) rest(more bool) (rest time.Duration) {
 	now := f.now()
 	if !more {
@@ -201,7 +203,7 @@ func (f *Follower) rest(more bool) (rest time.Duration) {
 	if more {
 		patience = max(0, 1-float64(now.Sub(f.behind))/float64(behindFor))
 	}
-	return max(rest, time.Duration(patience*share*float64(f.worked)))
+	return max(rest, min(time.Duration(patience*share*float64(f.worked)), f.config.LeaderCheck))
 }
 
 // pause is how long after so many failures the next attempt comes.
@@ -231,6 +233,7 @@ func (f *Follower) leads(ctx context.Context) bool {
 // round hands each consumer what follows its place, once, and reports whether there is more already.
 func (f *Follower) round(ctx context.Context) (more bool) {
 	f.worked = 0
+	f.size.size = min(max(f.size.size, leastBatch), f.config.BatchSize)
 	waiting := map[following.Place][]*follower{}
 	for _, c := range f.all {
 		if f.now().Before(c.resume) {
@@ -274,7 +277,7 @@ func (f *Follower) read(ctx context.Context, at following.Place, consumers []*fo
 	}
 	began := f.now()
 	defer func() { f.worked += f.now().Sub(began) }()
-	return f.source.Read(ctx, at, needs, f.config.BatchSize)
+	return f.source.Read(ctx, at, needs, f.size.size)
 }
 
 // join finds the place of a consumer.

@@ -320,9 +320,37 @@ func TestTheFollowerRestsWhileMuchIsRecorded(t *testing.T) {
 	})
 }
 
+func TestBatchesAreAsLargeAsTheirTimeAllows(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		f := newFixture(t, db)
+		f.organization("acme")
+		f.record("acme", day, 900)
+		clock := f.now
+		var sizes []int
+		consumer := Consumer{Name: "consumer", Consume: func(_ context.Context, _ *gorm.DB, entries []models.Entry) error {
+			sizes = append(sizes, len(entries))
+			clock = clock.Add(time.Duration(len(entries)) * time.Millisecond)
+			return nil
+		}}
+		follower := NewFollower(f.store, newLog(f), []Consumer{consumer}, FollowerConfig{BatchTime: 150 * time.Millisecond})
+		follower.now = func() time.Time { return clock }
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		follower.sleep = func(_ context.Context, rest time.Duration) {
+			if rest > 0 {
+				stop()
+			}
+		}
+		follower.Run(ctx)
+		if want := []int{100, 150, 150, 150, 150, 150, 50}; !slices.Equal(sizes, want) {
+			t.Errorf("batches of %d entries, want %d", sizes, want)
+		}
+	})
+}
+
 func TestRests(t *testing.T) {
 	now := time.Now()
-	f := &Follower{config: FollowerConfig{}.withDefaults("sqlite"), now: func() time.Time { return now }, worked: time.Second, busy: true}
+	f := &Follower{config: FollowerConfig{}.withDefaults("sqlite"), now: func() time.Time { return now }, worked: 100 * time.Millisecond}
 	for _, test := range []struct {
 		name   string
 		busy   bool
@@ -330,10 +358,10 @@ func TestRests(t *testing.T) {
 		behind time.Duration // since when
 		want   time.Duration
 	}{
-		{"much is recorded", true, true, 0, 9 * time.Second},
-		{"it has been behind for half an hour", true, true, 30 * time.Minute, 4500 * time.Millisecond},
+		{"much is recorded", true, true, 0, 900 * time.Millisecond},
+		{"it has been behind for half an hour", true, true, 30 * time.Minute, 450 * time.Millisecond},
 		{"it has been behind for two hours", true, true, 2 * time.Hour, 0},
-		{"it is not behind any more", true, false, 2 * time.Hour, 9 * time.Second},
+		{"it is not behind any more", true, false, 2 * time.Hour, 900 * time.Millisecond},
 		{"little is recorded", false, true, time.Minute, 0},
 		{"nothing is left", false, false, 0, 500 * time.Millisecond},
 	} {
@@ -341,6 +369,10 @@ func TestRests(t *testing.T) {
 		if got := f.rest(test.more); got != test.want {
 			t.Errorf("%s: it rests for %s, want %s", test.name, got, test.want)
 		}
+	}
+	f.busy, f.worked = true, 30*time.Second
+	if got := f.rest(false); got != f.config.LeaderCheck {
+		t.Errorf("after a round that took too long it rests for %s", got)
 	}
 }
 

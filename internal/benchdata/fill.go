@@ -52,7 +52,7 @@ func CatchUp(ctx context.Context, db *database.DB) error {
 	if err != nil {
 		return fmt.Errorf("catch up: %w", err)
 	}
-	stop, err := Follow(ctx, db, jobs.FollowerConfig{BatchSize: 10_000, Interval: 10 * time.Millisecond, LeaderCheck: 10 * time.Millisecond})
+	stop, err := Follow(ctx, db, jobs.FollowerConfig{Interval: 10 * time.Millisecond, LeaderCheck: 10 * time.Millisecond})
 	if err != nil {
 		return fmt.Errorf("catch up: %w", err)
 	}

@@ -265,7 +265,7 @@ func BenchmarkFollowed(b *testing.B) {
 					}
 					run := test.way(n)
 					return func() error {
-						stop, err := benchdata.Follow(b.Context(), log.DB, jobs.FollowerConfig{LeaderCheck: 10 * time.Millisecond})
+						stop, err := benchdata.Follow(b.Context(), log.DB, jobs.FollowerConfig{})
 						if err != nil {
 							return err
 						}

@@ -11,7 +11,7 @@ import (
 )
 
 // Consumers are those that follow the log in a server.
-var Consumers = []Consumer{Counts}
+var Consumers = []Consumer{Counts, Metadata}
 
 // Counts keeps how many entries occurred when: see package counts.
 var Counts = Consumer{

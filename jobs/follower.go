@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,6 +36,17 @@ type Consumer struct {
 	//
 	// It should be quick: on SQLite all recording waits for tx.
 	Consume func(ctx context.Context, tx *gorm.DB, entries []models.Entry) error
+
+	// Prepare, where there is one, stands for Consume: it does outside of a transaction what takes longer, and answers with
+	// what is left to store in one.
+	Prepare func(ctx context.Context, store *models.Store, entries []models.Entry) (consume func(tx *gorm.DB) error, err error)
+
+	// BatchSize is how many entries it is handed at most, however long that takes. Zero means as many as the time of a batch
+	// allows.
+	BatchSize int
+
+	// Rest is how long it is left alone after it was handed all that there was, so that it gets many entries at a time.
+	Rest time.Duration
 }
 
 // FollowerConfig is how the log is followed. Zero values mean the defaults.
@@ -100,8 +112,8 @@ const (
 )
 
 // Follower hands what is committed to consumers, in one server of those that share a database. Each has a place of its
-// own; those at the same place share what is read. That two servers may believe that they lead does no harm: a
-// consumer's transaction moves its place on, and is rolled back where another has.
+// own; those at the same place share what is read, if they are handed as many. That two servers may believe that they lead
+// does no harm: a consumer's transaction moves its place on, and is rolled back where another has.
 type Follower struct {
 	source *following.Log
 	store  *models.Store
@@ -161,7 +173,6 @@ func (f *Follower) Run(ctx context.Context) {
 			continue
 		}
 		more := f.round(ctx)
-		f.size.follow(f.worked, f.config.BatchTime, more)
 		f.look(ctx)
 		f.sleep(ctx, f.rest(more))
 	}
@@ -234,7 +245,11 @@ func (f *Follower) leads(ctx context.Context) bool {
 func (f *Follower) round(ctx context.Context) (more bool) {
 	f.worked = 0
 	f.size.size = min(max(f.size.size, leastBatch), f.config.BatchSize)
-	waiting := map[following.Place][]*follower{}
+	type reading struct {
+		at   following.Place
+		size int
+	}
+	waiting := map[reading][]*follower{}
 	for _, c := range f.all {
 		if f.now().Before(c.resume) {
 			continue
@@ -245,10 +260,12 @@ func (f *Follower) round(ctx context.Context) (more bool) {
 				continue
 			}
 		}
-		waiting[c.at] = append(waiting[c.at], c)
+		same := reading{c.at, c.BatchSize}
+		waiting[same] = append(waiting[same], c)
 	}
-	for at, consumers := range waiting {
-		batch, err := f.read(ctx, at, consumers)
+	for same, consumers := range waiting {
+		before, full := f.worked, false
+		batch, err := f.read(ctx, consumers)
 		for _, c := range consumers {
 			switch {
 			case ctx.Err() != nil:
@@ -259,15 +276,19 @@ func (f *Follower) round(ctx context.Context) (more bool) {
 			case err != nil:
 				f.failed(ctx, c, err)
 			default:
-				more = f.hand(ctx, c, batch) || more
+				full = f.hand(ctx, c, batch) || full
 			}
 		}
+		if same.size == 0 {
+			f.size.follow(f.worked-before, f.config.BatchTime, full)
+		}
+		more = more || full
 	}
 	return more
 }
 
-// read reads what follows a place, once for all consumers that are there.
-func (f *Follower) read(ctx context.Context, at following.Place, consumers []*follower) (batch following.Batch, err error) {
+// read reads what follows the place of some consumers, once for all of them.
+func (f *Follower) read(ctx context.Context, consumers []*follower) (batch following.Batch, err error) {
 	defer recoverTo(&err)
 	ctx, cancel := context.WithTimeout(ctx, f.config.BatchTimeout)
 	defer cancel()
@@ -277,7 +298,8 @@ func (f *Follower) read(ctx context.Context, at following.Place, consumers []*fo
 	}
 	began := f.now()
 	defer func() { f.worked += f.now().Sub(began) }()
-	return f.source.Read(ctx, at, needs, f.size.size)
+	limit := min(cmp.Or(consumers[0].BatchSize, f.size.size), f.config.BatchSize)
+	return f.source.Read(ctx, consumers[0].at, needs, limit)
 }
 
 // join finds the place of a consumer.
@@ -307,6 +329,9 @@ func (f *Follower) hand(ctx context.Context, c *follower, batch following.Batch)
 	switch {
 	case err == nil:
 		c.at, c.saved, c.failures = batch.Next, batch.Next, 0
+		if !batch.More {
+			c.resume = f.now().Add(c.Rest)
+		}
 		return batch.More
 	case errors.Is(err, errMovedOn):
 		c.joined = false
@@ -330,6 +355,15 @@ func (f *Follower) consume(ctx context.Context, c *follower, batch following.Bat
 	defer recoverTo(&err)
 	ctx, cancel := context.WithTimeout(ctx, f.config.BatchTimeout)
 	defer cancel()
+	consume := func(tx *gorm.DB) error { return c.Consume(ctx, tx, batch.Entries) }
+	if c.Prepare != nil {
+		began := f.now()
+		consume, err = c.Prepare(ctx, f.store, batch.Entries)
+		f.worked += f.now().Sub(began)
+		if err != nil {
+			return fmt.Errorf("consumer %s: %w", c.Name, err)
+		}
+	}
 	var began time.Time
 	defer func() {
 		if !began.IsZero() {
@@ -345,7 +379,7 @@ func (f *Follower) consume(ctx context.Context, c *follower, batch following.Bat
 		if !moved {
 			return errMovedOn
 		}
-		if err := c.Consume(ctx, tx, batch.Entries); err != nil {
+		if err := consume(tx); err != nil {
 			return fmt.Errorf("consumer %s: %w", c.Name, err)
 		}
 		return nil

@@ -417,3 +417,39 @@ func TestTheCleanUpMayGoAheadOfAConsumer(t *testing.T) {
 		}
 	})
 }
+
+// A consumer that prepares is handed as many as it says, and left alone once it has all.
+func TestAConsumerPreparesAndRests(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		f := newFixture(t, db)
+		f.organization("acme")
+		f.record("acme", 2*day, 10)
+		noting := f.noting("prepared")
+		var sizes []int
+		prepared := Consumer{Name: noting.Name, BatchSize: 4, Rest: time.Hour, Prepare: func(ctx context.Context, store *models.Store, entries []models.Entry) (func(*gorm.DB) error, error) {
+			if err := store.Writer(ctx).Exec("DELETE FROM noted WHERE consumer = 'nobody'").Error; err != nil {
+				return nil, err // which would wait for a transaction of the follower
+			}
+			sizes = append(sizes, len(entries))
+			return func(tx *gorm.DB) error { return noting.Consume(ctx, tx, entries) }, nil
+		}}
+		follower := NewFollower(f.store, newLog(f), []Consumer{prepared}, FollowerConfig{})
+		clock := time.Now()
+		follower.now = func() time.Time { return clock }
+		for range 5 {
+			follower.round(t.Context())
+		}
+		f.wantNoted("prepared")
+		f.record("acme", day, 1)
+		follower.round(t.Context())
+		if len(sizes) != 3 {
+			t.Errorf("it was handed %v before it had rested", sizes)
+		}
+		clock = clock.Add(prepared.Rest)
+		follower.round(t.Context())
+		f.wantNoted("prepared")
+		if !slices.Equal(sizes, []int{4, 4, 2, 1}) {
+			t.Errorf("it was handed %v: %s", sizes, f.log.String())
+		}
+	})
+}

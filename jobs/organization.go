@@ -8,6 +8,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/metadata"
 )
 
 // storeResultTimeout is how long keeping a result may take. It has its own time, because what is
@@ -89,6 +90,11 @@ func (r *Retention) deleteExpired(ctx context.Context, org models.Organization, 
 		r.unmerged = r.unmerged || deleted > 0
 		return deleted >= size, err
 	})
+	if err == nil {
+		err = r.inBatches(ctx, &r.letters, func(ctx context.Context, size int) (bool, error) {
+			return metadata.Forget(ctx, r.store, org.ID, keptSince, size)
+		})
+	}
 	if err == nil {
 		err = r.inBatches(ctx, &r.names, func(ctx context.Context, size int) (bool, error) {
 			return r.store.MergeNames(ctx, org.ID, size)

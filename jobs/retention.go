@@ -98,7 +98,7 @@ type Retention struct {
 	checked time.Time     // when this server was last known to lead
 	late    models.Micros // the time of a run by others of which it was said that it is late
 
-	entries, months, names, views, access, keys, index, pages batchSize // each at its own
+	entries, months, letters, names, views, access, keys, index, pages batchSize // each at its own
 
 	unmerged bool // the search index of SQLite holds what was deleted
 }

@@ -1,6 +1,7 @@
 package models
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -158,13 +159,13 @@ func upsertCleanup(tx *gorm.DB, c Cleanup, columns ...string) error {
 }
 
 // DeleteMonthsBefore deletes at most limit rows a table of what search and the User filter look
-// through, of months that ended before t, and of the counts, of quarters of an hour. Where it returns less than
-// limit, nothing is left.
+// through, of months that ended before t, of the counts, of quarters of an hour, and of the index of metadata, of entries.
+// Where it returns less than limit, nothing is left.
 func (s *Store) DeleteMonthsBefore(ctx context.Context, orgID int64, t Micros, limit int) (deleted int, err error) {
-	return s.deleteKnown(ctx, orgID, MonthOf(t), QuarterOf(t), limit)
+	return s.deleteKnown(ctx, orgID, MonthOf(t), QuarterOf(t), FirstEntryID(t), limit)
 }
 
-func (s *Store) deleteKnown(ctx context.Context, orgID int64, month int, quarter Quarter, limit int) (deleted int, err error) {
+func (s *Store) deleteKnown(ctx context.Context, orgID int64, month int, quarter Quarter, before EntryID, limit int) (deleted int, err error) {
 	for table, period := range map[string]string{
 		"audit_entities": "month", "audit_actors": "month", "audit_native_actions": "month", "audit_counts": "quarter",
 	} {
@@ -175,6 +176,30 @@ func (s *Store) deleteKnown(ctx context.Context, orgID int64, month int, quarter
 			return deleted, fmt.Errorf("delete expired rows of %s: %w", table, gone.Error)
 		}
 		deleted += int(gone.RowsAffected)
+	}
+	indexed, err := s.deleteIndexed(ctx, orgID, before, limit)
+	return deleted + indexed, err
+}
+
+// deleteIndexed deletes of the index of metadata the blocks whose entries lie before an ID, and the runs with nothing but
+// such entries; those that others are being built of stay with them.
+func (s *Store) deleteIndexed(ctx context.Context, orgID int64, before EntryID, limit int) (deleted int, err error) {
+	const gone = 2
+	for _, statement := range []string{
+		"DELETE FROM audit_metadata_blocks WHERE " +
+			s.dialect.someOf("audit_metadata_blocks WHERE org_id = @org AND last_id < @before ORDER BY last_id LIMIT @limit"),
+		"UPDATE audit_metadata_runs SET state = @gone WHERE org_id = @org AND last_id < @before AND state <> @gone AND (merged_into = 0" +
+			" OR merged_into IN (SELECT run FROM audit_metadata_runs WHERE org_id = @org AND last_id < @before))",
+		"DELETE FROM audit_metadata_pages WHERE " + s.dialect.someOf("audit_metadata_pages WHERE org_id = @org"+
+			" AND run IN (SELECT run FROM audit_metadata_runs WHERE org_id = @org AND state = @gone) LIMIT @limit"),
+		"DELETE FROM audit_metadata_runs WHERE " + s.dialect.someOf("audit_metadata_runs AS run WHERE org_id = @org AND state = @gone"+
+			" AND NOT EXISTS (SELECT 1 FROM audit_metadata_pages AS page WHERE page.org_id = @org AND page.run = run.run) LIMIT @limit"),
+	} {
+		result := s.Writer(ctx).Exec(statement, map[string]any{"org": orgID, "before": before, "gone": gone, "limit": limit})
+		if result.Error != nil {
+			return deleted, fmt.Errorf("delete expired parts of the index of metadata: %w", result.Error)
+		}
+		deleted += int(result.RowsAffected)
 	}
 	return deleted, nil
 }
@@ -208,10 +233,13 @@ func (s *Store) DeleteRemains(ctx context.Context, org Organization, now time.Ti
 		return 0, nil
 	}
 	const every = 1 << 30
-	if deleted, err = s.deleteKnown(ctx, org.ID, every, every, limit); err != nil {
+	if deleted, err = s.deleteKnown(ctx, org.ID, every, every, EntryID(bytes.Repeat([]byte{0xff}, len(EntryID{}))), limit); err != nil {
 		return deleted, err
 	}
 	tables := []string{"audit_resource_links", "audit_invitations"}
+	if deleted < limit {
+		tables = append(tables, "audit_metadata_heads") // with numbers that are in use before
+	}
 	if org.Gone(now) {
 		tables = append(tables, "audit_memberships", "audit_last_changes", "audit_restrictions", "audit_views")
 	}

@@ -17,6 +17,10 @@ func (postgres) isolation() []*sql.TxOptions {
 	return []*sql.TxOptions{{Isolation: sql.LevelReadCommitted}}
 }
 
+func (postgres) snapshot() []*sql.TxOptions {
+	return []*sql.TxOptions{{Isolation: sql.LevelRepeatableRead, ReadOnly: true}}
+}
+
 // writtenUpTo asks for the Position of the primary: of what was committed, whether it is on the disk
 // yet or not.
 const writtenUpTo = "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint"

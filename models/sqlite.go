@@ -16,6 +16,8 @@ func (sqlite) name() string { return "sqlite" }
 // isolation is left to SQLite, which knows one.
 func (sqlite) isolation() []*sql.TxOptions { return nil }
 
+func (sqlite) snapshot() []*sql.TxOptions { return nil }
+
 func (sqlite) someOf(query string) string { return "rowid IN (SELECT rowid FROM " + query + ")" }
 
 // deleteOldest counts them in the index, so that the transaction others wait for is as short as it should be.

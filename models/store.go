@@ -83,6 +83,11 @@ func (s *Store) Writer(ctx context.Context) *gorm.DB { return s.write.WithContex
 // Reader is the pool for questions about anything but the log: it sees what was committed before.
 func (s *Store) Reader(ctx context.Context) *gorm.DB { return s.read.WithContext(ctx) }
 
+// Snapshot runs fn on the pool of Reader, where all that it asks is answered of one state of the database.
+func (s *Store) Snapshot(ctx context.Context, fn func(db *gorm.DB) error) error {
+	return s.read.WithContext(ctx).Transaction(fn, s.dialect.snapshot()...)
+}
+
 // LogReader is the pool for questions about entries, and the entities and actors they name. Copies
 // of the database may answer them, which follow a moment behind: see Visit.
 func (s *Store) LogReader(ctx context.Context) *gorm.DB { return s.log.WithContext(ctx) }
@@ -107,6 +112,8 @@ type dialect interface {
 	apart() string
 	// isolation is the level that the transactions of a Store ask for, whatever the database's default is.
 	isolation() []*sql.TxOptions
+	// snapshot is the level of transactions that read one state of the database.
+	snapshot() []*sql.TxOptions
 	// insertEntry stores one entry, if the organization's state allows it.
 	insertEntry(ctx context.Context, h Handle, ref OrganizationRef, row entryRow, evenWhenOff bool) (InsertResult, error)
 	// beginWriting makes sure that the transaction may write before it reads.

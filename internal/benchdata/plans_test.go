@@ -16,6 +16,7 @@ import (
 	"github.com/auditlogs/auditlogs/internal/benchdata"
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/internal/logtest"
+	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/counts"
 	"github.com/auditlogs/auditlogs/models/entries"
 	"github.com/auditlogs/auditlogs/models/following"
@@ -157,6 +158,83 @@ func whileBehind(t *testing.T, db *database.DB) map[question][]benchdata.Stateme
 	return asked
 }
 
+// A word in the metadata of one entry of many is found through few pages of its index and few entries.
+func TestPlansOfMetadata(t *testing.T) {
+	spec := benchdata.Spec{Rows: 30_000, Seed: 1, Until: time.Now().Add(-time.Minute)}
+	var word string // of a commit
+	for n := spec.Rows / 2; word == ""; n++ {
+		if e := spec.Event(n); e.Organization == benchdata.Large {
+			if _, commit, found := strings.Cut(fmt.Sprintf("%s", e.Metadata), `"commit":"`); found {
+				word = commit[:16]
+			}
+		}
+	}
+	filled := func(t *testing.T, db *database.DB) (asked map[string][]benchdata.Statement) {
+		if err := benchdata.Import(t.Context(), db, spec); err != nil {
+			t.Fatal(err)
+		}
+		store, err := db.Store(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		logtest.Index(t, store, 900, 1<<30) // so that the last batch ends with its transaction
+		kept, err := benchdata.KeepStatements(db.Read)
+		if err != nil {
+			t.Fatal(err)
+		}
+		log, org := entries.NewLog(store), logtest.FindOrganization(t, store, benchdata.Large)
+		asked = map[string][]benchdata.Statement{}
+		for _, value := range []string{word, word[1:7], "no" + word} {
+			for _, sort := range []entries.Sort{entries.SortTimestamp, entries.SortUser} {
+				kept.Take()
+				page, err := log.Page(t.Context(), org, entries.Query{Sort: sort, Terms: []entries.Term{{Field: entries.FieldMetadata, Values: []string{value}}}})
+				if err != nil || (len(page.Entries) == 0) != (value == "no"+word) || page.Looked != nil {
+					t.Errorf("%s by %s: %d entries, looked up to %v, %v", value, sort, len(page.Entries), page.Looked, err)
+				}
+				asked[value+" by "+string(sort)] = kept.Take()
+			}
+		}
+		return asked
+	}
+	t.Run("postgres", func(t *testing.T) {
+		db := databasetest.Postgres(t)
+		asked := filled(t, db)
+		check := func(when string) {
+			for question, statements := range asked {
+				for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
+					buffers, texts := 0, ""
+					for _, statement := range statements {
+						plan := explain(t, db, statement, mode)
+						buffers += plan.Buffers
+						texts += fmt.Sprintf("%d by %s\n", plan.Buffers, statement.SQL)
+					}
+					if buffers > 2500 {
+						t.Errorf("%s, %s, %s: touches %d buffers:\n%s", when, question, mode, buffers, texts)
+					}
+				}
+			}
+		}
+		check("indexed")
+		exec(t, db, "VACUUM (ANALYZE)")
+		check("vacuumed")
+	})
+	t.Run("sqlite", func(t *testing.T) {
+		db := databasetest.SQLite(t)
+		scans := regexp.MustCompile(`^SCAN (audit_|ahead|runs)|^SEARCH (audit_entries|audit_metadata_pages|audit_metadata_blocks|ahead) .*\(org_id=\?\)$`)
+		for question, statements := range filled(t, db) {
+			for _, statement := range statements {
+				steps, err := benchdata.ExplainSQLite(t.Context(), db.Read, statement)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if slices.ContainsFunc(steps, scans.MatchString) {
+					t.Errorf("%s:\n%s\n%s", question, strings.Join(steps, "\n"), statement.SQL)
+				}
+			}
+		}
+	})
+}
+
 // recordFurther records some of what no filled log holds.
 func recordFurther(t *testing.T, db *database.DB) {
 	t.Helper()
@@ -253,8 +331,11 @@ func literal(t *testing.T, value any) string {
 		value = stored
 	}
 	switch v := value.(type) {
-	case []byte: // an entry's ID
-		return fmt.Sprintf("'%x'", v)
+	case []byte:
+		if len(v) == len(models.EntryID{}) {
+			return fmt.Sprintf("'%x'", v)
+		}
+		return fmt.Sprintf(`'\x%x'`, v)
 	case string:
 		return "'" + strings.ReplaceAll(v, "'", "''") + "'"
 	default:

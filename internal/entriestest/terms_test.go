@@ -248,6 +248,51 @@ func TestTermsAnswerLikeAPlainScan(t *testing.T) {
 	})
 }
 
+// An index of the metadata changes no answer: where it holds half of the entries, some of them waiting for more, and where
+// it holds all.
+func TestIndexedTermsAnswerLikeAPlainScan(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		random := rand.New(rand.NewPCG(7, 8))
+		store := newStore(t, db)
+		org, other := logtest.Organization(t, store.Store, "acme"), logtest.Organization(t, store.Store, "other")
+		stored := logtest.Insert(t, store.Store, org, withMore(random, sampleLog(random))...)
+		logtest.Insert(t, store.Store, other, withMore(random, sampleLog(random))...)
+		seeking, narrow := newStore(t, db), newStore(t, db)
+		seekAtOnce(seeking)
+		seekAtOnce(narrow)
+		narrow.Limits.Runs, narrow.Limits.Rows = 6, 120
+		answered := 0
+		for _, indexed := range []int{len(stored)/2 + 7, 1 << 30} {
+			logtest.Index(t, store.Store, 1+random.IntN(100), indexed)
+			for i, q := range withTerms(random)[:250] {
+				values := []string{"stratus", "STRATUS*1.0", "admin", "ärger", "größe\\*", "kia1", "akia", "viewer", "line\nb", "ws-c", "nowhere"}
+				term := entries.Term{Field: entries.FieldMetadata, Values: []string{values[random.IntN(len(values))]}}
+				if random.IntN(3) == 0 {
+					term.Values = append(term.Values, values[random.IntN(len(values))])
+				}
+				if random.IntN(4) == 0 {
+					term.Path, term.Values = termPaths[random.IntN(len(termPaths))], []string{values[random.IntN(len(values))] + "*"}
+				}
+				q.Terms[0] = term
+				store := []*entries.Log{seeking, narrow}[i%2]
+				want := expected(stored, org, q)
+				checkForward(t.Context(), t, store, org, q, want)
+				checkBackward(t.Context(), t, store, org, q, want)
+				checkEach(t.Context(), t, store, org, q, want)
+				if t.Failed() {
+					t.Fatalf("question %d, log %d: %+v", i, i%2, q)
+				}
+				if len(want) > 0 {
+					answered++
+				}
+			}
+		}
+		if answered < 100 {
+			t.Errorf("%d questions are answered with anything", answered)
+		}
+	})
+}
+
 // What terms look at and lists do not show is not left in pages.
 func TestPagesOfTermsShowWhatListsDo(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {

@@ -50,7 +50,9 @@
 // leaves the entry to Go. A term on actions leaves only the kinds that may pass, whose runs are read as those of a filter are,
 // and groups of other actions are left out. One with users, with the ID or the name of a resource, or with some IPs, requests
 // or sources also says where to look, as the filter or the words do that let through the same and more (terms_find.go). All
-// else is looked for in the entries as they lie, as far as a page may look; metadata a fifth as far.
+// else is looked for in the entries as they lie, as far as a page may look; metadata a fifth as far. Where that finds little,
+// values in the metadata are looked for in an index (candidates.go, package metadata), which names entries that may hold
+// them: by time these are read instead of the log as it lies, in other orders they are gathered where they are few.
 //
 // # Seeking
 //

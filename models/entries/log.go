@@ -13,6 +13,8 @@ type Log struct {
 type dialect interface {
 	// mergeRuns writes the statement that answers a reading: group, and columns of the entries.
 	mergeRuns(r reading, set runSet) condition
+	// among writes the statement that answers with columns of those of some entries that fulfil a condition, in no order.
+	among(orgID int64, ids []models.EntryID, columns string, where condition) condition
 	// cameFrom is the condition that an entry of an organization has a value in a column of the provenance, as
 	// the index by days of that column takes it.
 	cameFrom(orgID int64, column, value string) condition

@@ -63,6 +63,17 @@ CROSS JOIN LATERAL (SELECT ` + r.columns + ` FROM audit_entries WHERE org_id = ?
 		r.ordered("page.group_number", "page.hit_id"), append(ids.args, r.orgID)}
 }
 
+// among looks up one entry after the other: before PostgreSQL has statistics it would rather read all of the organization.
+func (postgres) among(orgID int64, ids []models.EntryID, columns string, where condition) condition {
+	where = condition{"org_id = ? AND id = one", []any{orgID}}.and(where)
+	texts := make([]string, len(ids))
+	for i, id := range ids {
+		texts[i] = id.String()
+	}
+	return condition{"SELECT 0, e.* FROM unnest(?::uuid[]) AS one CROSS JOIN LATERAL (SELECT " + columns + " FROM audit_entries WHERE " + where.sql + " OFFSET 0) AS e",
+		append([]any{models.PostgresArray(texts)}, where.args...)}
+}
+
 // cameFrom compares the hash that the index holds in place of the value, and then the value.
 func (postgres) cameFrom(orgID int64, column, value string) condition {
 	return condition{"(hashtextextended(" + column + ", org_id) >> 32)::integer" +

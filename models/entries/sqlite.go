@@ -47,6 +47,11 @@ CROSS JOIN audit_entries AS e ON e.org_id = ? AND e.id = page.hit_id` +
 		r.ordered("page.group_number", "page.hit_id"), append(ids.args, r.orgID)}
 }
 
+func (sqlite) among(orgID int64, ids []models.EntryID, columns string, where condition) condition {
+	where = condition{"org_id = ? AND id IN ?", []any{orgID, ids}}.and(where)
+	return condition{"SELECT 0, " + columns + " FROM audit_entries WHERE " + where.sql, where.args}
+}
+
 func (sqlite) cameFrom(_ int64, column, value string) condition {
 	return condition{column + " = ? AND " + column + " <> ''", []any{value}}
 }

@@ -2,16 +2,15 @@ package entries
 
 import (
 	"cmp"
-	"encoding/json"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/auditlogs/auditlogs/app/audit/event"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/metadata"
 )
 
 // Term is a condition that the query language can say and the other fields of Query cannot.
@@ -85,13 +84,13 @@ func (t Term) matcher() matcher {
 	return m
 }
 
-// holds is the meaning of a term, which all SQL here only finds faster. metadata is metadataOf the entry; a term that does
+// holds is the meaning of a term, which all SQL here only finds faster. value is metadataOf the entry; a term that does
 // not look at it needs none.
-func (m matcher) holds(e *models.Entry, metadata func() any) bool {
-	return m.matches(e, metadata) != m.Not
+func (m matcher) holds(e *models.Entry, value func() any) bool {
+	return m.matches(e, value) != m.Not
 }
 
-func (m matcher) matches(e *models.Entry, metadata func() any) bool {
+func (m matcher) matches(e *models.Entry, value func() any) bool {
 	switch m.Field {
 	case FieldText:
 		return m.isFolded(e.Action, e.NativeAction) || m.ofResource(e, func(r event.Resource) bool { return m.isFolded(r.ID, r.Name) })
@@ -125,7 +124,7 @@ func (m matcher) matches(e *models.Entry, metadata func() any) bool {
 	case FieldHours:
 		return slices.ContainsFunc(m.hours, func(h Hours) bool { return h.Contain(e.OccurredAt.Time()) })
 	case FieldMetadata:
-		return anyLeaf(metadata(), m.Path, func(text string) bool { return matchesAny(m.folded, models.Fold(text)) })
+		return metadata.AnyLeaf(value(), m.Path, func(text string) bool { return matchesAny(m.folded, models.Fold(text)) })
 	}
 	return false
 }
@@ -161,96 +160,30 @@ func plainNetwork(n netip.Prefix) netip.Prefix {
 	return n
 }
 
-// metadataOf reads an entry's metadata once, however many terms look at it. What cannot be read holds no value.
+// metadataOf reads an entry's metadata once, however many terms look at it.
 func metadataOf(e *models.Entry) func() any {
-	return sync.OnceValue(func() any {
-		decoder := json.NewDecoder(strings.NewReader(e.Metadata))
-		decoder.UseNumber()
-		var value any
-		if decoder.Decode(&value) != nil {
-			return []any{}
-		}
-		return value
-	})
+	return sync.OnceValue(func() any { return metadata.Value(e.Metadata) })
 }
 
 // EachValue calls fn with each value of an entry's metadata, or with those at a path, as FieldMetadata sees them.
 func EachValue(e *models.Entry, path []string, fn func(text string)) {
-	anyLeaf(metadataOf(e)(), path, func(text string) bool {
+	metadata.AnyLeaf(metadata.Value(e.Metadata), path, func(text string) bool {
 		fn(text)
 		return false
 	})
 }
 
-// anyLeaf reports whether something is true of a value of metadata: a string, or a number, true, false or null as it is
-// written. With a path only those at its end count.
-func anyLeaf(value any, path []string, is func(text string) bool) bool {
-	if len(path) > 0 {
-		return leafAt(value, path, is)
-	}
-	return leafIn(value, is)
-}
-
 // MetadataAt lists the values of an entry's metadata behind some keys, as a Term with that path looks at them.
 func MetadataAt(e *models.Entry, path []string) (values []string) {
-	leafAt(metadataOf(e)(), path, func(text string) bool {
-		values = append(values, text)
-		return false
-	})
+	EachValue(e, path, func(text string) { values = append(values, text) })
 	return values
-}
-
-// leafAt looks at what a path leads to, through arrays and at its end into them.
-func leafAt(value any, path []string, is func(text string) bool) bool {
-	switch value := value.(type) {
-	case []any:
-		return slices.ContainsFunc(value, func(v any) bool { return leafAt(v, path, is) })
-	case map[string]any:
-		if len(path) == 0 {
-			return false
-		}
-		below, there := value[path[0]]
-		return there && leafAt(below, path[1:], is)
-	default:
-		return len(path) == 0 && is(leafText(value))
-	}
-}
-
-// leafIn looks at everything in a value.
-func leafIn(value any, is func(text string) bool) bool {
-	switch value := value.(type) {
-	case []any:
-		return slices.ContainsFunc(value, func(v any) bool { return leafIn(v, is) })
-	case map[string]any:
-		for _, below := range value {
-			if leafIn(below, is) {
-				return true
-			}
-		}
-		return false
-	default:
-		return is(leafText(value))
-	}
-}
-
-func leafText(value any) string {
-	switch value := value.(type) {
-	case string:
-		return value
-	case json.Number:
-		return value.String()
-	case bool:
-		return strconv.FormatBool(value)
-	default:
-		return "null"
-	}
 }
 
 // matches reports whether an entry, with what stands beside it as far as readRelated reads that, matches the words and
 // passes the terms.
 func (p *plan) matches(e *models.Entry) bool {
-	metadata := metadataOf(e)
-	return matchesAll(p.words, e) && !slices.ContainsFunc(p.terms, func(m matcher) bool { return !m.holds(e, metadata) })
+	value := metadataOf(e)
+	return matchesAll(p.words, e) && !slices.ContainsFunc(p.terms, func(m matcher) bool { return !m.holds(e, value) })
 }
 
 // looksBeside reports whether a term looks at what stands beside entries.

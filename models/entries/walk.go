@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/metadata"
 )
 
 // walk reads the entries that answer a query in its order, some at a time: group after group, and in each of
@@ -34,6 +35,10 @@ type walk struct {
 	// many of those that SQL let through last did not; whether fewer runs were sought.
 	looked, matched, dropped int
 	sought                   bool
+
+	// Whether the index of metadata was asked, and what it told: where sorted by time only these are read.
+	asked      bool
+	candidates *metadata.Candidates
 }
 
 // place is how far the walk is: behind the entry id of the group, or behind the whole group where id is zero. At
@@ -64,6 +69,10 @@ func (w *walk) next(ctx context.Context, n int) (entries []models.Entry, err err
 		switch {
 		case !w.begun:
 			err = w.beginOnBehalf(ctx)
+		case w.candidates != nil:
+			more, err = w.stepThrough(ctx, n-len(entries))
+		case w.shouldAsk(n - len(entries)):
+			err = w.ask(ctx)
 		case w.shouldSeek(n - len(entries)):
 			err = w.seek(ctx)
 		default:

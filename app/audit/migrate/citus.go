@@ -32,7 +32,7 @@ var placements = []struct {
 	{"create_distributed_table('%s', 'org_id', colocate_with => 'none')", "partmethod = 'h'", []string{"audit_entries"}},
 	{"create_distributed_table('%s', 'org_id', colocate_with => 'audit_entries')", "partmethod = 'h'", []string{
 		"audit_access_log", "audit_actors", "audit_cleanups", "audit_counts", "audit_entities", "audit_event_keys", "audit_github_deliveries", "audit_idempotency_keys",
-		"audit_last_changes", "audit_native_actions", "audit_on_behalf_of", "audit_related", "audit_resource_links", "audit_settings_changes",
+		"audit_last_changes", "audit_metadata_blocks", "audit_metadata_heads", "audit_metadata_pages", "audit_metadata_runs", "audit_native_actions", "audit_on_behalf_of", "audit_related", "audit_resource_links", "audit_settings_changes",
 	}},
 	{"citus_add_local_table_to_metadata('%s')", "true", []string{
 		"audit_api_keys", "audit_consumers", "audit_github_connections", "audit_invitations", "audit_known_devices", "audit_memberships",

@@ -161,14 +161,7 @@ func whileBehind(t *testing.T, db *database.DB) map[question][]benchdata.Stateme
 // A word in the metadata of one entry of many is found through few pages of its index and few entries.
 func TestPlansOfMetadata(t *testing.T) {
 	spec := benchdata.Spec{Rows: 30_000, Seed: 1, Until: time.Now().Add(-time.Minute)}
-	var word string // of a commit
-	for n := spec.Rows / 2; word == ""; n++ {
-		if e := spec.Event(n); e.Organization == benchdata.Large {
-			if _, commit, found := strings.Cut(fmt.Sprintf("%s", e.Metadata), `"commit":"`); found {
-				word = commit[:16]
-			}
-		}
-	}
+	word := spec.Commit(benchdata.Large)
 	filled := func(t *testing.T, db *database.DB) (asked map[string][]benchdata.Statement) {
 		if err := benchdata.Import(t.Context(), db, spec); err != nil {
 			t.Fatal(err)

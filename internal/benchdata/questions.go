@@ -2,6 +2,7 @@ package benchdata
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/auditlogs/auditlogs/app/audit"
@@ -42,6 +43,8 @@ const (
 	NothingFound = "search: nothing found"
 	ActionText   = "search: action text"
 	ByActionAsc  = "sort by action, A to Z"
+	Commit       = "terms: a commit in metadata"
+	PartOfCommit = "terms: part of a commit in metadata"
 )
 
 // NamedActors are those that ActorNames asks for.
@@ -232,6 +235,9 @@ func (s Spec) Questions(slug string) []Question {
 	terms("a range of IPs that nobody has", true, entries.Term{Field: entries.FieldIP, Values: []string{"10.0.0.0/8"}})
 	terms("common in metadata", false, entries.Term{Field: entries.FieldMetadata, Path: []string{"service_name"}, Values: []string{"billing*"}})
 	terms("nowhere in metadata", true, entries.Term{Field: entries.FieldMetadata, Values: []string{"no-such-thing"}})
+	commit := s.Commit(slug)
+	sparse(Commit, entries.Query{Terms: []entries.Term{{Field: entries.FieldMetadata, Values: []string{commit}}}})
+	sparse(PartOfCommit, entries.Query{Terms: []entries.Term{{Field: entries.FieldMetadata, Values: []string{commit[5:15]}}}})
 	terms("not in metadata", false, entries.Term{Field: entries.FieldMetadata, Values: []string{"billing"}, Not: true})
 
 	pages("one resource's history", entries.Query{EntityType: middle.Action.Entity(), EntityID: id})
@@ -276,6 +282,8 @@ func (q Question) buffers() int {
 		return 800
 	case q.Name == ActorMenu, q.Name == ActorNames:
 		return 300
+	case q.Name == Commit, q.Name == PartOfCommit:
+		return 2500
 	case q.Name == CappedCount:
 		return 1500
 	case q.Facet != "":
@@ -333,6 +341,18 @@ func (s Spec) requestID(slug string) string {
 	for n := s.Rows / 2; ; n++ {
 		if e := s.Event(n); e.Organization == slug && e.Request.ID != "" {
 			return e.Request.ID
+		}
+	}
+}
+
+// Commit is one that stands in the metadata of an event of an organization, in the middle of the log.
+func (s Spec) Commit(slug string) string {
+	for n := s.Rows / 2; ; n++ {
+		if e := s.Event(n); e.Organization == slug {
+			var metadata struct{ Commit string }
+			if err := json.Unmarshal(e.Metadata.(json.RawMessage), &metadata); err == nil && metadata.Commit != "" {
+				return metadata.Commit
+			}
 		}
 	}
 }

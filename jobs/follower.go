@@ -100,14 +100,15 @@ func (c FollowerConfig) withDefaults(dialect string) FollowerConfig {
 const (
 	// leastBatch is the smallest batch that is worth its transaction, and the first.
 	leastBatch = 100
-	// share is how many times as long as it has worked the follower leaves the machine to others while much is recorded.
+	// share is how many times as long as it has worked the follower leaves the machine to others while much is recorded:
+	// each consumer for its part.
 	share = 9
 	// much is how many entries a second that is.
 	much = 100
 	// lookAfter is how long ago the last look was, at least, at how much is recorded.
 	lookAfter = 100 * time.Millisecond
-	// behindFor is how long it may be behind what is recorded before it does not rest at all. Until then it rests less and
-	// less, so that it does not fall behind for ever.
+	// behindFor is how long a consumer may be behind what is recorded before it does not rest at all. Until then it rests
+	// less and less, so that it does not fall behind for ever.
 	behindFor = time.Hour
 )
 
@@ -126,8 +127,7 @@ type Follower struct {
 	now    func() time.Time
 	sleep  func(ctx context.Context, duration time.Duration)
 	size   batchSize
-	worked time.Duration   // in the last round
-	behind time.Time       // since when no round has read all there was; zero where the last one has
+	worked time.Duration   // in this round
 	busy   bool            // whether much was being recorded when it last looked
 	looked time.Time       // when that was
 	end    following.Place // of the log then
@@ -141,6 +141,10 @@ type follower struct {
 	at       following.Place // the same, or one further on with nothing in between
 	failures int             // one after the other
 	resume   time.Time       // not called before
+	called   bool            // in this round, and it did not fail
+	worked   time.Duration   // when it was called last, the reading included
+	more     bool            // there was more to read then
+	behind   time.Time       // since when that has been so
 }
 
 // errMovedOn ends the transaction of a consumer that another server has moved on, or a deletion on SQLite.
@@ -172,9 +176,9 @@ func (f *Follower) Run(ctx context.Context) {
 			f.sleep(ctx, f.config.LeaderCheck)
 			continue
 		}
-		more := f.round(ctx)
+		f.round(ctx)
 		f.look(ctx)
-		f.sleep(ctx, f.rest(more))
+		f.sleep(ctx, f.rest())
 	}
 }
 
@@ -198,23 +202,39 @@ func (f *Follower) look(ctx context.Context) {
 	}
 }
 
-// rest is for how long the follower leaves the machine to others after a round, but no longer than it is sure to lead. What
-// is left from before is read without a rest where little is recorded: nobody needs it then.
-func (f *Follower) rest(more bool) (rest time.Duration) {
+// rest has consumers rest that were called in the last round, and is until the first of all is to be called again, but not
+// longer than this server is sure to lead.
+func (f *Follower) rest() (wait time.Duration) {
 	now := f.now()
-	if !more {
-		f.behind, rest = time.Time{}, f.config.Interval
-	} else if f.behind.IsZero() {
-		f.behind = now
+	wait = f.config.LeaderCheck
+	for _, c := range f.all {
+		if c.called {
+			c.called = false
+			if next := now.Add(f.restOf(c, now)); next.After(c.resume) {
+				c.resume = next
+			}
+		}
+		wait = min(wait, max(0, c.resume.Sub(now)))
 	}
-	if !f.busy {
-		return rest
-	}
+	return wait
+}
+
+// restOf is for how long a consumer leaves the machine to others, and to other consumers. What is left from before it reads
+// without a rest where little is recorded: nobody needs the machine then.
+func (f *Follower) restOf(c *follower, now time.Time) (rest time.Duration) {
 	patience := 1.0
-	if more {
-		patience = max(0, 1-float64(now.Sub(f.behind))/float64(behindFor))
+	switch {
+	case !c.more:
+		c.behind, rest = time.Time{}, f.config.Interval
+	case c.behind.IsZero():
+		c.behind = now
+	default:
+		patience = max(0, 1-float64(now.Sub(c.behind))/float64(behindFor))
 	}
-	return max(rest, min(time.Duration(patience*share*float64(f.worked)), f.config.LeaderCheck))
+	if f.busy {
+		rest = max(rest, time.Duration(patience*share*float64(len(f.all))*float64(c.worked)))
+	}
+	return rest
 }
 
 // pause is how long after so many failures the next attempt comes.
@@ -266,7 +286,9 @@ func (f *Follower) round(ctx context.Context) (more bool) {
 	for same, consumers := range waiting {
 		before, full := f.worked, false
 		batch, err := f.read(ctx, consumers)
+		read := f.worked - before
 		for _, c := range consumers {
+			called := f.worked
 			switch {
 			case ctx.Err() != nil:
 				return false
@@ -276,7 +298,10 @@ func (f *Follower) round(ctx context.Context) (more bool) {
 			case err != nil:
 				f.failed(ctx, c, err)
 			default:
-				full = f.hand(ctx, c, batch) || full
+				c.more = f.hand(ctx, c, batch)
+				c.worked = read + f.worked - called
+				c.called = c.failures == 0
+				full = full || c.more
 			}
 		}
 		if same.size == 0 {
@@ -322,7 +347,7 @@ func (f *Follower) join(ctx context.Context, c *follower) (err error) {
 // hand gives a batch to a consumer, and reports whether there is more for it.
 func (f *Follower) hand(ctx context.Context, c *follower, batch following.Batch) (more bool) {
 	if len(batch.Entries) == 0 {
-		c.at = batch.Next
+		c.at, c.failures = batch.Next, 0
 		return batch.More
 	}
 	err := f.consume(ctx, c, batch)

@@ -350,30 +350,64 @@ func TestBatchesAreAsLargeAsTheirTimeAllows(t *testing.T) {
 
 func TestRests(t *testing.T) {
 	now := time.Now()
-	f := &Follower{config: FollowerConfig{}.withDefaults("sqlite"), now: func() time.Time { return now }, worked: 100 * time.Millisecond}
+	f := &Follower{config: FollowerConfig{}.withDefaults("sqlite"), now: func() time.Time { return now }}
 	for _, test := range []struct {
-		name   string
-		busy   bool
-		more   bool
-		behind time.Duration // since when
-		want   time.Duration
+		name      string
+		consumers int
+		busy      bool
+		more      bool
+		behind    time.Duration // since when
+		want      time.Duration
 	}{
-		{"much is recorded", true, true, 0, 900 * time.Millisecond},
-		{"it has been behind for half an hour", true, true, 30 * time.Minute, 450 * time.Millisecond},
-		{"it has been behind for two hours", true, true, 2 * time.Hour, 0},
-		{"it is not behind any more", true, false, 2 * time.Hour, 900 * time.Millisecond},
-		{"little is recorded", false, true, time.Minute, 0},
-		{"nothing is left", false, false, 0, 500 * time.Millisecond},
+		{"much is recorded", 1, true, true, 0, 900 * time.Millisecond},
+		{"much is recorded, for two", 2, true, true, 0, 1800 * time.Millisecond},
+		{"it has been behind for half an hour", 1, true, true, 30 * time.Minute, 450 * time.Millisecond},
+		{"it has been behind for two hours", 1, true, true, 2 * time.Hour, 0},
+		{"it is not behind any more", 1, true, false, 2 * time.Hour, 900 * time.Millisecond},
+		{"little is recorded", 1, false, true, time.Minute, 0},
+		{"nothing is left", 1, false, false, 0, 500 * time.Millisecond},
 	} {
-		f.busy, f.behind = test.busy, now.Add(-test.behind)
-		if got := f.rest(test.more); got != test.want {
+		c := &follower{worked: 100 * time.Millisecond, more: test.more, behind: now.Add(-test.behind)}
+		f.busy, f.all = test.busy, make([]*follower, test.consumers)
+		if got := f.restOf(c, now); got != test.want {
 			t.Errorf("%s: it rests for %s, want %s", test.name, got, test.want)
 		}
 	}
-	f.busy, f.worked = true, 30*time.Second
-	if got := f.rest(false); got != f.config.LeaderCheck {
-		t.Errorf("after a round that took too long it rests for %s", got)
-	}
+}
+
+// One that takes long rests long, and the other does not.
+func TestEachConsumerRestsForItself(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		f := newFixture(t, db)
+		f.organization("acme")
+		f.record("acme", day, 200)
+		clock := f.now
+		var follower *Follower
+		called := map[string][]time.Duration{} // since the beginning
+		consumer := func(name string, works time.Duration) Consumer {
+			return Consumer{Name: name, Consume: func(_ context.Context, _ *gorm.DB, entries []models.Entry) error {
+				called[name] = append(called[name], clock.Sub(f.now))
+				clock = clock.Add(works)
+				follower.busy, follower.looked = true, clock // much is recorded
+				return nil
+			}}
+		}
+		follower = NewFollower(f.store, newLog(f), []Consumer{consumer("slow", time.Second), consumer("quick", 10*time.Millisecond)}, FollowerConfig{BatchSize: 1})
+		follower.now = func() time.Time { return clock }
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		follower.sleep = func(_ context.Context, rest time.Duration) {
+			clock = clock.Add(rest)
+			follower.looked = clock
+			if len(called["slow"]) == 3 {
+				stop()
+			}
+		}
+		follower.Run(ctx)
+		if slow, quick := called["slow"], called["quick"]; slow[2]-slow[1] < 18*time.Second || len(quick) < 50 {
+			t.Errorf("the slow one is called after %v, the quick one %d times", slow, len(quick))
+		}
+	})
 }
 
 func TestAConsumerBeginsWithTheOldestEntryOrNow(t *testing.T) {

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -15,6 +16,7 @@ import (
 	"github.com/auditlogs/auditlogs/internal/logtest"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/entries"
+	"github.com/auditlogs/auditlogs/models/metadata"
 )
 
 // index hands the index of metadata what there is, by a follower that has just begun.
@@ -137,6 +139,49 @@ func TestMetadataIsFound(t *testing.T) {
 		for _, table := range []string{"blocks", "runs", "pages"} {
 			if n := f.rows("audit_metadata_"+table, acme); n != 0 {
 				t.Errorf("%d expired %s are left", n, table)
+			}
+		}
+	})
+}
+
+// Two that delete a run at the same time leave no page of it, to which nothing would lead any more.
+func TestRunsGoWithAllTheirPages(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		f := newFixture(t, db)
+		acme := f.organization("acme")
+		f.insertTexts(acme, rand.New(rand.NewPCG(9, 10)), day, 3*64)
+		f.index(1000)
+		if n := f.rows("audit_metadata_pages", acme); n < 4 {
+			t.Fatalf("%d pages", n)
+		}
+		if err := db.Write.Exec("UPDATE audit_metadata_runs SET state = 2").Error; err != nil {
+			t.Fatal(err)
+		}
+		other := db.Write.Begin()
+		err := other.Exec("DELETE FROM audit_metadata_pages WHERE key IN (SELECT key FROM audit_metadata_pages ORDER BY key LIMIT 2)").Error
+		if err != nil {
+			t.Fatal(err)
+		}
+		deleted := make(chan error)
+		go func() {
+			more, err := true, error(nil)
+			for more && err == nil {
+				more, err = metadata.Forget(t.Context(), f.store, acme.ID, 0, 2)
+			}
+			deleted <- err
+		}()
+		for waits := db.Write.Name() == "sqlite"; !waits; { // there the only writer is waited for
+			err := db.Read.Raw("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'DELETE%')").Scan(&waits).Error
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := errors.Join(other.Commit().Error, <-deleted); err != nil {
+			t.Fatal(err)
+		}
+		for _, table := range []string{"runs", "pages"} {
+			if n := f.rows("audit_metadata_"+table, acme); n != 0 {
+				t.Errorf("%d %s are left", n, table)
 			}
 		}
 	})

@@ -90,7 +90,8 @@ func mergeStep(ctx context.Context, store *models.Store, orgID int64, kept model
 	return 1, begin(ctx, store, due, models.EntryID{})
 }
 
-// deletePages deletes at most limit pages of a run that is gone, and with the last one the run.
+// deletePages deletes at most limit pages of a run that is gone, and with the last one the run: those that the clean-up
+// deletes at the same time are not the last.
 func deletePages(ctx context.Context, store *models.Store, r run, limit int) (deleted int, err error) {
 	err = store.Transaction(ctx, func(tx *gorm.DB) error {
 		result := tx.Exec("DELETE FROM audit_metadata_pages WHERE org_id = ? AND run = ? AND key IN ("+
@@ -99,7 +100,8 @@ func deletePages(ctx context.Context, store *models.Store, r run, limit int) (de
 		if result.Error != nil || result.RowsAffected == int64(limit) {
 			return result.Error
 		}
-		return tx.Where("org_id = ? AND run = ?", r.OrgID, r.Run).Delete(&run{}).Error
+		return tx.Where("org_id = ? AND run = ?", r.OrgID, r.Run).
+			Where("NOT EXISTS (SELECT 1 FROM audit_metadata_pages WHERE org_id = ? AND run = ?)", r.OrgID, r.Run).Delete(&run{}).Error
 	})
 	return deleted, err
 }

@@ -123,6 +123,7 @@ type Watch struct {
 	joined   chan struct{} // closed when the reader has come by, which sets what follows
 	err      error
 	begun    bool
+	ended    bool
 	next     int             // the number of the frame that comes next
 	place    following.Place // of what has been handed over
 }
@@ -228,6 +229,7 @@ func (w *Watch) End() {
 	defer w.server.watching.Done()
 	w.server.mu.Lock()
 	defer w.server.mu.Unlock()
+	w.ended = true
 	w.count(-1)
 	q := w.question
 	if w.begun {
@@ -249,7 +251,7 @@ func (w *Watch) End() {
 // Place is where to come back to behind everything the watch has been handed.
 func (w *Watch) Place() string {
 	w.server.mu.Lock()
-	if w.next == w.question.numbered {
+	if q := w.question; w.next == q.numbered && !q.ended {
 		w.place = w.server.place
 	}
 	place := w.place
@@ -290,7 +292,7 @@ func (w *Watch) look() (*Frame, <-chan struct{}, error) {
 	defer w.server.mu.Unlock()
 	q := w.question
 	switch at := w.next - q.first; {
-	case q.ended, at < 0:
+	case q.ended, w.ended, at < 0:
 		return nil, nil, ErrEnded
 	case at < len(q.frames):
 		frame := q.frames[at]

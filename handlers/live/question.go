@@ -153,6 +153,9 @@ func (s *Server) hand(read following.Batch, joining []*Watch) {
 		return
 	}
 	for _, w := range joining {
+		if w.ended { // it would not wait for so long
+			continue
+		}
 		w.next, w.place = w.question.numbered, read.Next
 		w.begun = true
 		w.question.begun++

@@ -1,0 +1,70 @@
+package live
+
+import (
+	"log/slog"
+	"testing"
+
+	"github.com/auditlogs/auditlogs/handlers/secrets"
+	"github.com/auditlogs/auditlogs/internal/databasetest"
+	"github.com/auditlogs/auditlogs/internal/logtest"
+	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/entries"
+	"github.com/auditlogs/auditlogs/models/following"
+)
+
+// server is one whose reader the test is.
+func server(t *testing.T) *Server {
+	t.Helper()
+	store := logtest.Store(t, databasetest.SQLite(t))
+	s := New(t.Context(), entries.NewLog(store), secrets.NewShared(store, "places_key"), slog.New(slog.DiscardHandler), Usual)
+	s.reading = true
+	return s
+}
+
+func (s *Server) joinedBy(t *testing.T, who string) *Watch {
+	t.Helper()
+	w, err := s.join(Asked{Person: who, Organization: models.Organization{ID: 1}, Key: "all"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.box, err = s.places.Box(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// Nothing is kept for somebody who has given up waiting for the reader.
+func TestWhoLeavesBeforeTheReaderComesByIsNotAwaited(t *testing.T) {
+	s := server(t)
+	stays, leaves := s.joinedBy(t, "ada"), s.joinedBy(t, "bob")
+	leaves.End()
+	s.hand(following.Batch{Next: "a"}, []*Watch{stays, leaves})
+	q := stays.question
+	s.mu.Lock()
+	q.numbered++
+	s.add(q, &Frame{place: "b", awaited: q.begun})
+	s.mu.Unlock()
+	if frame, _, err := stays.look(); frame == nil || err != nil {
+		t.Fatalf("who stays is handed %v, %v", frame, err)
+	}
+	if len(q.frames) != 0 {
+		t.Errorf("%d frames are kept for nobody", len(q.frames))
+	}
+	if _, _, err := leaves.look(); err == nil {
+		t.Error("who has left is handed more")
+	}
+}
+
+// A question that is not asked any more does not lead behind what it was not asked of.
+func TestThePlaceOfAQuestionThatHasEndedStays(t *testing.T) {
+	s := server(t)
+	w := s.joinedBy(t, "ada")
+	s.hand(following.Batch{Next: "a"}, []*Watch{w})
+	s.mu.Lock()
+	s.end(w.question)
+	s.mu.Unlock()
+	s.hand(following.Batch{Next: "b"}, nil)
+	if place := s.opened(w.box, 1, w.Place()); *place != "a" {
+		t.Errorf("who comes back begins behind %q, want a", *place)
+	}
+}

@@ -129,7 +129,7 @@ func (s *liveStream) send(conn net.Conn, head []byte, first *live.Frame) {
 	}
 	for ; text != nil; text = s.next() {
 		for part := range slices.Chunk(text, eventPart) {
-			if conn.SetWriteDeadline(time.Now().Add(s.handlers.LivePace.Patience)) != nil {
+			if s.handlers.Live.Ended() || conn.SetWriteDeadline(time.Now().Add(s.handlers.LivePace.Patience)) != nil {
 				return
 			}
 			if _, err := conn.Write(part); err != nil {

@@ -103,6 +103,9 @@ func (s *Server) Watches() int {
 	return s.watches[nil]
 }
 
+// Ended reports whether the server has ended: nobody is handed anything more.
+func (s *Server) Ended() bool { return s.ctx.Err() != nil }
+
 // Wait returns when nobody watches any more. Nobody may begin to meanwhile.
 func (s *Server) Wait() { s.watching.Wait() }
 

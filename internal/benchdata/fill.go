@@ -52,7 +52,9 @@ func CatchUp(ctx context.Context, db *database.DB) error {
 	if err != nil {
 		return fmt.Errorf("catch up: %w", err)
 	}
-	stop, err := Follow(ctx, db, jobs.FollowerConfig{Interval: 10 * time.Millisecond, LeaderCheck: 10 * time.Millisecond})
+	// However slow the machine is, batches are the same, and so is what they leave.
+	config := jobs.FollowerConfig{BatchTime: time.Minute, Interval: 10 * time.Millisecond, LeaderCheck: 10 * time.Millisecond}
+	stop, err := Follow(ctx, db, config)
 	if err != nil {
 		return fmt.Errorf("catch up: %w", err)
 	}

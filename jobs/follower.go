@@ -31,7 +31,7 @@ type Consumer struct {
 
 	// Consume stores in tx what follows from entries, which are in the order of commits and may be of any organization;
 	// some may have expired, or been deleted since. That and the consumer's place are committed together, or neither: an
-	// error, also of a later statement of the transaction, has the same entries come again, and perhaps more behind them.
+	// error, also of a later statement of the transaction, has the same entries come again, half as many at first.
 	// So nothing but what is in tx may depend on a call. Consumers are handed the same entries and leave them as they are.
 	//
 	// It should be quick: on SQLite all recording waits for tx.
@@ -140,6 +140,7 @@ type follower struct {
 	saved    following.Place // as it was last known to be stored
 	at       following.Place // the same, or one further on with nothing in between
 	failures int             // one after the other
+	most     int             // how many entries it is handed at most since a batch has failed; 0 for as many as usual
 	resume   time.Time       // not called before
 	called   bool            // in this round, and it did not fail
 	worked   time.Duration   // when it was called last, the reading included
@@ -266,8 +267,8 @@ func (f *Follower) round(ctx context.Context) (more bool) {
 	f.worked = 0
 	f.size.size = min(max(f.size.size, leastBatch), f.config.BatchSize)
 	type reading struct {
-		at   following.Place
-		size int
+		at         following.Place
+		size, most int
 	}
 	waiting := map[reading][]*follower{}
 	for _, c := range f.all {
@@ -280,7 +281,7 @@ func (f *Follower) round(ctx context.Context) (more bool) {
 				continue
 			}
 		}
-		same := reading{c.at, c.BatchSize}
+		same := reading{c.at, c.BatchSize, c.most}
 		waiting[same] = append(waiting[same], c)
 	}
 	for same, consumers := range waiting {
@@ -304,7 +305,7 @@ func (f *Follower) round(ctx context.Context) (more bool) {
 				full = full || c.more
 			}
 		}
-		if same.size == 0 {
+		if same.size == 0 && same.most == 0 {
 			f.size.follow(f.worked-before, f.config.BatchTime, full)
 		}
 		more = more || full
@@ -324,6 +325,7 @@ func (f *Follower) read(ctx context.Context, consumers []*follower) (batch follo
 	began := f.now()
 	defer func() { f.worked += f.now().Sub(began) }()
 	limit := min(cmp.Or(consumers[0].BatchSize, f.size.size), f.config.BatchSize)
+	limit = min(limit, cmp.Or(consumers[0].most, limit))
 	return f.source.Read(ctx, consumers[0].at, needs, limit)
 }
 
@@ -354,6 +356,12 @@ func (f *Follower) hand(ctx context.Context, c *follower, batch following.Batch)
 	switch {
 	case err == nil:
 		c.at, c.saved, c.failures = batch.Next, batch.Next, 0
+		if c.most > 0 {
+			c.most += c.most/4 + 1
+		}
+		if c.most >= f.config.BatchSize {
+			c.most = 0
+		}
 		if !batch.More {
 			c.resume = f.now().Add(c.Rest)
 		}
@@ -363,6 +371,7 @@ func (f *Follower) hand(ctx context.Context, c *follower, batch following.Batch)
 		return true
 	}
 	f.failed(ctx, c, err)
+	c.most = max(len(batch.Entries)/2, 1) // perhaps they took too long, and would for ever
 	return false
 }
 

@@ -245,6 +245,35 @@ func TestAConsumerThatFailsHoldsUpNoOther(t *testing.T) {
 	})
 }
 
+// A batch that takes too long would do so for ever.
+func TestAConsumerThatFailsIsHandedLess(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		f := newFixture(t, db)
+		f.organization("acme")
+		f.record("acme", day, 10)
+		slow := f.noting("slow")
+		consume := slow.Consume
+		var sizes []int
+		slow.Consume = func(ctx context.Context, tx *gorm.DB, entries []models.Entry) error {
+			if sizes = append(sizes, len(entries)); len(entries) > 3 {
+				return context.DeadlineExceeded
+			}
+			return consume(ctx, tx, entries)
+		}
+		follower := NewFollower(f.store, newLog(f), []Consumer{slow}, FollowerConfig{})
+		clock := time.Now()
+		follower.now = func() time.Time { return clock }
+		for range 7 {
+			follower.round(t.Context())
+			clock = clock.Add(follower.config.Patience)
+		}
+		f.wantNoted("slow")
+		if !slices.Equal(sizes, []int{10, 5, 2, 3, 4, 2, 3}) {
+			t.Errorf("it was handed %v", sizes)
+		}
+	})
+}
+
 func TestAConsumerWhosePlaceCannotBeReadHoldsUpNoOther(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		f := newFixture(t, db)

@@ -93,6 +93,7 @@ pictures: ## Take the pictures of docs/guide.md anew
 soak: ## Kill what records, and PostgreSQL, twenty times each under load, and look for what is lost
 	@scripts/test-tools postgresql
 	SOAK_KILLS=$${SOAK_KILLS:-20} go test -count=1 -v -timeout 1h ./internal/soak
+	LIVE_ENTRIES=$${LIVE_ENTRIES:-20000} scripts/test-postgres go test -count=1 -v -timeout 1h -run TestEveryEntryReachesWhoFollowsOnce ./handlers
 
 citus-programs = [ -x "$(TEST_CITUS_BIN)/initdb" ] || \
 	{ echo "TEST_CITUS_BIN is to name the folder of initdb and postgres, of a PostgreSQL that has Citus" >&2; exit 1; }

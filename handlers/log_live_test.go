@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -45,9 +46,18 @@ func rowsOf(event apptest.Event) (ids []string) {
 	return ids
 }
 
-// Writers whose transactions overlap, and somebody who follows them on two servers, and comes and goes.
+// Writers whose transactions overlap, on PostgreSQL some that stay open for long, and somebody who follows them on two
+// servers, and comes and goes. LIVE_ENTRIES says how many there are.
 func TestEveryEntryReachesWhoFollowsOnce(t *testing.T) {
-	const writers, each = 4, 400
+	const writers = 4
+	total := 1600
+	if text := os.Getenv("LIVE_ENTRIES"); text != "" {
+		var err error
+		if total, err = strconv.Atoi(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lasting := time.Duration(total) * time.Millisecond
 	eachTown(t, func(t *testing.T, p *town) {
 		ada := p.user("Ada")
 		acme, other := p.organization("acme", ada), p.organization("other")
@@ -57,10 +67,13 @@ func TestEveryEntryReachesWhoFollowsOnce(t *testing.T) {
 		var mu sync.Mutex
 		recorded := map[string]bool{} // those that the filter lets through
 		var writing sync.WaitGroup
-		write := func(writer int) error {
+		write := func(writer, entries int, lasting time.Duration) error {
 			random := rand.New(rand.NewPCG(1, uint64(writer)))
-			for left := each; left > 0; {
-				n := min(left, 1+random.IntN(20))
+			for left := entries; left > 0; {
+				n, pause := min(left, 1+random.IntN(20)), 8*time.Millisecond
+				if lasting > 0 {
+					n, pause = left, 2*lasting/time.Duration(left)
+				}
 				left -= n
 				var ids []string
 				err := p.Store.Transaction(t.Context(), func(tx *gorm.DB) error {
@@ -83,7 +96,7 @@ func TestEveryEntryReachesWhoFollowsOnce(t *testing.T) {
 						if org == acme && act == action.ServiceUpdate {
 							ids = append(ids, receipt.EntryID)
 						}
-						time.Sleep(time.Duration(random.IntN(8)) * time.Millisecond)
+						time.Sleep(rand.N(pause))
 					}
 					if random.IntN(10) == 0 {
 						return errRolledBack
@@ -110,12 +123,19 @@ func TestEveryEntryReachesWhoFollowsOnce(t *testing.T) {
 			t.Fatalf("it begins with %+v", begun)
 		}
 		first.End()
-		for writer := range writers {
+		start := func(writer, entries int, lasting time.Duration) {
 			writing.Go(func() {
-				if err := write(writer); err != nil {
+				if err := write(writer, entries, lasting); err != nil {
 					t.Errorf("writer %d: %v", writer, err)
 				}
 			})
+		}
+		for writer := range writers {
+			start(writer, total/writers, 0)
+		}
+		if p.Store.Dialect() == "postgres" { // on SQLite nobody else could write meanwhile
+			start(writers, 20, lasting)
+			start(writers+1, 20, 2*lasting)
 		}
 		written := make(chan struct{})
 		go func() {

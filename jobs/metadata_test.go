@@ -15,6 +15,7 @@ import (
 	"github.com/auditlogs/auditlogs/internal/databasetest"
 	"github.com/auditlogs/auditlogs/internal/logtest"
 	"github.com/auditlogs/auditlogs/models"
+	"github.com/auditlogs/auditlogs/models/counts"
 	"github.com/auditlogs/auditlogs/models/entries"
 	"github.com/auditlogs/auditlogs/models/metadata"
 )
@@ -142,6 +143,23 @@ func TestMetadataIsFound(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Where pg_restore has put a database nobody can follow its log until it is migrated. It is read all the same.
+func TestAnotherServerAnswersBeforeItIsMigrated(t *testing.T) {
+	f := newFixture(t, databasetest.Postgres(t))
+	random := rand.New(rand.NewPCG(11, 12))
+	acme := f.organization("acme")
+	texts := f.insertTexts(acme, random, day, 200)
+	f.index(1000)
+	f.count()
+	if err := f.db.Write.Exec("UPDATE audit_meta SET value = '1' WHERE key = 'cluster'").Error; err != nil {
+		t.Fatal(err)
+	}
+	f.checkFound("elsewhere", acme, random, texts)
+	if answer, err := counts.Of(t.Context(), entries.NewLog(f.store), acme, entries.Query{}); err != nil || answer.Count != 200 || !answer.All {
+		t.Errorf("%d entries are counted, all: %v, %v", answer.Count, answer.All, err)
+	}
 }
 
 // Two that delete a run at the same time leave no page of it, to which nothing would lead any more.

@@ -257,8 +257,12 @@ func (t *tally) atOnePlace(ctx context.Context, read func() error) (unread []mod
 		if err != nil || !joined {
 			return nil, false, err
 		}
-		if unread, all, err = t.unread(ctx, place); errors.Is(err, following.ErrPlaceGone) {
+		unread, all, err = t.unread(ctx, place)
+		switch {
+		case errors.Is(err, following.ErrPlaceGone):
 			continue
+		case errors.Is(err, following.ErrElsewhere):
+			return nil, false, nil // until the database is migrated
 		}
 		if err != nil || !all {
 			return nil, false, err

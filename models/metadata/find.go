@@ -123,8 +123,8 @@ func (f *finding) unread(ctx context.Context) (few bool, err error) {
 		return false, err
 	}
 	batch, err := following.New(f.store).Read(ctx, place, following.Needs{}, mostUnread)
-	if errors.Is(err, following.ErrPlaceGone) {
-		return false, nil
+	if errors.Is(err, following.ErrPlaceGone) || errors.Is(err, following.ErrElsewhere) {
+		return false, nil // until whoever follows begins anew, or the database is migrated
 	}
 	for _, e := range batch.Entries {
 		if e.OrgID == f.orgID {

@@ -69,7 +69,8 @@ type FollowerConfig struct {
 	// its lease has run out: this time three times and BatchTimeout. The default is 5 seconds.
 	LeaderCheck time.Duration
 
-	// Patience is the longest time before a consumer that failed is called again. The default is a minute.
+	// Patience is the longest time before a consumer that failed is called again, or one that took long while much is
+	// recorded: perhaps it was the database that did. The default is a minute.
 	Patience time.Duration
 }
 
@@ -233,7 +234,7 @@ func (f *Follower) restOf(c *follower, now time.Time) (rest time.Duration) {
 		patience = max(0, 1-float64(now.Sub(c.behind))/float64(behindFor))
 	}
 	if f.busy {
-		rest = max(rest, time.Duration(patience*share*float64(len(f.all))*float64(c.worked)))
+		rest = max(rest, min(time.Duration(patience*share*float64(len(f.all))*float64(c.worked)), f.config.Patience))
 	}
 	return rest
 }

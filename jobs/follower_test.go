@@ -402,6 +402,10 @@ func TestRests(t *testing.T) {
 			t.Errorf("%s: it rests for %s, want %s", test.name, got, test.want)
 		}
 	}
+	f.busy, f.all = true, make([]*follower, 1)
+	if got := f.restOf(&follower{worked: time.Hour}, now); got != time.Minute {
+		t.Errorf("one that took too long rests for %s", got)
+	}
 }
 
 // One that takes long rests long, and the other does not.

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"fmt"
 	"log/slog"
 	"testing"
 
@@ -66,5 +67,25 @@ func TestThePlaceOfAQuestionThatHasEndedStays(t *testing.T) {
 	s.hand(following.Batch{Next: "b"}, nil)
 	if place := s.opened(w.box, 1, w.Place()); *place != "a" {
 		t.Errorf("who comes back begins behind %q, want a", *place)
+	}
+}
+
+// What people of many time zones are shown does not all stay with a frame for as long as one of them is slow.
+func TestAFrameKeepsFewRenderings(t *testing.T) {
+	f := &Frame{}
+	made := 0
+	for range 2 {
+		for zone := range 3 * mostWays {
+			text, err := f.Rendered(fmt.Sprint(zone), func() ([]byte, error) {
+				made++
+				return fmt.Append(nil, zone), nil
+			})
+			if err != nil || string(text) != fmt.Sprint(zone) {
+				t.Fatalf("in zone %d it is %q, %v", zone, text, err)
+			}
+		}
+	}
+	if len(f.rendered) != mostWays || made != 5*mostWays {
+		t.Errorf("%d renderings are kept of %d", len(f.rendered), made)
 	}
 }

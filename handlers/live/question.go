@@ -54,15 +54,18 @@ type Frame struct {
 	rendered map[string][]byte
 }
 
-// Rendered is what render makes of the frame, once for all who are shown it in the same way.
+// mostWays is in how many ways what is made of a frame is kept with it: its bound is of entries.
+const mostWays = 8
+
+// Rendered is what render makes of the frame, once for all who are shown it in the same way, as long as there are few ways.
 func (f *Frame) Rendered(way string, render func() ([]byte, error)) (text []byte, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if text, done := f.rendered[way]; done {
 		return text, nil
 	}
-	if text, err = render(); err != nil {
-		return nil, err
+	if text, err = render(); err != nil || len(f.rendered) == mostWays {
+		return text, err
 	}
 	if f.rendered == nil {
 		f.rendered = map[string][]byte{}

@@ -41,8 +41,8 @@ type Consumer struct {
 	// what is left to store in one.
 	Prepare func(ctx context.Context, store *models.Store, entries []models.Entry) (consume func(tx *gorm.DB) error, err error)
 
-	// BatchSize is how many entries it is handed at most, however long that takes. Zero means as many as the time of a batch
-	// allows.
+	// BatchSize is how many entries it is handed at most, however long that takes, while little is recorded. Zero, and what
+	// is recorded otherwise, means as many as the time of a batch allows.
 	BatchSize int
 
 	// Rest is how long it is left alone after it was handed all that there was, so that it gets many entries at a time.
@@ -58,8 +58,8 @@ type FollowerConfig struct {
 	// BatchSize is how many entries a consumer is handed at most. The default is 5,000.
 	BatchSize int
 
-	// BatchTime is how long it should take to read a batch and hand it to all consumers: batches are as large as it allows.
-	// The default is 200 ms, and 20 ms on SQLite, where recording waits for a consumer's transaction.
+	// BatchTime is how long it should take to read a batch and hand it to a consumer: batches are as large as it allows. The
+	// default is 200 ms, and 20 ms on SQLite for consumers that do not prepare, as recording waits for their transactions.
 	BatchTime time.Duration
 
 	// BatchTimeout is how long a consumer may take for them. The default is 30 seconds.
@@ -82,7 +82,7 @@ func (c FollowerConfig) withDefaults(dialect string) FollowerConfig {
 		c.BatchSize = 5000
 	}
 	if c.BatchTime == 0 {
-		if c.BatchTime = 200 * time.Millisecond; dialect == "sqlite" {
+		if c.BatchTime = usualTime; dialect == "sqlite" {
 			c.BatchTime = 20 * time.Millisecond
 		}
 	}
@@ -101,6 +101,8 @@ func (c FollowerConfig) withDefaults(dialect string) FollowerConfig {
 const (
 	// leastBatch is the smallest batch that is worth its transaction, and the first.
 	leastBatch = 100
+	// usualTime is the default of FollowerConfig.BatchTime where recording does not wait.
+	usualTime = 200 * time.Millisecond
 	// share is how many times as long as it has worked the follower leaves the machine to others while much is recorded:
 	// each consumer for its part.
 	share = 9
@@ -127,7 +129,6 @@ type Follower struct {
 
 	now    func() time.Time
 	sleep  func(ctx context.Context, duration time.Duration)
-	size   batchSize
 	worked time.Duration   // in this round
 	busy   bool            // whether much was being recorded when it last looked
 	looked time.Time       // when that was
@@ -143,6 +144,7 @@ type follower struct {
 	failures int             // one after the other
 	most     int             // how many entries it is handed at most since a batch has failed; 0 for as many as usual
 	resume   time.Time       // not called before
+	size     batchSize       // that the time of a batch allows
 	called   bool            // in this round, and it did not fail
 	worked   time.Duration   // when it was called last, the reading included
 	more     bool            // there was more to read then
@@ -178,8 +180,8 @@ func (f *Follower) Run(ctx context.Context) {
 			f.sleep(ctx, f.config.LeaderCheck)
 			continue
 		}
-		f.round(ctx)
 		f.look(ctx)
+		f.round(ctx)
 		f.sleep(ctx, f.rest())
 	}
 }
@@ -266,7 +268,6 @@ func (f *Follower) leads(ctx context.Context) bool {
 // round hands each consumer what follows its place, once, and reports whether there is more already.
 func (f *Follower) round(ctx context.Context) (more bool) {
 	f.worked = 0
-	f.size.size = min(max(f.size.size, leastBatch), f.config.BatchSize)
 	type reading struct {
 		at         following.Place
 		size, most int
@@ -285,9 +286,10 @@ func (f *Follower) round(ctx context.Context) (more bool) {
 		same := reading{c.at, c.BatchSize, c.most}
 		waiting[same] = append(waiting[same], c)
 	}
-	for same, consumers := range waiting {
+	for _, consumers := range waiting {
 		before, full := f.worked, false
-		batch, err := f.read(ctx, consumers)
+		limit, timed := f.limit(consumers)
+		batch, err := f.read(ctx, consumers, limit)
 		read := f.worked - before
 		for _, c := range consumers {
 			called := f.worked
@@ -303,19 +305,42 @@ func (f *Follower) round(ctx context.Context) (more bool) {
 				c.more = f.hand(ctx, c, batch)
 				c.worked = read + f.worked - called
 				c.called = c.failures == 0
+				if timed {
+					c.size.size = limit
+					c.size.follow(c.worked, f.timeOf(c), c.more)
+				}
 				full = full || c.more
 			}
-		}
-		if same.size == 0 && same.most == 0 {
-			f.size.follow(f.worked-before, f.config.BatchTime, full)
 		}
 		more = more || full
 	}
 	return more
 }
 
+// limit is how many entries some consumers are handed together; timed reports that it is for the time that takes.
+func (f *Follower) limit(consumers []*follower) (size int, timed bool) {
+	size = min(cmp.Or(consumers[0].BatchSize, f.config.BatchSize), f.config.BatchSize)
+	if timed = consumers[0].BatchSize == 0 || f.busy; timed {
+		for _, c := range consumers {
+			size = min(size, max(c.size.size, leastBatch))
+		}
+	}
+	if most := consumers[0].most; most > 0 && most < size {
+		return most, false
+	}
+	return size, timed
+}
+
+// timeOf is how long a batch of a consumer should take.
+func (f *Follower) timeOf(c *follower) time.Duration {
+	if c.Prepare != nil {
+		return max(f.config.BatchTime, usualTime)
+	}
+	return f.config.BatchTime
+}
+
 // read reads what follows the place of some consumers, once for all of them.
-func (f *Follower) read(ctx context.Context, consumers []*follower) (batch following.Batch, err error) {
+func (f *Follower) read(ctx context.Context, consumers []*follower, limit int) (batch following.Batch, err error) {
 	defer recoverTo(&err)
 	ctx, cancel := context.WithTimeout(ctx, f.config.BatchTimeout)
 	defer cancel()
@@ -325,8 +350,6 @@ func (f *Follower) read(ctx context.Context, consumers []*follower) (batch follo
 	}
 	began := f.now()
 	defer func() { f.worked += f.now().Sub(began) }()
-	limit := min(cmp.Or(consumers[0].BatchSize, f.size.size), f.config.BatchSize)
-	limit = min(limit, cmp.Or(consumers[0].most, limit))
 	return f.source.Read(ctx, consumers[0].at, needs, limit)
 }
 

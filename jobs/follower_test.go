@@ -374,6 +374,18 @@ func TestBatchesAreAsLargeAsTheirTimeAllows(t *testing.T) {
 		if want := []int{100, 150, 150, 150, 150, 150, 50}; !slices.Equal(sizes, want) {
 			t.Errorf("batches of %d entries, want %d", sizes, want)
 		}
+
+		// One that wants many at a time gets them while little is recorded.
+		sizes = nil
+		consumer.Name, consumer.BatchSize = "many", 400
+		follower = NewFollower(f.store, newLog(f), []Consumer{consumer}, FollowerConfig{BatchTime: 150 * time.Millisecond})
+		follower.now = func() time.Time { return clock }
+		for _, follower.busy = range []bool{false, true, true} {
+			follower.round(t.Context())
+		}
+		if want := []int{400, 100, 150}; !slices.Equal(sizes, want) {
+			t.Errorf("batches of %d entries, want %d", sizes, want)
+		}
 	})
 }
 

@@ -323,10 +323,11 @@ func TestWhoFollowsOverABoundIsToldWhenToComeAgain(t *testing.T) {
 			byAda   bool
 			allowed string // where ada may still follow
 		}{
-			"server":       {live.Bounds{All: 1, Organization: 9, Person: 9, Questions: 9}, liveLog, 503, false, ""},
-			"organization": {live.Bounds{All: 9, Organization: 1, Person: 9, Questions: 9}, liveLog, 503, false, elsewhere},
-			"questions":    {live.Bounds{All: 9, Organization: 9, Person: 9, Questions: 1}, another, 503, false, liveLog},
-			"person":       {live.Bounds{All: 9, Organization: 9, Person: 1, Questions: 9}, another, 429, true, ""},
+			"server":                       {live.Bounds{All: 1, Organization: 9, Person: 9, Questions: 9, OrganizationQuestions: 9}, liveLog, 503, false, ""},
+			"organization":                 {live.Bounds{All: 9, Organization: 1, Person: 9, Questions: 9, OrganizationQuestions: 9}, liveLog, 503, false, elsewhere},
+			"questions":                    {live.Bounds{All: 9, Organization: 9, Person: 9, Questions: 1, OrganizationQuestions: 9}, another, 503, false, liveLog},
+			"questions of an organization": {live.Bounds{All: 9, Organization: 9, Person: 9, Questions: 9, OrganizationQuestions: 1}, another, 503, false, elsewhere},
+			"person":                       {live.Bounds{All: 9, Organization: 9, Person: 1, Questions: 9, OrganizationQuestions: 9}, another, 429, true, ""},
 		} {
 			t.Run(name, func(t *testing.T) {
 				server := apptest.StartAt(t, p.DB, p.Clock, func(config *app.Config) {

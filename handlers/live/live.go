@@ -35,12 +35,13 @@ var (
 // Bounds are what one server bears. A watch costs some 30 kB, with its connection.
 type Bounds struct {
 	All, Organization, Person int // watches
-	Questions                 int // different ones
+	Questions                 int // different ones, of which one organization has at most OrganizationQuestions
+	OrganizationQuestions     int
 }
 
 // Usual are the bounds of a server. Browsers have six streams at most; but one that a browser has left, as it does whenever
 // an entry is opened, counts until the server writes to it again.
-var Usual = Bounds{All: 1200, Organization: 1000, Person: 20, Questions: 100}
+var Usual = Bounds{All: 1200, Organization: 1000, Person: 20, Questions: 100, OrganizationQuestions: 80}
 
 const (
 	// Interval is how often the log is looked at.
@@ -192,7 +193,7 @@ func (s *Server) join(asked Asked) (*Watch, error) {
 	switch {
 	case s.watches[person(asked.Person)] >= s.bounds.Person:
 		return nil, ErrFullPerson
-	case s.watches[nil] >= s.bounds.All, s.watches[asked.Organization.ID] >= s.bounds.Organization, q == nil && len(s.questions) >= s.bounds.Questions:
+	case s.watches[nil] >= s.bounds.All, s.watches[asked.Organization.ID] >= s.bounds.Organization, q == nil && s.fullOfQuestions(asked.Organization.ID):
 		return nil, ErrFull
 	}
 	if q == nil {
@@ -213,6 +214,17 @@ func (s *Server) join(asked Asked) (*Watch, error) {
 	default:
 	}
 	return w, nil
+}
+
+// fullOfQuestions reports whether no question more may be watched, or none of an organization. The caller holds mu.
+func (s *Server) fullOfQuestions(orgID int64) bool {
+	ofOrganization := 0
+	for _, q := range s.questions {
+		if q.asked.Organization.ID == orgID {
+			ofOrganization++
+		}
+	}
+	return len(s.questions) >= s.bounds.Questions || ofOrganization >= s.bounds.OrganizationQuestions
 }
 
 // person keeps those who watch apart from organizations.

@@ -145,7 +145,7 @@ func TestLiveThatIsRefusedFallsBackToCounting(t *testing.T) {
 // Whoever is refused because others follow is told so, and follows once they have left.
 func TestLiveThatIsRefusedTriesAgain(t *testing.T) {
 	server := serveDemo(t, func(c *app.Config) {
-		c.LiveBounds = &live.Bounds{All: 1, Organization: 1, Person: 1, Questions: 1}
+		c.LiveBounds = &live.Bounds{All: 1, Organization: 1, Person: 1, Questions: 1, OrganizationQuestions: 1}
 		c.LivePace = &handlers.Pace{Life: time.Minute, Beat: 100 * time.Millisecond, Patience: time.Minute, Again: time.Second}
 	})
 	other := server.Client(t)

@@ -205,6 +205,55 @@ func TestRunsGoWithAllTheirPages(t *testing.T) {
 	})
 }
 
+// Entries that wait may be long: they are taken as there is room for them in memory.
+func TestLongMetadataIsIndexedInParts(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		f := newFixture(t, db)
+		acme := f.organization("acme")
+		long := make([]models.Entry, 160)
+		for i := range long {
+			long[i] = models.Entry{Metadata: `{"a":"` + strings.Repeat("long ", 8<<10) + `"}`}
+		}
+		logtest.Insert(t, f.store, acme, long...)
+		f.index(60)
+		var waiting []byte
+		if err := db.Read.Raw("SELECT waiting FROM audit_metadata_heads WHERE org_id = ?", acme.ID).Row().Scan(&waiting); err != nil {
+			t.Fatal(err)
+		}
+		var indexed int
+		if err := db.Read.Raw("SELECT SUM(LENGTH(ids)) FROM audit_metadata_blocks WHERE org_id = ?", acme.ID).Row().Scan(&indexed); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(waiting) / len(models.EntryID{}); n == 0 || n > 100 || n+indexed/len(models.EntryID{}) != len(long) {
+			t.Errorf("of %d entries, which are 6.4 MB, %d wait and %d are indexed", len(long), n, indexed/len(models.EntryID{}))
+		}
+	})
+}
+
+// What is left to merge at the end of its time is done later: the entries that are to be indexed do not wait for it.
+func TestMergingEndsWithItsTime(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		f := newFixture(t, db)
+		acme := f.organization("acme")
+		f.insertTexts(acme, rand.New(rand.NewPCG(9, 10)), day, 17*64)
+		clock := f.now
+		hurried, err := db.Store(func() time.Time {
+			clock = clock.Add(time.Hour)
+			return clock
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		logtest.Index(t, hurried, 64, 17*64)
+		var begun, pages int
+		err = db.Read.Raw(`SELECT COUNT(*), (SELECT COUNT(*) FROM audit_metadata_pages WHERE run IN (SELECT run FROM audit_metadata_runs WHERE state = 0))
+FROM audit_metadata_runs WHERE state = 0`).Row().Scan(&begun, &pages)
+		if err != nil || begun != 1 || pages != 0 {
+			t.Errorf("%d runs are begun, and have %d pages, %v; want 1 without any", begun, pages, err)
+		}
+	})
+}
+
 // Letters of expired entries go a month after them, while others of their run are kept.
 func TestExpiredMetadataIsForgotten(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -22,6 +23,12 @@ const (
 	blockBytes   = 32 << 10 // of text, after which it ends
 	// fewEntries are not worth a run: they wait until there are as many.
 	fewEntries = 2 * blockEntries
+	// waitingBytes is how long texts that have waited may be together, about, so that there is room for them; the others
+	// wait on. takenTogether of them are read at once.
+	waitingBytes, takenTogether = 4 << 20, 16
+	// mostOfRun is how many grams a run has before it is merged, about, as often as they stand in a block; those that take
+	// more room count longGram times.
+	mostOfRun, longGram = 2 << 20, 16
 )
 
 // head is what the index knows of an organization.
@@ -96,7 +103,9 @@ func Prepare(ctx context.Context, store *models.Store, entries []models.Entry) (
 	}
 	var heads []head
 	var runs []newRun
-	for _, orgID := range orgs {
+	room, began := waitingBytes, store.Now()
+	for i, orgID := range orgs {
+		mayMergeUntil := began.Add(mergeTime * time.Duration(i+1) / time.Duration(len(orgs)))
 		h := head{OrgID: orgID, Waiting: waiting[orgID], NextRun: 1, NextBlock: 1}
 		texts := texts[orgID]
 		if len(texts) < blockEntries {
@@ -105,21 +114,23 @@ func Prepare(ctx context.Context, store *models.Store, entries []models.Entry) (
 			}
 			texts = nil
 			if len(h.Waiting) >= fewEntries*len(models.EntryID{}) {
-				err := store.Reader(ctx).Model(&models.Entry{}).Select("id, metadata").
-					Where("org_id = ? AND id IN ?", orgID, idsOf(h.Waiting)).Scan(&texts).Error
-				if err != nil {
+				var err error
+				if texts, h.Waiting, err = takeWaiting(ctx, store, orgID, h.Waiting, &room); err != nil {
 					return nil, fmt.Errorf("read entries that wait for the index of metadata: %w", err)
 				}
-				h.Waiting = nil
 			}
 		}
 		heads = append(heads, h)
-		if len(texts) == 0 {
+		pages := 0
+		for len(texts) > 0 {
+			var r newRun
+			r, texts = cut(orgID, texts)
+			runs, pages = append(runs, r), pages+len(r.pages)
+		}
+		if pages == 0 {
 			continue
 		}
-		r := cut(orgID, texts)
-		runs = append(runs, r)
-		if err := merge(ctx, store, orgID, leastWork+workPerPage*len(r.pages)); err != nil {
+		if err := merge(ctx, store, orgID, leastWork+workPerPage*pages, mayMergeUntil); err != nil {
 			return nil, fmt.Errorf("merge the index of metadata of organization %d: %w", orgID, err)
 		}
 	}
@@ -148,24 +159,46 @@ type newRun struct {
 	pages []page
 }
 
-// cut makes a run of some texts.
-func cut(orgID int64, texts []text) newRun {
+// takeWaiting reads entries that wait, from the first on, as long as there is room, and returns what waits still.
+func takeWaiting(ctx context.Context, store *models.Store, orgID int64, waiting []byte, room *int) (taken []text, left []byte, err error) {
+	for len(waiting) > 0 && *room > 0 {
+		n := min(len(waiting), takenTogether*len(models.EntryID{}))
+		var some []text
+		err := store.Reader(ctx).Model(&models.Entry{}).Select("id, metadata").
+			Where("org_id = ? AND id IN ?", orgID, idsOf(waiting[:n])).Scan(&some).Error
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, t := range some {
+			*room -= len(t.Metadata)
+		}
+		taken, waiting = append(taken, some...), waiting[n:]
+	}
+	return taken, waiting, nil
+}
+
+// cut makes a run of some texts, of which it leaves those that are too many for one.
+func cut(orgID int64, texts []text) (r newRun, left []text) {
 	slices.SortFunc(texts, func(a, b text) int { return a.ID.Compare(b.ID) })
-	r := newRun{run: run{OrgID: orgID, State: whole, FirstID: texts[0].ID, LastID: texts[len(texts)-1].ID}}
+	r.run = run{OrgID: orgID, State: whole, FirstID: texts[0].ID}
 	length := 0
 	for _, t := range texts {
 		length += len(t.Metadata)
 	}
-	g := grams{short: make([]uint64, 0, length/4)}
+	g := grams{short: make([]uint64, 0, min(length/4, mostOfRun))}
 	length = blockBytes
-	for _, t := range texts {
+	for i, t := range texts {
+		if len(g.short)+longGram*len(g.long) > mostOfRun {
+			left = texts[i:]
+			break
+		}
 		if length >= blockBytes || len(r.has[len(r.has)-1].IDs) == blockEntries*len(t.ID) {
 			g.begin(len(r.has))
 			r.has = append(r.has, block{OrgID: orgID, Block: int64(len(r.has)), FirstID: t.ID})
 			length = 0
 		}
 		b := &r.has[len(r.has)-1]
-		b.LastID, b.IDs = t.ID, append(b.IDs, t.ID[:]...)
+		r.LastID, b.LastID, b.IDs = t.ID, t.ID, append(b.IDs, t.ID[:]...)
 		AnyLeaf(Value(t.Metadata), nil, func(leaf string) bool {
 			length += len(leaf)
 			g.cut(models.Fold(leaf))
@@ -180,7 +213,7 @@ func cut(orgID int64, texts []text) newRun {
 	g.each(w.add)
 	w.flush()
 	r.pages = w.pages
-	return r
+	return r, left
 }
 
 // store gives a run and its blocks the numbers that come next.

@@ -25,6 +25,9 @@ const (
 	// written again on every level.
 	leastWork   = 24
 	workPerPage = 6
+	// mergeTime is how long that may take, of all organizations whose entries are indexed together: what is left is done with
+	// later ones.
+	mergeTime = 10 * time.Second
 	// pagesInStep are how many of them are in one transaction.
 	pagesInStep = 100
 )
@@ -33,8 +36,9 @@ const (
 var errRunsChanged = errors.New("the runs were changed by another transaction")
 
 // merge does a share of the merging that is due, in steps of a transaction each: it deletes pages of runs that are gone,
-// goes on with what is being built, and begins anew, small runs first. What others change meanwhile ends it.
-func merge(ctx context.Context, store *models.Store, orgID int64, work int) error {
+// goes on with what is being built, and begins anew, small runs first. What others change meanwhile ends it, and so does
+// the end of its time.
+func merge(ctx context.Context, store *models.Store, orgID int64, work int, until time.Time) error {
 	for work > 0 {
 		done, err := mergeStep(ctx, store, orgID, models.EntryID{}, min(work, pagesInStep))
 		if errors.Is(err, errRunsChanged) || err == nil && done == 0 {
@@ -43,7 +47,9 @@ func merge(ctx context.Context, store *models.Store, orgID int64, work int) erro
 		if err != nil {
 			return err
 		}
-		work -= done
+		if work -= done; store.Now().After(until) {
+			return nil
+		}
 	}
 	return nil
 }

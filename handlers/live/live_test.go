@@ -1,6 +1,7 @@
 package live
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"testing"
@@ -67,6 +68,18 @@ func TestThePlaceOfAQuestionThatHasEndedStays(t *testing.T) {
 	s.hand(following.Batch{Next: "b"}, nil)
 	if place := s.opened(w.box, 1, w.Place()); *place != "a" {
 		t.Errorf("who comes back begins behind %q, want a", *place)
+	}
+}
+
+// Whatever goes wrong with a question is the end of that question, not of the server.
+func TestAQuestionThatPanicsIsLetGo(t *testing.T) {
+	s := server(t)
+	w := s.joinedBy(t, "ada")
+	s.hand(following.Batch{Next: "a"}, []*Watch{w})
+	s.log = nil
+	s.hand(following.Batch{Next: "b", Entries: []models.Entry{{OrgID: 1}}}, nil)
+	if _, err := w.Next(t.Context()); !errors.Is(err, ErrEnded) {
+		t.Errorf("who watches it is told %v", err)
 	}
 }
 

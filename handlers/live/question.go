@@ -3,6 +3,8 @@ package live
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -207,7 +209,12 @@ func (s *Server) ask(q *question) {
 
 func (s *Server) among(asked Asked, ids []models.EntryID) (found []models.Entry, err error) {
 	s.turns <- struct{}{}
-	defer func() { <-s.turns }()
+	defer func() {
+		<-s.turns
+		if r := recover(); r != nil { // nobody else would catch it, and the process would end
+			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+		}
+	}()
 	for range attempts {
 		ctx, cancel := context.WithTimeout(s.ctx, patience)
 		found, err = s.log.Among(ctx, asked.Organization, asked.Query, ids)

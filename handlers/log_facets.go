@@ -26,7 +26,7 @@ func (h *Handlers) AuditLogFacets(c *fiber.Ctx) error {
 	case counts.FacetAction, counts.FacetOutcome, counts.FacetEntityType:
 	case counts.FacetActor:
 		for _, value := range c.Context().QueryArgs().PeekMulti("value") {
-			if id := string(value); isText(id) && len(id) <= maxActorBytes && len(actors) < maxFacetActors {
+			if id := string(value); id != "" && isText(id) && len(id) <= maxActorBytes && len(actors) < maxFacetActors {
 				actors = append(actors, id)
 			}
 		}

@@ -21,7 +21,7 @@ func TestMenusSayHowManyEntriesTheOtherFiltersLetThrough(t *testing.T) {
 			models.Entry{OccurredAt: d.ago(2 * time.Hour), Action: "service:update", Outcome: event.OutcomeDenied},
 			models.Entry{OccurredAt: d.ago(50 * time.Hour), Action: "role:update", ActorID: "usr_2", ActorName: "Bob"},
 		)
-		const all = "&value=usr_1&value=usr_2&value=usr_3"
+		const all = "&value=usr_1&value=usr_2&value=usr_3&value=&value=%00&value=%ff"
 		for query, want := range map[string]map[string]string{
 			"of=action": {"service:create": "1", "service:update": "1", "service:*": "2", "role:update": "1", "role:*": "1"},
 			// What the menu's own filter says makes no difference, others do.

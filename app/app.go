@@ -124,6 +124,7 @@ func New(config Config, store *models.Store) (*App, error) {
 
 		Questions: handlers.NewQuestionShares(store),
 		Exports:   handlers.NewExportShares(),
+		Counting:  handlers.NewCountingShares(),
 		Places:    places,
 		Live:      live.New(streaming, questions, places, config.Log, bounds),
 		LivePace:  handlers.UsualPace,

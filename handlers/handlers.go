@@ -51,8 +51,8 @@ type Handlers struct {
 	// Tally is told what becomes of the events that others send; nil tells nobody.
 	Tally Tally
 
-	// Questions and Exports are what organizations may do at once; nil: everything.
-	Questions, Exports *Shares
+	// Questions, Exports and Counting are what organizations may do at once; nil: everything.
+	Questions, Exports, Counting *Shares
 
 	// Places seals places in the log that name what not everybody may know of.
 	Places *secrets.Shared

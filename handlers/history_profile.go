@@ -56,7 +56,7 @@ func (h *Handlers) profileOf(ctx context.Context, page *historyPage, lately hist
 		}
 	}
 	if p.Drawn = all; all {
-		p.Total, _ = totalOf(answer)
+		p.Total = totalOf(answer, false)
 	}
 	filter := wholeLog(page.Location)
 	if page.ActorID != "" {

@@ -8,6 +8,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/auditlogs/auditlogs/app/audit/event/fault"
+	"github.com/auditlogs/auditlogs/handlers/intake"
 	"github.com/auditlogs/auditlogs/models"
 	"github.com/auditlogs/auditlogs/models/counts"
 	"github.com/auditlogs/auditlogs/views"
@@ -18,8 +19,13 @@ type logCounts struct {
 	Frame
 	Log   string // the address of the entries
 	Total string // "2,345 entries", "About 2.3 million entries", "10,000+ entries"
-	Exact string // the number where Total rounds it
-	Chart *chart // nil where it is not known when all of them occurred, or there is no entry
+	Chart *chart // nil where there is no entry
+	// Since is back to when entries were counted, where not all were; Busy reports that others are being counted.
+	Since string
+	Busy  bool
+	Asked bool // for an exact number
+	// Further is where the page goes on counting by itself, and Exactly where to ask for a number that is not rounded.
+	Further, Exactly string
 }
 
 // chart is the entries by time, a bar for each hour, day or the like.
@@ -29,6 +35,7 @@ type chart struct {
 	Most       int // entries of the highest bar
 	Begin, End string
 	Elsewhere  bool // its links lead to another page
+	Unknown    int  // how many bars, from the first on, nothing was counted of
 }
 
 // bar is the entries of a part of the range.
@@ -55,7 +62,8 @@ func (b bar) Title() string {
 }
 
 // AuditLogCounts serves the number of entries that the log's address lets through, and a chart of when they occurred: to
-// htmx what stands above the table, to others a page of its own.
+// htmx what stands above the table, to others a page of its own. What the counts do not know is counted in steps, the newest
+// first: the address carries what has been counted (countSoFar), and exact=1 asks for as many as one request may take.
 func (h *Handlers) AuditLogCounts(c *fiber.Ctx) error {
 	scope := scopeOf(c)
 	filter, err := h.reading(c, nil).Filter(string(c.Request().URI().QueryString()))
@@ -66,16 +74,40 @@ func (h *Handlers) AuditLogCounts(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	h.noteCounting(c, filter)
-	answer, err := counts.Of(contextOf(c), h.Entries, scope.Organization, filter.Query())
+	so, step, err := countSoFar(c, h.Store.Now())
 	if err != nil {
 		return err
 	}
-	page := &logCounts{Frame: h.frame(c, "Audit Logs", "audit-logs"), Log: settingsPath(scope.Organization, "audit-logs")}
-	page.Total, page.Exact = totalOf(answer)
-	if answer.All && answer.Count > 0 {
-		page.Chart = chartOf(filter, scope.Organization, answer, h.Store.Now(), scope.Location, page.Log)
+	h.noteCounting(c, filter)
+	answer, exact, goneOn := so, c.Query("exact") != "", so.Next != nil
+	ctx, org, query := contextOf(c), scope.Organization, filter.Query()
+	switch {
+	case !goneOn:
+		answer, err = counts.Of(ctx, h.Entries, org, query)
+	case !exact:
+		answer, err = counts.Further(ctx, h.Entries, org, query, so)
 	}
+	if err != nil {
+		return err
+	}
+	page := &logCounts{Frame: h.frame(c, "Audit Logs", "audit-logs"), Log: settingsPath(org, "audit-logs")}
+	if exact && !answer.All {
+		answer, err = h.countOn(ctx, org, query, answer)
+		if page.Busy = errors.Is(err, intake.ErrBusy); err != nil && !page.Busy {
+			return err
+		}
+	}
+	page.Asked = exact
+	page.Total = totalOf(answer, exact || goneOn)
+	if answer.Count > 0 {
+		drawn := filter
+		if drawn.From.At == 0 && (goneOn || !answer.All) { // or its bars would become others as it goes on
+			drawn.From = Bound{At: org.KeptSince(h.Store.Now())}
+		}
+		page.Chart = chartOf(drawn, org, answer, h.Store.Now(), scope.Location, page.Log)
+		page.Chart.Elsewhere = !wantsFragment(c)
+	}
+	page.goesOn(filter, answer, exact || goneOn && answer.All, step)
 	page.Log = filter.At(nil).Address(page.Log)
 	if wantsFragment(c) {
 		return h.render(c, fiber.StatusOK, "log/counts", page)
@@ -86,20 +118,20 @@ func (h *Handlers) AuditLogCounts(c *fiber.Ctx) error {
 // Counts returns the address of the counts of what the page shows.
 func (p *logPage) Counts() string { return p.Filter.At(nil).Address(p.Path + "/counts") }
 
-// totalOf returns an answer's number in words, and exactly where these round it.
-func totalOf(answer counts.Answer) (total, exact string) {
+// totalOf returns an answer's number in words, rounded where it is large and need not be exact.
+func totalOf(answer counts.Answer, exact bool) string {
 	const million = 1_000_000
 	switch n := answer.Count; {
-	case !answer.All && n == 0: // none so far
-		return "Too many to look through", ""
+	case !answer.All && n == 0:
+		return "None so far"
 	case !answer.All:
-		return views.Number(n) + "+ entries", ""
-	case n > million:
-		return fmt.Sprintf("About %.1f million entries", float64(n)/million), views.Number(n)
-	case n > counts.Most:
-		return "About " + views.Number((n+500)/1000*1000) + " entries", views.Number(n)
+		return views.Number(n) + "+ entries"
+	case n > million && !exact:
+		return fmt.Sprintf("About %.1f million entries", float64(n)/million)
+	case n > counts.Most && !exact:
+		return "About " + views.Number((n+500)/1000*1000) + " entries"
 	default:
-		return views.Count(n, "entry", "entries"), ""
+		return views.Count(n, "entry", "entries")
 	}
 }
 

@@ -63,16 +63,16 @@ func TestTheLogSaysHowManyEntriesThereAreAndWhen(t *testing.T) {
 func TestLargeNumbersAreRounded(t *testing.T) {
 	for _, c := range []struct {
 		answer       counts.Answer
-		total, exact string
+		total, exact string // rounded, and not
 	}{
-		{counts.Answer{Count: 1, All: true}, "1 entry", ""},
-		{counts.Answer{Count: 10_000, All: true}, "10,000 entries", ""},
-		{counts.Answer{Count: 10_000}, "10,000+ entries", ""},
-		{counts.Answer{}, "Too many to look through", ""},
-		{counts.Answer{Count: 123_456, All: true}, "About 123,000 entries", "123,456"},
-		{counts.Answer{Count: 2_345_678, All: true}, "About 2.3 million entries", "2,345,678"},
+		{counts.Answer{Count: 1, All: true}, "1 entry", "1 entry"},
+		{counts.Answer{Count: 10_000, All: true}, "10,000 entries", "10,000 entries"},
+		{counts.Answer{Count: 10_000}, "10,000+ entries", "10,000+ entries"},
+		{counts.Answer{}, "None so far", "None so far"},
+		{counts.Answer{Count: 123_456, All: true}, "About 123,000 entries", "123,456 entries"},
+		{counts.Answer{Count: 2_345_678, All: true}, "About 2.3 million entries", "2,345,678 entries"},
 	} {
-		if total, exact := totalOf(c.answer); total != c.total || exact != c.exact {
+		if total, exact := totalOf(c.answer, false), totalOf(c.answer, true); total != c.total || exact != c.exact {
 			t.Errorf("%+v is said as %q (%q), want %q (%q)", c.answer, total, exact, c.total, c.exact)
 		}
 	}

@@ -97,6 +97,7 @@ func (v *vault) addresses() (all []string) {
 	for _, text := range []string{"action:", "action:v", "type:", "actor:", "id:", "name:", "meta:", "meta.", "meta.word:"} {
 		all = append(all, log+"/completions?q="+text)
 	}
+	all = append(all, log+"/counts?exact=1", log+"/counts?q=payroll&at=ffffffff-ffff-7fff-bfff-ffffffffffff")
 	for _, of := range []string{"action", "actor", "outcome", "entity_type"} {
 		all = append(all, log+"/facets?of="+of)
 	}

@@ -68,6 +68,9 @@ func NewQuestionShares(store *models.Store) *Shares {
 // NewExportShares are the shares of exports under way.
 func NewExportShares() *Shares { return NewShares(12, 3) }
 
+// NewCountingShares are the shares of counting on entry by entry: one at a time of an organization.
+func NewCountingShares() *Shares { return NewShares(2, 1) }
+
 // Take waits for a turn of an organization, but not for long. Errors: intake.ErrBusy, or the context's. Whoever
 // took gives back.
 func (s *Shares) Take(ctx context.Context, orgID int64) (giveBack func(), err error) {

@@ -257,6 +257,8 @@ func (s Spec) Questions(slug string) []Question {
 		counting("counts: everything", entries.Query{}),
 		counting("counts: an action", entries.Query{Actions: []string{common}}),
 		counting("counts: a user", entries.Query{Actors: []string{busy}}),
+		counting("counts: an action and a user", entries.Query{Actions: []string{common}, Actors: []string{busy}}),
+		counting("counts: a resource", entries.Query{EntityType: middle.Action.Entity(), EntityID: id}),
 		faceting("numbers in the menus: actions", counts.FacetAction, entries.Query{}),
 		faceting("numbers in the menus: users", counts.FacetActor, entries.Query{}),
 		faceting("numbers in the menus: outcomes", counts.FacetOutcome, entries.Query{}),
@@ -288,6 +290,8 @@ func (q Question) buffers() int {
 		return 1500
 	case q.Facet != "":
 		return 5000 // as many counts, of all values
+	case q.Counts && query.Actions != nil && query.Actors != nil:
+		return 12_000 // entries themselves, as many as are counted one by one
 	case q.Counts:
 		return 2000 // 8,640 quarters of an hour; which actions a group has
 	case query.Outcomes != nil && q.Sparse:

@@ -6,6 +6,7 @@ import (
 
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 func TestTheChartAboveTheTableLeadsOn(t *testing.T) {
@@ -63,4 +64,33 @@ func TestADragOverTheChartIsARange(t *testing.T) {
 	p.waitForQuery("from", first[2].(string))
 	p.waitForQuery("to", last[3].(string))
 	p.waitForQuery("q", "service")
+}
+
+// What takes several requests to count is counted on by itself, and further when asked for.
+func TestTheChartGoesOn(t *testing.T) {
+	p := signedIn(t, serveDemo(t), "member@example.com")
+	p.visit(logs + "?outcome=failure&outcome=denied")
+	p.waitFor("the number and the chart", `document.querySelector("#counts svg a")`)
+	p.waitUntilQuiet()
+	total := p.texts(`#counts .counts-total`)[0]
+	// As the server has it where there are more than are counted at once, of which there are not so many here.
+	p.do(chromedp.Evaluate[chromedp.Void](`(() => {
+		const counts = document.getElementById("counts"), at = "&at=ffffffff-ffff-7fff-bfff-ffffffffffff";
+		const address = location.pathname + "/counts" + location.search + at;
+		counts.outerHTML = '<section class="counts" id="counts" data-unasked hx-get="' + address + '&step=2" hx-trigger="load delay:150ms" hx-target="this" hx-swap="outerHTML" hx-push-url="false" hx-sync="this:replace" hx-indicator="this"><p class="counts-total">10,000+ entries</p></section>';
+		htmx.process(document.getElementById("counts"));
+	})(); undefined`))
+	p.waitFor("what was counted on", `document.querySelector("#counts .counts-total").textContent === `+quote(total))
+
+	p.do(chromedp.Evaluate[chromedp.Void](`(() => {
+		const total = document.querySelector("#counts .counts-total"), address = location.pathname + "/counts" + location.search + "&exact=1";
+		total.innerHTML = 'Many <a href="' + address + '" hx-get="' + address + '" hx-target="#counts" hx-swap="outerHTML" hx-push-url="false">Count exactly</a>';
+		htmx.process(total);
+		total.querySelector("a").focus();
+	})(); undefined`))
+	p.press(kb.Enter)
+	p.waitFor("the exact number, with the focus", `document.activeElement.matches("#counts .counts-total") && document.activeElement.textContent === `+quote(total))
+	if value[string](p, `location.search`) != "?outcome=failure&outcome=denied" {
+		t.Errorf("counting leads to %s", value[string](p, `location.href`))
+	}
 }

@@ -33,6 +33,8 @@ type Answer struct {
 	Count   int
 	// All reports that all were counted. Otherwise there are more than Count, or it would take too long to tell.
 	All bool
+	// Next is from where on Further counts, where not All were.
+	Next *entries.Cursor
 }
 
 // Of counts the entries that answer q.
@@ -47,10 +49,8 @@ func Of(ctx context.Context, log *entries.Log, org models.Organization, q entrie
 		if all || err != nil {
 			return t.answer(all), err
 		}
-		clear(t.buckets)
 	}
-	all, err := t.oneByOne(ctx, q)
-	return t.answer(all), err
+	return Further(ctx, log, org, q, Answer{})
 }
 
 // asked is which counts add up to an answer.

@@ -332,7 +332,7 @@ func TestWhoFollowsOverABoundIsToldWhenToComeAgain(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				server := apptest.StartAt(t, p.DB, p.Clock, func(config *app.Config) {
 					config.LiveBounds = &tc.bounds
-					config.LivePace = &handlers.Pace{Life: time.Minute, Beat: 100 * time.Millisecond, Patience: time.Minute, Again: 10 * time.Second}
+					config.LivePace = &handlers.Pace{Life: time.Hour, Beat: 100 * time.Millisecond, Patience: time.Minute, Again: 10 * time.Second}
 				})
 				ada, asks := one.At(server), two.At(server)
 				if tc.byAda {
@@ -434,7 +434,7 @@ func TestStreamsEndWithTheirServer(t *testing.T) {
 func (p *town) expectStreams(want string) {
 	p.t.Helper()
 	got := ""
-	for range 600 {
+	for range 2400 {
 		if got = p.Metric("auditlogs_live_streams"); got == want {
 			return
 		}

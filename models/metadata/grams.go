@@ -15,7 +15,7 @@
 //
 // # Runs and pages
 //
-// What is read at once becomes a run: its grams in order, each with the numbers of its blocks, in pages that fit into a row
+// What is read at once becomes a run, or several where it has many grams: these in order, each with the numbers of its blocks, in pages that fit into a row
 // (page.go). Runs do not change. Sixteen of a level are merged into one of the next (merge.go), until one holds hundreds of
 // thousands of entries. Who adds a run does a share of that before, some pages in a transaction; until the last of them is
 // written, the runs that are merged are asked. An organization's entries that are too few for a run wait in its head.

@@ -198,7 +198,10 @@ func (h *Handlers) CreateView(c *fiber.Ctx) error {
 
 // savedQuery is the query of a log's address as a view keeps it.
 func (h *Handlers) savedQuery(c *fiber.Ctx, text string) (string, error) {
-	if len(text) > maxAddress {
+	switch {
+	case text == "":
+		return "", badParameter("query", fault.Required, "is missing; view=%s is all entries", everything)
+	case len(text) > maxAddress:
 		return "", badParameter("query", fault.TooLarge, "is longer than %d bytes", maxAddress)
 	}
 	filter, err := h.reading(c, nil).Filter(text)

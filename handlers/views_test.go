@@ -196,6 +196,7 @@ func TestAViewAsksForSomethingElse(t *testing.T) {
 			t.Error("the form is not shown ready to be sent again")
 		}
 		replace(l.admin, "sort=nonsense").Expect(400)
+		replace(l.admin, "").Expect(400) // a form that lost it asks for everything
 		for _, client := range []*apptest.Client{l.member, l.auditor} {
 			replace(client, "q=prod").Expect(403)
 		}

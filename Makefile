@@ -75,7 +75,7 @@ staticcheck: ## Run staticcheck
 
 # The race detector needs cgo, and makes the pure Go SQLite about ten times slower: only packages
 # with goroutines of their own.
-RACE_PACKAGES = ./app ./app/database ./handlers ./handlers/intake ./handlers/sessions ./internal/recordingtest ./jobs
+RACE_PACKAGES = ./app ./app/database ./handlers ./handlers/intake ./handlers/live ./handlers/sessions ./internal/recordingtest ./jobs
 RACE_MODULES = app/audit/client app/audit/auditfiber app/audit/internal
 
 .PHONY: race

@@ -20,7 +20,8 @@ import (
 	"github.com/auditlogs/auditlogs/models/accounts"
 )
 
-// listeningPool is a pool that notes the statements it is given.
+// listeningPool is a pool that notes the statements it is given by requests: who read what is kept in the background, now
+// and then.
 type listeningPool struct {
 	*sql.DB
 	mutex sync.Mutex
@@ -45,6 +46,9 @@ func (p *listeningPool) ExecContext(ctx context.Context, query string, args ...a
 func (p *listeningPool) GetDBConn() (*sql.DB, error) { return p.DB, nil }
 
 func (p *listeningPool) note(query string, args []any) {
+	if strings.Contains(query, "audit_access_log") {
+		return
+	}
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
 	p.heard = append(p.heard, fmt.Sprint(query, args))

@@ -31,8 +31,8 @@ type vault struct {
 	readSecret, ofService, native, onBehalf string // IDs of entries, of which only that of the service is for all
 }
 
-// told are words that only what is hidden says.
-var told = []string{"secret:read", "Payroll", "vault-9", "Mallory", "Trudy", "Peek", "bot-7"}
+// told are words that only what is hidden says; so long that no ID and no cursor has them by chance.
+var told = []string{"secret:read", "Payroll", "vault-9", "Mallory", "Trudy", "service:peek", "Vault.Peek", "bot-7"}
 
 // sesame is a word of the metadata of what may be seen.
 const sesame = "open-sesame"

@@ -105,7 +105,7 @@ const (
 	usualTime = 200 * time.Millisecond
 	// share is how many times as long as it has worked the follower leaves the machine to others while much is recorded:
 	// each consumer for its part.
-	share = 9
+	share = 19
 	// much is how many entries a second that is.
 	much = 100
 	// lookAfter is how long ago the last look was, at least, at how much is recorded.

@@ -400,11 +400,11 @@ func TestRests(t *testing.T) {
 		behind    time.Duration // since when
 		want      time.Duration
 	}{
-		{"much is recorded", 1, true, true, 0, 900 * time.Millisecond},
-		{"much is recorded, for two", 2, true, true, 0, 1800 * time.Millisecond},
-		{"it has been behind for half an hour", 1, true, true, 30 * time.Minute, 450 * time.Millisecond},
+		{"much is recorded", 1, true, true, 0, 1900 * time.Millisecond},
+		{"much is recorded, for two", 2, true, true, 0, 3800 * time.Millisecond},
+		{"it has been behind for half an hour", 1, true, true, 30 * time.Minute, 950 * time.Millisecond},
 		{"it has been behind for two hours", 1, true, true, 2 * time.Hour, 0},
-		{"it is not behind any more", 1, true, false, 2 * time.Hour, 900 * time.Millisecond},
+		{"it is not behind any more", 1, true, false, 2 * time.Hour, 1900 * time.Millisecond},
 		{"little is recorded", 1, false, true, time.Minute, 0},
 		{"nothing is left", 1, false, false, 0, 500 * time.Millisecond},
 	} {
@@ -449,7 +449,7 @@ func TestEachConsumerRestsForItself(t *testing.T) {
 			}
 		}
 		follower.Run(ctx)
-		if slow, quick := called["slow"], called["quick"]; slow[2]-slow[1] < 18*time.Second || len(quick) < 50 {
+		if slow, quick := called["slow"], called["quick"]; slow[2]-slow[1] < 38*time.Second || len(quick) < 50 {
 			t.Errorf("the slow one is called after %v, the quick one %d times", slow, len(quick))
 		}
 	})

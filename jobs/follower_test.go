@@ -324,7 +324,7 @@ func TestTheFollowerRestsWhileMuchIsRecorded(t *testing.T) {
 			case n == 1:
 				f.record("acme", day, 60) // in half a second
 			case n < recording:
-				f.record("acme", day, 20) // in a fifth
+				f.record("acme", day, 50) // in two fifths
 			case n > recording && rest > 0:
 				stop()
 			}
@@ -332,7 +332,7 @@ func TestTheFollowerRestsWhileMuchIsRecorded(t *testing.T) {
 		follower.Run(ctx)
 		f.wantNoted("consumer")
 		for i, rest := range rests {
-			want := 9 * 20 * time.Millisecond
+			want := share * 20 * time.Millisecond
 			switch {
 			case i == 0, i == len(rests)-1:
 				want = 500 * time.Millisecond // there was nothing left

@@ -45,6 +45,7 @@ const (
 	ByActionAsc  = "sort by action, A to Z"
 	Commit       = "terms: a commit in metadata"
 	PartOfCommit = "terms: part of a commit in metadata"
+	Among        = "live: the newest that answer"
 )
 
 // NamedActors are those that ActorNames asks for.
@@ -254,6 +255,18 @@ func (s Spec) Questions(slug string) []Question {
 			found, err := actors.ByID(ctx, store.Store, org, NamedActors)
 			return len(found), err
 		}},
+		Question{Name: Among, ask: func(ctx context.Context, store *entries.Log, org models.Organization) (int, error) {
+			page, err := store.Page(ctx, org, entries.Query{Limit: 5})
+			if err != nil {
+				return 0, err
+			}
+			ids := make([]models.EntryID, len(page.Entries))
+			for i := range page.Entries {
+				ids[i] = page.Entries[i].ID
+			}
+			found, err := store.Among(ctx, org, entries.Query{}, ids)
+			return len(found), err
+		}},
 		counting("counts: everything", entries.Query{}),
 		counting("counts: an action", entries.Query{Actions: []string{common}}),
 		counting("counts: a user", entries.Query{Actors: []string{busy}}),
@@ -284,6 +297,8 @@ func (q Question) buffers() int {
 		return 800
 	case q.Name == ActorMenu, q.Name == ActorNames:
 		return 300
+	case q.Name == Among:
+		return 200
 	case q.Name == Commit, q.Name == PartOfCommit:
 		return 2500
 	case q.Name == CappedCount:

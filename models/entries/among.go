@@ -27,15 +27,12 @@ func (l *Log) Among(ctx context.Context, org models.Organization, q Query, ids [
 		return nil, err
 	}
 	w, length := l.walk(p, p.listed()), 0
-	set := w.asItLies(group{})
-	where := condition{"org_id = ?", []any{org.ID}}.and(set.common).and(set.where)
+	where := p.unless(nil).and(l.wordsMatch(p))
 	newestFirst := slices.SortedFunc(slices.Values(ids), func(a, b models.EntryID) int { return b.Compare(a) })
 	newestFirst = slices.DeleteFunc(newestFirst, func(id models.EntryID) bool { return !p.span.contains(id) })
 	for some := range slices.Chunk(newestFirst, w.most()) {
-		// With the span, or in order, PostgreSQL's plan for any values reads the span to its end.
-		found, err := l.query(ctx, w.columns, condition{"SELECT 0, " + w.columns + " FROM audit_entries WHERE " + where.sql + " AND id IN ?",
-			append(slices.Clip(where.args), some)})
-		slices.SortFunc(found, func(a, b groupedEntry) int { return b.ID.Compare(a.ID) })
+		found, err := l.query(ctx, w.columns, l.dialect.among(org.ID, some, w.columns, where))
+		found = reading{newestFirst: true}.sorted(found)
 		if err == nil {
 			err = w.readRelated(ctx, found)
 		}
